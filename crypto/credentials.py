@@ -1,0 +1,108 @@
+"""The three values of a subscription, and the sets of them that are in force at one moment.
+
+A set that the admin enters is *pending* beside the *active* one until DingTalk uses it; then it
+becomes active and the old one *previous*, accepted for a grace period. Values may therefore be
+changed here first and in the console later, or the other way round, and no event is lost.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Self
+
+from crypto.secret import Secret
+
+
+class Field(StrEnum):
+    """The three values, by the names DingTalk's console and documents use."""
+
+    TOKEN = "token"  # noqa: S105 - a field's name
+    AES_KEY = "aes_key"
+    KEY = "key"
+
+
+class Role(StrEnum):
+    """What a set of credentials is used for at the moment."""
+
+    ACTIVE = "active"
+    PENDING = "pending"
+    PREVIOUS = "previous"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """token, aes_key and key of one subscription; `key` is AppKey, CorpId or SuiteKey."""
+
+    token: Secret
+    aes_key: Secret
+    key: str
+
+    @classmethod
+    def of(cls, token: str, aes_key: str, key: str) -> Self:
+        """Build a set from plain strings that have been cleaned and judged (`crypto.entry`)."""
+        return cls(Secret(token), Secret(aes_key), key)
+
+    @property
+    def fingerprint(self) -> str:
+        """A name for this set that gives none of it away: 16 hex digits of a hash of all three.
+
+        aes_key's 256 bits go into the hash, so the other values cannot be guessed from it.
+        """
+        joined = "\0".join((self.token.reveal(), self.aes_key.reveal(), self.key))
+        return hashlib.sha256(joined.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """The sets in force. Immutable: a change is a new keyring, so no request sees half of one.
+
+    `previous_until_ms` is when `previous` stops being accepted, in milliseconds since 1970.
+    """
+
+    active: Credentials | None = None
+    pending: Credentials | None = None
+    previous: Credentials | None = None
+    previous_until_ms: int = 0
+
+    def sets(self, now_ms: int) -> Iterator[tuple[Role, Credentials]]:
+        """Yield the sets a request may be verified with, the likeliest first."""
+        if self.active is not None:
+            yield Role.ACTIVE, self.active
+        if self.pending is not None:
+            yield Role.PENDING, self.pending
+        if self.previous is not None and now_ms < self.previous_until_ms:
+            yield Role.PREVIOUS, self.previous
+
+    def entered(self, credentials: Credentials) -> "Keyring":
+        """Return the keyring after the admin entered a set.
+
+        It is active at once where none was set. Entering the active set again withdraws a
+        pending one.
+        """
+        if self.active is None:
+            return replace(self, active=credentials, pending=None)
+        if credentials == self.active:
+            return replace(self, pending=None)
+        return replace(self, pending=credentials)
+
+    def promoted(self, now_ms: int, grace_ms: int) -> "Keyring":
+        """Return the keyring after DingTalk used the pending set at `now_ms`.
+
+        The old active set is accepted for another `grace_ms`. Without a pending set nothing
+        changes.
+        """
+        if self.pending is None:
+            return self
+        return Keyring(
+            active=self.pending,
+            pending=None,
+            previous=self.active,
+            previous_until_ms=now_ms + grace_ms,
+        )
+
+    def expired(self, now_ms: int) -> "Keyring":
+        """Return the keyring without a previous set whose grace period is over."""
+        if self.previous is None or now_ms < self.previous_until_ms:
+            return self
+        return replace(self, previous=None, previous_until_ms=0)

@@ -1,0 +1,50 @@
+"""One type for every secret, so that none is printed by accident."""
+
+from hmac import compare_digest
+
+_MASK = "••••"
+_SHOWN = 2
+_LENGTH_THAT_MAY_SHOW_ITS_ENDS = 16
+
+
+class Secret:
+    """A string that shows itself only when asked with `reveal()`.
+
+    Its `repr`, `str` and formatted form are masked, so it may stand in a log line, a traceback or
+    a dataclass. Two secrets compare in constant time.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text itself. Never pass the result to a log, an error or an address."""
+        return self._text
+
+    def masked(self) -> str:
+        """Return what may be shown: the two ends of a long secret, nothing of a short one."""
+        if len(self._text) < _LENGTH_THAT_MAY_SHOW_ITS_ENDS:
+            return _MASK if self._text else ""
+        return f"{self._text[:_SHOWN]}{_MASK}{self._text[-_SHOWN:]}"
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        return f"Secret({_MASK!r})"
+
+    def __str__(self) -> str:
+        return _MASK
+
+    def __format__(self, spec: str) -> str:
+        return format(_MASK, spec)

@@ -1,0 +1,215 @@
+"""Every error that this program raises on purpose, in one tree.
+
+DingBridgeError
+├── SettingsError                 one or more values cannot be used; nothing was changed
+├── StoreError
+│   ├── FileDamagedError          settings or secrets do not parse
+│   ├── FileNewerError            written by a newer version of the program
+│   ├── FileAccessError           the folder or file cannot be read or written
+│   └── SecretsLockedError        sealed by Windows for another account
+├── AlreadyRunningError           another copy serves this data folder
+├── ListenerError
+│   ├── PortInUseError
+│   ├── PortForbiddenError
+│   └── AddressUnavailableError
+└── JournalError                  all of them mean: nothing was stored
+    ├── JournalFullError          no room on the disk; goes on when there is room
+    ├── JournalBusyError          somebody else holds the database for too long
+    ├── JournalNewerError         written by a newer version of the program
+    ├── JournalAccessError        the file cannot be opened or written
+    └── JournalClosedError        the service is stopping
+
+An error has a `code` for programs, and for people a `title` (what happened) and a `hint` (what to
+do now). Both are English sentences from the catalogue with named gaps, filled from `values`.
+Values are shown and logged, so a secret is never among them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from server.message import N_, GapValue, Message
+
+
+class DingBridgeError(Exception):
+    """Base of all errors raised on purpose; carries its code, title, hint and whether to retry."""
+
+    code: ClassVar[str] = "error"
+    title_text: ClassVar[str] = N_("Something went wrong.")
+    hint_text: ClassVar[str] = N_("The log file has the details.")
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, **values: GapValue) -> None:
+        super().__init__()
+        self.values = values
+
+    @property
+    def title(self) -> Message:
+        """What happened, in one sentence."""
+        return Message(self.title_text, self.values)
+
+    @property
+    def hint(self) -> Message:
+        """What to do about it."""
+        return Message(self.hint_text, self.values)
+
+    def __str__(self) -> str:
+        return f"{self.title} {self.hint}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One value that cannot be used: the setting's dotted name and what is wrong with it."""
+
+    name: str
+    message: Message
+
+
+class SettingsError(DingBridgeError):
+    """One or more settings cannot be used; `problems` names each, and nothing was changed."""
+
+    code = "settings-invalid"
+    title_text = N_("Some settings cannot be used: {names}.")
+    hint_text = N_("Nothing was changed. Correct the values named and try again.")
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(names=", ".join(problem.name for problem in self.problems))
+
+
+class StoreError(DingBridgeError):
+    """Settings or secrets cannot be read or written."""
+
+    code = "store-error"
+
+
+class FileDamagedError(StoreError):
+    """A file of ours does not parse. Gaps: path, reason."""
+
+    code = "file-damaged"
+    title_text = N_("The file {path} is damaged: {reason}.")
+    hint_text = N_(
+        "It was left as it is. Correct it, or put back the last good copy that lies beside it."
+    )
+
+
+class FileNewerError(StoreError):
+    """A file was written by a newer version. Gaps: path, version, supported."""
+
+    code = "file-newer"
+    title_text = N_("The file {path} was written by a newer version of DingBridge.")
+    hint_text = N_("Install that version again. This one reads format {supported}, not {version}.")
+
+
+class FileAccessError(StoreError):
+    """A file or folder cannot be read or written. Gaps: path, reason."""
+
+    code = "file-access"
+    title_text = N_("{path} cannot be read or written: {reason}.")
+    hint_text = N_(
+        "Check the permissions and the free space of the data folder, "
+        "or choose another one with --data-dir."
+    )
+
+
+class SecretsLockedError(StoreError):
+    """Windows will not unseal the secrets for this account. Gaps: path."""
+
+    code = "secrets-locked"
+    title_text = N_("The secrets in {path} were stored by another Windows account or computer.")
+    hint_text = N_(
+        "Run DingBridge under the account that stored them, or enter token, aes_key, key and the "
+        "secrets again."
+    )
+
+
+class AlreadyRunningError(DingBridgeError):
+    """Another copy serves this data folder. Gaps: pid, address, path."""
+
+    code = "already-running"
+    title_text = N_("DingBridge is already running on {path} (process {pid}, {address}).")
+    hint_text = N_("Use the running one, or quit it first.")
+
+
+class ListenerError(DingBridgeError):
+    """The callback address cannot be opened."""
+
+    code = "listener-error"
+
+
+class PortInUseError(ListenerError):
+    """Another program holds the port. Gaps: port, holder (empty where the system does not tell)."""
+
+    code = "port-in-use"
+    title_text = N_("Port {port} is in use by {holder}.")
+    hint_text = N_(
+        "Quit that program, or choose another port (callback.port) and change the address in the "
+        "DingTalk console as well."
+    )
+
+
+class PortForbiddenError(ListenerError):
+    """The system does not allow this account to open the port. Gaps: port."""
+
+    code = "port-forbidden"
+    title_text = N_("The system does not allow DingBridge to open port {port}.")
+    hint_text = N_("Choose a port above 1023 that is not reserved (callback.port).")
+
+
+class AddressUnavailableError(ListenerError):
+    """The address to listen on does not belong to this machine. Gaps: host."""
+
+    code = "address-unavailable"
+    title_text = N_("{host} is not an address of this computer.")
+    hint_text = N_('Set callback.host to "0.0.0.0", or to an address this computer has.')
+
+
+class JournalError(DingBridgeError):
+    """The journal could not do what was asked; nothing of it was stored."""
+
+    code = "journal-error"
+    title_text = N_("The database {path} could not be used: {reason}.")
+    hint_text = N_("Nothing was lost: DingTalk sends again what was not stored.")
+    retryable = True
+
+
+class JournalFullError(JournalError):
+    """No room on the disk. Gaps: path."""
+
+    code = "journal-full"
+    title_text = N_("There is no room left on the disk for {path}.")
+    hint_text = N_("Make room. DingBridge goes on by itself; DingTalk sends again what it missed.")
+
+
+class JournalBusyError(JournalError):
+    """The database stayed locked by somebody else. Gaps: path."""
+
+    code = "journal-busy"
+    title_text = N_("Another program holds the database {path}.")
+    hint_text = N_("Close the program (a backup, a database viewer) that has the file open.")
+
+
+class JournalNewerError(JournalError):
+    """The database was written by a newer version. Gaps: path, version, supported."""
+
+    code = "journal-newer"
+    title_text = N_("The database {path} was written by a newer version of DingBridge.")
+    hint_text = N_("Install that version again. This one reads format {supported}, not {version}.")
+    retryable = False
+
+
+class JournalAccessError(JournalError):
+    """The database cannot be opened or written. Gaps: path, reason."""
+
+    code = "journal-access"
+    title_text = N_("The database {path} cannot be opened or written: {reason}.")
+    hint_text = N_("Check the permissions and the free space of the data folder.")
+    retryable = False
+
+
+class JournalClosedError(JournalError):
+    """The service is stopping and takes nothing more. Gaps: path."""
+
+    code = "journal-closed"
+    title_text = N_("DingBridge is stopping; the database {path} is closed.")
+    hint_text = N_("Start DingBridge again. DingTalk sends again what was not stored.")
