@@ -1,0 +1,1 @@
+"""DingTalk's calls, what its events mean, and its error codes. Decides no change."""

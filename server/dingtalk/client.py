@@ -1,0 +1,236 @@
+"""DingTalk's calls, one method each (facts, DingTalk 4 and 5). Only `oapi` endpoints.
+
+Every method raises `VendorError`; what it returns is complete and typed. Safe to use from several
+threads.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from crypto.secret import Secret
+from server.dingtalk.errors import VENDOR, raise_for_error
+from server.dingtalk.wire import (
+    AuthScopes,
+    CallbackRecord,
+    DingTalkDepartment,
+    DingTalkUser,
+    FailedEvents,
+    parse_department,
+    parse_listed_user,
+    parse_user,
+)
+from server.errors import VendorRefusedError
+from server.fate import Fate
+from server.rest import fields
+from server.rest.gateway import Gateway, Surroundings
+from server.rest.session import Call, Purpose
+from server.rest.tokens import Account
+
+_CALLS_PER_S = 20  # per app and API, standard edition (API-1433)
+_PAGE_SIZE = 100  # the largest that user/list takes (API-0062, API-0066)
+
+
+@dataclass(frozen=True, slots=True)
+class UserPage:
+    """A page of a department's members; `next_cursor` is None on the last one."""
+
+    users: tuple[DingTalkUser, ...]
+    next_cursor: int | None
+
+
+def connect(
+    app_key: str, app_secret: Secret, base: str, surroundings: Surroundings
+) -> "DingTalkClient":
+    """Return a client for an app; nothing is called yet."""
+    login = Call(
+        "gettoken", Purpose.TOKEN, query={"appkey": app_key}, secrets={"appsecret": app_secret}
+    )
+    gateway = Gateway(
+        VENDOR,
+        Account(base, app_key, app_secret),
+        login=login,
+        raise_for_error=raise_for_error,
+        calls_per_s=_CALLS_PER_S,
+        surroundings=surroundings,
+    )
+    return DingTalkClient(gateway)
+
+
+class DingTalkClient:
+    """The calls. Ids go in and come out as strings."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._gateway.close()
+
+    def log_in(self) -> None:
+        """Make sure that AppKey and AppSecret give a token."""
+        self._gateway.log_in()
+
+    def auth_scopes(self) -> AuthScopes:
+        """Return what the app may read (GET auth/scopes). Counts against the monthly quota."""
+        answer = self._gateway.ask(Call("auth/scopes"))
+        scopes = answer.get("auth_org_scopes")
+        scopes = scopes if isinstance(scopes, dict) else {}
+        return AuthScopes(
+            user_fields=fields.identifiers(answer.get("auth_user_field")) or (),
+            department_ids=fields.identifiers(scopes.get("authed_dept")) or (),
+            userids=fields.identifiers(scopes.get("authed_user")) or (),
+        )
+
+    def get_user(self, userid: str) -> DingTalkUser:
+        """Return a person with the manager, "" for none (v2/user/get)."""
+        call = Call("topapi/v2/user/get", body={"userid": userid})
+        user = parse_user(self._object(call))
+        if user is None:
+            raise self._gateway.unreadable(call, "userid")
+        # Here, other than in a list, an absent manager means that there is none.
+        return replace(user, manager_userid=user.manager_userid or "")
+
+    def list_users(self, department_id: str, cursor: int = 0) -> UserPage:
+        """Return a page of the direct members of a department (v2/user/list).
+
+        People whose visibility is restricted are asked for too: left out, they would look as if
+        they had gone.
+        """
+        body = {
+            "dept_id": int(department_id),
+            "cursor": cursor,
+            "size": _PAGE_SIZE,
+            "contain_access_limit": True,
+        }
+        call = Call("topapi/v2/user/list", body=body)
+        page = self._object(call)
+        entries = fields.objects(page.get("list"))
+        if entries is None:
+            raise self._gateway.unreadable(call, "list")
+        users = tuple(self._listed(call, entry, department_id) for entry in entries)
+        return UserPage(users, self._next_cursor(call, page, cursor))
+
+    def get_department(self, department_id: str) -> DingTalkDepartment:
+        """Return a department with its order (v2/department/get)."""
+        call = Call("topapi/v2/department/get", body={"dept_id": int(department_id)})
+        return self._department(call, self._object(call))
+
+    def list_subdepartments(self, department_id: str) -> tuple[DingTalkDepartment, ...]:
+        """Return the departments one level below, without orders (v2/department/listsub)."""
+        call = Call("topapi/v2/department/listsub", body={"dept_id": int(department_id)})
+        entries = fields.objects(self._result(call))
+        if entries is None:
+            raise self._gateway.unreadable(call, "result")
+        return tuple(self._department(call, entry) for entry in entries)
+
+    def list_userids(self, department_id: str) -> tuple[str, ...]:
+        """Return the ids of the direct members, also outside the scope (user/listid)."""
+        call = Call("topapi/user/listid", body={"dept_id": int(department_id)})
+        return self._ids(call, "userid_list")
+
+    def list_subdepartment_ids(self, department_id: str) -> tuple[str, ...]:
+        """Return the ids one level below, also outside the scope (v2/department/listsubid)."""
+        call = Call("topapi/v2/department/listsubid", body={"dept_id": int(department_id)})
+        return self._ids(call, "dept_id_list")
+
+    def get_callback(self) -> CallbackRecord | None:
+        """Return the subscription that a program registered; None where the console made it."""
+        try:
+            answer = self._gateway.ask(Call("call_back/get_call_back"))
+        except VendorRefusedError as error:
+            if error.fate is Fate.GONE:
+                return None
+            raise
+        url = fields.identifier(answer.get("url"))
+        if url is None:
+            return None
+        return CallbackRecord(
+            url=url,
+            token=Secret(fields.text(answer.get("token")) or ""),
+            aes_key=Secret(fields.text(answer.get("aes_key")) or ""),
+            event_types=fields.identifiers(answer.get("call_back_tag")) or (),
+        )
+
+    def register_callback(self, record: CallbackRecord) -> None:
+        """Register a subscription; DingTalk calls `check_url` before it answers.
+
+        A lost reply is an `OutcomeUnknownError`: `get_callback` tells. Error 71006: one exists.
+        """
+        self._gateway.ask(_callback_call("register", record, is_repeatable=False))
+
+    def update_callback(self, record: CallbackRecord) -> None:
+        """Replace the subscription whole; DingTalk calls `check_url` before it answers."""
+        self._gateway.ask(_callback_call("update", record, is_repeatable=True))
+
+    def take_failed_events(self) -> FailedEvents:
+        """Return events that were not delivered, at most 200 (get_call_back_failed_result).
+
+        The next call clears what this one returned, so store them before anything else. For the
+        same reason a lost reply is not asked for again but is an `OutcomeUnknownError`: what it
+        held may be lost, and only a full run makes up for it.
+        """
+        call = Call("call_back/get_call_back_failed_result", is_repeatable=False)
+        answer = self._gateway.ask(call)
+        entries = fields.items(answer.get("failed_list")) or ()
+        return FailedEvents(
+            payloads=tuple(_as_json(entry) for entry in entries),
+            has_more=fields.flag(answer.get("has_more")) or False,
+        )
+
+    def _result(self, call: Call) -> object:
+        return self._gateway.ask(call).get("result")
+
+    def _object(self, call: Call) -> Mapping[str, Any]:
+        result = self._result(call)
+        if not isinstance(result, dict):
+            raise self._gateway.unreadable(call, "result")
+        return result
+
+    def _ids(self, call: Call, name: str) -> tuple[str, ...]:
+        ids = fields.identifiers(self._object(call).get(name))
+        if ids is None:
+            raise self._gateway.unreadable(call, name)
+        return ids
+
+    def _listed(self, call: Call, entry: Mapping[str, Any], department_id: str) -> DingTalkUser:
+        user = parse_listed_user(entry, department_id)
+        if user is None:
+            raise self._gateway.unreadable(call, "userid")
+        return user
+
+    def _department(self, call: Call, entry: Mapping[str, Any]) -> DingTalkDepartment:
+        department = parse_department(entry)
+        if department is None:
+            raise self._gateway.unreadable(call, "dept_id, name")
+        return department
+
+    def _next_cursor(self, call: Call, page: Mapping[str, Any], cursor: int) -> int | None:
+        """Return where to go on; a cursor that does not move would never end."""
+        if not fields.flag(page.get("has_more")):
+            return None
+        following = fields.number(page.get("next_cursor"))
+        if following is None or following <= cursor:
+            raise self._gateway.unreadable(call, "next_cursor")
+        return following
+
+
+def _as_json(entry: object) -> str:
+    """Return an entry as JSON text that can be stored, whatever it is: it is not sent again."""
+    return fields.text(json.dumps(entry, ensure_ascii=False)) or "null"
+
+
+def _callback_call(verb: str, record: CallbackRecord, *, is_repeatable: bool) -> Call:
+    return Call(
+        f"call_back/{verb}_call_back",
+        Purpose.WRITE,
+        body={
+            "call_back_tag": list(record.event_types),
+            "token": record.token.reveal(),
+            "aes_key": record.aes_key.reveal(),
+            "url": record.url,
+        },
+        masked=(record.token, record.aes_key),
+        is_repeatable=is_repeatable,
+    )

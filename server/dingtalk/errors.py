@@ -1,0 +1,256 @@
+"""DingTalk's error codes, translated once, by a table (facts, DingTalk 4, 5.4 and 5.5).
+
+Code 88 is only an envelope: what it means stands in `sub_code`. The same code can mean different
+things for a token and for a reading, so the call decides as well.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from server.errors import (
+    AddressNotTrustedError,
+    CredentialsRejectedError,
+    VendorError,
+    VendorRefusedError,
+    VendorReplyError,
+)
+from server.fate import Fate, Fix, Meaning
+from server.message import N_, GapValue
+from server.rest import fields
+from server.rest.session import Call, Purpose, quotable
+
+VENDOR = "DingTalk"
+_ENVELOPE = 88
+_IP_NOT_LISTED = 60020
+
+_BY_ITSELF = N_("Nothing to do: DingBridge tries again by itself.")
+_REPORT = N_("If it happens again, send the log file to whoever looks after DingBridge.")
+_CHECK_CREDENTIALS = N_(
+    "Copy AppKey (Client ID) and AppSecret (Client Secret) again from the app's page in the "
+    "DingTalk console. DingBridge does not try the old ones again."
+)
+_ADD_PERMISSION = N_(
+    "Open the app in the DingTalk console, Permissions (权限管理), and add the contact permissions "
+    "qyapi_get_member, qyapi_get_department_member and qyapi_get_department_list. Then start a "
+    "sync."
+)
+_WIDEN_SCOPE = N_(
+    "If it should be mirrored, add it in the DingTalk console to the app's contact scope "
+    "(权限管理, 通讯录权限范围)."
+)
+_CHECK_CALLBACK = N_(
+    "Run the self-test, and make sure that the address can be reached from the internet and leads "
+    "to this computer."
+)
+
+_BUSY = Meaning(Fate.RETRY, N_("DingTalk is busy (error {number})."), _BY_ITSELF)
+_THROTTLED = Meaning(
+    Fate.RETRY, N_("DingTalk slows down its callers at the moment (error {number})."), _BY_ITSELF
+)
+_TOKEN_REFUSED = Meaning(
+    Fate.REFRESH_TOKEN, N_("DingTalk refuses the access token (error {number})."), _BY_ITSELF
+)
+_CREDENTIALS = Meaning(
+    Fate.STOP, N_("DingTalk refuses AppKey or AppSecret (error {number})."), _CHECK_CREDENTIALS
+)
+_NOBODY = Meaning(
+    Fate.GONE, N_("This person is not in DingTalk any more (error {number})."), _BY_ITSELF
+)
+_NO_DEPARTMENT = Meaning(
+    Fate.GONE, N_("This department is not in DingTalk any more (error {number})."), _BY_ITSELF
+)
+_BAD_REQUEST = Meaning(
+    Fate.SKIP,
+    N_("DingTalk does not accept the call {call} (error {number}: {detail})."),
+    _REPORT,
+    suspicious=True,
+)
+_NO_PERMISSION = Meaning(
+    Fate.STOP,
+    N_("The app lacks a permission in DingTalk for {call} (error {number})."),
+    _ADD_PERMISSION,
+)
+_CALLBACK_CRYPTO = Meaning(
+    Fate.SKIP,
+    N_("DingTalk could not decrypt our answer to its test call (error {number})."),
+    N_("Make sure that token and aes_key are the same on both sides, and run the self-test."),
+)
+_UNKNOWN = Meaning(
+    Fate.SKIP,
+    N_("DingTalk answered {call} with error {number}: {detail}"),
+    _REPORT,
+    suspicious=True,
+)
+_NO_ERRCODE = Meaning(
+    Fate.RETRY, N_("DingTalk's answer to {call} carries no result code."), _BY_ITSELF
+)
+
+MEANINGS: Mapping[int, Meaning] = MappingProxyType(
+    {
+        -1: _BUSY,
+        22: _BAD_REQUEST,
+        33001: _CREDENTIALS,
+        33012: _NOBODY,
+        40001: _TOKEN_REFUSED,
+        40014: _TOKEN_REFUSED,
+        40035: _BAD_REQUEST,
+        40068: _BAD_REQUEST,
+        40069: _BAD_REQUEST,
+        40089: _CREDENTIALS,
+        41001: Meaning(Fate.STOP, N_("DingTalk did not find the access token in {call}."), _REPORT),
+        42001: _TOKEN_REFUSED,
+        43007: _NO_PERMISSION,
+        45009: Meaning(
+            Fate.RETRY,
+            N_("DingTalk's limit for {call} is used up for now (error {number})."),
+            _BY_ITSELF,
+            backoff_s=(60.0,),
+        ),
+        50002: Meaning(
+            Fate.SKIP,
+            N_("This person is outside the contact scope of the app (error {number})."),
+            _WIDEN_SCOPE,
+        ),
+        50003: Meaning(
+            Fate.STOP,
+            N_("The app is switched off in DingTalk (error {number})."),
+            N_("Switch it on in the DingTalk console. Then start a sync."),
+        ),
+        50004: Meaning(
+            Fate.SKIP,
+            N_("This department is outside the contact scope of the app (error {number})."),
+            _WIDEN_SCOPE,
+        ),
+        50005: Meaning(
+            Fate.STOP,
+            N_("DingTalk has disabled the company (error {number})."),
+            N_("Ask DingTalk's support. DingBridge changes nothing in the meantime."),
+        ),
+        60003: _NO_DEPARTMENT,
+        60011: _NO_PERMISSION,
+        60019: Meaning(
+            Fate.SKIP,
+            N_("The app may not read the members of this department (error {number})."),
+            _WIDEN_SCOPE,
+        ),
+        60111: _NOBODY,
+        60121: _NOBODY,
+        71006: Meaning(
+            Fate.FIX,
+            N_("DingTalk already holds a callback address for this app (error {number})."),
+            N_("Replace it, or take over the values that DingTalk holds."),
+            fix=Fix.UPDATE_INSTEAD,
+        ),
+        71007: Meaning(
+            Fate.GONE,
+            N_("DingTalk holds no callback address registered by a program (error {number})."),
+            N_("Where the subscription was made in the console, that is normal."),
+        ),
+        71008: Meaning(
+            Fate.SKIP,
+            N_("DingTalk does not allow one of the events for this app (error {number})."),
+            N_("Choose the events in the DingTalk console instead."),
+        ),
+        71009: Meaning(
+            Fate.SKIP,
+            N_('DingTalk got no "success" from the callback address (error {number}).'),
+            _CHECK_CALLBACK,
+        ),
+        71010: _BAD_REQUEST,
+        71011: Meaning(
+            Fate.SKIP,
+            N_("DingTalk does not accept the form of the callback address (error {number})."),
+            N_("It must start with http:// or https:// and name a public host."),
+        ),
+        71012: Meaning(
+            Fate.SKIP,
+            N_("DingTalk cannot reach the callback address (error {number})."),
+            _CHECK_CALLBACK,
+        ),
+        90020: Meaning(
+            Fate.STOP,
+            N_("The company's calls to DingTalk are used up for this month (error {number})."),
+            N_("They return on the first of the month; DingTalk also sells more."),
+        ),
+        **dict.fromkeys(range(90001, 90020), _THROTTLED),
+        400002: _BAD_REQUEST,
+        **dict.fromkeys(range(900004, 900010), _CALLBACK_CRYPTO),
+        900010: Meaning(
+            Fate.SKIP,
+            N_(
+                "The key at the end of our answer is not the one DingTalk expects (error {number})."
+            ),
+            N_(
+                "A subscription made by a program ends with the CorpId, one made in the console "
+                "with the AppKey. Correct callback.key."
+            ),
+        ),
+    }
+)
+_ENVELOPE_ALONE = Meaning(
+    Fate.STOP, N_("DingTalk refuses the call {call} (error 88: {detail})."), _ADD_PERMISSION
+)
+_IP_NAMED = Meaning(
+    Fate.STOP,
+    N_("DingTalk does not take calls from this network address, {ip} (error {number})."),
+    N_(
+        "Add {ip} to the app's server exit addresses (服务器出口IP) in the DingTalk console. Then "
+        "start a sync."
+    ),
+)
+_IP_UNNAMED = Meaning(
+    Fate.STOP,
+    N_("DingTalk does not take calls from this network address (error {number})."),
+    N_(
+        "Add the public address of this network to the app's server exit addresses (服务器出口IP) "
+        "in the DingTalk console. Then start a sync."
+    ),
+)
+
+
+def raise_for_error(answer: Mapping[str, Any], call: Call) -> None:
+    """Return for errcode 0; raise the error of the table for every other answer."""
+    number = fields.number(answer.get("errcode"))
+    if number == 0:
+        return
+    if number is None:
+        raise VendorReplyError(_values(call), meaning=_NO_ERRCODE, maybe_done=True)
+    if number == _ENVELOPE:
+        number = fields.number(answer.get("sub_code")) or number
+    text = f"{answer.get('sub_msg') or ''} {answer.get('errmsg') or ''}"
+    raise _error(number, quotable(text.strip(), call), call)
+
+
+def is_out_of_scope(error: VendorError) -> bool:
+    """Tell whether the person or department lies outside what the app may read."""
+    return isinstance(error, VendorRefusedError) and error.number in {50002, 50004}
+
+
+def is_permission_missing(error: VendorError) -> bool:
+    """Tell whether the app lacks the permission for a call, so that repeating it is useless."""
+    return isinstance(error, VendorRefusedError) and error.number in {60011, 43007, _ENVELOPE}
+
+
+def _values(call: Call) -> dict[str, GapValue]:
+    return {"vendor": VENDOR, "call": call.path}
+
+
+def _error(number: int, detail: str, call: Call) -> VendorRefusedError:
+    values = {**_values(call), "detail": detail}
+    if number == _IP_NOT_LISTED:
+        return _address_error(number, values, detail)
+    meaning = _ENVELOPE_ALONE if number == _ENVELOPE else MEANINGS.get(number, _UNKNOWN)
+    if meaning is _TOKEN_REFUSED and call.purpose is Purpose.TOKEN:
+        meaning = _CREDENTIALS
+    kind = CredentialsRejectedError if meaning is _CREDENTIALS else VendorRefusedError
+    return kind(number, values, meaning=meaning)
+
+
+def _address_error(
+    number: int, values: Mapping[str, GapValue], detail: str
+) -> AddressNotTrustedError:
+    ip = fields.named_address(detail)
+    if ip is None:
+        return AddressNotTrustedError(number, values, meaning=_IP_UNNAMED)
+    return AddressNotTrustedError(number, {**values, "ip": ip}, meaning=_IP_NAMED)

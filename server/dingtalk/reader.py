@@ -1,0 +1,126 @@
+"""Reads DingTalk's directory: the whole scope, a subtree, some people, some departments.
+
+Says honestly whether it saw everything: whoever removes somebody needs to know. Decides nothing.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeVar
+
+from server.dingtalk.client import DingTalkClient
+from server.dingtalk.errors import is_out_of_scope
+from server.dingtalk.walk import FAILURES_TO_GIVE_UP, Reading, Walk, ends_everything
+from server.dingtalk.wire import DingTalkDepartment, DingTalkUser
+from server.errors import VendorError
+from server.fate import Fate
+
+_THREADS = 8  # two APIs at 20 calls/s each, up to 200 ms a call
+_T = TypeVar("_T")
+
+
+class Outcome(Enum):
+    """What reading one person or department came to."""
+
+    FOUND = "found"
+    GONE = "gone"
+    OUT_OF_SCOPE = "out-of-scope"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[_T]):
+    """What was read under one id; `value` if it was found, `error` otherwise."""
+
+    dingtalk_id: str
+    outcome: Outcome
+    value: _T | None = None
+    error: VendorError | None = None
+
+
+class Reader:
+    """Reads with a few threads at a time; each method may be called from any one thread.
+
+    A fault that concerns everything (credentials, address, network, stop request) is raised as
+    `VendorError`; what concerns one person or department is in the result.
+    """
+
+    def __init__(self, client: DingTalkClient, *, threads: int = _THREADS) -> None:
+        self._client = client
+        self._threads = threads
+
+    def read_scope(self, roots: Iterable[str], excluded: Iterable[str] = ()) -> Reading:
+        """Read everybody below `roots`, without what lies in or below `excluded`.
+
+        Incomplete also where nobody at all is found: that is a lost permission, not a company.
+        """
+        return self._walk(roots, excluded, may_be_empty=False)
+
+    def read_subtree(self, department_id: str, excluded: Iterable[str] = ()) -> Reading:
+        """Read one department and all below it. A root that is gone or out of scope is a reason."""
+        return self._walk([department_id], excluded, may_be_empty=True)
+
+    def read_people(self, userids: Iterable[str]) -> tuple[Found[DingTalkUser], ...]:
+        """Read people with their managers, in the order asked for; one call each."""
+        return self._read_each(userids, self._client.get_user)
+
+    def read_departments(
+        self, department_ids: Iterable[str]
+    ) -> tuple[Found[DingTalkDepartment], ...]:
+        """Read departments with their orders, in the order asked for; one call each."""
+        return self._read_each(department_ids, self._client.get_department)
+
+    def _walk(
+        self, roots: Iterable[str], excluded: Iterable[str], *, may_be_empty: bool
+    ) -> Reading:
+        with self._pool() as pool:
+            try:
+                walk = Walk(self._client, pool, excluded)
+                return walk.run(tuple(dict.fromkeys(roots)), may_be_empty=may_be_empty)
+            except VendorError:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _read_each(self, ids: Iterable[str], read: Callable[[str], _T]) -> tuple[Found[_T], ...]:
+        unique = tuple(dict.fromkeys(ids))
+        with self._pool() as pool:
+            futures = [pool.submit(_read_one, dingtalk_id, read) for dingtalk_id in unique]
+            try:
+                _watch(futures)
+            except VendorError:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+            return tuple(future.result() for future in futures)
+
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._threads, thread_name_prefix="dingbridge-reader")
+
+
+def _read_one(dingtalk_id: str, read: Callable[[str], _T]) -> Found[_T]:
+    try:
+        return Found(dingtalk_id, Outcome.FOUND, read(dingtalk_id))
+    except VendorError as error:
+        if ends_everything(error):
+            raise
+        return Found(dingtalk_id, _outcome(error), error=error)
+
+
+def _outcome(error: VendorError) -> Outcome:
+    if error.fate is Fate.GONE:
+        return Outcome.GONE
+    return Outcome.OUT_OF_SCOPE if is_out_of_scope(error) else Outcome.FAILED
+
+
+def _watch(futures: Sequence["Future[Found[_T]]"]) -> None:
+    """Wait for all; raise what ends everything, or the last of too many failures in one go."""
+    pending = set(futures)
+    exhausted = 0
+    while pending:
+        done, pending = wait(pending, return_when=FIRST_COMPLETED)
+        for future in done:
+            error = future.result().error
+            if error is not None and error.fate is Fate.RETRY:
+                exhausted += 1
+                if exhausted >= FAILURES_TO_GIVE_UP:
+                    raise error

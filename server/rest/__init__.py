@@ -1,0 +1,1 @@
+"""Calls over HTTP: session, retry, rate limit and tokens. Knows no vendor."""

@@ -1,0 +1,152 @@
+"""A vendor's door: every call passes token, rate limit, exchange, error table and retry here."""
+
+import random
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from time import monotonic
+from typing import Any, Protocol
+
+from server.errors import (
+    CallCancelledError,
+    OutcomeUnknownError,
+    VendorError,
+    VendorRefusedError,
+    VendorReplyError,
+)
+from server.fate import Fate, Meaning
+from server.message import N_
+from server.rest.limiter import RateLimiter
+from server.rest.retry import Retrier, RetryPolicy
+from server.rest.session import Call, Channel, Limits, Purpose
+from server.rest.tokens import Account, Token, TokenCache, parse_token
+
+_UNREADABLE = Meaning(
+    Fate.SKIP,
+    N_("The answer of {vendor} to {call} lacks what it should hold: {field}."),
+    N_("If it happens again, send the log file to whoever looks after DingBridge."),
+    suspicious=True,
+)
+_FRESH_TOKEN_REFUSED = Meaning(
+    Fate.STOP,
+    N_("{vendor} refuses even a fresh access token (error {number})."),
+    N_(
+        "Make sure that id and secret in the settings belong to the same app, and that no other "
+        "program keeps fetching tokens with them. Then start a sync."
+    ),
+)
+
+
+def _never_stops(seconds: float) -> bool:
+    """Wait without anybody who could ask to stop."""
+    return threading.Event().wait(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What calls need from outside: time, waiting, chance, and the tokens kept between runs.
+
+    `wait(seconds)` returns True at once when a stop is requested. One `TokenCache` should outlive
+    the clients that use it: it remembers rejected secrets.
+    """
+
+    clock: Callable[[], float] = monotonic
+    wait: Callable[[float], bool] = _never_stops
+    random: Callable[[], float] = random.random
+    tokens: TokenCache = field(default_factory=lambda: TokenCache(monotonic))
+    limits: Limits = field(default_factory=Limits)
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+class ErrorTable(Protocol):
+    """A vendor's error codes: raises for an answer that carries one."""
+
+    def __call__(self, answer: Mapping[str, Any], call: Call) -> None:
+        """Return for a success; raise `VendorRefusedError` or `VendorReplyError` otherwise."""
+
+
+class Gateway:
+    """Calls one vendor for one account. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        vendor: str,
+        account: Account,
+        *,
+        login: Call,
+        raise_for_error: ErrorTable,
+        calls_per_s: int,
+        surroundings: Surroundings,
+    ) -> None:
+        self._account = account
+        self._login = login
+        self._raise_for_error = raise_for_error
+        self._tokens = surroundings.tokens
+        self._channel = Channel(
+            vendor, account.base, clock=surroundings.clock, limits=surroundings.limits
+        )
+        self._limiter = RateLimiter(calls_per_s, clock=surroundings.clock, wait=surroundings.wait)
+        self._retrier = Retrier(
+            surroundings.policy, wait=surroundings.wait, random=surroundings.random
+        )
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._channel.close()
+
+    def ask(self, call: Call) -> dict[str, Any]:
+        """Make a call with a token and return its answer; raises `VendorError`.
+
+        Retries by the error tables; renews a refused token once. A call that is not repeatable and
+        whose reply was lost ends in `OutcomeUnknownError`.
+        """
+        # A vendor has no reason to quote our secret. If it ever does, it is masked.
+        call = replace(call, masked=(*call.masked, self._account.secret))
+        renewals = [self._account]
+        return self._retrier.run(lambda: self._attempt(call, renewals))
+
+    def log_in(self) -> None:
+        """Make sure there is a token; raises `VendorError`. Proves id and secret, nothing more."""
+        self._retrier.run(lambda: self._tokens.get(self._account, self._fetch_token))
+
+    def unreadable(self, call: Call, field_name: str) -> VendorError:
+        """Return the error for an answer to `call` without the field that it must hold."""
+        values = {**self._channel.values(call), "field": field_name}
+        fate = Fate.STOP if call.purpose is Purpose.TOKEN else Fate.SKIP
+        error = VendorReplyError(values, meaning=replace(_UNREADABLE, fate=fate), maybe_done=True)
+        return error if call.is_repeatable else OutcomeUnknownError(error)
+
+    def _attempt(self, call: Call, renewals: list[Account]) -> dict[str, Any]:
+        """Try once; `renewals` holds the right to renew the token, which is used up once."""
+        token = self._tokens.get(self._account, self._fetch_token)
+        try:
+            return self._exchange(call.with_secret("access_token", token))
+        except VendorRefusedError as refused:
+            if refused.fate is not Fate.REFRESH_TOKEN:
+                raise
+            self._tokens.discard(self._account, token)
+            if not renewals:
+                raise VendorRefusedError(
+                    refused.number, refused.values, meaning=_FRESH_TOKEN_REFUSED
+                ) from refused
+        renewals.clear()
+        return self._attempt(call, renewals)
+
+    def _fetch_token(self) -> Token:
+        token = parse_token(self._exchange(self._login))
+        if token is None:
+            raise self.unreadable(self._login, "access_token")
+        return token
+
+    def _exchange(self, call: Call) -> dict[str, Any]:
+        with self._limiter.slot(call.path) as is_granted:
+            if not is_granted:
+                raise CallCancelledError(self._channel.values(call))
+            try:
+                answer = self._channel.send(call)
+                self._raise_for_error(answer, call)
+            except VendorError as error:
+                if error.maybe_done and not call.is_repeatable:
+                    raise OutcomeUnknownError(error) from error
+                raise
+        return answer

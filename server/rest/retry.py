@@ -1,0 +1,68 @@
+"""Asks again where that helps, and only there. Time, chance and waiting come in as arguments."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from server.errors import CallCancelledError, VendorError
+from server.fate import Fate
+
+_LOG = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How long to wait for a vendor: `longest_wait_s` is the longest single wait.
+
+    A vendor that wants more than that is asked again by a later run, not by this one. `jitter` is
+    the share of a wait that is added at random, so that programs that failed together do not come
+    back together. `patience` scales the back-off of the error tables (0 in tests).
+    """
+
+    longest_wait_s: float = 90.0
+    jitter: float = 0.25
+    patience: float = 1.0
+
+
+class Retrier:
+    """Repeats a call whose error says so, after the waits that the error's table gives.
+
+    `wait(seconds)` returns True at once when a stop is requested, which ends everything with
+    `CallCancelledError`. `random()` gives numbers in [0, 1).
+    """
+
+    def __init__(
+        self, policy: RetryPolicy, *, wait: Callable[[float], bool], random: Callable[[], float]
+    ) -> None:
+        self._policy = policy
+        self._wait = wait
+        self._random = random
+
+    def run(self, attempt: Callable[[], _T]) -> _T:
+        """Return what `attempt` returns; raise the last `VendorError` when patience ends."""
+        tried = 0
+        while True:
+            tried += 1
+            try:
+                return attempt()
+            except VendorError as error:
+                error.attempts = tried
+                delay_s = self._delay_s(error)
+                if delay_s is None:
+                    raise
+                failed = error
+            _LOG.info("%s: asking again in %.1f s (attempt %d)", failed.code, delay_s, tried)
+            if self._wait(delay_s):
+                raise CallCancelledError(failed.values) from failed
+
+    def _delay_s(self, error: VendorError) -> float | None:
+        """Return the wait before the next attempt; None where there should be none."""
+        if error.fate is not Fate.RETRY or error.attempts > len(error.backoff_s):
+            return None
+        backoff_s = error.backoff_s[error.attempts - 1] * self._policy.patience
+        delay_s = max(backoff_s, error.wait_s or 0.0)
+        if delay_s > self._policy.longest_wait_s:
+            return None
+        return delay_s * (1.0 + self._policy.jitter * self._random())

@@ -1,0 +1,253 @@
+"""One HTTP exchange with a vendor: a call goes out, a JSON object or one of our errors comes back.
+
+Here, and only here, exceptions of `requests` and `urllib3` are turned into ours. Those exceptions
+quote the address with its query, and the query carries tokens and secrets. So ours are raised
+outside the `except` block: nothing of the foreign exception stays attached.
+"""
+
+import ipaddress
+import json
+import logging
+import re
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import quote, quote_plus, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from crypto.secret import Secret
+from server.errors import VendorBlockedError, VendorError, VendorReplyError
+from server.message import GapValue
+from server.rest import failures
+
+_LOG = logging.getLogger(__name__)
+_CHUNK_BYTES = 64 * 1024
+_DETAIL_CHARACTERS = 300
+_MASK = "••••"
+# A parameter that carries a secret, wherever a vendor quotes an address back at us.
+_SECRET_PARAMETER = re.compile(
+    r"(?i)\b(access_token|corpsecret|appsecret|aes_key|token|secret)"
+    r"([\"']?\s*(?:=|:|%3D)\s*[\"']?)[^\s&,;\"'<>\]})]+"
+)
+
+
+class Purpose(Enum):
+    """What a call is for: the same error code can mean different things."""
+
+    TOKEN = "token"  # noqa: S105 - the purpose of a call, no token
+    READ = "read"
+    WRITE = "write"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: `path` without a leading slash, `body` as JSON (None: a GET).
+
+    `secrets` go into the query and nowhere else; `masked` are secrets of the body, which are not
+    to be seen in what a vendor quotes of it. `is_repeatable` is False where doing it twice
+    would have an effect: the gateway then never repeats what may have been done.
+    """
+
+    path: str
+    purpose: Purpose = Purpose.READ
+    body: Mapping[str, object] | None = field(default=None, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    masked: tuple[Secret, ...] = ()
+    is_repeatable: bool = True
+
+    def with_secret(self, name: str, secret: Secret) -> "Call":
+        """Return the same call with one more secret in its query."""
+        return replace(self, secrets={**self.secrets, name: secret})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long an exchange may take and how large its answer may be."""
+
+    connect_s: float = 5.0
+    read_s: float = 15.0  # between two pieces of the answer
+    total_s: float = 60.0  # for the answer as a whole, against a server that drips
+    size_bytes: int = 32 * 1024 * 1024
+
+
+class _SystemTrustAdapter(HTTPAdapter):
+    """Trusts what Windows trusts, besides certifi: offices often read TLS with a CA of theirs."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, ssl_context=ssl.create_default_context())
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        return super().proxy_manager_for(*args, **kwargs, ssl_context=ssl.create_default_context())
+
+
+def _add_no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Keep `requests` from adding an Authorization header out of a .netrc file."""
+    return request
+
+
+def _hide_query(record: logging.LogRecord) -> bool:
+    """Drop urllib3's debug lines: they print every address with its query."""
+    return record.levelno >= logging.WARNING
+
+
+def build_session(base: str, *, connections: int = 16) -> requests.Session:
+    """Return a session for `base`: TLS verified, no cookies, no retries, no .netrc.
+
+    Proxies of the environment are used, but not for a base on this very machine.
+    """
+    for name in ("urllib3.connectionpool", "urllib3.util.retry"):
+        logging.getLogger(name).addFilter(_hide_query)
+    session = requests.Session()
+    adapter = _SystemTrustAdapter(pool_connections=2, pool_maxsize=connections, max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", HTTPAdapter(pool_connections=2, pool_maxsize=connections))
+    session.auth = _add_no_credentials
+    session.trust_env = not _is_loopback(base)
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers["User-Agent"] = "DingBridge"
+    return session
+
+
+def _is_loopback(base: str) -> bool:
+    try:
+        host = urlsplit(base).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def quotable(text: str, call: Call) -> str:
+    """Return a vendor's text about `call`, cut to a line, with every secret in it masked."""
+    for secret in (*call.secrets.values(), *call.masked):
+        if secret:
+            plain = secret.reveal()
+            for form in {plain, quote(plain, safe=""), quote_plus(plain)}:
+                text = text.replace(form, _MASK)
+    text = _SECRET_PARAMETER.sub(rf"\1\2{_MASK}", " ".join(text.split()))
+    return text[:_DETAIL_CHARACTERS]
+
+
+class Channel:
+    """Exchanges with one vendor at one base address. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        vendor: str,
+        base: str,
+        *,
+        clock: Callable[[], float],
+        limits: Limits | None = None,
+    ) -> None:
+        self.vendor = vendor
+        self.base = base.rstrip("/")
+        self._clock = clock
+        self._limits = limits or Limits()
+        self._session = build_session(base)
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._session.close()
+
+    def values(self, call: Call) -> dict[str, GapValue]:
+        """Return the gaps that every error about `call` fills."""
+        return {"vendor": self.vendor, "call": call.path}
+
+    def send(self, call: Call) -> dict[str, Any]:
+        """Make one exchange and return the JSON object that came back, whatever its errcode.
+
+        Raises a `VendorError` for everything that is no JSON object of the API.
+        """
+        started = self._clock()
+        outcome = self._exchange(call)
+        took_ms = round((self._clock() - started) * 1000)
+        if not isinstance(outcome, VendorError):
+            _LOG.debug("%s %s answered in %d ms", self.vendor, call.path, took_ms)
+            return outcome
+        _LOG.debug("%s %s failed in %d ms: %s", self.vendor, call.path, took_ms, outcome.code)
+        raise outcome
+
+    def _exchange(self, call: Call) -> dict[str, Any] | VendorError:
+        try:
+            with self._request(call) as response:
+                content = self._read(response)
+        except (OSError, urllib3.exceptions.HTTPError, ValueError) as exc:
+            return failures.explain(exc, self.values(call))
+        if content is None:
+            return self._no_answer(call, response, failures.TOO_LARGE)
+        return self._understand(call, response, content)
+
+    def _request(self, call: Call) -> requests.Response:
+        body = None
+        headers = {"Accept-Encoding": "identity"}  # nothing to unpack, nothing to blow up
+        if call.body is not None:
+            # Real UTF-8: WeCom refuses \uXXXX in requests with 40033.
+            body = json.dumps(call.body, ensure_ascii=False).encode()
+            headers["Content-Type"] = "application/json; charset=utf-8"
+        revealed = {name: secret.reveal() for name, secret in call.secrets.items()}
+        return self._session.request(
+            "GET" if body is None else "POST",
+            f"{self.base}/{call.path}",
+            params={**call.query, **revealed},
+            data=body,
+            headers=headers,
+            timeout=(self._limits.connect_s, self._limits.read_s),
+            allow_redirects=False,
+            stream=True,
+        )
+
+    def _read(self, response: requests.Response) -> bytes | None:
+        """Return the body; None if it is larger than allowed."""
+        deadline = self._clock() + self._limits.total_s
+        content = bytearray()
+        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+            content += chunk
+            if len(content) > self._limits.size_bytes:
+                return None
+            if self._clock() > deadline:
+                raise requests.ReadTimeout
+        return bytes(content)
+
+    def _understand(
+        self, call: Call, response: requests.Response, content: bytes
+    ) -> dict[str, Any] | VendorError:
+        if 300 <= response.status_code < 400:
+            return self._no_answer(call, response, failures.REDIRECTED)
+        answer = _parse_object(content)
+        if answer is None:
+            return self._no_answer(call, response, failures.no_json(response.status_code, content))
+        if "punish" in answer and "errcode" not in answer:
+            return self._blocked(call, answer)
+        if response.status_code != 200 and "errcode" not in answer:
+            return self._no_answer(call, response, failures.no_json(response.status_code, b""))
+        return answer
+
+    def _no_answer(
+        self, call: Call, response: requests.Response, why: failures.NoAnswer
+    ) -> VendorReplyError:
+        values = {**self.values(call), "status": response.status_code}
+        wait_s = failures.retry_after_s(response.headers.get("Retry-After"))
+        return VendorReplyError(
+            values, meaning=why.meaning, wait_s=wait_s, maybe_done=why.maybe_done
+        )
+
+    def _blocked(self, call: Call, answer: Mapping[str, Any]) -> VendorBlockedError:
+        """Explain `{"status":1111,"wait":5,"punish":"deny"}`, minutes (DingTalk 5.4)."""
+        wait = answer.get("wait")
+        minutes = wait if isinstance(wait, int) and 0 < wait < 24 * 60 else 5
+        return VendorBlockedError({**self.values(call), "minutes": minutes}, wait_s=minutes * 60.0)
+
+
+def _parse_object(content: bytes) -> dict[str, Any] | None:
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) else None

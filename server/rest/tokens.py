@@ -1,0 +1,110 @@
+"""Access tokens: fetched once, shared by all threads, renewed before they expire.
+
+A wrong secret is tried once and then remembered: WeCom blocks an address for an hour that keeps
+asking with one.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crypto.secret import Secret
+from server.errors import CredentialsRejectedError
+from server.rest import fields
+
+_DOCUMENTED_LIFE_S = 7200
+_MARGIN_S = 300.0
+_MARGIN_SHARE = 0.1  # of the life of a token that lives shorter than documented
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose token it is: the base address, the id (app key or corp id) and its secret."""
+
+    base: str
+    account_id: str
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token and its life in seconds, counted from the moment it was asked for."""
+
+    secret: Secret
+    life_s: float
+
+
+def parse_token(answer: Mapping[str, Any]) -> Token | None:
+    """Read `access_token` and `expires_in` out of a gettoken answer; None if there is no token."""
+    token = fields.identifier(answer.get("access_token"))
+    if token is None:
+        return None
+    life_s = fields.number(answer.get("expires_in"))
+    return Token(Secret(token), _DOCUMENTED_LIFE_S if life_s is None else life_s)
+
+
+class _Entry:
+    """What is known of one account; its lock lets one thread ask while the others wait."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.account_secret: Secret | None = None
+        self.token: Secret | None = None
+        self.good_until = 0.0
+        self.refusal: CredentialsRejectedError | None = None
+
+
+class TokenCache:
+    """Tokens by base address and id. Safe to use from several threads."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._entries: dict[tuple[str, str], _Entry] = {}
+
+    def get(self, account: Account, fetch: Callable[[], Token]) -> Secret:
+        """Return a token that is still good, asking `fetch` for one at most once at a time.
+
+        Raises what `fetch` raises. A `CredentialsRejectedError` is raised again, without asking,
+        until the secret changes or `forget_refusals` is called.
+        """
+        entry = self._entry(account)
+        with entry.lock:
+            if entry.account_secret != account.secret:
+                entry.account_secret, entry.token, entry.refusal = account.secret, None, None
+            if entry.refusal is not None:
+                raise entry.refusal.with_traceback(None)
+            if entry.token is None or self._clock() >= entry.good_until:
+                self._renew(entry, fetch)
+            return entry.token or Secret("")
+
+    def discard(self, account: Account, token: Secret) -> None:
+        """Forget a token that the vendor refused, unless another thread has renewed it since."""
+        entry = self._entry(account)
+        with entry.lock:
+            if entry.token == token:
+                entry.token = None
+
+    def forget_refusals(self) -> None:
+        """Let rejected credentials be tried once more, because the admin asked for it."""
+        with self._lock:
+            entries = tuple(self._entries.values())
+        for entry in entries:
+            with entry.lock:
+                entry.refusal = None
+
+    def _entry(self, account: Account) -> _Entry:
+        with self._lock:
+            return self._entries.setdefault((account.base, account.account_id), _Entry())
+
+    def _renew(self, entry: _Entry, fetch: Callable[[], Token]) -> None:
+        entry.token = None
+        asked_at = self._clock()
+        try:
+            token = fetch()
+        except CredentialsRejectedError as refusal:
+            entry.refusal = refusal
+            raise
+        margin_s = min(_MARGIN_S, token.life_s * _MARGIN_SHARE)
+        entry.token, entry.good_until = token.secret, asked_at + token.life_s - margin_s

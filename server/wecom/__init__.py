@@ -1,0 +1,1 @@
+"""WeCom's calls and its error codes. Decides no change."""

@@ -1,0 +1,93 @@
+"""WeCom's error codes, translated once, by a table (facts, WeCom 1, 2.2 and 4).
+
+The texts in `errmsg` are never matched on to tell errors apart. Two of them carry a value that is
+found nowhere else: 60020 names our public address, 60104 the member who holds the mobile.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from server.errors import (
+    AddressNotTrustedError,
+    CredentialsRejectedError,
+    MobileTakenError,
+    VendorRefusedError,
+    VendorReplyError,
+)
+from server.fate import Fate
+from server.message import N_, GapValue, Message
+from server.rest import fields
+from server.rest.session import Call, Purpose, quotable
+from server.wecom import meanings
+
+VENDOR = "WeCom"
+_HOLDER = re.compile(r"mobile existed:\s*([0-9A-Za-z][\w@.\-]{0,63})", re.ASCII)
+_FORMAT_WARNING = re.compile(r"(?i)warning: wrong json format")
+
+# What says "does not exist" is what a removal wanted.
+_GONE_WHEN_DELETING = frozenset({60003, 60111, 60123})
+_MOBILE_TAKEN = 60104
+_SECRET_UNSAFE = 45031
+_IP_NOT_TRUSTED = 60020
+
+
+def raise_for_error(answer: Mapping[str, Any], call: Call) -> None:
+    """Return for a success, also one without errcode; raise the table's error for the rest."""
+    errcode = answer.get("errcode", 0)
+    number = fields.number(errcode)
+    if number == 0:
+        return
+    if number is None:
+        raise VendorReplyError(_values(call), meaning=meanings.BAD_ERRCODE, maybe_done=True)
+    errmsg = fields.text(answer.get("errmsg")) or ""
+    raise _error(number, quotable(errmsg, call), call)
+
+
+def format_warning(answer: Mapping[str, Any], call: Call) -> Message | None:
+    """Return a warning where WeCom accepted a change, but dropped a value of it (facts, 1)."""
+    errmsg = fields.text(answer.get("errmsg")) or ""
+    if not _FORMAT_WARNING.search(errmsg):
+        return None
+    return Message(
+        N_("WeCom accepted {call}, but says that a value in it has the wrong form."), _values(call)
+    )
+
+
+def _values(call: Call) -> dict[str, GapValue]:
+    return {"vendor": VENDOR, "call": call.path}
+
+
+def _error(number: int, detail: str, call: Call) -> VendorRefusedError:
+    values = {**_values(call), "detail": detail}
+    if number == _IP_NOT_TRUSTED:
+        return _address_error(number, values, detail)
+    if number == _MOBILE_TAKEN:
+        return _mobile_error(number, values, detail)
+    meaning = meanings.MEANINGS.get(number, meanings.UNKNOWN)
+    if number in _GONE_WHEN_DELETING and call.purpose is Purpose.DELETE:
+        meaning = replace(meaning, fate=Fate.GONE, fix=None)
+    if meaning is meanings.TOKEN_REFUSED and call.purpose is Purpose.TOKEN:
+        meaning = meanings.CREDENTIALS
+    is_rejected = meaning is meanings.CREDENTIALS or number == _SECRET_UNSAFE
+    kind = CredentialsRejectedError if is_rejected else VendorRefusedError
+    return kind(number, values, meaning=meaning)
+
+
+def _address_error(
+    number: int, values: Mapping[str, GapValue], detail: str
+) -> AddressNotTrustedError:
+    ip = fields.named_address(detail)
+    if ip is None:
+        return AddressNotTrustedError(number, values, meaning=meanings.IP_UNNAMED)
+    return AddressNotTrustedError(number, {**values, "ip": ip}, meaning=meanings.IP_NAMED)
+
+
+def _mobile_error(number: int, values: Mapping[str, GapValue], detail: str) -> MobileTakenError:
+    found = _HOLDER.search(detail)
+    if found is None:
+        return MobileTakenError(number, values, meaning=meanings.MOBILE_TAKEN_UNNAMED)
+    return MobileTakenError(
+        number, {**values, "holder": found[1]}, meaning=meanings.MOBILE_TAKEN_BY
+    )

@@ -1,0 +1,334 @@
+"""What WeCom's error codes mean and what follows from them (facts, WeCom 1, 2.2 and 4)."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from server.fate import Fate, Fix, Meaning
+from server.message import N_
+
+_BY_ITSELF = N_("Nothing to do: DingBridge tries again by itself.")
+_MENDS_ITSELF = N_("Nothing to do: DingBridge corrects it and tries again.")
+_REPORT = N_("If it happens again, send the log file to whoever looks after DingBridge.")
+_CHECK_CREDENTIALS = N_(
+    "Copy the corp id and the secret of Contacts Sync (通讯录同步) again from the WeCom console. "
+    "DingBridge does not try the old ones again, because WeCom would block this address."
+)
+_ALLOW_WRITING = N_(
+    "In the WeCom console, Management Tools, Contacts Sync (管理工具, 通讯录同步), switch on "
+    "the API and allow it to edit contacts (API编辑通讯录), and use the secret shown there. Then "
+    "start a sync."
+)
+_CORRECT_IN_DINGTALK = N_("Correct it in DingTalk; the next run takes it over.")
+_LOOK_IN_WECOM = N_("Look at this member or department in the WeCom console.")
+
+_BUSY = Meaning(Fate.RETRY, N_("WeCom is busy (error {number})."), _BY_ITSELF)
+TOKEN_REFUSED = Meaning(
+    Fate.REFRESH_TOKEN, N_("WeCom refuses the access token (error {number})."), _BY_ITSELF
+)
+CREDENTIALS = Meaning(
+    Fate.STOP, N_("WeCom refuses the corp id or the secret (error {number})."), _CHECK_CREDENTIALS
+)
+_NOT_ALLOWED = Meaning(
+    Fate.STOP,
+    N_("WeCom does not allow this secret to change contacts (error {number})."),
+    _ALLOW_WRITING,
+)
+_BAD_REQUEST = Meaning(
+    Fate.SKIP,
+    N_("WeCom does not accept the call {call} (error {number}: {detail})."),
+    _REPORT,
+    suspicious=True,
+)
+_OUR_FAULT = Meaning(
+    Fate.STOP, N_("WeCom cannot read the call {call} (error {number}: {detail})."), _REPORT
+)
+_UNKNOWN_DEPARTMENT = Meaning(
+    Fate.FIX,
+    N_("A department named in {call} is not in WeCom (error {number})."),
+    _MENDS_ITSELF,
+    fix=Fix.REFRESH_DEPARTMENTS,
+)
+_NO_PARENT = Meaning(
+    Fate.FIX,
+    N_("The parent department is not in WeCom (error {number})."),
+    _MENDS_ITSELF,
+    fix=Fix.CREATE_PARENT,
+)
+_NOT_EMPTY = Meaning(
+    Fate.DEFER,
+    N_("The department still has members or subdepartments in WeCom (error {number})."),
+    N_("Move or remove them in the WeCom console, or leave the department there."),
+)
+_OUT_OF_RANGE = Meaning(
+    Fate.SKIP,
+    N_("WeCom does not let this secret see the member or department (error {number})."),
+    _ALLOW_WRITING,
+)
+_NO_MEMBER = Meaning(
+    Fate.FIX,
+    N_("This member is not in WeCom any more (error {number})."),
+    N_("Nothing to do: DingBridge creates the member again."),
+    fix=Fix.CREATE_INSTEAD,
+)
+_EMAIL = Meaning(
+    Fate.FIX,
+    N_("WeCom does not accept the email address (error {number})."),
+    N_("It is left out where there is a mobile. Correct it in DingTalk."),
+    fix=Fix.DROP_EMAIL,
+)
+_BAD_FIELD = Meaning(
+    Fate.SKIP,
+    N_("WeCom does not accept a value of this member (error {number}: {detail})."),
+    _CORRECT_IN_DINGTALK,
+)
+_BAD_NAME = Meaning(
+    Fate.SKIP,
+    N_("WeCom does not accept the name: it is empty or too long (error {number})."),
+    _CORRECT_IN_DINGTALK,
+)
+_NOT_REACHABLE = Meaning(
+    Fate.SKIP,
+    N_("The member has neither mobile nor email (error {number})."),
+    N_(
+        "Enter one in DingTalk, or give the app the permission to read mobiles and emails there; "
+        "the next run takes it over."
+    ),
+)
+_TOO_MANY_DEPARTMENTS = Meaning(
+    Fate.SKIP,
+    N_("The member is in too many departments for WeCom (error {number})."),
+    _CORRECT_IN_DINGTALK,
+)
+_FULL = Meaning(
+    Fate.SKIP,
+    N_("WeCom's limit for departments or their members is reached (error {number})."),
+    N_("Make the tree flatter or smaller in DingTalk; the next run takes it over."),
+)
+_DEPARTMENT_REFUSED = Meaning(
+    Fate.SKIP,
+    N_("WeCom does not accept the department (error {number}: {detail})."),
+    _LOOK_IN_WECOM,
+)
+_MEMBER_REFUSED = Meaning(
+    Fate.SKIP,
+    N_("WeCom does not accept the member (error {number}: {detail})."),
+    _LOOK_IN_WECOM,
+)
+UNKNOWN = Meaning(
+    Fate.SKIP,
+    N_("WeCom answered {call} with error {number}: {detail}"),
+    _REPORT,
+    suspicious=True,
+)
+BAD_ERRCODE = Meaning(
+    Fate.RETRY, N_("WeCom's answer to {call} carries a result code that is no number."), _BY_ITSELF
+)
+
+MEANINGS: Mapping[int, Meaning] = MappingProxyType(
+    {
+        -1: _BUSY,
+        6000: _BUSY,
+        40001: CREDENTIALS,
+        40003: _BAD_FIELD,
+        40013: CREDENTIALS,
+        40014: TOKEN_REFUSED,
+        40031: _BAD_REQUEST,
+        40033: _OUR_FAULT,
+        40035: _BAD_REQUEST,
+        40058: _BAD_REQUEST,
+        40063: _BAD_REQUEST,
+        40066: _UNKNOWN_DEPARTMENT,
+        40091: CREDENTIALS,
+        40206: _OUR_FAULT,
+        41001: _OUR_FAULT,
+        41002: CREDENTIALS,
+        41004: CREDENTIALS,
+        41009: _BAD_REQUEST,
+        41019: _BAD_REQUEST,
+        42001: TOKEN_REFUSED,
+        43009: Meaning(
+            Fate.STOP,
+            N_("WeCom wants the company to be verified first (error {number})."),
+            N_("Have the company verified in the WeCom console. Then start a sync."),
+        ),
+        45009: Meaning(
+            Fate.RETRY,
+            N_("WeCom's limit for {call} is used up for now (error {number})."),
+            N_(
+                "Nothing to do: DingBridge tries again. After very many new members WeCom may want "
+                "a pause of up to 30 days."
+            ),
+            backoff_s=(60.0,),
+        ),
+        45024: Meaning(
+            Fate.STOP_CREATES,
+            N_("The company has no room for more members in WeCom (error {number})."),
+            N_("Have the company verified or its limit raised in the WeCom console."),
+        ),
+        45029: _BAD_REQUEST,
+        45031: replace(
+            CREDENTIALS,
+            title=N_("WeCom holds the secret for unsafe and wants a new one (error {number})."),
+            hint=N_("Reset the secret of Contacts Sync in the WeCom console and enter it here."),
+        ),
+        45033: replace(_BUSY, backoff_s=(2.0, 4.0, 8.0)),
+        46004: Meaning(
+            Fate.SKIP,
+            N_("No member of WeCom has this mobile (error {number})."),
+            _LOOK_IN_WECOM,
+        ),
+        48001: _NOT_ALLOWED,
+        48002: _NOT_ALLOWED,
+        48005: _OUR_FAULT,
+        48006: replace(
+            _NOT_ALLOWED,
+            title=N_("WeCom took the permission back after long disuse (error {number})."),
+        ),
+        48008: _NOT_ALLOWED,
+        48009: Meaning(
+            Fate.DEGRADE,
+            N_("WeCom does not let Contacts Sync read details of members (error {number})."),
+            N_("Nothing to do: DingBridge does not need them."),
+        ),
+        50002: _OUT_OF_RANGE,
+        50003: Meaning(
+            Fate.STOP,
+            N_("The app is switched off in WeCom (error {number})."),
+            N_("Switch it on in the WeCom console. Then start a sync."),
+        ),
+        60001: Meaning(
+            Fate.FIX,
+            N_("The department's name is empty or longer than WeCom takes (error {number})."),
+            _MENDS_ITSELF,
+            fix=Fix.SHORTEN_NAME,
+        ),
+        60002: _FULL,
+        60003: _UNKNOWN_DEPARTMENT,
+        60004: _NO_PARENT,
+        60005: _NOT_EMPTY,
+        60006: _NOT_EMPTY,
+        60007: _DEPARTMENT_REFUSED,
+        60008: Meaning(
+            Fate.FIX,
+            N_("WeCom has another department of this name in the same place (error {number})."),
+            N_(
+                "If it is the same department, link the two (sync.department_links); else rename "
+                "one of them."
+            ),
+            fix=Fix.NAME_TAKEN,
+        ),
+        60009: Meaning(
+            Fate.FIX,
+            N_("The department's name holds characters that WeCom refuses (error {number})."),
+            _MENDS_ITSELF,
+            fix=Fix.REPLACE_CHARACTERS,
+        ),
+        60010: Meaning(
+            Fate.FIX,
+            N_("A department cannot be moved below itself (error {number})."),
+            _MENDS_ITSELF,
+            fix=Fix.REORDER_MOVES,
+        ),
+        60011: replace(_OUT_OF_RANGE, suspicious=True),
+        60021: _OUT_OF_RANGE,
+        60030: _OUT_OF_RANGE,
+        60031: _NOT_ALLOWED,
+        60102: Meaning(
+            Fate.FIX,
+            N_("WeCom has a member of this userid already (error {number})."),
+            _LOOK_IN_WECOM,
+            fix=Fix.UPDATE_INSTEAD,
+        ),
+        60103: Meaning(
+            Fate.FIX,
+            N_("WeCom does not accept the mobile (error {number})."),
+            N_("It is left out where there is an email. Correct it in DingTalk."),
+            fix=Fix.DROP_MOBILE,
+        ),
+        60105: _EMAIL,
+        60106: _EMAIL,
+        60107: _MEMBER_REFUSED,
+        60108: _MEMBER_REFUSED,
+        60109: _MEMBER_REFUSED,
+        60110: _TOO_MANY_DEPARTMENTS,
+        60111: _NO_MEMBER,
+        60112: _BAD_NAME,
+        60113: _NOT_REACHABLE,
+        **dict.fromkeys((60114, 60115, 60116, 60118, 60119, 60120, 60121, 60122), _MEMBER_REFUSED),
+        60123: _UNKNOWN_DEPARTMENT,
+        60124: _NO_PARENT,
+        60125: _BAD_NAME,
+        60126: _DEPARTMENT_REFUSED,
+        60127: _BAD_REQUEST,
+        60128: _DEPARTMENT_REFUSED,
+        60129: _NOT_REACHABLE,
+        60131: replace(_BAD_FIELD, fate=Fate.FIX, fix=Fix.DROP_POSITION),
+        60132: replace(_BAD_FIELD, fate=Fate.FIX, fix=Fix.DROP_LEADER_FLAGS),
+        60133: _MEMBER_REFUSED,
+        60136: _MEMBER_REFUSED,
+        60141: _EMAIL,
+        60142: _EMAIL,
+        60146: _BAD_FIELD,
+        60147: _BAD_FIELD,
+        60257: Meaning(
+            Fate.FIX,
+            N_("The member has more direct leaders than WeCom takes (error {number})."),
+            _MENDS_ITSELF,
+            fix=Fix.ONE_LEADER,
+        ),
+        **dict.fromkeys((81001, 81002, 81004), _FULL),
+        81012: _OUT_OF_RANGE,
+        81026: Meaning(
+            Fate.RETRY,
+            N_("WeCom is under maintenance (error {number})."),
+            _BY_ITSELF,
+            backoff_s=(30.0, 60.0),
+        ),
+        301005: Meaning(
+            Fate.SKIP,
+            N_("The creator of the company cannot be deleted in WeCom (error {number})."),
+            N_("Leave this member, or protect it (sync.protected_wecom_userids)."),
+        ),
+        301007: Meaning(
+            Fate.STOP,
+            N_("WeCom has dissolved or banned the company (error {number})."),
+            N_("Ask WeCom's support. DingBridge changes nothing in the meantime."),
+        ),
+        301012: replace(_BAD_FIELD, fate=Fate.FIX, fix=Fix.DROP_POSITION),
+        301013: replace(_BAD_FIELD, fate=Fate.FIX, fix=Fix.DROP_TELEPHONE),
+        301021: _BAD_FIELD,
+        301036: _BAD_FIELD,
+    }
+)
+
+MOBILE_TAKEN_BY = Meaning(
+    Fate.FIX,
+    N_("The mobile belongs to the WeCom member {holder} already (error {number})."),
+    N_(
+        "If it is the same person, link the two; else correct the mobile in DingTalk or in the "
+        "WeCom console."
+    ),
+    fix=Fix.ADOPT_HOLDER,
+)
+MOBILE_TAKEN_UNNAMED = replace(
+    MOBILE_TAKEN_BY,
+    title=N_("The mobile belongs to another WeCom member already (error {number})."),
+)
+IP_NAMED = Meaning(
+    Fate.STOP,
+    N_("WeCom does not take calls from this network address, {ip} (error {number})."),
+    N_(
+        "Add {ip} to the trusted addresses (企业可信IP) of Contacts Sync in the WeCom console, "
+        "separated by ; from others, and start a sync a minute later. If the address of this "
+        "office changes from time to time, ask the provider for a fixed one."
+    ),
+)
+IP_UNNAMED = replace(
+    IP_NAMED,
+    title=N_("WeCom does not take calls from this network address (error {number})."),
+    hint=N_(
+        "Add the public address of this office to the trusted addresses (企业可信IP) of Contacts "
+        "Sync in the WeCom console, and start a sync a minute later."
+    ),
+)

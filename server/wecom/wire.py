@@ -1,0 +1,170 @@
+"""WeCom's members and departments as it takes and tells them.
+
+None means "not sent": WeCom leaves a field that is not sent as it is. Ids are strings inside and
+become numbers at the edge. Knows nothing of DingTalk and decides nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from server.message import N_, Message
+from server.rest import fields
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member to create, or the fields of a member to change (facts, WeCom 2.1).
+
+    `department_ids`, `orders` and `leads` belong together, entry by entry. `attributes` are the
+    extended ones, by name; the console must know the name, else WeCom ignores it silently.
+    """
+
+    userid: str
+    name: str | None = None
+    mobile: str | None = None
+    email: str | None = None
+    position: str | None = None
+    telephone: str | None = None
+    department_ids: tuple[str, ...] | None = None
+    orders: tuple[int, ...] | None = None
+    leads: tuple[bool, ...] | None = None
+    main_department_id: str | None = None
+    direct_leader: str | None = None  # "" takes the leader away
+    is_enabled: bool | None = None
+    attributes: Mapping[str, str] | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """Return the request body with the fields that are sent."""
+        sent: dict[str, object | None] = {
+            "userid": self.userid,
+            "name": self.name,
+            "mobile": self.mobile,
+            "email": self.email,
+            "position": self.position,
+            "telephone": self.telephone,
+            "department": _numbers(self.department_ids),
+            "order": _numbers(self.orders),
+            "is_leader_in_dept": _numbers(self.leads),
+            "main_department": None
+            if not self.main_department_id
+            else int(self.main_department_id),
+            "direct_leader": _leaders(self.direct_leader),
+            "enable": _number(self.is_enabled),
+            "extattr": _attributes(self.attributes),
+        }
+        return {name: value for name, value in sent.items() if value is not None}
+
+
+def _number(value: str | bool | None) -> int | None:  # noqa: FBT001 - a value, not a switch
+    return None if value is None else int(value)
+
+
+def _numbers(entries: tuple[str, ...] | tuple[int, ...] | None) -> list[int] | None:
+    return None if entries is None else [int(entry) for entry in entries]
+
+
+def _leaders(userid: str | None) -> list[str] | None:
+    """Return at most one leader: the pages disagree whether 1 or 5 are taken (60257)."""
+    if userid is None:
+        return None
+    return [userid] if userid else []
+
+
+def _attributes(attributes: Mapping[str, str] | None) -> dict[str, object] | None:
+    if attributes is None:
+        return None
+    return {
+        "attrs": [
+            {"type": 0, "name": name, "text": {"value": value}}
+            for name, value in attributes.items()
+        ]
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Department:
+    """A department to create, or the fields of one to change. `order`: larger first, uint32."""
+
+    department_id: str | None = None
+    name: str | None = None
+    parent_id: str | None = None
+    order: int | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """Return the request body with the fields that are sent."""
+        sent: dict[str, object | None] = {
+            "id": _number(self.department_id),
+            "name": self.name,
+            "parentid": _number(self.parent_id),
+            "order": self.order,
+        }
+        return {name: value for name, value in sent.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedDepartment:
+    """A department as `department/simplelist` tells it: no name. The root's parent is "0"."""
+
+    department_id: str
+    parent_id: str
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedDepartment:
+    """A department that WeCom made up by itself for an id it did not know."""
+
+    department_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What WeCom said to a change it accepted.
+
+    `department_id`: of the department created. `was_gone`: there was nothing to remove. `warning`:
+    a value had the wrong form and was dropped. `created_departments` should always be empty: WeCom
+    makes up departments for ids it does not know.
+    """
+
+    department_id: str | None = None
+    was_gone: bool = False
+    warning: Message | None = None
+    created_departments: tuple[CreatedDepartment, ...] = ()
+
+    @property
+    def alarm(self) -> Message | None:
+        """What the admin must hear of, or None."""
+        if not self.created_departments:
+            return None
+        named = ", ".join(
+            f"{made.name} ({made.department_id})" for made in self.created_departments
+        )
+        return Message(
+            N_(
+                "WeCom made up departments that nobody asked for: {departments}. Remove them there."
+            ),
+            {"departments": named},
+        )
+
+
+def parse_placed_department(entry: Mapping[str, Any]) -> PlacedDepartment | None:
+    """Read a row of `department/simplelist`; None without id or parent."""
+    department_id = fields.identifier(entry.get("id"))
+    parent_id = fields.identifier(entry.get("parentid"))
+    if department_id is None or parent_id is None:
+        return None
+    return PlacedDepartment(department_id, parent_id, fields.number(entry.get("order")) or 0)
+
+
+def parse_created_departments(answer: Mapping[str, Any]) -> tuple[CreatedDepartment, ...]:
+    """Read `created_department_list` out of the answer to a change of a member."""
+    created = answer.get("created_department_list")
+    entries = fields.objects(created.get("department_info")) if isinstance(created, dict) else None
+    return tuple(
+        CreatedDepartment(
+            fields.identifier(entry.get("id")) or "?", fields.text(entry.get("name")) or "?"
+        )
+        for entry in entries or ()
+    )
