@@ -1,7 +1,7 @@
 """A callback is opened with whichever set in force fits, and the reply sealed with the same set."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from crypto.credentials import Credentials, Keyring, Role
 from crypto.envelope import Envelope, EnvelopeError
@@ -10,8 +10,7 @@ from crypto.signature import is_signed, sign
 SUCCESS = b"success"
 
 
-@dataclass(frozen=True, slots=True)
-class SealedCallback:
+class SealedCallback(NamedTuple):
     """A callback as it came over the wire: the query's three values and the body's `encrypt`."""
 
     signature: str
@@ -20,8 +19,7 @@ class SealedCallback:
     encrypt: str
 
 
-@dataclass(frozen=True, slots=True)
-class SealedReply:
+class SealedReply(NamedTuple):
     """The four fields DingTalk wants back; `timestamp` goes out as `timeStamp`."""
 
     msg_signature: str
@@ -77,8 +75,7 @@ class OpenSet:
         return SealedReply(sign(self._token, timestamp, nonce, encrypt), timestamp, nonce, encrypt)
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedCallback:
+class OpenedCallback(NamedTuple):
     """A genuine callback: its message (the plaintext's bytes) and the set that fitted."""
 
     message: bytes

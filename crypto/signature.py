@@ -14,10 +14,15 @@ def sign(token: str, timestamp: str, nonce: str, encrypt: str) -> str:
     The four strings are sorted by code point and joined without a separator.
     """
     joined = "".join(sorted((token, timestamp, nonce, encrypt)))
-    return hashlib.sha1(joined.encode(), usedforsecurity=False).hexdigest()
+    return hashlib.sha1(_bytes(joined), usedforsecurity=False).hexdigest()
 
 
 def is_signed(signature: str, token: str, timestamp: str, nonce: str, encrypt: str) -> bool:
     """Tell in constant time whether `signature` is the one of these four strings."""
     expected = sign(token, timestamp, nonce, encrypt)
-    return compare_digest(expected.encode(), signature.encode("utf-8", "surrogateescape"))
+    return compare_digest(expected.encode(), _bytes(signature))
+
+
+def _bytes(text: str) -> bytes:
+    """Encode anything a stranger may send; JSON can carry halves of surrogate pairs."""
+    return text.encode("utf-8", "surrogatepass")
