@@ -6,6 +6,7 @@ the low bits of their last character are not zero.
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -97,128 +98,130 @@ def _judge_length(field: Field, length: int) -> ValueProblem | None:
     return None
 
 
-# How the console, the documents and other programs label the values; the most telling first.
-# A label is compared without blanks, dashes, underscores and case. None: known, but not ours.
+# How the console, the documents and other programs label the values; None: known, but not ours,
+# so that what follows is not taken for a value of ours. Where two fit, the first one counts.
 _LABELS: tuple[tuple[str, Field | None], ...] = (
-    ("secret", None),
-    ("accesstoken", None),
-    ("url", None),
-    ("agentid", None),
-    ("aeskey", Field.AES_KEY),
+    (r"secret(?:[ _-]?key)?", None),
+    (r"(?:access|refresh)[ _-]?token", None),
+    (r"agent[ _-]?id", None),
+    (r"aes[ _-]?key", Field.AES_KEY),
+    # A console subscription puts the AppKey at the end of the plaintext, not the CorpId: of
+    # several keys the one named first here is taken.
+    (r"app[ _-]?key", Field.KEY),
+    (r"client[ _-]?id", Field.KEY),
+    (r"suite[ _-]?key", Field.KEY),
+    (r"owner[ _-]?key", Field.KEY),
+    (r"key", Field.KEY),
+    (r"corp[ _-]?id", Field.KEY),
+    (r"token", Field.TOKEN),
+)
+_CHINESE_LABELS: tuple[tuple[str, Field | None], ...] = (
     ("密钥", Field.AES_KEY),
-    ("appkey", Field.KEY),
-    ("clientid", Field.KEY),
-    ("suitekey", Field.KEY),
-    ("corpid", Field.KEY),
-    ("ownerkey", Field.KEY),
-    ("token", Field.TOKEN),
     ("令牌", Field.TOKEN),
 )
-# A console subscription puts the AppKey at the end of the plaintext, not the CorpId.
-_KEYS_BY_RANK = ("appkey", "clientid", "suitekey", "ownerkey", "key", "corpid")
-_PAIR = re.compile(r"^\s*(?P<label>[^:=]{1,60}?)\s*[:=]\s*(?P<value>\S.*)?$")
-_SPACED_PAIR = re.compile(r"^\s*(?P<label>\D{1,60}?)\s+(?P<value>\S+)\s*$")
-_UNLABELLED_AES_KEY = re.compile(r"^[A-Za-z0-9]{43}$")
-_UNLABELLED_KEY = re.compile(r"^(?:ding|suite|dingoa)[a-z0-9]{8,40}$")
+# A label stands at a word's end (`DINGTALK_AES_KEY`, `encodingAesKey`), maybe with a remark behind
+# it: "Client ID (formerly AppKey)". Every repetition is bounded: people paste whole files.
+_LABEL = re.compile(
+    r"(?:(?<![a-z0-9])[a-z]{0,20}?(?:"
+    + "|".join(f"({pattern})" for pattern, _ in _LABELS)
+    + r")(?![a-z0-9])|"
+    + "|".join(f"({pattern})" for pattern, _ in _CHINESE_LABELS)
+    + r")(?: ?\([^()\d\n]{0,80}\))?",
+    re.IGNORECASE,
+)
+_FIELDS = tuple(field for _, field in _LABELS + _CHINESE_LABELS)
+_ASSIGNMENT = re.compile(r"\s*[:=]")
+# What may stand between a label and its value: colons, quotes, arrows, line breaks, Chinese, but
+# nothing that ends an entry; and the buttons and small words beside it.
+_GAP = re.compile(
+    r"(?:[^A-Za-z0-9,;&{}、]{0,40}(?:copy|edit|reset|show|generate|is|value)(?![A-Za-z0-9_-]))?"
+    r"[^A-Za-z0-9,;&{}、]{0,40}",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_URL = re.compile(r"https?://\S+", re.IGNORECASE)
+_UNLABELLED_AES_KEY = re.compile(r"[A-Za-z0-9]{43}")
+_UNLABELLED_KEY = re.compile(r"(?:ding|suite)(?=[a-z]*[0-9])[a-z0-9]{8,40}")
+_LONGEST_APP_KEY_CHARACTERS = 24  # ding and 16; a CorpId is ding and 32
 
 
 @dataclass(frozen=True, slots=True)
-class _Labelled:
-    label: str
-    field: Field | None
+class _Candidate:
+    """A word that may be the value of `field`; of several the one of the lowest rank is taken."""
+
+    field: Field
+    value: str
+    rank: int
 
 
 def take_apart(block: str) -> dict[Field, str]:
     """Find token, aes_key and key in a block of text copied from somewhere; cleaned values.
 
-    Understands lines of `label: value` or `label=value`, a label with the value on the next
-    line, JSON, and unlabelled values that can be nothing else. What is not found is left out.
+    Understands a label and its value on one line or on two, several pairs on one line, JSON,
+    tables, and unlabelled values that can be nothing else. What is not found is left out.
     """
-    found: dict[Field, str] = {}
-    key_rank = len(_KEYS_BY_RANK)
-    for labelled, text in _labelled_values(block):
-        if labelled.field is None:
-            continue
-        value = clean(labelled.field, text)
-        if judge(labelled.field, value) is not None:
-            continue
-        if labelled.field is Field.KEY:
-            rank = _rank_of_key(labelled.label)
-            if rank < key_rank:
-                found[Field.KEY], key_rank = value, rank
-        else:
-            found.setdefault(labelled.field, value)
-    return found or _bare_values(block)
-
-
-def _bare_values(block: str) -> dict[Field, str]:
-    """Tell apart values that stand without labels, by their shapes; the token is what remains."""
-    found: dict[Field, str] = {}
-    rest: list[str] = []
-    for word in unicodedata.normalize("NFKC", block).split():
-        labelled = _unlabelled(word)
-        if labelled is not None and labelled.field is not None:
-            found.setdefault(labelled.field, clean(labelled.field, word))
-        else:
-            rest.append(clean(Field.TOKEN, word))
-    if found and len(rest) == 1 and judge(Field.TOKEN, rest[0]) is None:
-        found[Field.TOKEN] = rest[0]
+    text = _URL.sub(" ", unicodedata.normalize("NFKC", block))
+    text = "".join(character for character in text if character not in _INVISIBLE)
+    labelled, remainder = _by_label(text)
+    words = _WORD.findall(remainder)
+    found = _chosen(filter(None, map(_by_shape, words))) | _chosen(labelled)
+    strangers = [word for word in words if _by_shape(word) is None]
+    if remainder == text and Field.AES_KEY in found and len(strangers) == 1:
+        found |= _chosen([_Candidate(Field.TOKEN, strangers[0], 0)])
     return found
 
 
-def _rank_of_key(label: str) -> int:
-    for rank, name in enumerate(_KEYS_BY_RANK):
-        if name in label:
-            return rank
-    return len(_KEYS_BY_RANK) - 1
+def _chosen(candidates: Iterable[_Candidate]) -> dict[Field, str]:
+    """Return the best usable value for each field."""
+    found: dict[Field, str] = {}
+    for candidate in sorted(candidates, key=lambda one: one.rank):
+        value = clean(candidate.field, candidate.value)
+        if judge(candidate.field, value) is None:
+            found.setdefault(candidate.field, value)
+    return found
 
 
-def _labelled_values(block: str) -> list[tuple[_Labelled, str]]:
-    plain = unicodedata.normalize("NFKC", block)
-    pairs: list[tuple[_Labelled, str]] = []
-    waiting: _Labelled | None = None
-    for line in filter(str.strip, re.split(r"[\r\n,;{}]+", plain)):
-        labelled, value = _split(line)
-        if labelled is None and waiting is not None:
-            labelled, value = waiting, line
-        if labelled is None:
-            labelled, value = _unlabelled(line), line
-        waiting = labelled if labelled and not value.strip() else None
-        if labelled and value.strip():
-            pairs.append((labelled, value))
-    return pairs
+def _by_label(text: str) -> tuple[list[_Candidate], str]:
+    """Return the labelled values, and the text without these and their labels."""
+    candidates: list[_Candidate] = []
+    rest: list[str] = []
+    at = 0
+    while label := _LABEL.search(text, at):
+        rest.append(text[at : label.start()])
+        value, at = _value_after(label)
+        rank = (label.lastindex or 0) - 1
+        field = _FIELDS[rank]
+        if field is not None and value:
+            candidates.append(_Candidate(field, value, rank))
+    rest.append(text[at:])
+    return candidates, "\n".join(rest)
 
 
-def _split(line: str) -> tuple[_Labelled | None, str]:
-    """Return the label that `line` starts with, and the rest; no label: None."""
-    whole = _label_of(line)
-    if whole is not None and not re.search(r"[:=]", line.strip(" :=")):
-        spaced = _SPACED_PAIR.match(line)
-        if spaced is None or _label_of(spaced["value"]) is not None:
-            return whole, ""
-    for pattern in (_PAIR, _SPACED_PAIR):
-        match = pattern.match(line)
-        labelled = _label_of(match["label"]) if match else None
-        if match and labelled:
-            return labelled, match["value"] or ""
-    return None, ""
+def _value_after(label: re.Match[str]) -> tuple[str, int]:
+    """Return the value of a label, empty where it has none, and where the text goes on."""
+    text, at = label.string, label.end()
+    gap = _GAP.match(text, at)
+    word = _WORD.match(text, gap.end()) if gap else None
+    if gap is None or word is None:
+        return "", at
+    other = _LABEL.match(text, word.start())
+    if other and (
+        "\n" in gap[0]
+        or not _is_assigned(gap[0])
+        or _is_assigned(text[other.end() : other.end() + 9])
+    ):
+        return "", at
+    return word[0], word.end()
 
 
-def _label_of(text: str) -> _Labelled | None:
-    label = re.sub(r"[\s_\-:=\"'`“”()*.]", "", text).lower()
-    if label == "key":
-        return _Labelled(label, Field.KEY)
-    for name, field in _LABELS:
-        if name in label:
-            return _Labelled(label, field)
-    return None
+def _is_assigned(after: str) -> bool:
+    return _ASSIGNMENT.match(after.lstrip("\"' ")) is not None
 
 
-def _unlabelled(line: str) -> _Labelled | None:
-    value = clean(Field.KEY, line)
-    if _UNLABELLED_AES_KEY.match(clean(Field.AES_KEY, line)):
-        return _Labelled("aeskey", Field.AES_KEY)
-    if _UNLABELLED_KEY.match(value):
-        # ding and 32 hexadecimal digits is a CorpId, ding and 16 characters an AppKey.
-        return _Labelled("corpid" if len(value) > len("ding") + 20 else "appkey", Field.KEY)
+def _by_shape(word: str) -> _Candidate | None:
+    """Recognise a value that can be nothing else."""
+    if _UNLABELLED_AES_KEY.fullmatch(word):
+        return _Candidate(Field.AES_KEY, word, 0)
+    if _UNLABELLED_KEY.fullmatch(word):
+        return _Candidate(Field.KEY, word, int(len(word) > _LONGEST_APP_KEY_CHARACTERS))
     return None

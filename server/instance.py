@@ -28,13 +28,17 @@ _POLL_S = 0.01
 class ServiceRecord:
     """Who serves a data folder. `address` is empty until callbacks are accepted.
 
-    A `pid` of 0 stands for a service whose record cannot be read.
+    A `pid` of 0 stands for a service whose record cannot be read. `clock_difference_ms` is how far
+    DingTalk's clock was ahead of ours at the last genuine call; `trouble` is what fails now, as a
+    sentence, else empty.
     """
 
     pid: int = 0
     address: str = ""
     started_at_ms: int = 0
     version: str = ""
+    clock_difference_ms: int | None = None
+    trouble: str = ""
 
 
 class InstanceLock:
@@ -46,9 +50,16 @@ class InstanceLock:
         self._record = record
         self._is_held = True
 
-    def publish(self, address: str) -> None:
-        """Tell the other commands where callbacks are accepted; raises FileAccessError."""
-        self._record = replace(self._record, address=address)
+    def publish(
+        self, address: str, *, clock_difference_ms: int | None = None, trouble: str = ""
+    ) -> None:
+        """Tell the other commands where callbacks are accepted, and how; raises FileAccessError."""
+        self._record = replace(
+            self._record,
+            address=address,
+            clock_difference_ms=clock_difference_ms,
+            trouble=trouble,
+        )
         _write(self._folder, self._record)
 
     def release(self) -> None:

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from server.message import N_, Message
 
 DINGTALK_ID_MAX = 2**63 - 1
-"""DingTalk's department ids are 64-bit integers (facts/dingtalk.md, 5)."""
+"""DingTalk's department ids are 64-bit integers."""
 WECOM_ID_MAX = 2**32 - 1
-"""WeCom's department ids are 32-bit integers (facts/wecom.md, 2.2)."""
+"""WeCom's department ids are 32-bit integers."""
 
 _HOST_NAME = re.compile(
     r"(?=.{1,253}$)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*"
@@ -247,6 +247,12 @@ def web_address() -> Rule:
         return text.rstrip("/")
 
     return Rule(N_("web address"), parse)
+
+
+def optional_web_address() -> Rule:
+    """Accept a web address, or an empty text for none."""
+    rule = web_address()
+    return Rule(rule.kind, lambda value: "" if value == "" else rule.parse(value))
 
 
 def _is_base_address(text: str) -> bool:

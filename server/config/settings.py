@@ -55,7 +55,7 @@ class CallbackSettings:
     """Where DingTalk's callbacks are taken."""
 
     host: str = field(
-        default="0.0.0.0",  # noqa: S104 - DingTalk calls from outside; section 4 of the design
+        default="0.0.0.0",  # noqa: S104 - DingTalk calls from outside
         metadata=_about(
             rules.host(),
             N_("The address to listen on; 0.0.0.0 stands for all addresses of this computer."),
@@ -75,6 +75,13 @@ class CallbackSettings:
         metadata=_about(
             rules.callback_path(),
             N_("The path of the callback address that is entered in the DingTalk console."),
+        ),
+    )
+    public_url: str = field(
+        default="",
+        metadata=_about(
+            rules.optional_web_address(),
+            N_("The callback address as DingTalk calls it; the self-test then tries it as well."),
         ),
     )
     previous_grace_hours: int = field(

@@ -89,6 +89,8 @@ def _is_private(address: str) -> bool:
 
 
 def _is_address(text: str) -> bool:
+    if "%" in text:  # an IPv6 zone may be any text at all
+        return False
     try:
         ipaddress.ip_address(text)
     except ValueError:

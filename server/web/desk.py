@@ -43,6 +43,8 @@ NOT_A_CALLBACK = "not_a_callback"
 # Two retries within 40 s and a slow network are normal; more than this is a clock that is off.
 CLOCK_TOLERANCE_MS = 5 * 60 * 1000
 _EVENT_ID_MAX_CHARACTERS = 128
+_QUERY_MAX_FIELDS = 100
+_NUL = "\N{SYMBOL FOR NULL}"
 
 
 class NotACallbackError(Exception):
@@ -170,7 +172,7 @@ class Desk:
 
 
 def _sealed_callback(arrival: Arrival) -> SealedCallback:
-    query = dict(parse_qsl(arrival.query, keep_blank_values=True, max_num_fields=100))
+    query = _query_of(arrival.query)
     # Real calls carry both names with one value; the documents use now this one, now that.
     signature = query.get("signature") or query.get("msg_signature")
     timestamp, nonce = query.get("timestamp"), query.get("nonce")
@@ -178,6 +180,13 @@ def _sealed_callback(arrival: Arrival) -> SealedCallback:
     if not signature or not timestamp or not nonce or not encrypt:
         raise NotACallbackError
     return SealedCallback(signature, timestamp, nonce, encrypt)
+
+
+def _query_of(text: str) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_QUERY_MAX_FIELDS))
+    except ValueError:  # more fields than that
+        raise NotACallbackError from None
 
 
 def _encrypt_of(body: bytes) -> str:
@@ -232,8 +241,8 @@ def _fields(payload: str) -> Mapping[str, object]:
 def _text(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, (str, int)) or value == "":
         return None
-    # JSON can carry halves of surrogate pairs, which a database cannot.
-    return str(value).encode("utf-8", "replace").decode()
+    # JSON can carry halves of surrogate pairs and NUL, which a database cannot.
+    return str(value).encode("utf-8", "replace").decode().replace("\0", _NUL)
 
 
 def _dedupe_key(event_id: str | None, message: bytes) -> str:

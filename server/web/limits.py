@@ -5,13 +5,16 @@ as a reset and not as a 413. Here a body somewhat too large is read to its end, 
 answered properly.
 """
 
+import contextlib
+import socket
 import time
 from dataclasses import dataclass
 
 from waitress.buffers import OverflowableBuffer
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
-from waitress.utilities import Error, RequestEntityTooLarge
+from waitress.receiver import ChunkedReceiver, FixedStreamReceiver
+from waitress.utilities import BadRequest, Error, RequestEntityTooLarge
 
 BODY_LIMIT_BYTES = 1024 * 1024
 # Up to here a body that is too large is still read, so that the sender gets to see the 413.
@@ -61,7 +64,10 @@ class BoundedParser(HTTPRequestParser):
     """A request parser whose body is bounded; too large a body becomes a 413 once it was read."""
 
     buffer: BoundedBuffer | None = None
-    error: Error | None  # waitress's, given a type
+    error: Error | None  # waitress's, given types
+    body_rcv: FixedStreamReceiver | ChunkedReceiver | None
+    completed: bool
+    expect_continue: bool
 
     def parse_header(self, header_plus: bytes) -> None:
         """Parse the header and prepare for the body."""
@@ -72,9 +78,23 @@ class BoundedParser(HTTPRequestParser):
     def received(self, data: bytes) -> int:
         """Take bytes from the wire; returns how many were taken."""
         taken: int = super().received(data)
+        if self.completed:
+            # waitress would send "100 Continue" even so, and wait for a body that never comes.
+            self.expect_continue = False
+        elif self._framing_bytes > HEADER_LIMIT_BYTES:
+            self.error = BadRequest("exceeds the limit for chunk sizes and trailers")
+            self.completed = True
         if self.completed and self.error is None and self.buffer and self.buffer.is_over_limit:
             self.error = RequestEntityTooLarge(f"exceeds {BODY_LIMIT_BYTES} bytes")
         return taken
+
+    @property
+    def _framing_bytes(self) -> int:
+        """How much of a chunk's size line or of the trailer is kept; waitress sets no bound."""
+        chunks = self.body_rcv
+        if not isinstance(chunks, ChunkedReceiver):
+            return 0
+        return len(chunks.control_line) + len(chunks.trailer)
 
 
 class PatientChannel(HTTPChannel):
@@ -108,13 +128,21 @@ class PatientChannel(HTTPChannel):
 
     def enforce(self, patience: Patience, now_s: float) -> None:
         """Close the connection where it was idle, or a request arriving, for too long."""
-        if self.requests or self.total_outbufs_len:
+        if self.requests:
             return
-        if self.request_since_s is None:
+        if self.request_since_s is None or self.total_outbufs_len:
             if self.last_activity < now_s - patience.idle_s:
-                self.will_close = True
+                self.abandon()
         elif self.request_since_s < now_s - patience.request_s:
             self.refuse_unfinished()
+
+    def abandon(self) -> None:
+        """Close the connection, also where the other side does not read what is sent to it."""
+        self.will_close = True
+        if self.total_outbufs_len:
+            # The loop closes what it can write to, and this it cannot, until it is shut down.
+            with contextlib.suppress(OSError):  # the other side was quicker
+                self.socket.shutdown(socket.SHUT_RDWR)
 
     def refuse_unfinished(self) -> None:
         """Answer the unfinished request with 408 and close."""

@@ -58,7 +58,7 @@ def open_socket(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except socket.gaierror as failure:
+    except (socket.gaierror, UnicodeError) as failure:  # UnicodeError: a label over 63 characters
         raise AddressUnavailableError(host=host) from failure
     listener = socket.socket(family, kind, protocol)
     try:
@@ -133,10 +133,15 @@ class _Server(TcpWSGIServer):
         """Tell whether to accept; never by more than the limit, and quietly."""
         now_s = time.time()
         self.maintain(now_s)
-        is_full = len(self._map) >= self.adj.connection_limit
-        if is_full:
+        if self.is_full:
             self._make_room(now_s)
-        return self.accepting and not is_full
+            return False
+        return bool(self.accepting)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether all places for connections are taken."""
+        return len(self._map) >= int(self.adj.connection_limit)
 
     def maintain(self, now_s: float) -> None:
         """Close connections that only take up room; at most once a second."""
@@ -159,7 +164,7 @@ class _Server(TcpWSGIServer):
         ]
         silent.sort(key=lambda channel: channel.last_activity)
         for channel in silent[: self.adj.connection_limit // 10]:
-            channel.will_close = True
+            channel.abandon()
 
     def _shed(self, channels: list[PatientChannel]) -> None:
         """Refuse the largest unfinished requests where together they hold too much memory."""
@@ -227,7 +232,7 @@ class Listener:
     def _run(self) -> None:
         try:
             while not self._is_stopping:
-                self._turn(_WAITING_TICK_S if self._inbox.is_waiting else _IDLE_TICK_S)
+                self._turn(self._tick_s())
             self._drain()
         except Exception:
             _log.critical(
@@ -236,6 +241,13 @@ class Listener:
             raise
         finally:
             wasyncore.close_all(self._map, ignore_all=True)
+
+    def _tick_s(self) -> float:
+        """Return how long to wait where nothing happens on the sockets."""
+        if self._inbox.is_waiting:
+            return _WAITING_TICK_S
+        # Who waits outside a full house is not seen; only looking again finds a place to free.
+        return _SILENT_S if self._server.is_full else _IDLE_TICK_S
 
     def _turn(self, timeout_s: float) -> None:
         self._poll(timeout_s, self._map)

@@ -28,17 +28,24 @@ class RejectionLog:
         """Note a rejected call; tells whether it is a new line rather than one more of the last."""
         with self._lock:
             self._is_changed = True
-            for index in range(len(self._list) - 1, -1, -1):
-                earlier = self._list[index]
-                if earlier.at_ms < rejection.at_ms - ALIKE_WITHIN_MS:
-                    break
-                if _are_alike(earlier, rejection):
-                    self._list[index] = replace(
-                        earlier, at_ms=rejection.at_ms, count=earlier.count + rejection.count
-                    )
-                    return False
-            self._list.append(rejection)
-            return True
+            earlier = self._taken_alike(rejection)
+            if earlier is None:
+                self._list.append(rejection)
+                return True
+            count = earlier.count + rejection.count
+            self._list.append(replace(earlier, at_ms=rejection.at_ms, count=count))
+            return False
+
+    def _taken_alike(self, rejection: Rejection) -> Rejection | None:
+        """Take out the recent line that `rejection` belongs to, None where there is none."""
+        for index in range(len(self._list) - 1, -1, -1):
+            earlier = self._list[index]
+            if earlier.at_ms < rejection.at_ms - ALIKE_WITHIN_MS:
+                return None
+            if _are_alike(earlier, rejection):
+                del self._list[index]
+                return earlier
+        return None
 
     def snapshot(self) -> list[Rejection]:
         """Return the list, oldest first."""
