@@ -205,13 +205,14 @@ def _value_after(label: re.Match[str]) -> tuple[str, int]:
     if gap is None or word is None:
         return "", at
     other = _LABEL.match(text, word.start())
-    if other and (
-        "\n" in gap[0]
-        or not _is_assigned(gap[0])
-        or _is_assigned(text[other.end() : other.end() + 9])
-    ):
+    if other is not None and not _is_value(gap[0], text[other.end() : other.end() + 9]):
         return "", at
     return word[0], word.end()
+
+
+def _is_value(gap: str, after: str) -> bool:
+    """Tell whether a word that looks like a label, with `gap` before it, is a value after all."""
+    return "\n" not in gap and _is_assigned(gap) and not _is_assigned(after)
 
 
 def _is_assigned(after: str) -> bool:
