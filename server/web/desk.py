@@ -43,6 +43,7 @@ NOT_A_CALLBACK = "not_a_callback"
 # Two retries within 40 s and a slow network are normal; more than this is a clock that is off.
 CLOCK_TOLERANCE_MS = 5 * 60 * 1000
 _EVENT_ID_MAX_CHARACTERS = 128
+_NONCE_BYTES = 8
 _QUERY_MAX_FIELDS = 100
 _NUL = "\N{SYMBOL FOR NULL}"
 
@@ -121,11 +122,12 @@ class Desk:
         self._store(entry, now_ms)
         if opened.opened_with.role is Role.PENDING and entry.use is not None:
             self._on_promotion(opener)
+        fresh = os.urandom(RANDOM_BYTES + _NONCE_BYTES)
         return opened.opened_with.seal(
             SUCCESS,
             timestamp_ms=self._now_ms(),
-            nonce=os.urandom(8).hex(),
-            random16=os.urandom(RANDOM_BYTES),
+            nonce=fresh[RANDOM_BYTES:].hex(),
+            random16=fresh[:RANDOM_BYTES],
         )
 
     def note_stranger(self, remote: str) -> None:

@@ -28,8 +28,6 @@ _log = logging.getLogger(__name__)
 PATIENT_WAIT_S = 0.05
 # After this the caller gets a 503 and will send again: DingTalk stops waiting at 1.5 s.
 GIVE_UP_AFTER_S = 1.2
-# More do not wait for each other: what is stored is answered before more is taken in.
-BATCH_LIMIT = 64
 
 
 class Entry(NamedTuple):
@@ -163,16 +161,11 @@ class BatchingInbox:
         if failure is not None:
             raise failure
 
-    def run_tasks(self) -> bool:
-        """Run queued requests up to their storing; tells whether more may share their batch."""
+    def run_ready(self) -> None:
+        """Run queued requests up to their storing, hand that over, finish those that are stored."""
         self._loop = getcurrent()
-        before = len(self._entries)
         while self._tasks:
             greenlet(_serve).switch(self._tasks.popleft())
-        return before < len(self._entries) < BATCH_LIMIT
-
-    def settle(self) -> None:
-        """Hand collected entries to the journal; take requests that are stored to their end."""
         if self._entries:
             self._hand_over()
         if self._in_flight:

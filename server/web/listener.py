@@ -251,10 +251,7 @@ class Listener:
 
     def _turn(self, timeout_s: float) -> None:
         self._poll(timeout_s, self._map)
-        # Who is ready by the time these have been opened shares their commit.
-        while self._inbox.run_tasks():
-            self._poll(0, self._map)
-        self._inbox.settle()
+        self._inbox.run_ready()
 
     def _drain(self) -> None:
         """Answer requests that have arrived; new connections are not accepted any more."""
@@ -271,7 +268,7 @@ class Listener:
 
 
 def _adjustments(listener: socket.socket) -> Adjustments:
-    return Adjustments(
+    adjustments = Adjustments(
         sockets=[listener],
         ident=None,
         connection_limit=connection_limit(),
@@ -279,9 +276,11 @@ def _adjustments(listener: socket.socket) -> Adjustments:
         channel_timeout=int(CALM.idle_s),
         max_request_header_size=HEADER_LIMIT_BYTES,
         max_request_body_size=READ_LIMIT_BYTES,
-        # One write an answer: header and body leave together when the loop comes round.
-        send_bytes=18_000,
         log_socket_errors=False,
         expose_tracebacks=False,
         clear_untrusted_proxy_headers=False,
     )
+    # One write an answer: header and body leave together when the loop comes round. As an argument
+    # it warns of its removal.
+    adjustments.send_bytes = 18_000
+    return adjustments
