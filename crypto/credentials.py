@@ -49,7 +49,7 @@ class Credentials:
 
         aes_key's 256 bits go into the hash, so the other values cannot be guessed from it.
         """
-        joined = "\0".join((self.token.reveal(), self.aes_key.reveal(), self.key))
+        joined = f"{self.token.reveal()}\0{self.aes_key.reveal()}\0{self.key}"
         return hashlib.sha256(joined.encode()).hexdigest()[:16]
 
 

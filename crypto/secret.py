@@ -1,6 +1,7 @@
 """One type for every secret, so that none is printed by accident."""
 
 from hmac import compare_digest
+from typing import NoReturn, Self
 
 _MASK = "••••"
 _SHOWN = 2
@@ -35,10 +36,20 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return compare_digest(self._text.encode(), other._text.encode())
+        return compare_digest(_bytes(self._text), _bytes(other._text))
 
     def __hash__(self) -> int:
         return hash(self._text)
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: what is pickled lies somewhere in plain text."""
+        raise TypeError("a Secret is not pickled")
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
     def __repr__(self) -> str:
         return f"Secret({_MASK!r})"
@@ -48,3 +59,7 @@ class Secret:
 
     def __format__(self, spec: str) -> str:
         return format(_MASK, spec)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

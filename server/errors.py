@@ -17,6 +17,7 @@ DingBridgeError
 │   ├── JournalBusyError          somebody else holds the database for too long
 │   ├── JournalNewerError         written by a newer version of the program
 │   ├── JournalAccessError        the file cannot be opened or written
+│   ├── JournalDamagedError       its content is not what was written there
 │   └── JournalClosedError        the service is stopping
 └── VendorError                   DingTalk or WeCom did not do what was asked; `fate` says what next
     ├── CallCancelledError        the service is stopping; the call was not made
@@ -214,6 +215,17 @@ class JournalAccessError(JournalError):
     code = "journal-access"
     title_text = N_("The database {path} cannot be opened or written: {reason}.")
     hint_text = N_("Check the permissions and the free space of the data folder.")
+    retryable = False
+
+
+class JournalDamagedError(JournalError):
+    """The database's content is damaged. Gaps: path, reason."""
+
+    code = "journal-damaged"
+    title_text = N_("The database {path} is damaged: {reason}.")
+    hint_text = N_(
+        "Restart DingBridge. It moves the damaged file aside, keeps it, and starts a new one."
+    )
     retryable = False
 
 

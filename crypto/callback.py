@@ -1,0 +1,108 @@
+"""A callback is opened with whichever set in force fits, and the reply sealed with the same set."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from crypto.credentials import Credentials, Keyring, Role
+from crypto.envelope import Envelope, EnvelopeError
+from crypto.signature import is_signed, sign
+
+SUCCESS = b"success"
+
+
+class SealedCallback(NamedTuple):
+    """A callback as it came over the wire: the query's three values and the body's `encrypt`."""
+
+    signature: str
+    timestamp: str
+    nonce: str
+    encrypt: str
+
+
+class SealedReply(NamedTuple):
+    """The four fields DingTalk wants back; `timestamp` goes out as `timeStamp`."""
+
+    msg_signature: str
+    timestamp: str
+    nonce: str
+    encrypt: str
+
+
+class CallbackRejectedError(Exception):
+    """No set in force fits the callback. The doctor (`crypto.doctor`) says which value is off."""
+
+
+class OpenSet:
+    """One set of credentials, ready for work: its key schedule made once. Thread-safe."""
+
+    __slots__ = ("_envelope", "_key_text", "_token", "credentials", "fingerprint", "role")
+
+    def __init__(self, role: Role, credentials: Credentials) -> None:
+        """Prepare `credentials`; a ValueError where its aes_key is none (see `Envelope`)."""
+        self.role = role
+        self.credentials = credentials
+        self.fingerprint = credentials.fingerprint
+        self._token = credentials.token.reveal()
+        self._key_text = credentials.key
+        self._envelope = Envelope(credentials.aes_key.reveal())
+
+    def has_signed(self, callback: SealedCallback) -> bool:
+        """Tell in constant time whether this set's token made the callback's signature."""
+        return is_signed(
+            callback.signature, self._token, callback.timestamp, callback.nonce, callback.encrypt
+        )
+
+    def message_of(self, callback: SealedCallback) -> bytes | None:
+        """Return the message of a callback that is genuine under this set, else None."""
+        if not self.has_signed(callback):
+            return None
+        try:
+            letter = self._envelope.open(callback.encrypt)
+        except EnvelopeError:
+            return None
+        return letter.message if letter.tail == self._key_text else None
+
+    def seal(
+        self, message: bytes, *, timestamp_ms: int, nonce: str, random16: bytes
+    ) -> SealedReply:
+        """Seal a reply to a callback of this set.
+
+        `timestamp_ms` is milliseconds since 1970 and goes out as 13 digits: seconds and other
+        forms made the console's check fail. `random16` is 16 fresh random bytes.
+        """
+        timestamp = str(timestamp_ms)
+        encrypt = self._envelope.seal(message, self._key_text, random16)
+        return SealedReply(sign(self._token, timestamp, nonce, encrypt), timestamp, nonce, encrypt)
+
+
+class OpenedCallback(NamedTuple):
+    """A genuine callback: its message (the plaintext's bytes) and the set that fitted."""
+
+    message: bytes
+    opened_with: OpenSet
+
+
+class Opener:
+    """The sets of one keyring, ready to open callbacks. Immutable: replace it as a whole."""
+
+    __slots__ = ("_previous_until_ms", "_sets", "keyring")
+
+    def __init__(self, keyring: Keyring) -> None:
+        self.keyring = keyring
+        # Asked for as of time 0, so that a previous set is among them; it is left out later.
+        self._sets = tuple(OpenSet(role, one) for role, one in keyring.sets(0))
+        self._previous_until_ms = keyring.previous_until_ms
+
+    def sets(self, now_ms: int) -> Iterable[OpenSet]:
+        """Yield the sets in force at `now_ms` (milliseconds since 1970), the likeliest first."""
+        for one in self._sets:
+            if one.role is not Role.PREVIOUS or now_ms < self._previous_until_ms:
+                yield one
+
+    def open(self, callback: SealedCallback, now_ms: int) -> OpenedCallback:
+        """Open a genuine callback. Raises CallbackRejectedError where no set fits."""
+        for one in self.sets(now_ms):
+            message = one.message_of(callback)
+            if message is not None:
+                return OpenedCallback(message, one)
+        raise CallbackRejectedError

@@ -1,0 +1,143 @@
+"""The program's entry: reads the command line, builds the parts, and hands over to them.
+
+Knows no rules of the business. `python main.py --help` lists the commands.
+"""
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from server.app import App
+    from ui.text import Texts
+
+    Command = Callable[[App, Texts, argparse.Namespace], int]
+
+FAILED = 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    from server.version import VERSION
+
+    folder = argparse.ArgumentParser(add_help=False)
+    # Taken before or after the command word; a later default must not undo an earlier value.
+    folder.add_argument(
+        "--data-dir",
+        type=Path,
+        default=argparse.SUPPRESS,
+        metavar="DIR",
+        help="where settings, database and log lie",
+    )
+    parser = argparse.ArgumentParser(
+        prog="DingBridge",
+        parents=[folder],
+        description="Receives DingTalk's event callbacks and mirrors its directory into WeCom.",
+    )
+    parser.add_argument("--version", action="version", version=VERSION)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, parents=[folder], help=text, description=text)
+
+    def with_json(name: str, text: str) -> argparse.ArgumentParser:
+        added = command(name, text)
+        added.add_argument("--json", action="store_true", help="print one JSON document")
+        return added
+
+    serve = command("serve", "receive callbacks without a window, until stopped")
+    serve.add_argument("--host", help="the address to listen on, in place of callback.host")
+    serve.add_argument("--port", type=_port, help="the port, in place of callback.port; 0: any")
+    configure = command("configure", "merge a JSON object of settings; all or nothing")
+    configure.add_argument(
+        "--from", dest="source", type=Path, metavar="FILE", help="a file; else standard input"
+    )
+    with_json("status", "show the service, credentials in use, last contact and counts")
+    events = with_json("events", "list events, newest first")
+    events.add_argument("--limit", type=_count, default=50, metavar="N", help="at most N (50)")
+    events.add_argument("--type", dest="event_type", metavar="T", help="only of this type")
+    with_json("self-test", "make a check_url round trip through the real socket")
+    command("demo", "show it all on this computer alone; no account needed")
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+    return port
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError("a number of 1 or more is expected")
+    return count
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    _make_output_safe()
+    options = _parser().parse_args(arguments)
+
+    from server.app import App
+    from server.config.paths import DataFolder, default_root
+    from server.errors import DingBridgeError
+    from ui.console import commands
+
+    root = getattr(options, "data_dir", None) or default_root(os.environ, sys.platform)
+    app = App(DataFolder(root.absolute()))
+    texts = commands.texts_for(app)
+    try:
+        return _command(options)(app, texts, options)
+    except DingBridgeError as failure:
+        as_json = getattr(options, "json", False)
+        return commands.report_error(failure, texts, as_json=as_json)
+    except BrokenPipeError:
+        # Whoever read our output (head, a closed window) has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _command(options: argparse.Namespace) -> "Command":
+    from ui.console import commands
+
+    by_name: dict[str | None, Command] = {
+        "serve": commands.serve,
+        "configure": commands.configure,
+        "status": commands.status,
+        "events": commands.events,
+        "self-test": commands.self_test,
+        "demo": _demo,
+        None: _without_window,
+    }
+    return by_name[options.command]
+
+
+def _demo(app: "App", texts: "Texts", options: argparse.Namespace) -> int:
+    from server.simulator.demo import run_demo
+
+    del app, options
+    return run_demo(texts)
+
+
+def _without_window(app: "App", texts: "Texts", options: argparse.Namespace) -> int:
+    from ui.console import commands
+
+    print(texts("There is no window here; running as “serve”."), file=sys.stderr)
+    options.host = options.port = None
+    return commands.serve(app, texts, options)
+
+
+def _make_output_safe() -> None:
+    """Never fail for a character that a console's code page lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

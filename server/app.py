@@ -1,0 +1,200 @@
+"""The facade: all that windows and the command line may ask for or order.
+
+Works alike in the process that serves and beside it: what is asked is read from the data folder,
+what is ordered is written there, and the service takes it up within a second. Methods may be
+called from any thread; they can wait for the disk, so a window calls them from a worker.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from sqlite3 import Connection
+from typing import TypeVar
+
+from crypto.credentials import Field
+from crypto.entry import clean, judge, take_apart
+from server.config.paths import DataFolder
+from server.config.store import Config, ConfigStore, Outcome
+from server.errors import DingBridgeError
+from server.instance import running_service
+from server.journal import contact, events, listing, rejections
+from server.journal.opening import peek
+from server.logs import LogSetup, SecretMask, set_up_logging
+from server.message import Message
+from server.service import Service, now_ms
+from server.status import (
+    EventPage,
+    Notice,
+    RejectionView,
+    SelfTestReport,
+    Status,
+    SyncView,
+)
+from server.verdicts import describe_problem
+from server.views import (
+    Stored,
+    credentials_view,
+    doctor_view,
+    error_notice,
+    event_counts,
+    event_view,
+    notices,
+    rejection_view,
+    service_view,
+)
+
+T = TypeVar("T")
+
+_LAST_REJECTIONS = 200
+
+
+class App:
+    """One data folder and everything that can be done with it."""
+
+    def __init__(
+        self,
+        folder: DataFolder,
+        store: ConfigStore | None = None,
+        clock_ms: Callable[[], int] = now_ms,
+    ) -> None:
+        self.folder = folder
+        self._store = store or ConfigStore(folder)
+        self._clock_ms = clock_ms
+        self._mask = SecretMask()
+        self._service: Service | None = None
+
+    # --- the service in this process
+
+    def set_up_logging(self, **options: object) -> LogSetup:
+        """Log to the data folder. Only the process that serves may do this."""
+        return set_up_logging(self.folder, self._mask, **options)  # type: ignore[arg-type] # handed through as they are
+
+    def start(self, host: str | None = None, port: int | None = None) -> str:
+        """Serve this data folder in this process; returns the callback address.
+
+        Raises AlreadyRunningError, ListenerError, JournalError, StoreError, SettingsError.
+        """
+        service = Service(self.folder, ConfigStore(self.folder), self._mask, self._clock_ms)
+        address = service.start(host, port)
+        self._service = service
+        return address
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether this process answers callbacks."""
+        return self._service is not None and self._service.is_serving
+
+    def stop(self, timeout_s: float = 5.0) -> tuple[str, ...]:
+        """Stop serving; returns the names of threads that did not end within `timeout_s`."""
+        service, self._service = self._service, None
+        return service.stop(timeout_s) if service is not None else ()
+
+    # --- what is
+
+    def config(self) -> Config:
+        """Return settings and secrets. Raises StoreError and SettingsError."""
+        return self._store.load()
+
+    def status(self) -> Status:
+        """Return everything at a glance. What cannot be read becomes a notice."""
+        failures: list[Notice] = []
+        config = _or_noted(self._store.load, Config(), failures)
+        empty = Stored({}, listing.Counts(0, 0, 0, 0, 0, 0), [])
+        stored = _or_noted(self._stored, empty, failures)
+        record = _or_noted(lambda: running_service(self.folder), None, failures)
+        doctor = doctor_view(stored)
+        damaged = tuple(str(path) for path in sorted(self.folder.root.glob("*.damaged-*.db")))
+        return Status(
+            service=service_view(record),
+            credentials=credentials_view(config, stored.uses, self._clock_ms()),
+            doctor=doctor,
+            events=event_counts(stored.counts),
+            sync=SyncView(is_enabled=config.settings.sync.enabled),
+            notices=(*failures, *notices(config, record, doctor, damaged)),
+        )
+
+    def events(
+        self,
+        limit: int = 50,
+        before_id: int | None = None,
+        event_type: str | None = None,
+        state: str | None = None,
+        text: str | None = None,
+    ) -> EventPage:
+        """Return up to `limit` events, newest first. Raises JournalError.
+
+        A page may hold fewer and still not be the last: see `EventPage.before_id`.
+        """
+        wanted = None if state is None else events.EventState(state)
+        page = self._read(
+            lambda conn: listing.latest(conn, limit, before_id, event_type, wanted, text)
+        )
+        return EventPage(tuple(map(event_view, page.events)), page.before_id)
+
+    def rejected_calls(self) -> tuple[RejectionView, ...]:
+        """Return the calls that were turned away, newest first. Raises JournalError."""
+        stored = self._stored()
+        last_ms = max((use.last_used_at_ms for use in stored.uses.values()), default=0)
+        return tuple(rejection_view(one, last_ms) for one in stored.rejections)
+
+    # --- what is to be
+
+    def configure(self, changes: Mapping[str, object]) -> Outcome:
+        """Lay a JSON object of settings over the stored ones.
+
+        Raises SettingsError naming every value that cannot be used, and StoreError; then nothing
+        was changed.
+        """
+        outcome = self._store.merge(changes)
+        if self._service is not None:
+            self._service.take_up_changes()
+        return outcome
+
+    def adopt_key(self, key: str) -> Outcome:
+        """Use the key that DingTalk sent, with the token and aes_key as they are."""
+        return self.configure({"callback": {"key": key}})
+
+    @staticmethod
+    def judge_value(field: Field, text: str) -> tuple[str, Message | None]:
+        """Return an entered value cleaned, and what is wrong with it, None where it can be used."""
+        value = clean(field, text)
+        problem = judge(field, value)
+        return value, None if problem is None else describe_problem(problem)
+
+    @staticmethod
+    def take_apart(block: str) -> dict[Field, str]:
+        """Find the three values in a block of text copied from the console."""
+        return take_apart(block)
+
+    def self_test(self) -> SelfTestReport:
+        """Make a check_url round trip through the real socket, and more; see `server.selftest`.
+
+        Starts the service for the time of the test where none runs on this data folder.
+        """
+        from server.selftest import run_self_test  # noqa: PLC0415 - brings an HTTP client along
+
+        return run_self_test(self, self._clock_ms)
+
+    def _stored(self) -> Stored:
+        stored = self._read(_stored)
+        if self._service is None:
+            return stored
+        # The service writes its list once a second; here the list itself is at hand.
+        live = sorted(self._service.rejections().snapshot(), key=lambda one: -one.at_ms)
+        return replace(stored, rejections=live)
+
+    def _read(self, job: Callable[[Connection], T]) -> T:
+        return peek(self.folder.database, job)
+
+
+def _stored(conn: Connection) -> Stored:
+    return Stored(
+        contact.uses(conn), listing.counts(conn), rejections.latest(conn, _LAST_REJECTIONS)
+    )
+
+
+def _or_noted(read: Callable[[], T], otherwise: T, failures: list[Notice]) -> T:
+    try:
+        return read()
+    except DingBridgeError as failure:
+        failures.append(error_notice(failure))
+        return otherwise

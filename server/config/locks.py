@@ -1,0 +1,93 @@
+"""Locks between processes that the operating system releases when their holder dies.
+
+A file that merely exists proves nothing: it survives a crash. A lock on it does not.
+"""
+
+import os
+import sys
+from pathlib import Path
+from threading import Event
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+_POLL_S = 0.01
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+
+    def _unlock(descriptor: int) -> None:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+class LockHeldError(Exception):
+    """Somebody else holds the lock, and did not release it in time."""
+
+
+class FileLock:
+    """An exclusive lock on the file `path`, which is created, stays empty and is never removed.
+
+    Removing it would let two holders exist: one on the removed file, one on its successor.
+    Two FileLocks on one path exclude each other within a process, too. Use one object from one
+    thread at a time.
+    """
+
+    def __init__(self, path: Path, wait_s: float = 0.0) -> None:
+        self._path = path
+        self._wait_s = wait_s
+        self._descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock, waiting up to `wait_s`; raises LockHeldError, or OSError for the file."""
+        deadline = monotonic() + self._wait_s
+        while not self._try():
+            if monotonic() >= deadline:
+                raise LockHeldError
+            Event().wait(_POLL_S)
+
+    def release(self) -> None:
+        """Give the lock back; releasing what is not held does nothing."""
+        if self._descriptor is None:
+            return
+        descriptor, self._descriptor = self._descriptor, None
+        try:
+            _unlock(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _try(self) -> bool:
+        # Python's descriptors are not inherited, so no child process can keep the lock alive.
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            _lock(descriptor)
+        except OSError as exc:
+            os.close(descriptor)
+            if isinstance(exc, (BlockingIOError, PermissionError)):  # POSIX, Windows: it is held
+                return False
+            raise
+        self._descriptor = descriptor
+        return True
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()

@@ -1,0 +1,158 @@
+"""Between JSON and Settings: strict, and complete in its complaints.
+
+All problems of a whole object are collected, each under its dotted name, before anything is said.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, cast
+
+from server.config.files import JsonObject
+from server.config.rules import UnfitError, to_json
+from server.config.settings import Settings, known_settings, sections
+from server.errors import Problem, SettingsError
+from server.message import N_, Message
+
+_SHOWN_NAME = 60
+_NOT_SETTINGS = frozenset({"version"})  # belongs to the file, not to the user
+
+
+@dataclass(slots=True)
+class Flat:
+    """A nested object taken apart: known names with their values, names that nobody knows."""
+
+    values: dict[str, object] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Settings read from a file, with the dotted names in it that this version does not know."""
+
+    settings: Settings
+    unknown: tuple[str, ...] = ()
+
+
+def flatten(document: object) -> Flat:
+    """Take a nested object apart; its values are not judged yet."""
+    flat = Flat()
+    if not isinstance(document, Mapping):
+        flat.problems.append(Problem("JSON", Message(N_("a JSON object is expected"))))
+        return flat
+    known = {info.name for info in known_settings()}
+    for section, content in cast("Mapping[str, object]", document).items():
+        if section not in sections():
+            flat.unknown.append(section)
+        elif not isinstance(content, Mapping):
+            flat.problems.append(
+                Problem(section, Message(N_("an object with settings is expected")))
+            )
+        else:
+            for name, value in content.items():
+                dotted = f"{section}.{name}"
+                if dotted in known:
+                    flat.values[dotted] = value
+                else:
+                    flat.unknown.append(dotted)
+    return flat
+
+
+def unknown_setting(name: str) -> Problem:
+    """Describe a name that is no setting, with the nearest one that is."""
+    known = [info.name for info in known_settings()]
+    shown = _shown(name)
+    if name in known:
+        section, _, setting = name.partition(".")
+        example = json.dumps({section: {setting: "…"}}, ensure_ascii=False)
+        return Problem(shown, Message(N_("write it nested, like {example}"), {"example": example}))
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    if not near:
+        return Problem(shown, Message(N_("there is no such setting")))
+    text = N_("there is no such setting; is {nearest} meant?")
+    return Problem(shown, Message(text, {"nearest": near[0]}))
+
+
+def _shown(name: str) -> str:
+    """Make a name from outside fit to be printed on one line of any terminal."""
+    cut = name if len(name) <= _SHOWN_NAME else name[:_SHOWN_NAME] + "…"
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cut) or '""'
+
+
+def parse_settings(document: JsonObject) -> Parsed:
+    """Read the whole of settings.json; raises SettingsError with every problem in it.
+
+    Names that this version does not know are no error: a newer one of the same format wrote them.
+    Whoever saves the document keeps them.
+    """
+    flat = flatten({key: item for key, item in document.items() if key not in _NOT_SETTINGS})
+    values, problems = parse_values(flat.values)
+    problems = [*flat.problems, *problems, *_contradictions(values)]
+    if problems:
+        raise SettingsError(problems)
+    return Parsed(_build(values), tuple(_shown(name) for name in flat.unknown))
+
+
+def parse_values(values: Mapping[str, object]) -> tuple[dict[str, Any], list[Problem]]:
+    """Read the plain settings among `values` (dotted names) by their rules."""
+    parsed: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for info in known_settings():
+        if info.is_secret or info.name not in values:
+            continue
+        try:
+            parsed[info.name] = info.rule.parse(values[info.name])
+        except UnfitError as exc:
+            problems.append(Problem(info.name, exc.message))
+    return parsed, problems
+
+
+def _contradictions(values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong between settings that are each fine by themselves."""
+    defaults = Settings()
+
+    def value(name: str) -> Any:
+        return values.get(name, defaults.value_of(name))
+
+    excluded = value("sync.excluded_department_ids")
+    if set(excluded) & set(value("sync.source_department_ids")):
+        text = N_("it names a department that sync.source_department_ids names, too")
+        yield Problem("sync.excluded_department_ids", Message(text))
+
+
+def _build(values: Mapping[str, Any]) -> Settings:
+    parts: dict[str, Callable[..., Any]] = dict(sections())
+    built: dict[str, Any] = {
+        section: part(
+            **{
+                name.partition(".")[2]: value
+                for name, value in values.items()
+                if name.startswith(section + ".")
+            }
+        )
+        for section, part in parts.items()
+    }
+    return Settings(**built)
+
+
+def render_settings(settings: Settings) -> JsonObject:
+    """Return all settings as a nested JSON object."""
+    document: dict[str, dict[str, object]] = {section: {} for section in sections()}
+    for info in known_settings():
+        if not info.is_secret:
+            section, _, name = info.name.partition(".")
+            document[section][name] = to_json(settings.value_of(info.name))
+    return {**document}
+
+
+def overlaid(document: JsonObject, values: Mapping[str, object]) -> JsonObject:
+    """Return `document` with the plain settings in `values` (dotted names) put in."""
+    result = dict(document)
+    for dotted, value in values.items():
+        section, _, name = dotted.partition(".")
+        content = result.get(section)
+        known = cast("JsonObject", content) if isinstance(content, dict) else {}
+        result[section] = {**known, name: to_json(value)}
+    return result

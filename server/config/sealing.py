@@ -1,0 +1,91 @@
+"""How a secret lies on the disk: sealed by Windows for this account, or plain in a 0600 file.
+
+A stored value starts with the method that sealed it, so that a file which moved between systems
+is understood, or refused with the reason.
+"""
+
+import base64
+import binascii
+import sys
+from collections.abc import Callable
+from typing import Protocol
+
+
+class UnsealError(Exception):
+    """This account on this computer cannot open the value."""
+
+
+class MalformedError(Exception):
+    """The value is not one that any sealer wrote."""
+
+
+class Sealer(Protocol):
+    """Turns secrets into text for a file, and back."""
+
+    def seal(self, text: str) -> str:
+        """Return the stored form; raises OSError where the system refuses."""
+
+    def unseal(self, stored: str) -> str:
+        """Return the secret; raises UnsealError, MalformedError."""
+
+
+_PLAIN = "plain:"
+_DPAPI = "dpapi:"
+
+
+class PlainSealer:
+    """Stores the text as it is; the file's rights (0600) are the protection."""
+
+    def seal(self, text: str) -> str:
+        """Mark the text as stored plainly."""
+        return _PLAIN + text
+
+    def unseal(self, stored: str) -> str:
+        """Return the text; UnsealError for what Windows sealed."""
+        if stored.startswith(_PLAIN):
+            return stored.removeprefix(_PLAIN)
+        if stored.startswith(_DPAPI):
+            raise UnsealError
+        raise MalformedError
+
+
+class DpapiSealer:
+    """Stores what Windows' data protection makes of the text for the account that runs.
+
+    `protect` and `unprotect` are `server.config.dpapi`'s, or stand-ins; they raise OSError.
+    A plain value, from a folder that was moved here, is read, and sealed when it is next saved.
+    """
+
+    def __init__(
+        self, protect: Callable[[bytes], bytes], unprotect: Callable[[bytes], bytes]
+    ) -> None:
+        self._protect = protect
+        self._unprotect = unprotect
+
+    def seal(self, text: str) -> str:
+        """Seal the text and mark it."""
+        return _DPAPI + base64.b64encode(self._protect(text.encode())).decode("ascii")
+
+    def unseal(self, stored: str) -> str:
+        """Open a sealed value; UnsealError where another account or computer sealed it."""
+        if not stored.startswith(_DPAPI):
+            return PlainSealer().unseal(stored)
+        try:
+            blob = base64.b64decode(stored.removeprefix(_DPAPI), validate=True)
+        except (binascii.Error, ValueError) as exc:
+            raise MalformedError from exc
+        try:
+            return self._unprotect(blob).decode()
+        except (OSError, UnicodeDecodeError) as exc:
+            raise UnsealError from exc
+
+
+def system_sealer() -> Sealer:
+    """Return what protects secrets best on this system."""
+    if sys.platform == "win32":
+        # Only here: the module loads Windows' own libraries.
+        from server.config import dpapi  # noqa: PLC0415
+
+        return DpapiSealer(dpapi.protect, dpapi.unprotect)
+    else:  # noqa: RET505 - for mypy, which takes what follows the branch for unreachable on Windows
+        return PlainSealer()

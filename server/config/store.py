@@ -1,0 +1,242 @@
+"""Settings and secrets on the disk: loaded together, changed together, by any process.
+
+A file lock is held for each load and each read-modify-write, so `configure` and a running service
+never lose each other's change, and Windows never refuses to replace a file that one of us reads.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from crypto.credentials import Field, Keyring
+from server.config.files import (
+    FileImage,
+    JsonObject,
+    Stamp,
+    Step,
+    access_error,
+    discard_leftovers,
+    parse_document,
+    read_image,
+    render,
+    replace_files,
+    stamp_of,
+    write_atomically,
+)
+from server.config.locks import FileLock, LockHeldError
+from server.config.merge import Effect, changes_secrets, merged
+from server.config.parsing import parse_settings
+from server.config.paths import DataFolder
+from server.config.sealing import Sealer, system_sealer
+from server.config.secrets import Secrets, parse_secrets, render_secrets
+from server.config.settings import Settings
+from server.errors import FileAccessError, SecretsLockedError
+from server.message import N_, Message
+
+_LOCK_WAIT_S = 10.0
+_OTHERS_RIGHTS = 0o077
+# How each older format becomes the next one; the number of steps is the format's version.
+_SETTINGS_STEPS: tuple[Step, ...] = ()
+_SECRETS_STEPS: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Settings and secrets as of one moment; `notes` is what the admin should hear about them."""
+
+    settings: Settings = field(default_factory=Settings)
+    secrets: Secrets = field(default_factory=Secrets)
+    notes: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a merge did. `config` is in force now.
+
+    `changed`: dotted names whose value is another one now. `missing`: the values that incomplete
+    credentials still need.
+    """
+
+    config: Config
+    changed: tuple[str, ...]
+    needs_restart: bool
+    credentials: Effect
+    missing: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Disk:
+    """Both files as they are, their JSON in today's format."""
+
+    settings_image: FileImage
+    secrets_image: FileImage
+    settings: JsonObject
+    secrets: JsonObject
+    notes: tuple[Message, ...]
+
+
+class ConfigStore:
+    """The settings and secrets of one data folder. Safe for threads and processes.
+
+    Every method that returns a Config counts as a load: adopt what it returns.
+    """
+
+    def __init__(self, folder: DataFolder, sealer: Sealer | None = None) -> None:
+        self._folder = folder
+        self._sealer = sealer or system_sealer()
+        self._stamps: tuple[Stamp, Stamp] | None = None
+
+    def load(self) -> Config:
+        """Read both files; defaults where there are none.
+
+        Raises FileDamagedError, FileNewerError, FileAccessError, SecretsLockedError, and
+        SettingsError for values in settings.json that cannot be used. Nothing is changed, but a
+        secrets file that others could read is narrowed to its owner.
+        """
+        if not self._has_files():  # also where the folder itself is still to be made
+            self._stamps = (Stamp(), Stamp())
+            return Config()
+        with self._locked():
+            disk = self._read()
+            return self._config(disk, self._secrets(disk))
+
+    def changed_since_load(self) -> bool:
+        """Tell whether a file is another one than last read; costs two looks at the folder.
+
+        A load that failed counts: what it found is reported once, not every second.
+        """
+        return self._stamps != (stamp_of(self._folder.settings), stamp_of(self._folder.secrets))
+
+    def merge(self, changes: Mapping[str, object]) -> Outcome:
+        """Lay a JSON object of settings and secrets over the stored ones and save the result.
+
+        Credentials that are given in part are completed from the pending set, else the active one,
+        else the draft. Raises SettingsError naming every problem, and what `load` raises; then
+        nothing was changed.
+        """
+        self._folder.ensure()
+        with self._locked():
+            disk = self._read()
+            try:
+                secrets = self._secrets(disk)
+                result = merged(disk.settings, secrets, changes)
+            except SecretsLockedError:
+                if not changes_secrets(changes):
+                    raise
+                secrets = Secrets()
+                result = merged(disk.settings, secrets, changes)
+                disk = self._without_locked_secrets(disk)
+            self._save(
+                disk,
+                result.settings_document,
+                None if result.secrets == secrets else result.secrets,
+            )
+            notes = (*disk.notes, *self._unknown(result.unknown))
+            return Outcome(
+                Config(result.settings, result.secrets, notes),
+                result.changed,
+                result.needs_restart,
+                result.credentials,
+                result.missing,
+            )
+
+    def update_keyring(self, change: Callable[[Keyring], Keyring]) -> Config:
+        """Replace the keyring on the disk by what `change` makes of it; raises what `load` raises.
+
+        `change` sees what another process may have entered meanwhile.
+        """
+        with self._locked():
+            disk = self._read()
+            secrets = self._secrets(disk)
+            config = self._config(disk, replace(secrets, keyring=change(secrets.keyring)))
+            if config.secrets != secrets:
+                self._save(disk, disk.settings, config.secrets)
+            return config
+
+    def _has_files(self) -> bool:
+        return any(
+            stamp_of(path) != Stamp() for path in (self._folder.settings, self._folder.secrets)
+        )
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        path = self._folder.config_lock
+        lock = FileLock(path, wait_s=_LOCK_WAIT_S)
+        try:
+            lock.acquire()
+        except OSError as exc:
+            raise access_error(path, exc) from exc
+        except LockHeldError as exc:
+            reason = "another program keeps it locked"
+            raise FileAccessError(path=str(path), reason=reason) from exc
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _read(self) -> _Disk:
+        settings = read_image(self._folder.settings)
+        secrets = read_image(self._folder.secrets)
+        self._stamps = (settings.stamp, secrets.stamp)
+        for path in (self._folder.settings, self._folder.secrets):
+            discard_leftovers(path)
+        return _Disk(
+            settings,
+            secrets,
+            parse_document(settings, _SETTINGS_STEPS),
+            parse_document(secrets, _SECRETS_STEPS),
+            self._narrowed(secrets),
+        )
+
+    def _narrowed(self, image: FileImage) -> tuple[Message, ...]:
+        if os.name == "nt" or not image.mode & _OTHERS_RIGHTS:
+            return ()
+        try:
+            image.path.chmod(0o600)
+        except OSError as exc:
+            raise access_error(image.path, exc) from exc
+        text = N_("Others could read {path}; now only its owner can. Consider new secrets.")
+        return (Message(text, {"path": str(image.path)}),)
+
+    def _secrets(self, disk: _Disk) -> Secrets:
+        return parse_secrets(disk.secrets, self._folder.secrets, self._sealer)
+
+    def _config(self, disk: _Disk, secrets: Secrets) -> Config:
+        parsed = parse_settings(disk.settings)
+        return Config(parsed.settings, secrets, (*disk.notes, *self._unknown(parsed.unknown)))
+
+    def _unknown(self, names: tuple[str, ...]) -> tuple[Message, ...]:
+        if not names:
+            return ()
+        text = N_("{path} holds names that this version does not know: {names}. They are kept.")
+        return (Message(text, {"path": str(self._folder.settings), "names": ", ".join(names)}),)
+
+    def _save(self, disk: _Disk, settings: JsonObject, secrets: Secrets | None) -> None:
+        """Write what differs; `secrets` is None where they stay (sealing again would change them).
+
+        Names in the old files that this version does not know are written back.
+        """
+        changes = []
+        if secrets is not None:
+            document = {**disk.secrets, **self._sealed(secrets)}
+            changes.append((disk.secrets_image, render(document)))
+        if settings != disk.settings:
+            changes.append((disk.settings_image, render(settings)))
+        replace_files(changes)
+        self._stamps = (stamp_of(self._folder.settings), stamp_of(self._folder.secrets))
+
+    def _sealed(self, secrets: Secrets) -> JsonObject:
+        try:
+            return render_secrets(secrets, self._sealer)
+        except OSError as exc:
+            raise access_error(self._folder.secrets, exc) from exc
+
+    def _without_locked_secrets(self, disk: _Disk) -> _Disk:
+        """Put secrets of another account aside for good, since this one replaces them."""
+        aside = self._folder.secrets.with_name("secrets.json.locked")
+        write_atomically(aside, disk.secrets_image.content or b"")
+        text = N_("The secrets of another Windows account were replaced; they are kept in {path}.")
+        note = Message(text, {"path": str(aside)})
+        empty = parse_document(FileImage(self._folder.secrets), _SECRETS_STEPS)
+        return replace(disk, secrets=empty, notes=(*disk.notes, note))

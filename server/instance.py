@@ -1,0 +1,141 @@
+"""One service a data folder, and how the other commands find it.
+
+The proof is a lock that the operating system releases when the process dies, however it dies; the
+record beside it only says who holds it. So a copy that crashed never blocks the next one.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from threading import Event
+from time import monotonic
+
+from server.config.files import access_error, read_image, write_atomically
+from server.config.locks import FileLock, LockHeldError
+from server.config.paths import DataFolder
+from server.errors import AlreadyRunningError, FileAccessError
+
+# Other commands take the lock for an instant to see whether it is free; a starting service must
+# not mistake them for another service, nor they each other. The same wait lets a service that
+# just took the lock write its record.
+_PATIENCE_S = 0.5
+_POLL_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRecord:
+    """Who serves a data folder. `address` is empty until callbacks are accepted.
+
+    A `pid` of 0 stands for a service whose record cannot be read. `clock_difference_ms` is how far
+    DingTalk's clock was ahead of ours at the last genuine call; `trouble` is what fails now, as a
+    sentence, else empty.
+    """
+
+    pid: int = 0
+    address: str = ""
+    started_at_ms: int = 0
+    version: str = ""
+    clock_difference_ms: int | None = None
+    trouble: str = ""
+
+
+class InstanceLock:
+    """Held for the life of a service; given back by `release()` or by the process's end."""
+
+    def __init__(self, folder: DataFolder, lock: FileLock, record: ServiceRecord) -> None:
+        self._folder = folder
+        self._lock = lock
+        self._record = record
+        self._is_held = True
+
+    def publish(
+        self, address: str, *, clock_difference_ms: int | None = None, trouble: str = ""
+    ) -> None:
+        """Tell the other commands where callbacks are accepted, and how; raises FileAccessError."""
+        self._record = replace(
+            self._record,
+            address=address,
+            clock_difference_ms=clock_difference_ms,
+            trouble=trouble,
+        )
+        _write(self._folder, self._record)
+
+    def release(self) -> None:
+        """Let the next service start. Releasing twice does nothing."""
+        if not self._is_held:
+            return
+        self._is_held = False
+        with suppress(OSError):  # a record that stays is not believed without the lock
+            self._folder.service_record.unlink(missing_ok=True)
+        self._lock.release()
+
+
+def acquire(folder: DataFolder, version: str, started_at_ms: int) -> InstanceLock:
+    """Become the service of this data folder, which must exist.
+
+    Of several processes that start at once exactly one succeeds. Raises AlreadyRunningError
+    telling who serves it, and FileAccessError.
+    """
+    lock = FileLock(folder.service_lock, wait_s=_PATIENCE_S)
+    try:
+        lock.acquire()
+    except LockHeldError as exc:
+        holder = _patiently(lambda: _read(folder)) or ServiceRecord()
+        raise AlreadyRunningError(
+            pid=holder.pid, address=holder.address or "…", path=str(folder.root)
+        ) from exc
+    except OSError as exc:
+        raise access_error(folder.service_lock, exc) from exc
+    record = ServiceRecord(os.getpid(), "", started_at_ms, version)
+    try:
+        _write(folder, record)
+    except BaseException:
+        lock.release()
+        raise
+    return InstanceLock(folder, lock, record)
+
+
+def running_service(folder: DataFolder) -> ServiceRecord | None:
+    """Return who serves the data folder now, or None; raises FileAccessError.
+
+    A record alone is not believed: the lock must be held.
+    """
+    if not folder.service_lock.exists():
+        return None
+    if _is_free(folder):
+        return None
+    return _patiently(lambda: _read(folder)) or ServiceRecord()
+
+
+def _is_free(folder: DataFolder) -> bool:
+    probe = FileLock(folder.service_lock, wait_s=_POLL_S * 5)
+    try:
+        with probe:
+            return True
+    except LockHeldError:
+        return False
+    except OSError as exc:
+        raise access_error(folder.service_lock, exc) from exc
+
+
+def _patiently(read: Callable[[], ServiceRecord | None]) -> ServiceRecord | None:
+    deadline = monotonic() + _PATIENCE_S
+    while (record := read()) is None and monotonic() < deadline:
+        Event().wait(_POLL_S)
+    return record
+
+
+def _write(folder: DataFolder, record: ServiceRecord) -> None:
+    write_atomically(folder.service_record, json.dumps(asdict(record)).encode())
+
+
+def _read(folder: DataFolder) -> ServiceRecord | None:
+    """Return the record, or None while there is none that can be read."""
+    try:
+        fields = json.loads(read_image(folder.service_record).content or b"")
+        record = ServiceRecord(**fields)
+    except (FileAccessError, ValueError, TypeError):  # being replaced, or another version's
+        return None
+    return record if type(record.pid) is int and isinstance(record.address, str) else None

@@ -1,0 +1,121 @@
+"""The only place that opens SQLite connections, and where SQLite's errors become ours.
+
+Durability is decided here: WAL with `synchronous=FULL` means that a COMMIT which returned is on
+the disk. Nothing else in the room sets a PRAGMA that matters for that.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+from sqlite3 import Connection
+from urllib.parse import quote
+
+from server.errors import (
+    JournalAccessError,
+    JournalBusyError,
+    JournalDamagedError,
+    JournalError,
+    JournalFullError,
+)
+
+# A callback has 1.5 s for its answer, so whoever holds the file longer costs a 503, not a timeout.
+BUSY_TIMEOUT_MS = 1000
+
+# A burst may grow the WAL; it shrinks back to this at the next checkpoint.
+_WAL_LIMIT_BYTES = 16 * 1024 * 1024
+
+# https://www.sqlite.org/rescode.html, primary codes
+_ERRORS: dict[int, type[JournalError]] = {
+    sqlite3.SQLITE_FULL: JournalFullError,
+    sqlite3.SQLITE_BUSY: JournalBusyError,
+    sqlite3.SQLITE_LOCKED: JournalBusyError,
+    sqlite3.SQLITE_CORRUPT: JournalDamagedError,
+    sqlite3.SQLITE_NOTADB: JournalDamagedError,
+    sqlite3.SQLITE_READONLY: JournalAccessError,
+    sqlite3.SQLITE_CANTOPEN: JournalAccessError,
+    sqlite3.SQLITE_IOERR: JournalAccessError,
+    sqlite3.SQLITE_PERM: JournalAccessError,
+    sqlite3.SQLITE_AUTH: JournalAccessError,
+}
+
+
+def connect(path: Path, *, read_only: bool = False) -> Connection:
+    """Open `path`, which is created unless `read_only`; raises `sqlite3.Error`.
+
+    The connection commits only where told to, and may be handed from one thread to another but
+    not used by two at once. The caller closes it.
+    """
+    conn = sqlite3.connect(
+        _uri(path.absolute(), "ro" if read_only else "rwc"),
+        uri=True,
+        timeout=BUSY_TIMEOUT_MS / 1000,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    conn.text_factory = _text
+    try:
+        if not read_only:
+            _make_durable(conn)
+    except BaseException:
+        conn.close()
+        raise
+    return conn
+
+
+def connect_in_memory() -> Connection:
+    """Open an empty database that is gone when it is closed."""
+    conn = sqlite3.connect(":memory:", isolation_level=None)
+    conn.text_factory = _text
+    return conn
+
+
+def _make_durable(conn: Connection) -> None:
+    conn.execute("PRAGMA journal_mode = WAL")
+    conn.execute("PRAGMA synchronous = FULL")
+    conn.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
+
+
+def _uri(path: PurePath, mode: str) -> str:
+    """Write `path` as SQLite's `file:` URI; a Windows drive needs a slash before it."""
+    posix = path.as_posix()
+    rooted = posix if posix.startswith("/") else f"/{posix}"
+    return f"file://{quote(rooted)}?mode={mode}"
+
+
+def _text(stored: bytes) -> str:
+    """Decode a stored text; half of a surrogate pair must not make its whole page unreadable."""
+    return stored.decode("utf-8", "replace")
+
+
+@contextmanager
+def transaction(conn: Connection) -> Iterator[None]:
+    """Run the body in one write transaction: all of it is committed, or none; raises as SQLite."""
+    conn.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        conn.execute("COMMIT")
+    except BaseException:
+        roll_back(conn)
+        raise
+
+
+def roll_back(conn: Connection) -> None:
+    """Undo the open transaction, where SQLite has not done so by itself (a full disk does it)."""
+    if conn.in_transaction:
+        conn.execute("ROLLBACK")
+
+
+def translate(error: sqlite3.Error, path: Path) -> JournalError:
+    """Say in our terms what SQLite said about the database at `path`."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    return _ERRORS.get(code, JournalError)(path=str(path), reason=str(error))
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn every `sqlite3.Error` of the body into a `JournalError` about `path`."""
+    try:
+        yield
+    except sqlite3.Error as exc:
+        raise translate(exc, path) from exc

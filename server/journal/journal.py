@@ -1,0 +1,81 @@
+"""The journal as the rest of the program holds it: one file, one writer, any number of readers."""
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Self, TypeVar
+
+from server.errors import JournalDamagedError
+from server.journal import contact, events
+from server.journal.contact import Use
+from server.journal.events import NewEvent
+from server.journal.opening import Opened, open_database, read, suspect
+from server.journal.writer import Ticket, Writer
+
+T = TypeVar("T")
+
+
+class Journal:
+    """The open journal. Every method may be called from any thread.
+
+    `arrived` is set when there may be new pending events; the worker clears it, then claims.
+    `moved_aside` is where a damaged database was moved to at start, else None.
+    """
+
+    def __init__(self, path: Path, opened: Opened) -> None:
+        self.moved_aside = opened.moved_aside
+        self.arrived = threading.Event()
+        self._path = path
+        self._writer = Writer(opened.conn, path)
+        self._writer.start()
+
+    @classmethod
+    def open(cls, path: Path, now_ms: int) -> Self:
+        """Open or create the database, migrate it, and take back what a killed process had claimed.
+
+        Only the one service of a data folder may do this; others use `opening.peek`. `now_ms`
+        names a damaged file moved aside. Raises a `JournalError`.
+        """
+        return cls(path, open_database(path, now_ms))
+
+    def append(self, batch: Sequence[NewEvent], uses: Sequence[Use] = ()) -> Ticket[None]:
+        """Store events and the uses of credentials they came under; done means on the disk."""
+
+        def store(conn: Connection) -> None:
+            if batch:
+                events.append(conn, batch)
+            contact.record(conn, uses)
+
+        return self._writer.submit(store, self._announce if batch else _nothing)
+
+    def run(self, job: Callable[[Connection], T], *, wakes_worker: bool = False) -> Ticket[T]:
+        """Have the writer run `job` in a transaction; see `Writer` for what a job may do.
+
+        `wakes_worker` says that it may make events pending (a requeue), and so sets `arrived`.
+        """
+        return self._writer.submit(job, self._announce if wakes_worker else _nothing)
+
+    def read(self, job: Callable[[Connection], T]) -> T:
+        """Run `job` on a view of its own, on this thread, not blocked by the writer.
+
+        Raises a `JournalError`.
+        """
+        try:
+            return read(self._path, job)
+        except JournalDamagedError:
+            suspect(self._path)
+            raise
+
+    def close(self, timeout_s: float) -> bool:
+        """Finish what is queued and close the file; return whether that was done in time."""
+        self._writer.request_stop()
+        return self._writer.join(timeout_s)
+
+    def _announce(self) -> None:
+        if not self.arrived.is_set():
+            self.arrived.set()
+
+
+def _nothing() -> None:
+    """Leave the worker asleep."""

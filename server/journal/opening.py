@@ -1,0 +1,161 @@
+"""Opening the database: a sound one is migrated, a damaged one moved aside and replaced.
+
+Nothing is ever deleted or written over here. Losing the journal costs the ledger too, so a file
+is given up only when SQLite itself cannot make sense of it, and the caller is told.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from sqlite3 import Connection
+from typing import TypeVar
+
+from server.errors import JournalAccessError, JournalDamagedError
+from server.journal.connection import connect, connect_in_memory, transaction, translated
+from server.journal.events import release_stale
+from server.journal.schema import MIGRATIONS, check_not_newer, migrate, version_of
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+# The thorough check reads the whole file. Up to this size that is too quick to be noticed at start.
+_ALWAYS_CHECKED_BYTES = 64 * 1024 * 1024
+
+# The order matters: an old WAL left beside a new database would be replayed into it.
+_MOVED_IN_ORDER = ("-wal", "-shm", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A writable connection, and where a damaged database was moved to, if there was one."""
+
+    conn: Connection
+    moved_aside: Path | None
+
+
+def open_database(path: Path, now_ms: int) -> Opened:
+    """Open and migrate `path`, or a fresh database where the one there is damaged.
+
+    What a killed process had claimed is pending again. `now_ms` names the damaged file. Raises a
+    `JournalError`: newer, access, busy, full.
+    """
+    moved_aside = None
+    try:
+        conn = _open_sound(path)
+    except JournalDamagedError:
+        moved_aside = _move_aside(path, now_ms)
+        conn = _open_sound(path)
+    _clear(path)
+    return Opened(conn, moved_aside)
+
+
+def suspect(path: Path) -> None:
+    """Leave a mark beside a database that proved damaged while in use.
+
+    The next start then checks the whole of it, however large. It is not replaced at once: those
+    at work hold ids of its rows, which would name other rows in a new database.
+    """
+    try:
+        _suspicion(path).touch()
+    except OSError:
+        _log.exception("The damage to %s could not be marked for the next start.", path)
+
+
+def _clear(path: Path) -> None:
+    try:
+        _suspicion(path).unlink(missing_ok=True)
+    except OSError:
+        _log.exception("The mark beside %s stays; the next start checks again.", path)
+
+
+def read(path: Path, job: Callable[[Connection], T]) -> T:
+    """Run `job` on one unchanging view of the database, beside the writer and not blocked by it.
+
+    Raises a `JournalError`. Any thread may call it.
+    """
+    with translated(path), closing(connect(path, read_only=True)) as conn:
+        conn.execute("BEGIN")
+        return job(conn)
+
+
+def peek(path: Path, job: Callable[[Connection], T]) -> T:
+    """Run `job` for a bystander: the database may be missing or older, and is never changed.
+
+    A missing one reads as empty; an older one is migrated in a copy in memory. Raises a
+    `JournalError`.
+    """
+    if not path.exists():
+        return _in_memory(path, job)
+    return read(path, lambda conn: _answer(conn, path, job))
+
+
+def _answer(conn: Connection, path: Path, job: Callable[[Connection], T]) -> T:
+    check_not_newer(conn, path)
+    if version_of(conn) == len(MIGRATIONS):
+        return job(conn)
+    return _in_memory(path, job, origin=conn)
+
+
+def _in_memory(path: Path, job: Callable[[Connection], T], origin: Connection | None = None) -> T:
+    with closing(connect_in_memory()) as conn:
+        if origin is not None:
+            origin.backup(conn)
+        migrate(conn, path)
+        return job(conn)
+
+
+def _open_sound(path: Path) -> Connection:
+    with translated(path):
+        conn = connect(path)
+        try:
+            _check(conn, path)
+            migrate(conn, path)
+            with transaction(conn):
+                release_stale(conn)
+        except BaseException:
+            conn.close()
+            raise
+        return conn
+
+
+def _check(conn: Connection, path: Path) -> None:
+    """Raise where the file is damaged, as far as can be seen in the time a start may take."""
+    if _suspicion(path).exists() or path.stat().st_size <= _ALWAYS_CHECKED_BYTES:
+        (verdict,) = conn.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise JournalDamagedError(path=str(path), reason=verdict)
+
+
+def _move_aside(path: Path, now_ms: int) -> Path:
+    """Rename the database and its companions; returns the new name, which nobody had before."""
+    target = _free_name(path, now_ms)
+    try:
+        for suffix in _MOVED_IN_ORDER:
+            companion = _beside(path, suffix)
+            if companion.exists():
+                companion.rename(_beside(target, suffix))
+    except OSError as exc:
+        raise JournalAccessError(path=str(path), reason=str(exc.strerror)) from exc
+    return target
+
+
+def _free_name(path: Path, now_ms: int) -> Path:
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now_ms / 1000))
+    target = path.with_name(f"{path.stem}.damaged-{stamp}{path.suffix}")
+    number = 1
+    while any(_beside(target, suffix).exists() for suffix in _MOVED_IN_ORDER):
+        number += 1
+        target = path.with_name(f"{path.stem}.damaged-{stamp}-{number}{path.suffix}")
+    return target
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _suspicion(path: Path) -> Path:
+    return _beside(path, ".suspect")

@@ -1,0 +1,356 @@
+"""The self-test shows whether a callback finds its way in and the right answer comes out.
+
+It behaves like DingTalk towards the listening socket: a signed, encrypted `check_url`, then an
+event with Chinese text. Both carry a mark that only somebody with the credentials can make, and
+leave neither an event nor a contact behind.
+"""
+
+import ipaddress
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
+
+import requests
+
+from crypto.callback import SUCCESS, OpenSet, SealedCallback
+from crypto.credentials import Credentials, Role
+from crypto.envelope import RANDOM_BYTES
+from server.errors import DingBridgeError
+from server.instance import running_service
+from server.message import N_, Message
+from server.status import SelfTestReport, Status, Step, StepState
+from server.web.desk import SELF_TEST_KEY
+
+if TYPE_CHECKING:
+    from server.app import App
+
+# DingTalk gives up after 2.5 s, configurations of older apps after 1.5 s.
+BUDGET_S = 1.5
+_TIMEOUT_S = 5.0
+_ROOM_BYTES = 100 * 1024 * 1024
+_REPLY_FIELDS = ("msg_signature", "timeStamp", "nonce", "encrypt")
+
+# Where DingTalk says its HTTP pushes come from (documents of 2025-10 and 2026-01). No interface
+# tells the present ranges, so an address outside is worth a word and no more.
+PUBLISHED_RANGES = tuple(
+    map(
+        ipaddress.ip_network,
+        ("203.119.0.0/16", "140.205.0.0/16", "106.11.0.0/16", "198.11.0.0/16", "59.82.0.0/16"),
+    )
+)
+
+
+def is_published_address(address: str) -> bool:
+    """Tell whether `address` lies in one of the ranges DingTalk has published."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in PUBLISHED_RANGES)
+
+
+class _FaultError(Exception):
+    """A step failed; carries what the admin is told."""
+
+    def __init__(self, title: Message, hint: Message) -> None:
+        super().__init__(str(title))
+        self.title = title
+        self.hint = hint
+
+
+@dataclass(slots=True)
+class _Trial:
+    """One self-test under way: the steps so far, and whether a failed one ended it."""
+
+    steps: list[Step]
+    has_failed: bool = False
+
+    def step(self, name: str, title: str, work: Callable[[], Message | None]) -> None:
+        """Do `work` unless an earlier step failed; note the outcome and the time it took.
+
+        `work` raises _FaultError or DingBridgeError, or returns a better title, or None.
+        """
+        if self.has_failed:
+            self.steps.append(Step(name, StepState.SKIPPED, Message(title)))
+            return
+        began_s = time.perf_counter()
+        hint: Message | None = None
+        try:
+            shown = work() or Message(title)
+            state = StepState.PASSED
+        except (_FaultError, DingBridgeError) as fault:
+            self.has_failed = True
+            state, shown, hint = StepState.FAILED, fault.title, fault.hint
+        elapsed_ms = (time.perf_counter() - began_s) * 1000
+        self.steps.append(Step(name, state, shown, hint, elapsed_ms))
+
+    def note(self, name: str, title: Message, hint: Message | None = None) -> None:
+        """Add what neither passes nor fails."""
+        self.steps.append(Step(name, StepState.NOTE, title, hint))
+
+
+def run_self_test(app: "App", clock_ms: Callable[[], int]) -> SelfTestReport:
+    """Run all steps; starts the service for the time of the test where none runs."""
+    trial = _Trial([])
+    credentials: list[Credentials] = []
+    addresses: list[str] = []
+    trial.step(
+        "credentials",
+        N_("token, aes_key and key are entered."),
+        lambda: credentials.append(_credentials(app)),
+    )
+    trial.step("disk", N_("There is room on the disk."), lambda: _check_room(app))
+    is_started_here = False
+
+    def listen() -> None:
+        nonlocal is_started_here
+        record = running_service(app.folder)
+        is_started_here = record is None
+        addresses.append(record.address if record else app.start())
+
+    trial.step("listener", N_("The callback address is open on this computer."), listen)
+    try:
+        with requests.Session() as session:
+            session.trust_env = False  # a proxy has no business between us and ourselves
+            for round_trip in _rounds(app, addresses, credentials, session, clock_ms):
+                round_trip.run(trial)
+    finally:
+        if is_started_here:
+            app.stop()
+    for title, hint in _from_outside(app.status()):
+        trial.note("outside", title, hint)
+    return SelfTestReport(tuple(trial.steps))
+
+
+def _credentials(app: "App") -> Credentials:
+    active = app.config().secrets.keyring.active
+    if active is None:
+        raise _FaultError(
+            Message(N_("token, aes_key and key have not all been entered yet.")),
+            Message(N_("Enter the three values from the DingTalk console.")),
+        )
+    return active
+
+
+def _check_room(app: "App") -> None:
+    free_bytes = shutil.disk_usage(app.folder.root).free
+    if free_bytes < _ROOM_BYTES:
+        values: dict[str, str | int] = {
+            "path": str(app.folder.root),
+            "mib": free_bytes // 2**20,
+        }
+        raise _FaultError(
+            Message(N_("Only {mib} MiB are left on the disk of {path}."), values),
+            Message(N_("Make room: events that cannot be stored are not acknowledged."), values),
+        )
+
+
+def _rounds(
+    app: "App",
+    addresses: list[str],
+    credentials: list[Credentials],
+    session: requests.Session,
+    clock_ms: Callable[[], int],
+) -> Iterator["_RoundTrip"]:
+    """Yield the round trips to make: both kinds here, and one through the public address."""
+
+    def trip(name: str, address: Callable[[], str], plaintext: dict[str, str]) -> _RoundTrip:
+        return _RoundTrip(name, address, lambda: credentials[0], plaintext, session, clock_ms)
+
+    def here() -> str:
+        return _loopback(addresses[0])
+
+    yield trip("check_url", here, {"EventType": "check_url"})
+    yield trip("chinese_event", here, {"EventType": "user_modify_org", "name": "张三丰（测试）🙂"})
+    public_url = app.config().settings.callback.public_url
+    if public_url:
+        yield trip("public_url", lambda: public_url, {"EventType": "check_url"})
+
+
+def _loopback(address: str) -> str:
+    """Return the address to call where the service listens on all of them."""
+    parts = urlsplit(address)
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(parts.hostname or "", parts.hostname)  # noqa: S104 - compared, not bound
+    host = f"[{host}]" if host and ":" in host and not host.startswith("[") else host
+    return parts._replace(netloc=f"{host}:{parts.port}").geturl()
+
+
+@dataclass(slots=True)
+class _RoundTrip:
+    """One callback sent as DingTalk sends it, and its answer taken apart step by step."""
+
+    name: str
+    address: Callable[[], str]
+    credentials: Callable[[], Credentials]
+    plaintext: dict[str, str]
+    session: requests.Session
+    clock_ms: Callable[[], int]
+    answer: requests.Response | None = None
+    fields: dict[str, str] | None = None
+    elapsed_s: float = 0.0
+
+    def run(self, trial: _Trial) -> None:
+        """Add this round trip's steps."""
+        trial.step(f"{self.name}.sent", N_("A signed, encrypted call was answered."), self._send)
+        trial.step(f"{self.name}.json", N_("The answer has the four fields."), self._take_apart)
+        trial.step(f"{self.name}.opened", N_("Its signature is right and it opens."), self._open)
+        trial.step(f"{self.name}.time", N_("It came in time."), self._check_time)
+
+    def _sealed(self) -> SealedCallback:
+        plaintext = self.plaintext | {SELF_TEST_KEY: os.urandom(8).hex()}
+        reply = OpenSet(Role.ACTIVE, self.credentials()).seal(
+            json.dumps(plaintext, ensure_ascii=False).encode(),
+            timestamp_ms=self.clock_ms(),
+            nonce=os.urandom(4).hex(),
+            random16=os.urandom(RANDOM_BYTES),
+        )
+        return SealedCallback(reply.msg_signature, reply.timestamp, reply.nonce, reply.encrypt)
+
+    def _send(self) -> Message | None:
+        address, sealed = self.address(), self._sealed()
+        query = urlencode(
+            {
+                "signature": sealed.signature,
+                "msg_signature": sealed.signature,
+                "timestamp": sealed.timestamp,
+                "nonce": sealed.nonce,
+            }
+        )
+        began_s = time.perf_counter()
+        try:
+            self.answer = self.session.post(
+                f"{address}?{query}",
+                json={"encrypt": sealed.encrypt},
+                timeout=_TIMEOUT_S,
+                allow_redirects=False,
+            )
+        except requests.RequestException as failure:
+            # The exception's own text quotes the whole address, signature and all.
+            values = {"address": address, "reason": type(failure).__name__}
+            raise _FaultError(
+                Message(N_("{address} cannot be reached ({reason})."), values),
+                Message(
+                    N_(
+                        "Check the firewall, and for a public address the name, the certificate, "
+                        "the port forwarding or the reverse proxy."
+                    )
+                ),
+            ) from None
+        self.elapsed_s = time.perf_counter() - began_s
+        _check_status(address, self.answer.status_code)
+        return None
+
+    def _take_apart(self) -> Message | None:
+        answer = self.answer
+        if answer is None:
+            raise ValueError("nothing was sent")
+        try:
+            parsed = answer.json()
+        except ValueError:
+            parsed = None
+        if not isinstance(parsed, dict) or not all(
+            isinstance(parsed.get(name), str) for name in _REPLY_FIELDS
+        ):
+            raise _foreign_answer(self.address())
+        self.fields = {name: parsed[name] for name in _REPLY_FIELDS}
+        return None
+
+    def _open(self) -> Message | None:
+        fields = self.fields
+        if fields is None:
+            raise ValueError("no answer was taken apart")
+        sealed = SealedCallback(
+            fields["msg_signature"], fields["timeStamp"], fields["nonce"], fields["encrypt"]
+        )
+        if OpenSet(Role.ACTIVE, self.credentials()).message_of(sealed) != SUCCESS:
+            raise _other_values(self.address())
+        return None
+
+    def _check_time(self) -> Message | None:
+        values = {"elapsed_ms": round(self.elapsed_s * 1000), "budget_ms": round(BUDGET_S * 1000)}
+        if self.elapsed_s > BUDGET_S:
+            raise _FaultError(
+                Message(N_("It took {elapsed_ms} ms; DingTalk waits {budget_ms} ms."), values),
+                Message(N_("Something slows this computer or the way to it down: check both.")),
+            )
+        return Message(N_("It came in time: {elapsed_ms} of {budget_ms} ms."), values)
+
+
+def _check_status(address: str, status: int) -> None:
+    values: dict[str, str | int] = {"address": address, "status": status}
+    title = Message(N_("{address} answered with HTTP {status}."), values)
+    if status == requests.codes.ok:
+        return
+    if status == requests.codes.forbidden:
+        raise _other_values(address)
+    if 300 <= status < 400:
+        hint = N_("DingTalk refuses addresses that redirect. Use the final address, with https.")
+    elif status in {requests.codes.not_found, requests.codes.method_not_allowed}:
+        hint = N_(
+            "The path leads elsewhere. Compare callback.path with the path in the address, and "
+            "with what the proxy in between forwards to."
+        )
+    elif status == requests.codes.service_unavailable:
+        hint = N_("The event could not be stored. See the status for the reason.")
+    else:
+        hint = N_("Another program answers at this address, or a proxy in between fails.")
+    raise _FaultError(title, Message(hint, values))
+
+
+def _other_values(address: str) -> _FaultError:
+    values = {"address": address}
+    return _FaultError(
+        Message(N_("The program at {address} uses other values than these."), values),
+        Message(
+            N_(
+                "Another copy of DingBridge, or another data folder, serves this address. Quit it, "
+                "or enter the same token, aes_key and key there."
+            ),
+            values,
+        ),
+    )
+
+
+def _foreign_answer(address: str) -> _FaultError:
+    values = {"address": address}
+    return _FaultError(
+        Message(N_("The answer from {address} is not DingBridge's."), values),
+        Message(N_("Another program answers at this address, or a proxy changes the answer.")),
+    )
+
+
+def _from_outside(status: Status) -> Iterator[tuple[Message, Message | None]]:
+    """Yield what is known of calls from outside, which no test from inside can replace."""
+    sets = (status.credentials.active, status.credentials.pending, status.credentials.previous)
+    used = [one for one in sets if one is not None and one.last_used_at_ms is not None]
+    if not used:
+        yield (
+            Message(N_("DingTalk has not called yet.")),
+            Message(
+                N_(
+                    "Enter the address in the DingTalk console and press Save there: DingTalk then "
+                    "calls at once. If nothing arrives, this computer cannot be reached from the "
+                    "internet at that address."
+                )
+            ),
+        )
+        return
+    last = max(used, key=lambda one: one.last_used_at_ms or 0)
+    remote = last.last_used_from or ""
+    values: dict[str, str | int] = {"at_ms": last.last_used_at_ms or 0, "remote": remote}
+    yield Message(N_("DingTalk's last genuine call came from {remote}."), values), None
+    if not is_published_address(remote):
+        yield (
+            Message(N_("{remote} is not in the ranges that DingTalk has published."), values),
+            Message(
+                N_(
+                    "With a reverse proxy or a tunnel in between this is normal; the call was "
+                    "genuine all the same, its signature proves it."
+                )
+            ),
+        )

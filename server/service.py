@@ -1,0 +1,296 @@
+"""The running service: its parts started in order of need, and stopped in reverse.
+
+Threads: `dingbridge-web` answers callbacks, `dingbridge-journal` writes, `dingbridge-housekeeper`
+does what must not delay an answer: it saves a promotion, takes up changed settings, stores the
+list of rejected calls, and removes old events.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+
+from crypto.callback import Opener
+from crypto.credentials import Keyring
+from server.config.paths import DataFolder
+from server.config.settings import Settings
+from server.config.store import Config, ConfigStore
+from server.errors import DingBridgeError, JournalError
+from server.instance import InstanceLock, acquire
+from server.journal import rejections as stored_rejections
+from server.journal.journal import Journal
+from server.journal.retention import prune
+from server.logs import SecretMask
+from server.version import VERSION
+from server.web.callback import build_app
+from server.web.desk import Desk
+from server.web.inbox import BatchingInbox
+from server.web.listener import Listener, open_socket
+from server.web.rejections import RejectionLog
+
+_log = logging.getLogger(__name__)
+
+_TICK_S = 1.0
+_PRUNE_EVERY_MS = 60 * 60 * 1000
+_HOUR_MS = 60 * 60 * 1000
+_DAY_MS = 24 * _HOUR_MS
+_JOB_S = 30.0
+
+
+def now_ms() -> int:
+    """Return the system's time in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+class Service:
+    """Receives callbacks for one data folder. Start it once, stop it once."""
+
+    def __init__(
+        self,
+        folder: DataFolder,
+        store: ConfigStore,
+        mask: SecretMask,
+        clock_ms: Callable[[], int] = now_ms,
+    ) -> None:
+        self._folder = folder
+        self._store = store
+        self._mask = mask
+        self._clock_ms = clock_ms
+        self._config = Config()
+        self._keyring = Keyring()
+        self._unsaved_promotion: Keyring | None = None
+        self._lock = threading.Lock()  # the keyring in force
+        self._duty = threading.Lock()  # one thread at a time takes up or saves settings
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._pruned_at_ms = 0
+        self._trouble = ""
+        self._published: tuple[int | None, str] = (None, "")
+        self._rejections = RejectionLog()
+        self._housekeeper = threading.Thread(
+            target=self._keep_house, name="dingbridge-housekeeper", daemon=True
+        )
+
+    def start(self, host: str | None = None, port: int | None = None) -> str:
+        """Start everything and return the callback address; `host` and `port` override settings.
+
+        Raises what loading raises (StoreError, SettingsError), AlreadyRunningError, JournalError
+        and ListenerError; then nothing is left running.
+        """
+        with ExitStack() as undo:
+            self._folder.ensure()
+            self._instance: InstanceLock = acquire(self._folder, VERSION, self._clock_ms())
+            undo.callback(self._instance.release)
+            self._config = self._store.load()
+            self._mask.register(self._config.secrets.all())
+            self._keyring = self._config.secrets.keyring
+            self._journal = Journal.open(self._folder.database, self._clock_ms())
+            undo.callback(self._journal.close, _JOB_S)
+            self._rejections.restore(self._journal.read(stored_rejections.latest)[::-1])
+            self._listener = self._listen(host, port)
+            undo.callback(self._listener.request_stop)
+            self._address = self._address_of(self._listener, self._config.settings)
+            self._instance.publish(self._address)
+            self._housekeeper.start()
+            undo.pop_all()
+        self._announce()
+        return self._address
+
+    @property
+    def address(self) -> str:
+        """The callback address on this machine."""
+        return self._address
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether callbacks are answered."""
+        return self._listener.is_serving
+
+    def stop(self, timeout_s: float = 5.0) -> tuple[str, ...]:
+        """Stop in order: no new calls, those under way answered, all written, files closed.
+
+        Returns the names of threads that did not end within `timeout_s` seconds together.
+        """
+        until_s = time.monotonic() + timeout_s
+
+        def left_s() -> float:
+            return max(0.0, until_s - time.monotonic())
+
+        hanging: list[str] = []
+        self._stopping.set()
+        self._wake.set()
+        self._listener.request_stop()
+        if not self._listener.join(left_s()):
+            hanging.append("dingbridge-web")
+        self._housekeeper.join(left_s())
+        if self._housekeeper.is_alive():
+            hanging.append(self._housekeeper.name)
+        if not self._journal.close(left_s()):
+            hanging.append("dingbridge-journal")
+        self._instance.release()
+        for name in hanging:
+            _log.error("The thread %s did not stop in time", name)
+        _log.info("Stopped")
+        return tuple(hanging)
+
+    def journal(self) -> Journal:
+        """Return the open journal, for the facade."""
+        return self._journal
+
+    def rejections(self) -> RejectionLog:
+        """Return the list of rejected calls, for the facade."""
+        return self._rejections
+
+    def take_up_changes(self) -> None:
+        """Take up changed settings now rather than within a second; done on return.
+
+        Raises what loading raises; the settings in force stay then.
+        """
+        with self._duty:
+            self._save_promotion()
+            self._reload()
+
+    def _listen(self, host: str | None, port: int | None) -> Listener:
+        callback = self._config.settings.callback
+        inbox = BatchingInbox(self._journal)
+        self._desk = Desk(
+            Opener(self._keyring), inbox, self._rejections, self._promote, self._clock_ms
+        )
+        bound = open_socket(host or callback.host, callback.port if port is None else port)
+        listener = Listener(bound, build_app(self._desk, callback.path), inbox)
+        listener.start()
+        return listener
+
+    def _address_of(self, listener: Listener, settings: Settings) -> str:
+        host, port = listener.address
+        shown = f"[{host}]" if ":" in host else host
+        return f"http://{shown}:{port}{settings.callback.path}"
+
+    def _announce(self) -> None:
+        _log.info("Started: version %s, listening on %s", VERSION, self._address)
+        if self._journal.moved_aside is not None:
+            _log.warning("The damaged database was moved to %s", self._journal.moved_aside)
+        for note in self._config.notes:
+            _log.warning("%s", note)
+
+    def _promote(self, opener: Opener) -> None:
+        """Make the pending set active at once; the housekeeper saves it. On the web's thread."""
+        with self._lock:
+            if self._keyring != opener.keyring:
+                return  # changed meanwhile; the next call decides anew
+            grace_ms = self._config.settings.callback.previous_grace_hours * _HOUR_MS
+            self._unsaved_promotion = self._keyring
+            self._use_keyring(self._keyring.promoted(self._clock_ms(), grace_ms))
+        _log.info("DingTalk uses the new credentials; the old ones are accepted for a while")
+        self._wake.set()
+
+    def _use_keyring(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        self._desk.replace_opener(Opener(keyring))
+
+    def _keep_house(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.wait(_TICK_S)
+            self._wake.clear()
+            self._tick()
+        self._tick()
+
+    def _tick(self) -> None:
+        """Do what is due. A failure is told once and tried again with the next tick."""
+        trouble = ""
+        for duty in (self._save_promotion, self._reload, self._expire, self._store_rejections):
+            try:
+                with self._duty:
+                    duty()
+            except DingBridgeError as failure:
+                trouble = str(failure)
+        if trouble != self._trouble:
+            self._trouble = trouble
+            if trouble:
+                _log.error("%s", trouble)
+        self._prune()
+        self._publish()
+
+    def _save_promotion(self) -> None:
+        before = self._unsaved_promotion
+        if before is None:
+            return
+
+        used = before.pending
+        target = self._keyring
+
+        def promoted(stored: Keyring) -> Keyring:
+            # Another set may have been entered meanwhile; it stays pending.
+            return replace(target, pending=None if stored.pending == used else stored.pending)
+
+        self._adopt(self._store.update_keyring(promoted))
+        self._unsaved_promotion = None
+
+    def _reload(self) -> None:
+        if self._unsaved_promotion is None and self._store.changed_since_load():
+            self._adopt(self._store.load())
+            _log.info("Took up changed settings")
+
+    def _expire(self) -> None:
+        moment_ms = self._clock_ms()
+        if self._keyring.expired(moment_ms) != self._keyring:
+            self._adopt(self._store.update_keyring(lambda ring: ring.expired(moment_ms)))
+            _log.info("The previous credentials are no longer accepted")
+
+    def _adopt(self, config: Config) -> None:
+        """Use other settings and secrets from now on."""
+        before = self._config
+        self._mask.register(config.secrets.all())
+        with self._lock:
+            self._config = config
+            if config.secrets.keyring != self._keyring:
+                self._use_keyring(config.secrets.keyring)
+        self._mask.unregister(before.secrets.all())
+        path = config.settings.callback.path
+        if path != before.settings.callback.path:
+            self._listener.replace_application(build_app(self._desk, path))
+            self._address = self._address_of(self._listener, config.settings)
+            self._instance.publish(self._address)
+            _log.info("Listening on %s now", self._address)
+
+    def _store_rejections(self) -> None:
+        changed = self._rejections.taken_if_changed()
+        if changed is None:
+            return
+        self._journal.run(lambda conn: stored_rejections.replace_all(conn, changed)).result(_JOB_S)
+
+    def _prune(self) -> None:
+        moment_ms = self._clock_ms()
+        if abs(moment_ms - self._pruned_at_ms) < _PRUNE_EVERY_MS or self._stopping.is_set():
+            return
+        self._pruned_at_ms = moment_ms
+        kept = self._config.settings.journal
+        older_than_ms = moment_ms - kept.keep_days * _DAY_MS
+        gone = 0
+        try:
+            while not self._stopping.is_set():
+                job = self._journal.run(lambda conn: prune(conn, older_than_ms, kept.keep_events))
+                if not (count := job.result(_JOB_S)):
+                    break
+                gone += count
+        except JournalError as failure:
+            _log.warning("Old events could not be removed: %s", failure)
+        if gone:
+            _log.info("Removed %d old events", gone)
+
+    def _publish(self) -> None:
+        """Tell the other commands what the desk saw."""
+        facts = self._desk.facts
+        trouble = str(facts.unstored) if facts.unstored else self._trouble
+        seen = (facts.clock_difference_ms, trouble)
+        if seen == self._published or self._stopping.is_set():
+            return
+        try:
+            self._instance.publish(
+                self._address, clock_difference_ms=facts.clock_difference_ms, trouble=trouble
+            )
+            self._published = seen
+        except DingBridgeError as failure:
+            _log.debug("The service's record could not be written: %s", failure)

@@ -1,0 +1,176 @@
+"""What the facade tells: frozen views, made for showing. They hold no secret unmasked.
+
+Times are milliseconds since 1970.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from server.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceView:
+    """The service on this data folder; without one only `is_running` has a meaning.
+
+    `address` is the callback address on this machine, empty until callbacks are accepted.
+    """
+
+    is_running: bool
+    address: str = ""
+    pid: int = 0
+    started_at_ms: int = 0
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialSetView:
+    """One set of credentials, masked, and its last use by a genuine call."""
+
+    token: str
+    aes_key: str
+    key: str
+    first_used_at_ms: int | None = None
+    last_used_at_ms: int | None = None
+    last_used_from: str | None = None
+    last_event_type: str | None = None
+    calls: int = 0
+    accepted_until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsView:
+    """The sets in force. `in_use` names the one that DingTalk used last, None before any call.
+
+    `missing` names the values still to be entered where the entry is not complete.
+    """
+
+    active: CredentialSetView | None = None
+    pending: CredentialSetView | None = None
+    previous: CredentialSetView | None = None
+    in_use: str | None = None
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RejectionView:
+    """Calls that were turned away alike: the last at `at_ms`, `count` in all since `first_at_ms`.
+
+    `verdict` is the key doctor's, None where the request was no callback at all; `offered_key` is
+    the key DingTalk sent where another one is set. `is_settled`: a genuine call came later.
+    """
+
+    at_ms: int
+    first_at_ms: int
+    remote: str
+    count: int
+    cause: str
+    verdict: str | None
+    offered_key: str | None
+    title: Message
+    hint: Message
+    is_settled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventCounts:
+    """How many events are in each state; `duplicates` counts how often one came again."""
+
+    pending: int = 0
+    working: int = 0
+    done: int = 0
+    ignored: int = 0
+    failed: int = 0
+    duplicates: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SyncView:
+    """The mirror's state."""
+
+    is_enabled: bool
+
+
+class Level(StrEnum):
+    """How much a notice needs somebody."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the admin should know now: what, and what to do about it."""
+
+    code: str
+    level: Level
+    title: Message
+    hint: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything at a glance."""
+
+    service: ServiceView
+    credentials: CredentialsView
+    doctor: RejectionView | None
+    events: EventCounts
+    sync: SyncView
+    notices: tuple[Notice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EventView:
+    """An event. `payload` is the decrypted JSON value, or the plaintext where it is no JSON."""
+
+    id: int
+    received_at_ms: int
+    event_type: str | None
+    event_id: str | None
+    corp_id: str | None
+    state: str
+    error: str | None
+    payload: object
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Events, newest first; `before_id` asks for the next page, None at the end."""
+
+    events: tuple[EventView, ...]
+    before_id: int | None
+
+
+class StepState(StrEnum):
+    """How a step of the self-test ended. SKIPPED: an earlier step failed."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the self-test; `hint` says what to do where it failed."""
+
+    name: str
+    state: StepState
+    title: Message
+    hint: Message | None = None
+    elapsed_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTestReport:
+    """The self-test's steps in order. Notes neither pass nor fail."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether no step failed and none had to be left out."""
+        return all(step.state in {StepState.PASSED, StepState.NOTE} for step in self.steps)

@@ -1,0 +1,110 @@
+"""What the doctor's verdicts, faulty values and rejected calls mean, in words."""
+
+from dataclasses import dataclass
+
+from crypto.doctor import Diagnosis, Verdict
+from crypto.entry import ValueFault, ValueProblem
+from server.message import N_, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What happened and what to do about it, for people."""
+
+    title: Message
+    hint: Message
+
+
+_VERDICTS: dict[Verdict, tuple[str, str]] = {
+    Verdict.TOKEN: (
+        N_("The token does not match the DingTalk console."),
+        N_(
+            "DingTalk's call opens with your aes_key and key, but its signature was made with "
+            "another token. Copy the token from the console again, without blanks. If only some "
+            "calls fail, two apps or two subscriptions send to this address with different tokens."
+        ),
+    ),
+    Verdict.AES_KEY: (
+        N_("The aes_key does not match the DingTalk console."),
+        N_(
+            "The signature is right, so the token is; but the content does not open. Copy the "
+            "aes_key from the console again: all 43 characters, none missing and none added."
+        ),
+    ),
+    Verdict.KEY: (
+        N_("The key does not match: DingTalk sent {offered_key}, you entered another one."),
+        N_(
+            "token and aes_key are right. Use {offered_key} as the key. A subscription made in the "
+            "console uses the AppKey (Client ID), one made through the API the CorpId."
+        ),
+    ),
+    Verdict.TOKEN_AND_KEY: (
+        N_("The token and the key do not match the DingTalk console."),
+        N_(
+            "Only the aes_key is right. DingTalk sent the key {offered_key}. "
+            "Copy the token from the console again and use that key."
+        ),
+    ),
+    Verdict.MIXED: (
+        N_("DingTalk uses values from two different sets that were entered here."),
+        N_(
+            "All three values are known, but belong together differently: token from the "
+            "{token_role} set, aes_key from the {aes_key_role} set, key from the {key_role} set. "
+            "Enter the three values exactly as the console shows them now."
+        ),
+    ),
+    Verdict.UNKNOWN_SENDER: (
+        N_("Neither the token nor the aes_key fits, or the call did not come from DingTalk."),
+        N_(
+            "If DingTalk's console reports a failure at the same time, copy both values from it "
+            "again. If it does not, somebody else called this address and was turned away: nothing "
+            "needs to be done."
+        ),
+    ),
+    Verdict.NO_CREDENTIALS: (
+        N_("A call arrived, but token, aes_key and key have not been entered yet."),
+        N_("Enter the three values from the DingTalk console."),
+    ),
+}
+
+
+def describe_diagnosis(diagnosis: Diagnosis) -> Advice:
+    """Return title and hint of the doctor's verdict."""
+    title, hint = _VERDICTS[diagnosis.verdict]
+    values: dict[str, str | int] = {"offered_key": diagnosis.offered_key or ""}
+    values |= {f"{field}_role": str(role) for field, role in diagnosis.roles}
+    return Advice(Message(title, values), Message(hint, values))
+
+
+_FAULTS: dict[ValueFault, str] = {
+    ValueFault.EMPTY: N_("{field} is empty. Copy it from the DingTalk console."),
+    ValueFault.TOO_SHORT: N_(
+        "{field} has {length} characters, but needs at least {wanted}. Was a part not copied?"
+    ),
+    ValueFault.TOO_LONG: N_(
+        "{field} has {length} characters, but may have {wanted} at most. Was more copied than it?"
+    ),
+    ValueFault.WRONG_LENGTH: N_(
+        "{field} has {length} characters, but must have exactly {wanted}. Copy it again."
+    ),
+    ValueFault.FORBIDDEN_CHARACTER: N_(
+        "{field} may hold letters and digits only; character {position} is “{character}”."
+    ),
+}
+
+
+def describe_problem(problem: ValueProblem) -> Message:
+    """Return what is wrong with an entered value.
+
+    A character that no valid value can hold gives nothing of a secret away, so it is quoted.
+    """
+    return Message(
+        _FAULTS[problem.fault],
+        {
+            "field": str(problem.field),
+            "length": problem.length,
+            "wanted": problem.wanted,
+            "position": problem.position,
+            "character": problem.character,
+        },
+    )

@@ -1,0 +1,227 @@
+"""Turns what is stored into what is shown: masked, described, and with the notices it calls for."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from crypto.credentials import Credentials, Field, Role
+from crypto.doctor import Diagnosis, Verdict
+from server.config.store import Config
+from server.errors import DingBridgeError
+from server.instance import ServiceRecord
+from server.journal.contact import LastUse
+from server.journal.events import StoredEvent
+from server.journal.listing import Counts
+from server.journal.rejections import Rejection
+from server.message import N_, Message
+from server.status import (
+    CredentialSetView,
+    CredentialsView,
+    EventCounts,
+    EventView,
+    Level,
+    Notice,
+    RejectionView,
+    ServiceView,
+)
+from server.verdicts import Advice, describe_diagnosis
+from server.web.desk import CLOCK_TOLERANCE_MS, NOT_A_CALLBACK
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the journal knows, as far as the status needs it."""
+
+    uses: Mapping[str, LastUse]
+    counts: Counts
+    rejections: list[Rejection]
+
+
+def service_view(record: ServiceRecord | None) -> ServiceView:
+    """Show who serves the data folder."""
+    if record is None:
+        return ServiceView(is_running=False)
+    return ServiceView(
+        is_running=True,
+        address=record.address,
+        pid=record.pid,
+        started_at_ms=record.started_at_ms,
+        version=record.version,
+    )
+
+
+def credentials_view(config: Config, uses: Mapping[str, LastUse], now_ms: int) -> CredentialsView:
+    """Show the sets in force, masked, with their last use."""
+    ring = config.secrets.keyring
+    sets = dict(ring.sets(now_ms))
+    used = {
+        role: uses[one.fingerprint].last_used_at_ms
+        for role, one in sets.items()
+        if one.fingerprint in uses
+    }
+    draft = config.secrets.draft
+    has_draft = len(draft.missing) < len(Field)
+    return CredentialsView(
+        active=_set_view(sets.get(Role.ACTIVE), uses),
+        pending=_set_view(sets.get(Role.PENDING), uses),
+        previous=_set_view(sets.get(Role.PREVIOUS), uses, ring.previous_until_ms),
+        in_use=str(max(used, key=lambda role: used[role])) if used else None,
+        missing=tuple(map(str, draft.missing)) if has_draft or not sets else (),
+    )
+
+
+def _set_view(
+    one: Credentials | None, uses: Mapping[str, LastUse], until_ms: int | None = None
+) -> CredentialSetView | None:
+    if one is None:
+        return None
+    view = CredentialSetView(
+        one.token.masked(), one.aes_key.masked(), one.key, accepted_until_ms=until_ms
+    )
+    use = uses.get(one.fingerprint)
+    if use is None:
+        return view
+    return CredentialSetView(
+        view.token,
+        view.aes_key,
+        view.key,
+        first_used_at_ms=use.first_used_at_ms,
+        last_used_at_ms=use.last_used_at_ms,
+        last_used_from=use.last_used_from,
+        last_event_type=use.last_event_type,
+        calls=use.calls,
+        accepted_until_ms=until_ms,
+    )
+
+
+_STRANGER = Advice(
+    Message(N_("A request that is no DingTalk callback.")),
+    Message(
+        N_(
+            "Mostly a browser, a scanner or a health check. If it was DingTalk, something on the "
+            "way (a proxy) removes the query or the body of the call."
+        )
+    ),
+)
+
+
+def rejection_view(rejection: Rejection, last_genuine_ms: int) -> RejectionView:
+    """Show rejected calls in words. `last_genuine_ms` is when the last genuine call came."""
+    advice = _STRANGER if rejection.cause == NOT_A_CALLBACK else _advice(rejection)
+    return RejectionView(
+        at_ms=rejection.at_ms,
+        first_at_ms=rejection.first_at_ms,
+        remote=rejection.remote,
+        count=rejection.count,
+        cause=rejection.cause,
+        verdict=rejection.verdict,
+        offered_key=rejection.offered_key,
+        title=advice.title,
+        hint=advice.hint,
+        is_settled=last_genuine_ms > rejection.at_ms,
+    )
+
+
+def _advice(rejection: Rejection) -> Advice:
+    verdict = Verdict(rejection.verdict or Verdict.UNKNOWN_SENDER)
+    return describe_diagnosis(Diagnosis(verdict, offered_key=rejection.offered_key))
+
+
+def doctor_view(stored: Stored) -> RejectionView | None:
+    """Show the verdict on the last call that the doctor saw."""
+    last_genuine_ms = max((use.last_used_at_ms for use in stored.uses.values()), default=0)
+    for rejection in stored.rejections:
+        if rejection.cause != NOT_A_CALLBACK:
+            return rejection_view(rejection, last_genuine_ms)
+    return None
+
+
+def event_counts(counts: Counts) -> EventCounts:
+    """Show how many events are in each state."""
+    return EventCounts(
+        pending=counts.pending,
+        working=counts.working,
+        done=counts.done,
+        ignored=counts.ignored,
+        failed=counts.failed,
+        duplicates=counts.duplicates,
+    )
+
+
+def event_view(event: StoredEvent) -> EventView:
+    """Show one event with its payload parsed."""
+    return EventView(
+        id=event.id,
+        received_at_ms=event.received_at_ms,
+        event_type=event.event_type,
+        event_id=event.event_id,
+        corp_id=event.corp_id,
+        state=str(event.state),
+        error=event.error,
+        payload=_parsed(event.payload),
+        duplicates=event.duplicates,
+    )
+
+
+def _parsed(payload: str) -> object:
+    try:
+        return json.loads(payload)
+    except (ValueError, RecursionError):
+        return payload
+
+
+def notices(
+    config: Config,
+    record: ServiceRecord | None,
+    doctor: RejectionView | None,
+    damaged: tuple[str, ...],
+) -> Iterator[Notice]:
+    """Yield what somebody should know now, the gravest first."""
+    if record is not None and record.trouble:
+        yield Notice("trouble", Level.ERROR, Message("{text}", {"text": record.trouble}), _IN_LOG)
+    if config.secrets.keyring.active is None:
+        yield Notice("not-set-up", Level.ERROR, _NOT_SET_UP.title, _NOT_SET_UP.hint)
+    if doctor is not None and not doctor.is_settled:
+        yield Notice("rejected-call", Level.WARNING, doctor.title, doctor.hint)
+    if config.secrets.keyring.pending is not None:
+        yield Notice("pending", Level.INFO, _PENDING.title, _PENDING.hint)
+    yield from _clock_notice(record)
+    for path in damaged:
+        values = {"path": path}
+        title = Message(N_("A damaged database was moved to {path}."), values)
+        hint = Message(
+            N_("Events and links in it are not in use. Keep the file until all is well."), values
+        )
+        yield Notice("database-moved", Level.WARNING, title, hint)
+    for note in config.notes:
+        yield Notice("note", Level.WARNING, note, _IN_LOG)
+
+
+_IN_LOG = Message(N_("The log file has the details."))
+_NOT_SET_UP = Advice(
+    Message(N_("token, aes_key and key have not all been entered yet.")),
+    Message(N_("Enter the three values from the DingTalk console.")),
+)
+_PENDING = Advice(
+    Message(N_("New credentials wait for DingTalk to use them.")),
+    Message(N_("Save the same values in the DingTalk console. The old ones work until then.")),
+)
+
+
+def _clock_notice(record: ServiceRecord | None) -> Iterator[Notice]:
+    difference_ms = record.clock_difference_ms if record else None
+    if difference_ms is None or abs(difference_ms) <= CLOCK_TOLERANCE_MS:
+        return
+    values = {"minutes": round(abs(difference_ms) / 60_000)}
+    ahead = N_("DingTalk's clock is {minutes} minutes ahead of this computer's.")
+    behind = N_("DingTalk's clock is {minutes} minutes behind this computer's.")
+    title = Message(ahead if difference_ms > 0 else behind, values)
+    hint = Message(
+        N_("Set this computer's clock (Settings, Time, Sync now). No event is lost meanwhile.")
+    )
+    yield Notice("clock", Level.WARNING, title, hint)
+
+
+def error_notice(failure: DingBridgeError) -> Notice:
+    """Show an error as a notice, where the rest of the status is still worth showing."""
+    return Notice(failure.code, Level.ERROR, failure.title, failure.hint)

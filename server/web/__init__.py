@@ -1,0 +1,1 @@
+"""The way in from DingTalk: request, open, append, seal. Never calls DingTalk or WeCom itself."""

@@ -1,0 +1,254 @@
+"""One callback at the desk: open it, have it stored, seal the answer. Knows no HTTP server.
+
+The order is the promise: nothing is acknowledged that is not on disk.
+"""
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+from crypto.callback import (
+    SUCCESS,
+    CallbackRejectedError,
+    OpenedCallback,
+    Opener,
+    SealedCallback,
+    SealedReply,
+)
+from crypto.credentials import Field, Role
+from crypto.doctor import Diagnosis, diagnose
+from crypto.entry import judge
+from crypto.envelope import RANDOM_BYTES
+from server.errors import JournalError
+from server.journal.contact import Use
+from server.journal.events import NewEvent, Source
+from server.journal.rejections import Rejection
+from server.web.inbox import Entry, Inbox
+from server.web.rejections import RejectionLog
+
+_log = logging.getLogger(__name__)
+
+# DingTalk's own checks of the address: a sign of life, but no event.
+CHECK_EVENTS = frozenset({"check_url", "check_create_suite_url", "check_update_suite_url"})
+# A plaintext with this key is our own self-test; only who knows the credentials can make one.
+SELF_TEST_KEY = "DingBridgeSelfTest"
+NOT_A_CALLBACK = "not_a_callback"
+# Two retries within 40 s and a slow network are normal; more than this is a clock that is off.
+CLOCK_TOLERANCE_MS = 5 * 60 * 1000
+_EVENT_ID_MAX_CHARACTERS = 128
+_NONCE_BYTES = 8
+_QUERY_MAX_FIELDS = 100
+_NUL = "\N{SYMBOL FOR NULL}"
+
+
+class NotACallbackError(Exception):
+    """The request is no callback at all: no `encrypt`, no signature, or not JSON."""
+
+
+class Arrival(NamedTuple):
+    """A request for the desk: the query string, the body and the address it came from."""
+
+    query: str
+    body: bytes
+    remote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the desk saw, for the status. Times in milliseconds since 1970.
+
+    `clock_difference_ms` is how far the last genuine call's own time was ahead of ours.
+    `unstored_since_ms` is when storing began to fail, None while it works.
+    """
+
+    clock_difference_ms: int | None = None
+    unstored_since_ms: int | None = None
+    unstored: JournalError | None = None
+
+
+class Desk:
+    """Answers callbacks. `replace_opener` may be called from any thread, the rest from the loop."""
+
+    def __init__(
+        self,
+        opener: Opener,
+        inbox: Inbox,
+        rejections: RejectionLog,
+        on_promotion: Callable[[Opener], object],
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._opener = opener
+        self._inbox = inbox
+        self._rejections = rejections
+        self._on_promotion = on_promotion
+        self._now_ms = now_ms
+        self._facts = Facts()
+        self._swap = threading.Lock()
+
+    @property
+    def facts(self) -> Facts:
+        """What the desk saw lately."""
+        return self._facts
+
+    def replace_opener(self, opener: Opener) -> None:
+        """Use other credentials from the next request on; those under way keep theirs."""
+        with self._swap:
+            self._opener = opener
+
+    def receive(self, arrival: Arrival) -> SealedReply:
+        """Return the sealed answer to a genuine callback, after it was stored.
+
+        Raises NotACallbackError, CallbackRejectedError (no set in force fits; noted in the list
+        of rejections), or JournalError (nothing was stored, and DingTalk must send again).
+        """
+        now_ms = self._now_ms()
+        callback = _sealed_callback(arrival)
+        opener = self._opener
+        try:
+            opened = opener.open(callback, now_ms)
+        except CallbackRejectedError:
+            self._note_rejection(arrival.remote, diagnose(callback, opener.sets(now_ms)), now_ms)
+            raise
+        entry = _entry(opened, arrival.remote, now_ms)
+        if entry.use is not None:
+            self._note_genuine(callback, now_ms)
+        self._store(entry, now_ms)
+        if opened.opened_with.role is Role.PENDING and entry.use is not None:
+            self._on_promotion(opener)
+        fresh = os.urandom(RANDOM_BYTES + _NONCE_BYTES)
+        return opened.opened_with.seal(
+            SUCCESS,
+            timestamp_ms=self._now_ms(),
+            nonce=fresh[RANDOM_BYTES:].hex(),
+            random16=fresh[:RANDOM_BYTES],
+        )
+
+    def note_stranger(self, remote: str) -> None:
+        """Note a request that was no callback at all."""
+        now_ms = self._now_ms()
+        self._add_rejection(Rejection(now_ms, remote, NOT_A_CALLBACK, None, None, 1, now_ms))
+
+    def _store(self, entry: Entry, now_ms: int) -> None:
+        try:
+            self._inbox.store(entry)
+        except JournalError as failure:
+            if self._facts.unstored_since_ms is None:
+                _log.error("Callbacks cannot be stored and are answered with 503: %s", failure)
+                self._facts = Facts(self._facts.clock_difference_ms, now_ms, failure)
+            raise
+        if self._facts.unstored_since_ms is not None:
+            _log.info("Callbacks are stored again")
+            self._facts = Facts(self._facts.clock_difference_ms)
+
+    def _note_genuine(self, callback: SealedCallback, now_ms: int) -> None:
+        """Compare clocks. A strange timestamp is a warning only: a wrong clock loses no event."""
+        try:
+            difference_ms = int(callback.timestamp) - now_ms
+        except ValueError:
+            return
+        before = self._facts.clock_difference_ms
+        if before is None or abs(before - difference_ms) > 1000:
+            self._facts = Facts(difference_ms, self._facts.unstored_since_ms, self._facts.unstored)
+
+    def _note_rejection(self, remote: str, diagnosis: Diagnosis, now_ms: int) -> None:
+        offered = diagnosis.offered_key
+        if offered is not None and judge(Field.KEY, offered) is not None:
+            offered = None
+        verdict = str(diagnosis.verdict)
+        self._add_rejection(Rejection(now_ms, remote, "rejected", verdict, offered, 1, now_ms))
+
+    def _add_rejection(self, rejection: Rejection) -> None:
+        if self._rejections.add(rejection):
+            _log.info(
+                "Rejected a call from %s: %s",
+                rejection.remote,
+                rejection.verdict or rejection.cause,
+            )
+
+
+def _sealed_callback(arrival: Arrival) -> SealedCallback:
+    query = _query_of(arrival.query)
+    # Real calls carry both names with one value; the documents use now this one, now that.
+    signature = query.get("signature") or query.get("msg_signature")
+    timestamp, nonce = query.get("timestamp"), query.get("nonce")
+    encrypt = _encrypt_of(arrival.body)
+    if not signature or not timestamp or not nonce or not encrypt:
+        raise NotACallbackError
+    return SealedCallback(signature, timestamp, nonce, encrypt)
+
+
+def _query_of(text: str) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_QUERY_MAX_FIELDS))
+    except ValueError:  # more fields than that
+        raise NotACallbackError from None
+
+
+def _encrypt_of(body: bytes) -> str:
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        raise NotACallbackError from None
+    if not isinstance(parsed, dict):
+        raise NotACallbackError
+    encrypt = parsed.get("encrypt")
+    if encrypt is None:
+        encrypt = next((v for k, v in parsed.items() if k.lower() == "encrypt"), None)
+    if not isinstance(encrypt, str):
+        raise NotACallbackError
+    return encrypt
+
+
+def _entry(opened: OpenedCallback, remote: str, now_ms: int) -> Entry:
+    """Turn a genuine callback into what is to be stored of it."""
+    payload = opened.message.decode("utf-8", "backslashreplace")
+    fields = _fields(payload)
+    if SELF_TEST_KEY.lower() in fields:
+        return Entry(None, None)
+    event_type = _text(fields.get("eventtype"))
+    use = Use(opened.opened_with.fingerprint, now_ms, remote, event_type, 1)
+    if event_type in CHECK_EVENTS:
+        return Entry(use, None)
+    event_id = _text(fields.get("eventid"))
+    event = NewEvent(
+        dedupe_key=_dedupe_key(event_id, opened.message),
+        received_at_ms=now_ms,
+        event_type=event_type,
+        event_id=event_id,
+        corp_id=_text(fields.get("corpid")),
+        payload=payload,
+        source=Source.CALLBACK,
+    )
+    return Entry(use, event)
+
+
+def _fields(payload: str) -> Mapping[str, object]:
+    """Return the payload's top-level fields by lower-case name; empty where it is no object."""
+    try:
+        parsed = json.loads(payload)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(parsed, dict):
+        return {}
+    return {name.lower(): value for name, value in parsed.items()}
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, (str, int)) or value == "":
+        return None
+    # JSON can carry halves of surrogate pairs and NUL, which a database cannot.
+    return str(value).encode("utf-8", "replace").decode().replace("\0", _NUL)
+
+
+def _dedupe_key(event_id: str | None, message: bytes) -> str:
+    """Name an event by its eventId, which survives retries; older generations carry none."""
+    if event_id is not None and len(event_id) <= _EVENT_ID_MAX_CHARACTERS:
+        return event_id
+    return sha256(message).hexdigest()

@@ -1,0 +1,286 @@
+"""The listening socket and the thread that serves it: waitress, driven by a loop of our own.
+
+waitress normally has one thread for the sockets and a pool for the requests. Here one thread does
+both (see `server.web.inbox` for why), so waitress's wake-ups between its threads fall away too.
+"""
+
+import logging
+import select
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.server import TcpWSGIServer
+
+from server.errors import AddressUnavailableError, PortForbiddenError, PortInUseError
+from server.web.holder import holder_of_port
+from server.web.inbox import BatchingInbox
+from server.web.limits import (
+    BUFFERED_LIMIT_BYTES,
+    CALM,
+    HEADER_LIMIT_BYTES,
+    PRESSED,
+    READ_LIMIT_BYTES,
+    PatientChannel,
+)
+
+_log = logging.getLogger(__name__)
+
+# Windows' select holds 512 sockets; elsewhere poll has no such limit, the process's own rule does.
+_SELECT_LIMIT = 512
+_MOST_CONNECTIONS = 4096
+# Sockets and files this process needs for itself: listener, trigger, database, log, outgoing.
+_OTHER_FILES = 64
+_BACKLOG = 1024
+_PRESSED_ABOVE = 0.75
+# A genuine call arrives in one piece; who is silent for this long may lose the place when all are
+# taken.
+_SILENT_S = 0.25
+_IDLE_TICK_S = 1.0
+# While a slow disk keeps requests waiting, how often the loop looks whether they are stored.
+_WAITING_TICK_S = 0.005
+_DRAIN_S = 1.5
+_WINDOWS_ACCESS_DENIED = 10013
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """Return a socket bound to exactly this address; port 0 lets the system pick one.
+
+    Raises PortInUseError, PortForbiddenError or AddressUnavailableError. It never takes another
+    port: DingTalk would go on calling the old one.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (socket.gaierror, UnicodeError) as failure:  # UnicodeError: a label over 63 characters
+        raise AddressUnavailableError(host=host) from failure
+    listener = socket.socket(family, kind, protocol)
+    try:
+        _forbid_sharing(listener)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as failure:
+        listener.close()
+        raise _bind_error(failure, host, port) from failure
+    listener.setblocking(False)  # noqa: FBT003 - the socket's own signature
+    return listener
+
+
+def _forbid_sharing(listener: socket.socket) -> None:
+    """Make a second listener on the port fail, and a restart right after a stop succeed.
+
+    On Windows SO_REUSEADDR would let two programs share a port, and calls would reach either.
+    """
+    if sys.platform == "win32":
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+    else:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+
+def _bind_error(
+    failure: OSError, host: str, port: int
+) -> PortInUseError | PortForbiddenError | AddressUnavailableError:
+    import errno  # noqa: PLC0415 - only on the way out
+
+    if failure.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+        return AddressUnavailableError(host=host)
+    if failure.errno in {errno.EACCES, errno.EPERM, _WINDOWS_ACCESS_DENIED}:
+        holder = holder_of_port(port)
+        if holder is None:
+            return PortForbiddenError(port=port)
+        return PortInUseError(port=port, holder=holder)
+    return PortInUseError(port=port, holder=holder_of_port(port) or "?")
+
+
+def connection_limit() -> int:
+    """Return how many connections may be open at once on this system."""
+    if not hasattr(select, "poll"):
+        return _SELECT_LIMIT - _OTHER_FILES // 2
+    import resource  # noqa: PLC0415 - not on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_CONNECTIONS + _OTHER_FILES
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return min(_MOST_CONNECTIONS, soft - _OTHER_FILES)
+
+
+class _Server(TcpWSGIServer):
+    """waitress's server with our patience; its socket is bound already."""
+
+    channel_class = PatientChannel
+    active_channels: dict[int, PatientChannel]  # waitress's, given types
+    next_channel_cleanup: float
+
+    def set_reuse_addr(self) -> None:
+        """Leave the socket as `open_socket` made it."""
+
+    def pull_trigger(self) -> None:
+        """Do nothing: requests run on the loop's own thread, which needs no waking."""
+
+    def wake(self) -> None:
+        """Make the loop come round; for other threads."""
+        self.trigger.pull_trigger()
+
+    def readable(self) -> bool:
+        """Tell whether to accept; never by more than the limit, and quietly."""
+        now_s = time.time()
+        self.maintain(now_s)
+        if self.is_full:
+            self._make_room(now_s)
+            return False
+        return bool(self.accepting)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether all places for connections are taken."""
+        return len(self._map) >= int(self.adj.connection_limit)
+
+    def maintain(self, now_s: float) -> None:
+        """Close connections that only take up room; at most once a second."""
+        if now_s < self.next_channel_cleanup:
+            return
+        self.next_channel_cleanup = now_s + self.adj.cleanup_interval
+        channels = list(self.active_channels.values())
+        is_pressed = len(self._map) >= self.adj.connection_limit * _PRESSED_ABOVE
+        patience = PRESSED if is_pressed else CALM
+        for channel in channels:
+            channel.enforce(patience, now_s)
+        self._shed(channels)
+
+    def _make_room(self, now_s: float) -> None:
+        """Close the connections that have been silent longest; a genuine call needs a place."""
+        silent = [
+            channel
+            for channel in self.active_channels.values()
+            if not channel.requests and channel.last_activity < now_s - _SILENT_S
+        ]
+        silent.sort(key=lambda channel: channel.last_activity)
+        for channel in silent[: self.adj.connection_limit // 10]:
+            channel.abandon()
+
+    def _shed(self, channels: list[PatientChannel]) -> None:
+        """Refuse the largest unfinished requests where together they hold too much memory."""
+        total_bytes = sum(channel.buffered_bytes for channel in channels)
+        if total_bytes <= BUFFERED_LIMIT_BYTES:
+            return
+        for channel in sorted(channels, key=lambda one: one.buffered_bytes, reverse=True):
+            total_bytes -= channel.buffered_bytes
+            channel.refuse_unfinished()
+            if total_bytes <= BUFFERED_LIMIT_BYTES:
+                return
+
+
+class Listener:
+    """Serves a WSGI application on a socket with a thread of its own, `dingbridge-web`."""
+
+    def __init__(
+        self, listener: socket.socket, application: Callable[..., Any], inbox: BatchingInbox
+    ) -> None:
+        """Take a socket from `open_socket`; the application must store through `inbox`."""
+        self._socket = listener
+        self._inbox = inbox
+        self._map: dict[int, Any] = {}
+        self._server = _Server(
+            application,
+            map=self._map,
+            _sock=listener,
+            dispatcher=inbox,
+            adj=_adjustments(listener),
+            sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
+            bind_socket=False,
+        )
+        self._poll = wasyncore.poll2 if hasattr(select, "poll") else wasyncore.poll
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._run, name="dingbridge-web", daemon=True)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port that are served."""
+        return self._server.effective_host, int(self._server.effective_port)
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._thread.start()
+
+    def replace_application(self, application: Callable[..., Any]) -> None:
+        """Serve another application from the next request on."""
+        self._server.application = application
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether the thread is at work."""
+        return self._thread.is_alive() and not self._is_stopping
+
+    def request_stop(self) -> None:
+        """Accept nothing more, answer what has arrived, and end. Any thread may call this."""
+        self._is_stopping = True
+        self._server.wake()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the thread's end; tells whether it ended in time."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            while not self._is_stopping:
+                self._turn(self._tick_s())
+            self._drain()
+        except Exception:
+            _log.critical(
+                "The listener broke down; no callback is answered any more", exc_info=True
+            )
+            raise
+        finally:
+            wasyncore.close_all(self._map, ignore_all=True)
+
+    def _tick_s(self) -> float:
+        """Return how long to wait where nothing happens on the sockets."""
+        if self._inbox.is_waiting:
+            return _WAITING_TICK_S
+        # Who waits outside a full house is not seen; only looking again finds a place to free.
+        return _SILENT_S if self._server.is_full else _IDLE_TICK_S
+
+    def _turn(self, timeout_s: float) -> None:
+        self._poll(timeout_s, self._map)
+        self._inbox.run_ready()
+
+    def _drain(self) -> None:
+        """Answer requests that have arrived; new connections are not accepted any more."""
+        self._server.accepting = False
+        self._server.del_channel()
+        self._socket.close()
+        until_s = time.monotonic() + _DRAIN_S
+        while self._has_work() and time.monotonic() < until_s:
+            self._turn(_WAITING_TICK_S)
+
+    def _has_work(self) -> bool:
+        channels = self._server.active_channels.values()
+        return self._inbox.is_busy or any(one.requests or one.total_outbufs_len for one in channels)
+
+
+def _adjustments(listener: socket.socket) -> Adjustments:
+    adjustments = Adjustments(
+        sockets=[listener],
+        ident=None,
+        connection_limit=connection_limit(),
+        cleanup_interval=1,
+        channel_timeout=int(CALM.idle_s),
+        max_request_header_size=HEADER_LIMIT_BYTES,
+        max_request_body_size=READ_LIMIT_BYTES,
+        log_socket_errors=False,
+        expose_tracebacks=False,
+        clear_untrusted_proxy_headers=False,
+    )
+    # One write an answer: header and body leave together when the loop comes round. As an argument
+    # it warns of its removal.
+    adjustments.send_bytes = 18_000
+    return adjustments

@@ -1,0 +1,179 @@
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from itertools import groupby
+from pathlib import Path
+from sqlite3 import Connection
+
+import pytest
+
+from server.errors import JournalClosedError, JournalDamagedError, JournalFullError
+from server.journal import contact, events, listing
+from server.journal.connection import connect
+from server.journal.contact import LastUse, Use
+from server.journal.events import NewEvent
+from server.journal.journal import Journal
+from server.journal.opening import peek
+
+MakeEvent = Callable[..., NewEvent]
+
+
+def test_events_and_uses_are_stored_together(journal: Journal, new_event: MakeEvent) -> None:
+    journal.append([new_event("a")], [Use("fp", 5, "1.1.1.1", "t")]).result(10)
+    assert journal.read(listing.counts).pending == 1
+    assert journal.read(contact.uses) == {"fp": LastUse(5, 5, "1.1.1.1", "t", 1)}
+
+
+def test_a_batch_costs_four_statements(journal: Journal, new_event: MakeEvent) -> None:
+    statements: list[str] = []
+    journal._writer._conn.set_trace_callback(statements.append)
+    batch = [new_event(str(number)) for number in range(64)]
+    journal.append(batch, [Use("fp", 5, "1.1.1.1", "t", 64)]).result(10)
+    own = [statement for statement, _ in groupby(statements)]  # a trigger repeats its cause
+    assert [statement.split()[0] for statement in own] == ["BEGIN", "INSERT", "INSERT", "COMMIT"]
+
+
+def test_the_worker_hears_of_new_events(journal: Journal, new_event: MakeEvent) -> None:
+    assert journal.arrived.is_set() is False
+    journal.append([], [Use("fp", 5, "1.1.1.1", "check_url")]).result(10)
+    assert journal.arrived.is_set() is False
+    journal.append([new_event("a")]).result(10)
+    assert journal.arrived.is_set()
+    journal.append([new_event("b")]).result(10)
+    journal.arrived.clear()
+    journal.run(lambda conn: events.requeue(conn, [1]), wakes_worker=True).result(10)
+    assert journal.arrived.is_set()
+
+
+def test_a_job_gives_its_result(journal: Journal, new_event: MakeEvent) -> None:
+    journal.append([new_event("a")]).result(10)
+    (claimed,) = journal.run(lambda conn: events.claim(conn, 5, 0)).result(10)
+    assert journal.run(lambda conn: events.complete(conn, [claimed.id])).result(10) == 1
+
+
+def test_a_reader_is_not_blocked_by_the_writer(journal: Journal, new_event: MakeEvent) -> None:
+    writing, seen = threading.Event(), threading.Event()
+
+    def job(conn: Connection) -> None:
+        events.append(conn, [new_event("a")])
+        writing.set()
+        assert seen.wait(10)
+
+    ticket = journal.run(job)
+    assert writing.wait(10)
+    assert journal.read(listing.counts).events == 0
+    seen.set()
+    ticket.result(10)
+    assert journal.read(listing.counts).events == 1
+
+
+def test_a_duplicate_is_known_after_a_restart(path: Path, new_event: MakeEvent) -> None:
+    for _ in range(3):
+        journal = Journal.open(path, now_ms=0)
+        journal.append([new_event("a")]).result(10)
+        assert journal.close(10)
+    assert peek(path, listing.counts) == listing.Counts(1, 0, 0, 0, 0, duplicates=2)
+
+
+def test_claims_of_a_stopped_process_return_at_start(path: Path, new_event: MakeEvent) -> None:
+    journal = Journal.open(path, now_ms=0)
+    journal.append([new_event("a")]).result(10)
+    journal.run(lambda conn: events.claim(conn, 5, 0)).result(10)
+    assert journal.close(10)
+    journal = Journal.open(path, now_ms=0)
+    assert journal.read(listing.counts).pending == 1
+    assert journal.close(10)
+
+
+def test_a_damaged_database_is_reported(path: Path) -> None:
+    path.write_bytes(b"no database" * 100)
+    journal = Journal.open(path, now_ms=0)
+    assert journal.moved_aside is not None
+    assert journal.moved_aside.exists()
+    assert journal.close(10)
+
+
+def test_a_sound_database_has_nothing_to_report(journal: Journal) -> None:
+    assert journal.moved_aside is None
+
+
+def test_damage_met_by_a_reader_is_marked_for_the_next_start(path: Path) -> None:
+    journal = Journal.open(path, now_ms=0)
+    assert journal.close(10)
+    path.write_bytes(b"no database" * 100)
+    with pytest.raises(JournalDamagedError):
+        journal.read(listing.counts)
+    assert path.with_name("dingbridge.db.suspect").exists()
+
+
+def test_a_closed_journal_takes_nothing(path: Path, new_event: MakeEvent) -> None:
+    journal = Journal.open(path, now_ms=0)
+    assert journal.close(10)
+    with pytest.raises(JournalClosedError):
+        journal.append([new_event("a")]).result(0)
+    assert peek(path, listing.counts).events == 0
+
+
+def test_a_full_disk_refuses_the_batch_and_takes_it_when_there_is_room(
+    journal: Journal, new_event: MakeEvent
+) -> None:
+    def limit(pages: int) -> None:
+        sql = f"PRAGMA max_page_count = {pages}"
+        journal.run(lambda conn: conn.execute(sql).fetchone()).result(10)
+
+    limit(1)  # SQLite takes this as "what there is now"
+    batch = [new_event(str(number)) for number in range(2000)]
+    with pytest.raises(JournalFullError):
+        journal.append(batch).result(10)
+    assert journal.read(listing.counts).events == 0
+    assert journal.arrived.is_set() is False
+    limit(100_000)
+    journal.append(batch).result(10)
+    assert journal.read(listing.counts).events == 2000
+
+
+_APPENDER = """
+import sys
+from pathlib import Path
+from server.journal.events import NewEvent
+from server.journal.journal import Journal
+
+journal = Journal.open(Path(sys.argv[1]), now_ms=0)
+for number in range(int(sys.argv[2]), 10**9, 4):
+    keys = [str(number + n) for n in range(4)]
+    again = [str(int(sys.argv[2]))]
+    journal.append([NewEvent(k, number, "t", k, None, "{}") for k in keys + again]).result()
+    print(*keys, flush=True)
+"""
+
+
+def test_a_killed_process_loses_no_acknowledged_event_and_doubles_none(path: Path) -> None:
+    acknowledged: set[str] = set()
+    for kill in range(5):
+        acknowledged |= _append_until_killed(path, first=kill * 10**6, replies=5 + 13 * kill)
+    with closing(connect(path, read_only=True)) as conn:
+        stored = [key for (key,) in conn.execute("SELECT event_id FROM events")]
+        assert conn.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert len(stored) == len(set(stored))
+    assert acknowledged <= set(stored)
+    counted = peek(path, listing.counts)
+    assert counted.events == counted.pending == len(stored)
+
+
+def _append_until_killed(path: Path, first: int, replies: int) -> set[str]:
+    acknowledged: set[str] = set()
+    command = [sys.executable, "-c", _APPENDER, str(path), str(first)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        for _ in range(replies):
+            acknowledged.update(process.stdout.readline().split())
+        process.kill()
+        for line in process.stdout:
+            if line.endswith("\n"):
+                acknowledged.update(line.split())
+    assert process.returncode != 0
+    return acknowledged

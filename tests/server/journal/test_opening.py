@@ -1,0 +1,227 @@
+import re
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from sqlite3 import Connection
+
+import pytest
+
+from server.errors import (
+    JournalAccessError,
+    JournalDamagedError,
+    JournalError,
+    JournalNewerError,
+)
+from server.journal import opening
+from server.journal.connection import connect, transaction, translated
+from server.journal.events import NewEvent, append, claim
+from server.journal.listing import counts, latest
+from server.journal.opening import _move_aside, open_database, peek, suspect
+
+NOW_MS = 1_700_000_000_000
+MakeEvent = Callable[..., NewEvent]
+
+
+def _open(path: Path) -> Path | None:
+    opened = open_database(path, NOW_MS)
+    opened.conn.close()
+    return opened.moved_aside
+
+
+def _fill(path: Path, new_event: MakeEvent, number: int = 400) -> None:
+    with closing(open_database(path, NOW_MS).conn) as conn, transaction(conn):
+        append(conn, [new_event(f"key {n}") for n in range(number)])
+
+
+def _count(path: Path) -> int:
+    return peek(path, lambda conn: counts(conn).events)
+
+
+def _garbage_header(path: Path) -> None:
+    path.write_bytes(b"\x5a" * 4096 + path.read_bytes()[4096:])
+
+
+def _only_garbage(path: Path) -> None:
+    path.write_bytes(b"no database" * 100)
+
+
+def _a_few_bytes(path: Path) -> None:
+    path.write_bytes(b"SQLite")
+
+
+def _truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 // 4096 * 4096])
+
+
+def _zeroed_in_the_middle(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2 // 4096 * 4096
+    content[middle : middle + 4096] = bytes(4096)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "damage", [_garbage_header, _only_garbage, _a_few_bytes, _truncated, _zeroed_in_the_middle]
+)
+def test_a_damaged_database_is_kept_aside_and_replaced(
+    path: Path, new_event: MakeEvent, damage: Callable[[Path], None]
+) -> None:
+    _fill(path, new_event)
+    damage(path)
+    damaged = path.read_bytes()
+    moved_aside = _open(path)
+    assert moved_aside is not None
+    assert re.fullmatch(r"dingbridge\.damaged-\d{8}-\d{6}\.db", moved_aside.name)
+    assert moved_aside.read_bytes() == damaged
+    assert _count(path) == 0
+    assert _open(path) is None
+
+
+def test_a_second_damaged_database_does_not_overwrite_the_first(path: Path) -> None:
+    names = []
+    for content in (b"first" * 200, b"second" * 200, b"third" * 200):
+        path.write_bytes(content)
+        moved_aside = _open(path)
+        assert moved_aside is not None
+        assert moved_aside.read_bytes() == content
+        names.append(moved_aside.stem.partition("damaged-")[2][15:])
+    assert names == ["", "-2", "-3"]
+
+
+def test_what_sqlite_leaves_beside_a_damaged_database_goes_with_it(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).write_text(f"old {suffix}")
+    moved_aside = _move_aside(path, NOW_MS)
+    for suffix in ("", "-wal", "-shm"):
+        assert moved_aside.with_name(moved_aside.name + suffix).read_text() == f"old {suffix}"
+    assert len(list(path.parent.iterdir())) == 3
+
+
+def test_garbage_in_the_wal_costs_only_what_was_in_the_wal(
+    path: Path, new_event: MakeEvent
+) -> None:
+    _fill(path, new_event, number=3)
+    path.with_name("dingbridge.db-wal").write_bytes(b"\x5a" * 9000)
+    assert _open(path) is None
+    assert _count(path) == 3
+
+
+def test_a_damaged_database_that_cannot_be_moved_is_reported(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_self: Path, _target: Path) -> None:
+        raise PermissionError(13, "in use by another program")
+
+    path.write_bytes(b"no database" * 100)
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(JournalAccessError, match="in use by another program"):
+        _open(path)
+    assert path.read_bytes() == b"no database" * 100
+
+
+def test_a_large_database_is_checked_only_when_suspect(
+    path: Path, new_event: MakeEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "_ALWAYS_CHECKED_BYTES", 0)
+    _fill(path, new_event)
+    _zeroed_in_the_middle(path)
+    assert _open(path) is None
+    suspect(path)
+    assert _open(path) is not None
+
+
+def test_a_suspicion_that_proves_wrong_is_dropped(path: Path, new_event: MakeEvent) -> None:
+    _fill(path, new_event, number=3)
+    suspect(path)
+    assert _open(path) is None
+    assert _count(path) == 3
+    assert [child.name for child in path.parent.iterdir() if "suspect" in child.name] == []
+
+
+def test_a_mark_that_cannot_be_set_or_cleared_is_only_logged(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_self: Path, **_options: bool) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    suspect(path)
+    assert "could not be marked" in caplog.text
+    assert _open(path) is None
+    assert "checks again" in caplog.text
+
+
+def test_a_newer_database_is_refused_and_not_moved(path: Path) -> None:
+    with closing(connect(path)) as conn:
+        conn.execute("PRAGMA user_version = 99")
+    with pytest.raises(JournalNewerError):
+        _open(path)
+    with pytest.raises(JournalNewerError):
+        peek(path, counts)
+    assert [child.name for child in path.parent.iterdir() if "damaged" in child.name] == []
+
+
+def test_a_foreign_database_is_reported_and_not_moved(path: Path) -> None:
+    with closing(connect(path)) as conn:
+        conn.execute("CREATE TABLE events (x)")
+    with pytest.raises(JournalError, match="already exists"):
+        _open(path)
+    assert [child.name for child in path.parent.iterdir() if "damaged" in child.name] == []
+
+
+def test_a_missing_folder_is_an_access_error(tmp_path: Path) -> None:
+    with pytest.raises(JournalAccessError):
+        _open(tmp_path / "missing" / "dingbridge.db")
+
+
+def test_stale_claims_are_pending_again(path: Path, new_event: MakeEvent) -> None:
+    _fill(path, new_event, number=3)
+    with closing(connect(path)) as conn, transaction(conn):
+        claim(conn, 2, NOW_MS)
+    assert peek(path, counts).working == 2
+    _open(path)
+    assert peek(path, counts).pending == 3
+
+
+def test_a_bystander_sees_an_empty_journal_where_there_is_none(path: Path) -> None:
+    assert peek(path, lambda conn: latest(conn, 5)).events == ()
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_bystander_sees_an_empty_journal_in_an_empty_file(path: Path) -> None:
+    path.touch()
+    assert _count(path) == 0
+    assert path.stat().st_size == 0
+
+
+def test_a_bystander_reads_beside_the_writer(path: Path, new_event: MakeEvent) -> None:
+    with closing(open_database(path, NOW_MS).conn) as conn:
+        with transaction(conn):
+            append(conn, [new_event("a")])
+        assert _count(path) == 1
+        with transaction(conn):
+            append(conn, [new_event("b")])
+            assert _count(path) == 1
+        assert _count(path) == 2
+
+
+def test_a_bystander_hears_of_damage_and_moves_nothing(path: Path) -> None:
+    path.write_bytes(b"no database" * 100)
+    with pytest.raises(JournalDamagedError):
+        peek(path, counts)
+    assert path.exists()
+
+
+def test_a_reader_keeps_one_view(path: Path, new_event: MakeEvent) -> None:
+    _fill(path, new_event, number=1)
+
+    def job(reader: Connection) -> tuple[int, int]:
+        before = counts(reader).events
+        with closing(connect(path)) as writer, transaction(writer):
+            append(writer, [new_event("another")])
+        return before, counts(reader).events
+
+    with translated(path):
+        assert opening.read(path, job) == (1, 1)
+    assert _count(path) == 2

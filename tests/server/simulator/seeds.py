@@ -1,0 +1,7 @@
+"""Repeatable randomness for tests."""
+
+from random import Random
+
+
+def seeded(seed: int) -> Random:
+    return Random(seed)  # noqa: S311 - repeatable, not secret

@@ -1,0 +1,167 @@
+"""The commands of the command line: each asks the facade and prints; returns the exit code.
+
+0 good, 1 the thing asked for failed or was refused, 2 wrong usage or settings.
+"""
+
+import json
+import signal
+import sys
+import threading
+from argparse import Namespace
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import FrameType
+
+from server.app import App
+from server.config.settings import Language
+from server.errors import (
+    DingBridgeError,
+    FileAccessError,
+    FileDamagedError,
+    FileNewerError,
+    Problem,
+    SecretsLockedError,
+    SettingsError,
+)
+from server.message import N_, Message
+from server.status import EventView
+from ui.console import documents, pages
+from ui.text import Texts
+
+GOOD, FAILED, WRONG = 0, 1, 2
+_WRONG_SETTINGS = (
+    SettingsError,
+    FileDamagedError,
+    FileNewerError,
+    FileAccessError,
+    SecretsLockedError,
+)
+_STOP_WITHIN_S = 3.0
+_LOOK_EVERY_S = 0.5
+_PAGE = 500
+
+
+def texts_for(app: App) -> Texts:
+    """Return the texts in the language of the settings, the system's where they do not load."""
+    try:
+        return Texts(app.config().settings.ui.language)
+    except DingBridgeError:
+        return Texts(Language.AUTO)
+
+
+def report_error(failure: DingBridgeError, texts: Texts, *, as_json: bool) -> int:
+    """Print an error and return the exit code that goes with it."""
+    if as_json:
+        print(documents.dumped(documents.error_document(failure, texts)))
+    _print(pages.error_page(failure, texts), to_stderr=True)
+    return WRONG if isinstance(failure, _WRONG_SETTINGS) else FAILED
+
+
+def _print(lines: Iterable[str], *, to_stderr: bool = False) -> None:
+    stream = sys.stderr if to_stderr else sys.stdout
+    for line in lines:
+        print(line, file=stream)
+
+
+def status(app: App, texts: Texts, options: Namespace) -> int:
+    """Print everything at a glance."""
+    found = app.status()
+    if options.json:
+        print(documents.dumped(documents.status_document(found, texts)))
+    else:
+        _print(pages.status_page(found, texts))
+    unreadable = {failure.code for failure in _WRONG_SETTINGS}
+    return WRONG if any(notice.code in unreadable for notice in found.notices) else GOOD
+
+
+def events(app: App, texts: Texts, options: Namespace) -> int:
+    """Print the newest events."""
+    found: list[EventView] = []
+    before_id = None
+    while len(found) < options.limit:
+        wanted = min(_PAGE, options.limit - len(found))
+        page = app.events(wanted, before_id=before_id, event_type=options.event_type)
+        found += page.events
+        before_id = page.before_id
+        if before_id is None:
+            break
+    if options.json:
+        print(documents.dumped([documents.event_document(event) for event in found]))
+    else:
+        _print(pages.event_line(event, texts) for event in found)
+    return GOOD
+
+
+def self_test(app: App, texts: Texts, options: Namespace) -> int:
+    """Run the self-test and print its steps."""
+    report = app.self_test()
+    if options.json:
+        print(documents.dumped(documents.self_test_document(report, texts)))
+    else:
+        _print(pages.self_test_page(report, texts))
+    return GOOD if report.is_passed else FAILED
+
+
+def configure(app: App, texts: Texts, options: Namespace) -> int:
+    """Merge a JSON object of settings from a file or standard input."""
+    outcome = app.configure(_object_from(options.source))
+    _print(pages.outcome_page(outcome, texts))
+    return GOOD
+
+
+def _object_from(source: Path | None) -> Mapping[str, object]:
+    name = "-" if source is None else str(source)
+    try:
+        content = sys.stdin.buffer.read() if source is None else source.read_bytes()
+    except OSError as exc:
+        raise FileAccessError(path=name, reason=exc.strerror or type(exc).__name__) from exc
+    try:
+        parsed = json.loads(content)
+    except (ValueError, RecursionError):
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise SettingsError([Problem(name, Message(N_("a JSON object of settings is expected")))])
+    return parsed
+
+
+def serve(app: App, texts: Texts, options: Namespace) -> int:
+    """Serve until SIGINT or SIGTERM."""
+    stop = threading.Event()
+    restore = _stop_on_signals(stop)
+    log = app.set_up_logging()
+    try:
+        address = app.start(options.host, options.port)
+        print(f"listening on {address}", file=sys.stderr, flush=True)
+        while not stop.wait(_LOOK_EVERY_S) and app.is_serving:
+            pass
+        has_broken_down = not app.is_serving
+        hanging = app.stop(_STOP_WITHIN_S)
+    finally:
+        log.close()
+        restore()
+    if has_broken_down:
+        print(texts("The service broke down; the log file has the details."), file=sys.stderr)
+    return FAILED if has_broken_down or hanging else GOOD
+
+
+def _stop_on_signals(stop: threading.Event) -> "_Restore":
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform == "win32":
+        numbers.append(signal.SIGBREAK)
+
+    def request_stop(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        stop.set()
+
+    return _Restore({number: signal.signal(number, request_stop) for number in numbers})
+
+
+class _Restore:
+    """Puts the signal handlers back that were there before."""
+
+    def __init__(self, handlers: Mapping[signal.Signals, object]) -> None:
+        self._handlers = handlers
+
+    def __call__(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)  # type: ignore[arg-type] # what signal() returned

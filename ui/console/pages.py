@@ -1,0 +1,135 @@
+"""The command line's pages for people: plain lines, no colours, as narrow as they can be."""
+
+import json
+from collections.abc import Iterator
+
+from server.config.merge import Effect
+from server.config.store import Outcome
+from server.errors import DingBridgeError, SettingsError
+from server.message import N_
+from server.status import CredentialSetView, EventView, SelfTestReport, Status, Step, StepState
+from ui.text import Texts
+
+_PAYLOAD_CHARACTERS = 160
+
+
+def status_page(status: Status, texts: Texts) -> Iterator[str]:
+    """Yield the lines of `status`."""
+    service = status.service
+    if service.is_running:
+        yield texts(
+            "Service: running at {address} (process {pid}, since {since})",
+            address=service.address or "…",
+            pid=service.pid,
+            since=texts.moment(service.started_at_ms),
+        )
+    else:
+        yield texts("Service: not running")
+    yield from _credentials_lines(status, texts)
+    counts = status.events
+    yield texts(
+        "Events: {pending} pending, {working} in work, {done} done, {ignored} ignored, "
+        "{failed} failed; {duplicates} duplicates",
+        pending=counts.pending,
+        working=counts.working,
+        done=counts.done,
+        ignored=counts.ignored,
+        failed=counts.failed,
+        duplicates=counts.duplicates,
+    )
+    yield texts("WeCom sync: on") if status.sync.is_enabled else texts("WeCom sync: off")
+    for notice in status.notices:
+        yield f"! {texts.of(notice.title)}"
+        yield f"  {texts.of(notice.hint)}"
+
+
+def _credentials_lines(status: Status, texts: Texts) -> Iterator[str]:
+    sets = status.credentials
+    for title, view in (
+        (N_("Active credentials: key {key}, token {token}, aes_key {aes_key}"), sets.active),
+        (N_("Pending credentials: key {key}, token {token}, aes_key {aes_key}"), sets.pending),
+        (N_("Previous credentials: key {key}, token {token}, aes_key {aes_key}"), sets.previous),
+    ):
+        if view is not None:
+            yield texts(title, key=view.key, token=view.token, aes_key=view.aes_key)
+            yield f"  {_use_line(view, texts)}"
+    if sets.missing:
+        yield texts("Still to be entered: {names}", names=", ".join(sets.missing))
+
+
+def _use_line(view: CredentialSetView, texts: Texts) -> str:
+    if view.last_used_at_ms is None:
+        return texts("not used by DingTalk yet")
+    return texts(
+        "last used {moment} from {remote}, {calls} calls",
+        moment=texts.moment(view.last_used_at_ms),
+        remote=view.last_used_from or "?",
+        calls=view.calls,
+    )
+
+
+def event_line(event: EventView, texts: Texts) -> str:
+    """Return the line of one event: id, time, state, type, and the payload as far as it fits."""
+    payload = event.payload
+    shown = payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
+    shown = "".join(sign if sign.isprintable() else " " for sign in shown)
+    if len(shown) > _PAYLOAD_CHARACTERS:
+        shown = f"{shown[:_PAYLOAD_CHARACTERS]}…"
+    moment = texts.moment(event.received_at_ms)
+    line = f"{event.id:>6}  {moment}  {event.state:<8} {event.event_type or '–':<20} {shown}"
+    return f"{line}  ({event.error})" if event.error else line
+
+
+_MARKS = {
+    StepState.PASSED: "ok  ",
+    StepState.FAILED: "FAIL",
+    StepState.SKIPPED: "--  ",
+    StepState.NOTE: "note",
+}
+
+
+def self_test_page(report: SelfTestReport, texts: Texts) -> Iterator[str]:
+    """Yield a line a step, and the hint under a step that failed."""
+    for step in report.steps:
+        yield _step_line(step, texts)
+        if step.hint is not None:
+            yield f"      {texts.of(step.hint)}"
+    yield texts("All is well.") if report.is_passed else texts("The self-test failed.")
+
+
+def _step_line(step: Step, texts: Texts) -> str:
+    line = f"{_MARKS[step.state]}  {texts.of(step.title)}"
+    if step.state in {StepState.PASSED, StepState.FAILED}:
+        return f"{line} ({step.elapsed_ms:.0f} ms)"
+    return line
+
+
+def outcome_page(outcome: Outcome, texts: Texts) -> Iterator[str]:
+    """Yield what `configure` did."""
+    if not outcome.changed:
+        yield texts("Nothing changed.")
+    else:
+        yield texts("Changed: {names}", names=", ".join(outcome.changed))
+    if outcome.credentials is Effect.ACTIVE:
+        yield texts("The credentials are active now.")
+    elif outcome.credentials is Effect.PENDING:
+        yield texts(
+            "The new credentials are pending: they become active with DingTalk's first call that "
+            "uses them. Save them in the DingTalk console now; the old ones work until then."
+        )
+    elif outcome.credentials is Effect.INCOMPLETE:
+        names = ", ".join(map(str, outcome.missing))
+        yield texts("The credentials are not complete: {names} still missing.", names=names)
+    if outcome.needs_restart:
+        yield texts("A running service takes up the new host or port after a restart.")
+    for note in outcome.config.notes:
+        yield f"! {texts.of(note)}"
+
+
+def error_page(failure: DingBridgeError, texts: Texts) -> Iterator[str]:
+    """Yield what went wrong and what to do."""
+    yield texts.of(failure.title)
+    if isinstance(failure, SettingsError):
+        for problem in failure.problems:
+            yield f"  {problem.name}: {texts.of(problem.message)}"
+    yield texts.of(failure.hint)
