@@ -1,0 +1,114 @@
+"""Why something is not done, and what was adjusted on the way: sentences for the admin.
+
+A cause stops one person or department and says what to do; a warning only tells.
+"""
+
+from dataclasses import dataclass
+
+from server.message import N_, GapValue, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a change is not made: `code` for programs, title and hint for people."""
+
+    code: str
+    title: Message
+    hint: Message
+
+
+_TEXTS = {
+    "no-name": (
+        N_("{id} has no name in DingTalk."),
+        N_("Enter a name in DingTalk; the next sync takes it over."),
+    ),
+    "no-contact": (
+        N_("{name} has neither a mobile nor an email, and WeCom needs one of them."),
+        N_(
+            "Enter one in DingTalk, or let the DingTalk app read mobiles and emails "
+            "(Permissions, Contacts)."
+        ),
+    ),
+    "mobile-duplicate": (
+        N_("{name} has the same mobile in DingTalk as {other}."),
+        N_("Correct the mobile of one of them in DingTalk."),
+    ),
+    "mobile-held": (
+        N_("The mobile of {name} belongs to the member {wecom_id} in WeCom."),
+        N_("Correct the mobile of {wecom_id} in the WeCom console, then sync again."),
+    ),
+    "mobile-of-leaver": (
+        N_("The mobile of {name} belongs to {wecom_id} in WeCom: {other}, who left."),
+        N_(
+            "If it is a company phone passed on, change or delete {wecom_id} in the WeCom "
+            "console, then sync again."
+        ),
+    ),
+    "mobile-undecided": (
+        N_("The mobile of {name} belongs to {wecom_id}, who was not read this time."),
+        N_("Nothing to do: the next complete full sync decides."),
+    ),
+    "member-protected": (
+        N_("{name} is the member {wecom_id} in WeCom, who is protected."),
+        N_(
+            "To have this member mirrored, take {wecom_id} out of the protected people "
+            "(sync.protected_wecom_userids)."
+        ),
+    ),
+    "department-name-taken": (
+        N_("WeCom already has a department {name} at this place, and it is not ours."),
+        N_(
+            "Enter its WeCom id for department {id} in sync.department_links, or rename it in the "
+            "WeCom console."
+        ),
+    ),
+    "department-link-unusable": (
+        N_("sync.department_links names {wecom_id} for {name}, which cannot be used."),
+        N_("Enter the id of a WeCom department that exists and is not linked already."),
+    ),
+    "department-waits": (
+        N_("{name} waits: the department above it is not in WeCom yet."),
+        N_("Solve the conflict of the department above; this one follows by itself."),
+    ),
+    "person-waits": (
+        N_("{name} waits: none of their departments is in WeCom yet."),
+        N_("Solve the conflict of the department; this person follows by itself."),
+    ),
+    "department-circle": (
+        N_("{name} would come to lie below itself."),
+        N_("Nothing to do: the next full sync reads both departments again."),
+    ),
+    "department-not-empty": (
+        N_("{name} is gone from DingTalk but still holds {count} in WeCom that must stay."),
+        N_("Move its members and departments elsewhere in the WeCom console, then sync again."),
+    ),
+    "never-touched": (
+        N_("{wecom_id} is not ours to change."),
+        N_("Please report this: the plan should not have contained it."),
+    ),
+}
+
+
+def cause(code: str, **values: GapValue) -> Cause:
+    """Fill the texts of `code`; an unknown code is a mistake of ours (KeyError)."""
+    title, hint = _TEXTS[code]
+    return Cause(code, Message(title, values), Message(hint, values))
+
+
+CUT = N_("{field} of {name} is too long for WeCom and was cut.")
+CHARACTERS = N_("{name} holds characters that WeCom refuses; they became their full-width twins.")
+NUMBERED = N_("WeCom allows {name} only once in a place; this one became {new}.")
+NO_DEPARTMENT_NAME = N_("Department {id} has no name in DingTalk; its id is used.")
+UNUSABLE = N_("{field} of {name} is not in a form that WeCom takes; it was left out.")
+EMAIL_TAKEN = N_("The email of {name} is already used by somebody else; it was left out.")
+MOBILE_MAY_STAY = N_("WeCom keeps the old mobile where the member has already activated.")
+SOME_DEPARTMENTS_WAIT = N_("{name} is not yet in all of their departments.")
+NO_MOBILES = N_("DingTalk shows nobody's mobile: the app lacks the permission, or there is none.")
+NO_EMAILS = N_("DingTalk shows nobody's email: the app lacks the permission, or there is none.")
+CIRCLE = N_("The departments {ids} lie below each other in what was read; nothing is removed.")
+SOURCE_MISSING = N_("The source departments {ids} were not found; nothing is removed.")
+
+
+def warning(text: str, **values: GapValue) -> Message:
+    """Fill the gaps of one of the warnings above."""
+    return Message(text, values)

@@ -1,0 +1,134 @@
+"""One change to WeCom, and the differences it is made of.
+
+Field names are WeCom's own (`parentid`, `main_department`); an extended attribute is called
+`extattr.<name>`, the switch of a member `enable`.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from server.directory.causes import Cause
+from server.directory.model import Kind, Member, TargetDepartment, TargetState, id_key
+from server.message import Message
+
+FieldValue = None | bool | int | str | tuple[str, ...] | tuple[int, ...] | tuple[bool, ...]
+Fields = Mapping[str, tuple[FieldValue, FieldValue]]
+
+
+class Action(Enum):
+    """What is done; a conflict does nothing and waits for the admin."""
+
+    CREATE = "create"
+    ADOPT = "adopt"
+    UPDATE = "update"
+    ENABLE = "enable"
+    DISABLE = "disable"
+    DELETE = "delete"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change, old and new for every field that differs (old None: not known or not there).
+
+    payload: all that WeCom is to have afterwards, for the ledger once it is accepted; WeCom takes
+    department, order and is_leader_in_dept only together, so that whoever writes one sends all
+    three from here. cause: it is listed but not made. replaces: the DingTalk userid whose link
+    this person takes over. requires: people whose removal must succeed first. counts: the guard
+    counts it as a removal.
+    """
+
+    action: Action
+    kind: Kind
+    dingtalk_id: str
+    wecom_id: str
+    fields: Fields = field(default_factory=dict)
+    payload: Member | TargetState | None = None
+    cause: Cause | None = None
+    warnings: tuple[Message, ...] = ()
+    replaces: str = ""
+    requires: frozenset[str] = frozenset()
+    counts: bool = False
+
+    @property
+    def is_executable(self) -> bool:
+        """Whether there is something to do."""
+        return self.cause is None and self.action is not Action.CONFLICT
+
+    def to_json(self) -> dict[str, object]:
+        """Give the parts of the `sync --json` contract that are known before it is applied."""
+        return {
+            "action": self.action.value,
+            "kind": self.kind.value,
+            "dingtalk_id": self.dingtalk_id,
+            "wecom_id": self.wecom_id,
+            "fields": {name: {"old": old, "new": new} for name, (old, new) in self.fields.items()},
+        }
+
+
+def digest_of(changes: Iterable[Change]) -> str:
+    """Name a list of changes by what it would do; causes, warnings and order do not count."""
+    lines = [
+        json.dumps(change.to_json(), ensure_ascii=False, sort_keys=True)
+        for change in changes
+        if change.is_executable
+    ]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
+
+
+def member_fields(member: Member) -> dict[str, FieldValue]:
+    """Spread a member over WeCom's fields."""
+    fields: dict[str, FieldValue] = {
+        "name": member.name,
+        "mobile": member.mobile,
+        "email": member.email,
+        "position": member.position,
+        "telephone": member.telephone,
+        "department": tuple([seat.department_id for seat in member.seats]),
+        "order": tuple([seat.order for seat in member.seats]),
+        "is_leader_in_dept": tuple([seat.is_leader for seat in member.seats]),
+        "main_department": member.main_department,
+        "direct_leader": member.direct_leader,
+    }
+    if member.attribute:
+        fields[f"extattr.{member.attribute}"] = member.employee_number
+    return fields
+
+
+def all_fields(member: Member) -> Fields:
+    """Everything a member has, for one whose present values are not known."""
+    return {name: (None, value) for name, value in member_fields(member).items() if value}
+
+
+def member_changes(old: Member, new: Member, departments: frozenset[str] | None) -> Fields:
+    """Compare what WeCom accepted with what it is to have.
+
+    departments: where the member really is now, None where that was not read.
+    """
+    is_moved = departments is not None and departments != {seat.department_id for seat in old.seats}
+    if old == new and not is_moved:
+        return {}
+    before = member_fields(old)
+    if departments is not None and is_moved:
+        before["department"] = tuple(sorted(departments, key=id_key))
+        if old.main_department not in departments:
+            before["main_department"] = None
+    after = member_fields(new)
+    return {
+        name: (before.get(name, ""), value)
+        for name, value in after.items()
+        if before.get(name, "") != value
+    }
+
+
+def department_changes(name: str | None, row: TargetDepartment | None, new: TargetState) -> Fields:
+    """Compare a department as it is (name, row) with what it is to be."""
+    pairs: dict[str, tuple[FieldValue, FieldValue]] = {
+        "name": (name, new.name),
+        "parentid": (row.parent_id if row else None, new.parent_id),
+        "order": (row.order if row else None, new.order),
+    }
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}

@@ -1,0 +1,222 @@
+"""Departments in scope become WeCom departments: id, name, parent, order (`map_departments`).
+
+Names: forbidden characters become their twins, long ones are cut, equal siblings get numbers that
+stay when another one goes. Orders: DingTalk sorts ascending, WeCom descending.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from server.directory import causes, text
+from server.directory.causes import Cause, cause
+from server.directory.desired import DesiredDepartment
+from server.directory.model import (
+    UNKNOWN,
+    Department,
+    DepartmentLink,
+    Kind,
+    Ledger,
+    Live,
+    MaybeOrder,
+    Rules,
+    TargetState,
+    id_key,
+)
+from server.directory.order import assign
+from server.directory.tree import Tree
+from server.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class _Sibling:
+    """A department on its way to a name and an order."""
+
+    department_id: str
+    name: str
+    source_order: MaybeOrder
+    link: DepartmentLink | None
+    is_fixed: bool  # not read this time: it keeps its name and order and others go around it
+
+
+def map_departments(
+    tree: Tree, ledger: Ledger, live: Live | None, rules: Rules, staying: Iterable[str]
+) -> dict[str, DesiredDepartment]:
+    """Map every department of the tree, parents first.
+
+    staying: departments of ours that are not in the tree and yet remain.
+    """
+    ids = _wecom_ids(tree, ledger, live, rules)
+    groups: dict[str, list[_Sibling]] = {}
+    for department_id, department in tree.departments.items():
+        parent = _parent_wecom_id(tree.parents[department_id], ids, ledger, rules)
+        link = ledger.departments.get(department_id)
+        groups.setdefault(parent, []).append(_sibling(department, link))
+    for department_id in staying:
+        link = ledger.departments[department_id]
+        if link.accepted and link.accepted.parent_id in groups:
+            groups[link.accepted.parent_id].append(_fixed(link, link.accepted))
+    states: dict[str, TargetState] = {}
+    for parent, siblings in groups.items():
+        states.update(_states(parent, siblings, live))
+    return _judge(tree, ids, states, ledger, live, rules)
+
+
+def _sibling(department: Department, link: DepartmentLink | None) -> _Sibling:
+    name = text.department_name(department.name) or department.department_id
+    order = department.order
+    if order is UNKNOWN and link and link.accepted:
+        order = link.accepted.source_order
+    return _Sibling(department.department_id, name, order, link, is_fixed=False)
+
+
+def _fixed(link: DepartmentLink, accepted: TargetState) -> _Sibling:
+    return _Sibling(link.department_id, accepted.name, accepted.source_order, link, is_fixed=True)
+
+
+def _wecom_ids(tree: Tree, ledger: Ledger, live: Live | None, rules: Rules) -> dict[str, str]:
+    """Find or choose the WeCom id of every department; the same choice in every run."""
+    taken = {link.wecom_id for link in ledger.departments.values()}
+    taken |= {"1", rules.scope.target_department_id, *rules.department_links.values()}
+    taken |= set(live.departments) if live else set()
+    ids: dict[str, str] = {}
+    for department_id in sorted(tree.departments, key=id_key):
+        link = ledger.departments.get(department_id)
+        known = link.wecom_id if link else rules.department_links.get(department_id)
+        ids[department_id] = known or text.free_department_id(department_id, taken)
+        taken.add(ids[department_id])
+    return ids
+
+
+def _parent_wecom_id(parent: str, ids: Mapping[str, str], ledger: Ledger, rules: Rules) -> str:
+    if not parent:
+        return rules.scope.target_department_id
+    return ids[parent] if parent in ids else ledger.departments[parent].wecom_id
+
+
+def _states(
+    parent: str, siblings: list[_Sibling], live: Live | None
+) -> Iterable[tuple[str, TargetState]]:
+    names = _names(parent, siblings)
+    sequence = sorted(siblings, key=_sequence_key)
+    numbers = {each.department_id: _order_now(each.link, parent, live) for each in siblings}
+    orders = assign([each.department_id for each in sequence], numbers)
+    for each in siblings:
+        if not each.is_fixed:
+            key = each.department_id
+            yield key, TargetState(names[key], parent, orders[key], each.source_order)
+
+
+def _sequence_key(sibling: _Sibling) -> tuple[bool, int, tuple[int, str]]:
+    order = sibling.source_order
+    place = 0 if order is UNKNOWN else order
+    return order is UNKNOWN, place, id_key(sibling.department_id)
+
+
+def _order_now(link: DepartmentLink | None, parent: str, live: Live | None) -> int:
+    """Tell the order a department has below `parent` now, 0 where it is not there."""
+    if not link or not link.accepted:
+        return 0
+    if live:
+        row = live.departments.get(link.wecom_id)
+        return row.order if row and row.parent_id == parent else 0
+    return link.accepted.order if link.accepted.parent_id == parent else 0
+
+
+def _names(parent: str, siblings: list[_Sibling]) -> dict[str, str]:
+    """Name the siblings: who has a fitting name keeps it, the others take the first free one."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for each in sorted(siblings, key=lambda one: (not one.is_fixed, id_key(one.department_id))):
+        accepted = each.link.accepted if each.link else None
+        if accepted and accepted.parent_id == parent and _fits(each, accepted.name, taken):
+            names[each.department_id] = accepted.name
+            taken.add(accepted.name)
+    for each in sorted(siblings, key=lambda one: id_key(one.department_id)):
+        if each.department_id not in names:
+            names[each.department_id] = _first_free(each.name, taken)
+            taken.add(names[each.department_id])
+    return names
+
+
+def _fits(sibling: _Sibling, accepted: str, taken: set[str]) -> bool:
+    is_ours = sibling.is_fixed or text.number_of(sibling.name, accepted) is not None
+    return is_ours and accepted not in taken
+
+
+def _first_free(name: str, taken: set[str]) -> str:
+    number = 1
+    while text.numbered(name, number) in taken:
+        number += 1
+    return text.numbered(name, number)
+
+
+def _judge(
+    tree: Tree,
+    ids: Mapping[str, str],
+    states: Mapping[str, TargetState],
+    ledger: Ledger,
+    live: Live | None,
+    rules: Rules,
+) -> dict[str, DesiredDepartment]:
+    """Put the parts together and say what cannot be brought about; what lies below waits."""
+    mapped: dict[str, DesiredDepartment] = {}
+    owners = {link.wecom_id for link in ledger.departments.values()}
+    taken_names = {
+        (each.dingtalk_id, each.parent_id, each.value)
+        for each in ledger.conflicts
+        if each.kind is Kind.DEPARTMENT
+    }
+    for department_id, department in tree.departments.items():
+        link = ledger.departments.get(department_id)
+        state = states[department_id]
+        desired = DesiredDepartment(
+            department_id,
+            ids[department_id],
+            state,
+            link,
+            exists=_exists(link, live),
+            is_named=link is None and department_id in rules.department_links,
+            warnings=_warnings(department, state),
+        )
+        above = mapped.get(tree.parents[department_id])
+        reason: Cause | None = None
+        if desired.is_named and not _is_adoptable(desired.wecom_id, owners, live, rules):
+            reason = cause("department-link-unusable", name=state.name, wecom_id=desired.wecom_id)
+        elif (
+            not desired.exists
+            and not desired.is_named
+            and (department_id, state.parent_id, state.name) in taken_names
+        ):
+            reason = cause("department-name-taken", name=state.name, id=department_id)
+        elif above and not above.is_usable:
+            reason = cause("department-waits", name=state.name)
+        mapped[department_id] = replace(desired, cause=reason)
+        owners.add(desired.wecom_id)
+    return mapped
+
+
+def _exists(link: DepartmentLink | None, live: Live | None) -> bool:
+    if link is None:
+        return False
+    return link.accepted is not None if live is None else link.wecom_id in live.departments
+
+
+def _is_adoptable(wecom_id: str, owners: set[str], live: Live | None, rules: Rules) -> bool:
+    if wecom_id in owners | {"1", rules.scope.target_department_id}:
+        return False
+    return live is None or wecom_id in live.departments
+
+
+def _warnings(department: Department, state: TargetState) -> tuple[Message, ...]:
+    shown = department.name.strip()
+    name = text.department_name(department.name)
+    found: list[Message] = []
+    if not name:
+        found.append(causes.warning(causes.NO_DEPARTMENT_NAME, id=department.department_id))
+    elif name != shown:
+        found.append(causes.warning(causes.CHARACTERS, name=shown))
+    if len(name) > text.DEPARTMENT_NAME_MAX:
+        found.append(causes.warning(causes.CUT, field="name", name=shown))
+    if name and state.name != text.numbered(name, 1):
+        found.append(causes.warning(causes.NUMBERED, name=shown, new=state.name))
+    return tuple(found)

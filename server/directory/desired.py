@@ -1,0 +1,71 @@
+"""What WeCom is to look like, as the mapping hands it to the plan."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from server.directory.causes import Cause
+from server.directory.model import DepartmentLink, Member, PersonLink, TargetState
+from server.directory.presence import Presence
+from server.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredDepartment:
+    """A department and the WeCom id it has, or gets.
+
+    exists: it is in WeCom already, as far as we know. is_named: `sync.department_links` names it.
+    cause: it cannot be brought about now.
+    """
+
+    department_id: str
+    wecom_id: str
+    state: TargetState
+    link: DepartmentLink | None
+    exists: bool
+    is_named: bool = False
+    cause: Cause | None = None
+    warnings: tuple[Message, ...] = ()
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether people and departments can be put into it in this run."""
+        return self.exists or self.cause is None
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredPerson:
+    """A person and the WeCom member they are, or become.
+
+    link: the ledger's entry of that member, which is another person's where somebody returned
+    under a new DingTalk userid; `replaces` then names the old one. cause: the person is skipped,
+    and the admin has to decide if `is_conflict`. mobile_conflict: only the mobile is not taken
+    over, because somebody else holds it.
+    manager_userid: the DingTalk userid behind `member.direct_leader`.
+    """
+
+    dingtalk_userid: str
+    wecom_userid: str
+    member: Member
+    link: PersonLink | None = None
+    replaces: str = ""
+    cause: Cause | None = None
+    is_conflict: bool = False
+    mobile_conflict: Cause | None = None
+    warnings: tuple[Message, ...] = ()
+    manager_userid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """The mapped snapshot. Parents stand before children in `departments`, people by userid.
+
+    gone_departments: whose absence DingTalk itself confirmed. unplaced: people and departments
+    that an event named and only a full run can place.
+    """
+
+    departments: Mapping[str, DesiredDepartment]
+    people: Mapping[str, DesiredPerson]
+    presence: Presence
+    gone_departments: frozenset[str] = frozenset()
+    unplaced: frozenset[str] = frozenset()
+    warnings: tuple[Message, ...] = ()

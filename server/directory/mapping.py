@@ -1,0 +1,104 @@
+"""A DingTalk snapshot becomes what WeCom is to look like (`map_directory`).
+
+Knows which departments and people are in scope and what may be concluded from who is missing;
+`departments` and `people` do the mapping itself.
+"""
+
+from collections.abc import Mapping
+
+from server.directory import causes
+from server.directory.departments import map_departments
+from server.directory.desired import Desired, DesiredDepartment
+from server.directory.model import DINGTALK_ROOT, Ledger, Live, Rules, Snapshot, id_key
+from server.directory.people import Places, map_people
+from server.directory.presence import Presence
+from server.directory.tree import Tree, grow
+from server.message import Message
+
+
+def map_directory(snapshot: Snapshot, ledger: Ledger, live: Live | None, rules: Rules) -> Desired:
+    """Map people and departments. `live` is None where an event's run did not read it."""
+    tree = grow(snapshot, ledger, rules)
+    proves_absence = snapshot.is_full and snapshot.is_complete and not tree.doubts
+    staying = () if proves_absence else _staying(snapshot, tree, ledger)
+    departments = map_departments(tree, ledger, live, rules, staying)
+    scope = _scope(snapshot, tree, ledger, rules)
+    presence = Presence(
+        _present(snapshot, scope), _if_complete(snapshot, snapshot.gone_people), proves_absence
+    )
+    places = Places(scope, _wecom_ids(scope, departments, ledger, rules))
+    return Desired(
+        departments,
+        map_people(snapshot, places, presence, ledger, live, rules),
+        presence,
+        _if_complete(snapshot, snapshot.gone_departments),
+        frozenset() if snapshot.is_full else tree.unknown | _unplaced(snapshot, scope, rules),
+        (*snapshot.reasons, *tree.doubts, *_blind_spots(snapshot)),
+    )
+
+
+def _if_complete(snapshot: Snapshot, gone: frozenset[str]) -> frozenset[str]:
+    """Believe in nobody's absence where something could not be read."""
+    return gone if snapshot.is_complete else frozenset()
+
+
+def _staying(snapshot: Snapshot, tree: Tree, ledger: Ledger) -> list[str]:
+    """Name our departments that were not read and are not known to be gone."""
+    absent = ledger.departments.keys() - tree.departments.keys() - snapshot.gone_departments
+    return sorted(absent, key=id_key)
+
+
+def _scope(snapshot: Snapshot, tree: Tree, ledger: Ledger, rules: Rules) -> frozenset[str]:
+    """Name the departments whose people are mirrored."""
+    scope = set(tree.departments)
+    if not snapshot.is_full:
+        scope |= ledger.departments.keys() - snapshot.gone_departments - tree.unknown
+    if DINGTALK_ROOT in rules.scope.source_department_ids:
+        scope.add(DINGTALK_ROOT)
+    return frozenset(scope - rules.scope.excluded_department_ids)
+
+
+def _present(snapshot: Snapshot, scope: frozenset[str]) -> frozenset[str]:
+    return frozenset(
+        key
+        for key, person in snapshot.people.items()
+        if any(seat.department_id in scope for seat in person.seats)
+    )
+
+
+def _wecom_ids(
+    scope: frozenset[str],
+    departments: Mapping[str, DesiredDepartment],
+    ledger: Ledger,
+    rules: Rules,
+) -> dict[str, str]:
+    """Give the WeCom department of every department that people can be put into now."""
+    found: dict[str, str] = {}
+    for department_id in scope:
+        if department_id == DINGTALK_ROOT:
+            found[department_id] = rules.scope.target_department_id
+        elif department_id in departments:
+            if departments[department_id].is_usable:
+                found[department_id] = departments[department_id].wecom_id
+        elif ledger.departments[department_id].accepted:
+            found[department_id] = ledger.departments[department_id].wecom_id
+    return found
+
+
+def _unplaced(snapshot: Snapshot, scope: frozenset[str], rules: Rules) -> frozenset[str]:
+    """Name people with a department that is neither ours nor excluded."""
+    known = scope | rules.scope.excluded_department_ids
+    return frozenset(
+        key
+        for key, person in snapshot.people.items()
+        if any(seat.department_id not in known for seat in person.seats)
+    )
+
+
+def _blind_spots(snapshot: Snapshot) -> tuple[Message, ...]:
+    """Warn where a field permission seems to be missing; that alone makes nothing incomplete."""
+    if not snapshot.is_full or not snapshot.people:
+        return ()
+    mobiles = () if snapshot.shows_mobiles else (causes.warning(causes.NO_MOBILES),)
+    emails = () if snapshot.shows_emails else (causes.warning(causes.NO_EMAILS),)
+    return mobiles + emails

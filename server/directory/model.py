@@ -1,0 +1,332 @@
+"""The nouns of the mirror: DingTalk's directory, WeCom's structure, and the ledger between them.
+
+Ids are strings everywhere: DingTalk's department ids and orders are larger than a float can hold.
+Times are seconds since the epoch. Nothing in here decides anything.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Final
+
+from server.message import Message
+
+DINGTALK_ROOT: Final = "1"
+"""DingTalk's root department, the company itself (facts/dingtalk.md 5.2)."""
+
+
+class Unknown(Enum):
+    """The type of `UNKNOWN`."""
+
+    UNKNOWN = "unknown"
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+UNKNOWN: Final = Unknown.UNKNOWN
+"""Not read, or not allowed to be read. It leaves in WeCom what is there; empty would clear it."""
+
+MaybeText = str | Unknown
+MaybeOrder = int | Unknown
+
+
+class Kind(Enum):
+    """What a change or a conflict is about."""
+
+    PERSON = "person"
+    DEPARTMENT = "department"
+
+
+class Leavers(Enum):
+    """What happens in WeCom to people who left DingTalk (`sync.leavers`)."""
+
+    DISABLE = "disable"
+    DELETE = "delete"
+    KEEP = "keep"
+
+
+class Origin(Enum):
+    """How something in WeCom became ours."""
+
+    CREATED = "created"
+    ADOPTED = "adopted"
+
+
+def fold(wecom_userid: str) -> str:
+    """Bring a WeCom userid into the form in which they compare (case does not count)."""
+    return wecom_userid.lower()
+
+
+def id_key(identifier: str) -> tuple[int, str]:
+    """Sort ids of digits by their number and all others in one stable order."""
+    return len(identifier), identifier
+
+
+# --- DingTalk ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One department a person belongs to. People with a larger `order` come first."""
+
+    department_id: str
+    order: MaybeOrder = UNKNOWN
+    is_leader: bool | Unknown = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person as DingTalk shows them; `seats` stand in the order of `dept_id_list`.
+
+    mobile, email: absent both when empty and when the app may not read them, so that "" and
+    UNKNOWN mean the same there. manager_userid: UNKNOWN where only `user/list` was read, "" where
+    `user/get` names nobody (facts/dingtalk.md 5.2, 5.3).
+    """
+
+    dingtalk_userid: str
+    name: str
+    seats: tuple[Seat, ...]
+    mobile: MaybeText = UNKNOWN
+    state_code: MaybeText = UNKNOWN
+    email: MaybeText = UNKNOWN
+    title: MaybeText = UNKNOWN
+    telephone: MaybeText = UNKNOWN
+    job_number: MaybeText = UNKNOWN
+    manager_userid: MaybeText = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Department:
+    """A department as DingTalk shows it. A smaller `order` comes first; `listsub` gives none."""
+
+    department_id: str
+    name: str
+    parent_id: str
+    order: MaybeOrder = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was read of DingTalk: everything in scope (`is_full`) or what an event named.
+
+    is_complete: nothing that should have been read is missing; `reasons` says what is.
+    gone_people, gone_departments: DingTalk itself said that they no longer exist (33012, 60121,
+    60003). Out of scope (50002, 50004) is no such proof and does not belong here.
+    """
+
+    people: Mapping[str, Person]
+    departments: Mapping[str, Department]
+    is_full: bool = True
+    is_complete: bool = True
+    reasons: tuple[Message, ...] = ()
+    gone_people: frozenset[str] = frozenset()
+    gone_departments: frozenset[str] = frozenset()
+
+    @property
+    def shows_mobiles(self) -> bool:
+        """Whether anybody's mobile was seen, the only proof of the field permission."""
+        return any(_is_seen(person.mobile) for person in self.people.values())
+
+    @property
+    def shows_emails(self) -> bool:
+        """Whether anybody's email was seen, the only proof of the field permission."""
+        return any(_is_seen(person.email) for person in self.people.values())
+
+
+def _is_seen(text: MaybeText) -> bool:
+    return text is not UNKNOWN and bool(text.strip())
+
+
+# --- WeCom ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TargetDepartment:
+    """A row of `department/simplelist`. A larger `order` comes first (uint32)."""
+
+    department_id: str
+    parent_id: str
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class TargetMembership:
+    """A row of `user/list_id`: one member in one department."""
+
+    wecom_userid: str
+    department_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """WeCom's structure now; members are keyed by their folded userid."""
+
+    departments: Mapping[str, TargetDepartment]
+    members: Mapping[str, frozenset[str]]
+
+    @classmethod
+    def of(
+        cls, departments: Iterable[TargetDepartment], memberships: Iterable[TargetMembership]
+    ) -> "Live":
+        """Gather the rows of both lists."""
+        members: dict[str, set[str]] = {}
+        for row in memberships:
+            members.setdefault(fold(row.wecom_userid), set()).add(row.department_id)
+        return cls(
+            {row.department_id: row for row in departments},
+            {userid: frozenset(ids) for userid, ids in members.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSeat:
+    """A member's place in one WeCom department.
+
+    source_order is DingTalk's order behind it: not written, but remembered, so that an event's
+    single person finds their place among colleagues who are not read again.
+    """
+
+    department_id: str
+    order: int
+    is_leader: bool = False
+    source_order: MaybeOrder = field(default=UNKNOWN, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """All we tell WeCom about a person; seats are sorted by department id.
+
+    attribute: name of the extended attribute that holds `employee_number`, "" for none.
+    """
+
+    name: str
+    mobile: str = ""
+    email: str = ""
+    position: str = ""
+    telephone: str = ""
+    seats: tuple[MemberSeat, ...] = ()
+    main_department: str = ""
+    direct_leader: str = ""
+    attribute: str = ""
+    employee_number: str = ""
+
+
+NOBODY: Final = Member("")
+"""Stands for what WeCom accepted of somebody who is not a member yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetState:
+    """All we tell WeCom about a department; `source_order` as in `MemberSeat`."""
+
+    name: str
+    parent_id: str
+    order: int
+    source_order: MaybeOrder = field(default=UNKNOWN, compare=False)
+
+
+# --- The ledger -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PersonLink:
+    """A person and their WeCom member.
+
+    accepted: what WeCom last accepted; None while a create was begun and no answer is known.
+    since_s: when it became enabled or disabled. is_hidden: WeCom says the member exists although
+    `user/list_id` does not show it, so that its absence there proves nothing.
+    """
+
+    dingtalk_userid: str
+    wecom_userid: str
+    accepted: Member | None
+    is_enabled: bool = True
+    since_s: float = 0.0
+    origin: Origin = Origin.CREATED
+    is_hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DepartmentLink:
+    """A DingTalk department and its WeCom department; `accepted` as in `PersonLink`."""
+
+    department_id: str
+    wecom_id: str
+    accepted: TargetState | None
+    origin: Origin = Origin.CREATED
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A refusal of WeCom's that waits for the admin; tried again once what it is about changes.
+
+    For a person: `wecom_id` holds the mobile `value`. For a department: `value` is the name that
+    is taken under the WeCom department `parent_id`.
+    """
+
+    kind: Kind
+    dingtalk_id: str
+    wecom_id: str
+    value: str
+    parent_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A person disabled or a department deleted by us, for the guard's 24 hours."""
+
+    kind: Kind
+    dingtalk_id: str
+    wecom_id: str
+    at_s: float
+    is_approved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is mirrored where; a change of it asks for the admin's approval."""
+
+    source_department_ids: tuple[str, ...] = (DINGTALK_ROOT,)
+    excluded_department_ids: frozenset[str] = frozenset()
+    target_department_id: str = "1"
+    app_key: str = ""
+    corp_id: str = ""
+
+    def is_same(self, other: "Scope") -> bool:
+        """Whether both mean the same; the order of source departments does not count."""
+        sources = tuple(sorted(self.source_department_ids))
+        return replace(self, source_department_ids=sources) == replace(
+            other, source_department_ids=tuple(sorted(other.source_department_ids))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What we know of our own doing; people and departments are keyed by their DingTalk id."""
+
+    people: Mapping[str, PersonLink] = field(default_factory=dict)
+    departments: Mapping[str, DepartmentLink] = field(default_factory=dict)
+    conflicts: tuple[Conflict, ...] = ()
+    removals: tuple[Removal, ...] = ()
+    approved_scope: Scope | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The admin's wishes (`sync.*`) as far as they decide what is changed."""
+
+    scope: Scope = field(default_factory=Scope)
+    protected_wecom_userids: frozenset[str] = frozenset()
+    leavers: Leavers = Leavers.DISABLE
+    delete_after_days: int = 30
+    max_removals: int = 3
+    max_removal_percent: int = 5
+    approve_first_run: bool = True
+    department_links: Mapping[str, str] = field(default_factory=dict)
+    employee_number_attribute: str = ""
+
+    @property
+    def protected(self) -> frozenset[str]:
+        """The members put beyond our reach, folded."""
+        return frozenset(fold(userid) for userid in self.protected_wecom_userids)

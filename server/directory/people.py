@@ -1,0 +1,190 @@
+"""People in scope become WeCom members (`map_people`).
+
+What DingTalk did not show keeps the value that WeCom last accepted: unknown is not empty. A
+mobile is never cleared; an email only where the same snapshot proves that emails can be seen.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from server.directory import causes
+from server.directory.causes import Cause, cause
+from server.directory.claims import give_out
+from server.directory.contact import Contact, read_contact
+from server.directory.desired import DesiredPerson
+from server.directory.identity import Identity, identify
+from server.directory.model import (
+    NOBODY,
+    UNKNOWN,
+    Ledger,
+    Live,
+    Member,
+    Person,
+    PersonLink,
+    Rules,
+    Snapshot,
+    fold,
+    id_key,
+)
+from server.directory.presence import Presence
+from server.directory.seats import Seating, seat_people
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Departments people belong to: all in `scope`, and the WeCom id of those usable now."""
+
+    scope: frozenset[str]
+    wecom_ids: Mapping[str, str]
+
+
+def map_people(
+    snapshot: Snapshot,
+    places: Places,
+    presence: Presence,
+    ledger: Ledger,
+    live: Live | None,
+    rules: Rules,
+) -> dict[str, DesiredPerson]:
+    """Map everybody `presence` calls present; the result is sorted by DingTalk userid."""
+    people = {key: snapshot.people[key] for key in sorted(presence.present, key=id_key)}
+    contacts = {key: read_contact(person) for key, person in people.items()}
+    identities = identify(contacts, ledger, live, rules, presence)
+    bases = {key: _base(identity) for key, identity in identities.items()}
+    colleagues = _colleagues(ledger, identities, presence)
+    seatings = seat_people(people, bases, places.wecom_ids, places.scope, colleagues)
+    mapper = _Mapper(
+        rules,
+        ledger,
+        presence,
+        identities,
+        {fold(link.wecom_userid): key for key, link in ledger.people.items()},
+        _email_owners(contacts, bases),
+        can_clear_emails=presence.proves_absence and snapshot.shows_emails,
+    )
+    return {
+        key: mapper.map(person, contacts[key], bases[key], seatings[key])
+        for key, person in people.items()
+    }
+
+
+def _base(identity: Identity) -> Member | None:
+    return identity.link.accepted if identity.link else None
+
+
+def _colleagues(
+    ledger: Ledger, identities: Mapping[str, Identity], presence: Presence
+) -> list[tuple[str, Member]]:
+    """Gather the members of ours who were not read and have not left."""
+    returned = {identity.replaces for identity in identities.values()}
+    return [
+        (key, link.accepted)
+        for key, link in ledger.people.items()
+        if link.accepted
+        and link.is_enabled
+        and key not in returned
+        and presence.has_left(key) is None
+    ]
+
+
+def _email_owners(
+    contacts: Mapping[str, Contact], bases: Mapping[str, Member | None]
+) -> dict[str, str]:
+    held = {key: base.email.lower() if base else "" for key, base in bases.items()}
+    wanted = {key: (contact.email or "").lower() for key, contact in contacts.items()}
+    return give_out(wanted, held)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mapper:
+    """Turns one person after the other into a member; holds what is the same for all."""
+
+    rules: Rules
+    ledger: Ledger
+    presence: Presence
+    identities: Mapping[str, Identity]
+    owners: Mapping[str, str]  # folded WeCom userid -> DingTalk userid
+    email_owners: Mapping[str, str]
+    can_clear_emails: bool
+
+    def map(
+        self, person: Person, contact: Contact, base: Member | None, seating: Seating
+    ) -> DesiredPerson:
+        """Map one person; what stops them is their `cause`."""
+        key = person.dingtalk_userid
+        identity = self.identities[key]
+        known = base or NOBODY
+        mobile = known.mobile if identity.mobile_conflict else contact.mobile or known.mobile
+        email, is_taken = self._email(key, contact, known, mobile)
+        manager = self._manager(person, known)
+        attribute = self.rules.employee_number_attribute
+        member = Member(
+            contact.name,
+            mobile,
+            email,
+            known.position if contact.position is None else contact.position,
+            known.telephone if contact.telephone is None else contact.telephone,
+            seating.seats,
+            seating.main_department,
+            self._wecom_userid(manager),
+            attribute,
+            _employee_number(contact, known, attribute),
+        )
+        warnings = list(contact.warnings)
+        if is_taken:
+            warnings.append(causes.warning(causes.EMAIL_TAKEN, name=contact.name))
+        if seating.is_partial:
+            warnings.append(causes.warning(causes.SOME_DEPARTMENTS_WAIT, name=contact.name))
+        return DesiredPerson(
+            key,
+            identity.wecom_userid,
+            member,
+            identity.link,
+            identity.replaces,
+            identity.cause or _obstacle(key, member, base),
+            identity.is_conflict,
+            identity.mobile_conflict,
+            tuple(warnings),
+            manager,
+        )
+
+    def _email(self, key: str, contact: Contact, known: Member, mobile: str) -> tuple[str, bool]:
+        """Choose the email, and say whether the wished one is somebody else's."""
+        if contact.email:
+            is_taken = self.email_owners[contact.email.lower()] != key
+            return known.email if is_taken else contact.email, is_taken
+        is_cleared = contact.email == "" and self.can_clear_emails and mobile
+        return "" if is_cleared else known.email, False
+
+    def _manager(self, person: Person, known: Member) -> str:
+        """Name the DingTalk userid of the manager, "" for none or one who is not mirrored."""
+        manager = person.manager_userid
+        if manager is UNKNOWN:
+            manager = self.owners.get(fold(known.direct_leader), "")
+        return "" if manager == person.dingtalk_userid else manager
+
+    def _wecom_userid(self, manager: str) -> str:
+        identity = self.identities.get(manager)
+        if identity and identity.cause is None:
+            return identity.wecom_userid
+        link = self.ledger.people.get(manager)
+        return link.wecom_userid if link and self._is_mirrored(link) else ""
+
+    def _is_mirrored(self, link: PersonLink) -> bool:
+        is_usable = link.accepted is not None and link.is_enabled
+        return is_usable and not self.presence.has_left(link.dingtalk_userid)
+
+
+def _employee_number(contact: Contact, known: Member, attribute: str) -> str:
+    if contact.employee_number is not None:
+        return contact.employee_number if attribute else ""
+    return known.employee_number if attribute == known.attribute else ""
+
+
+def _obstacle(key: str, member: Member, base: Member | None) -> Cause | None:
+    """Say why WeCom would refuse this member (60112, 60129, 60127)."""
+    if not member.name:
+        return cause("no-name", id=key)
+    if base is None and not member.mobile and not member.email:
+        return cause("no-contact", name=member.name)
+    return None if member.seats else cause("person-waits", name=member.name)

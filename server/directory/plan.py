@@ -1,0 +1,63 @@
+"""What has to be changed in WeCom, in the order of writing (`make_plan`).
+
+Departments parents first, then people, then removals, departments last. Only differences from the
+ledger (attributes) and from WeCom's structure (departments, memberships) are in it. An event's run
+uses the same code on what the event named: nothing else is touched or removed.
+"""
+
+from dataclasses import dataclass
+
+from server.directory.change import Change, digest_of
+from server.directory.desired import Desired
+from server.directory.model import DepartmentLink, Ledger, Live, PersonLink, Rules
+from server.directory.plan_departments import DepartmentPlanner
+from server.directory.plan_people import PeoplePlanner
+from server.directory.plan_removals import RemovalPlanner, leaving_departments
+from server.directory.sequence import arrange
+from server.directory.structure import Structure
+from server.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Changes in the order of writing.
+
+    noted_people, noted_departments: links to put into the ledger without a write, since only
+    DingTalk's own order behind them changed. unplaced: ids an event named that need a full run.
+    """
+
+    changes: tuple[Change, ...]
+    noted_people: tuple[PersonLink, ...] = ()
+    noted_departments: tuple[DepartmentLink, ...] = ()
+    unplaced: frozenset[str] = frozenset()
+    warnings: tuple[Message, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """Name what the whole plan would do."""
+        return digest_of(self.changes)
+
+    @property
+    def executable(self) -> tuple[Change, ...]:
+        """The changes that do something."""
+        return tuple(change for change in self.changes if change.is_executable)
+
+
+def make_plan(
+    desired: Desired, ledger: Ledger, live: Live | None, rules: Rules, now_s: float
+) -> Plan:
+    """Compare what is wished with what is. `live` is None where it was not read."""
+    structure = Structure(live, ledger)
+    leaving = leaving_departments(desired, ledger)
+    departments = DepartmentPlanner(desired, ledger, structure, leaving)
+    departments.plan()
+    people = PeoplePlanner(structure, rules.protected)
+    people.plan(arrange(desired.people, ledger, structure, rules.protected))
+    removals = RemovalPlanner(desired, ledger, structure, rules, now_s).plan(leaving)
+    return Plan(
+        (*departments.changes, *people.changes, *removals),
+        tuple(people.noted),
+        tuple(departments.noted),
+        desired.unplaced,
+        desired.warnings,
+    )

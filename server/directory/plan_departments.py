@@ -1,0 +1,134 @@
+"""Departments in an order WeCom accepts: parents first, no circle, no two equal siblings.
+
+WeCom refuses a name that a sibling has at that moment (60008) and a move below oneself (60010).
+A sibling in the way goes first where it can, else it gets a name for the time being.
+"""
+
+from collections.abc import Iterable
+
+from server.directory.causes import Cause, cause
+from server.directory.change import Action, Change, department_changes
+from server.directory.desired import Desired, DesiredDepartment
+from server.directory.model import DepartmentLink, Kind, Ledger, TargetDepartment, TargetState
+from server.directory.structure import Structure
+from server.directory.text import DEPARTMENT_NAME_MAX
+
+_ASKS_ADMIN = ("department-name-taken", "department-link-unusable")
+
+
+class DepartmentPlanner:
+    """Plans departments step by step on a working copy of WeCom's structure."""
+
+    def __init__(
+        self, desired: Desired, ledger: Ledger, structure: Structure, leaving: Iterable[str]
+    ) -> None:
+        self._wanted = {each.wecom_id: each for each in desired.departments.values()}
+        self._links = {link.wecom_id: link for link in ledger.departments.values()}
+        self._leaving = frozenset(leaving)
+        self._structure = structure
+        self._done: set[str] = set()
+        self.changes: list[Change] = []
+        self.noted: list[DepartmentLink] = []
+
+    def plan(self) -> None:
+        """Fill `changes`, and `noted` with links that only the ledger has to learn."""
+        for wecom_id in self._wanted:
+            chain = [wecom_id]
+            while chain:
+                blocker = self._blocker(self._wanted[chain[-1]])
+                if blocker and self._can_go_first(blocker, chain):
+                    chain.append(blocker)
+                else:
+                    self._settle(self._wanted[chain.pop()], blocker)
+
+    def _blocker(self, desired: DesiredDepartment) -> str | None:
+        """Name the department that has the wished name in the wished place."""
+        if desired.wecom_id in self._done or desired.cause:
+            return None
+        holder = self._structure.holder_of(desired.state.parent_id, desired.state.name)
+        return None if holder == desired.wecom_id else holder
+
+    def _can_go_first(self, wecom_id: str, chain: list[str]) -> bool:
+        """Whether the one in the way only takes another name in the same place."""
+        desired = self._wanted.get(wecom_id)
+        if desired is None or desired.cause or wecom_id in chain or wecom_id in self._done:
+            return False
+        return self._structure.rows[wecom_id].parent_id == desired.state.parent_id
+
+    def _settle(self, desired: DesiredDepartment, blocker: str | None) -> None:
+        if desired.wecom_id in self._done:
+            return
+        self._done.add(desired.wecom_id)
+        reason = desired.cause or self._obstacle(desired, blocker)
+        if reason:
+            self._refuse(desired, reason)
+            return
+        if blocker:
+            self._step_aside(blocker)
+        self._write(desired)
+
+    def _obstacle(self, desired: DesiredDepartment, blocker: str | None) -> Cause | None:
+        state = desired.state
+        if self._structure.is_below(state.parent_id, desired.wecom_id):
+            return cause("department-circle", name=state.name)
+        if blocker and blocker not in self._wanted and blocker not in self._leaving:
+            return cause("department-name-taken", name=state.name, id=desired.department_id)
+        return None
+
+    def _refuse(self, desired: DesiredDepartment, reason: Cause) -> None:
+        action = Action.CONFLICT if reason.code in _ASKS_ADMIN else _action(desired)
+        self.changes.append(self._change(desired, action, reason))
+
+    def _change(self, desired: DesiredDepartment, action: Action, reason: Cause | None) -> Change:
+        row = self._structure.rows.get(desired.wecom_id)
+        fields = department_changes(self._structure.names.get(desired.wecom_id), row, desired.state)
+        return Change(
+            action,
+            Kind.DEPARTMENT,
+            desired.department_id,
+            desired.wecom_id,
+            fields,
+            desired.state,
+            reason,
+            desired.warnings,
+        )
+
+    def _write(self, desired: DesiredDepartment) -> None:
+        change = self._change(desired, _action(desired), None)
+        state = desired.state
+        if change.fields or desired.link is None:
+            self.changes.append(change)
+        elif desired.link.accepted and _is_stale(desired.link.accepted, state):
+            self.noted.append(_renewed(desired.link, state))
+        row = TargetDepartment(desired.wecom_id, state.parent_id, state.order)
+        self._structure.put(row, state.name)
+
+    def _step_aside(self, wecom_id: str) -> None:
+        """Give a department another name, so that its name is free for somebody else."""
+        link, row = self._links[wecom_id], self._structure.rows[wecom_id]
+        old = self._structure.names[wecom_id]
+        suffix = f"_{wecom_id}"
+        name = old[: DEPARTMENT_NAME_MAX - len(suffix)] + suffix
+        while self._structure.holder_of(row.parent_id, name):
+            suffix = f"_{suffix}"
+            name = old[: DEPARTMENT_NAME_MAX - len(suffix)] + suffix
+        state = TargetState(name, row.parent_id, row.order)
+        fields = {"name": (old, name)}
+        self.changes.append(
+            Change(Action.UPDATE, Kind.DEPARTMENT, link.department_id, wecom_id, fields, state)
+        )
+        self._structure.put(row, name)
+
+
+def _action(desired: DesiredDepartment) -> Action:
+    if desired.is_named:
+        return Action.ADOPT
+    return Action.UPDATE if desired.exists else Action.CREATE
+
+
+def _is_stale(accepted: TargetState, state: TargetState) -> bool:
+    return (accepted, accepted.source_order) != (state, state.source_order)
+
+
+def _renewed(link: DepartmentLink, state: TargetState) -> DepartmentLink:
+    return DepartmentLink(link.department_id, link.wecom_id, state, link.origin)

@@ -1,0 +1,191 @@
+"""People and departments that are gone: disabled, deleted after the waiting days, cleared away.
+
+A department goes only when nothing in it has to stay; our own leavers move to the target root.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from server.directory.causes import cause
+from server.directory.change import Action, Change, Fields, member_changes
+from server.directory.desired import Desired
+from server.directory.model import (
+    DepartmentLink,
+    Kind,
+    Leavers,
+    Ledger,
+    Member,
+    MemberSeat,
+    PersonLink,
+    Rules,
+    fold,
+    id_key,
+)
+from server.directory.structure import Structure
+
+_DAY_S = 86_400.0
+
+
+def leaving_departments(desired: Desired, ledger: Ledger) -> dict[str, DepartmentLink]:
+    """Find our departments that are proven to be gone, by WeCom id."""
+    return {
+        link.wecom_id: link
+        for key, link in ledger.departments.items()
+        if key not in desired.departments
+        and (desired.presence.proves_absence or key in desired.gone_departments)
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaver:
+    """A linked person who is gone, and what becomes of them."""
+
+    link: PersonLink
+    action: Action | None  # None: only moved out of the way, if that
+
+
+class RemovalPlanner:
+    """Plans what goes; reads the structure as it is after the departments' changes."""
+
+    def __init__(
+        self,
+        desired: Desired,
+        ledger: Ledger,
+        structure: Structure,
+        rules: Rules,
+        now_s: float,
+    ) -> None:
+        self._desired = desired
+        self._ledger = ledger
+        self._structure = structure
+        self._rules = rules
+        self._now_s = now_s
+        self._protected = rules.protected
+        self._leavers = self._find_leavers()
+
+    def plan(self, leaving: Mapping[str, DepartmentLink]) -> list[Change]:
+        """Plan people first, then departments, children before parents."""
+        kept, emptied = self._sort_out(leaving)
+        people = [
+            change
+            for key in sorted(self._leavers, key=id_key)
+            if (change := self._remove_person(self._leavers[key], emptied))
+        ]
+        order = sorted(
+            leaving, key=lambda wecom_id: (-self._structure.depth(wecom_id), id_key(wecom_id))
+        )
+        switched = {each.dingtalk_id for each in people if each.action is Action.DISABLE}
+        departments = [self._remove_department(leaving[key], kept, switched) for key in order]
+        return people + [change for change in departments if change]
+
+    def _find_leavers(self) -> dict[str, _Leaver]:
+        returned = {each.replaces for each in self._desired.people.values()}
+        return {
+            key: _Leaver(link, self._action(link))
+            for key, link in self._ledger.people.items()
+            if self._desired.presence.has_left(key)
+            and key not in returned
+            and fold(link.wecom_userid) not in self._protected
+            and self._rules.leavers is not Leavers.KEEP
+        }
+
+    def _action(self, link: PersonLink) -> Action | None:
+        if link.is_enabled:
+            is_begun = link.accepted is None and not self._members_departments(link)
+            return None if is_begun else Action.DISABLE
+        waited_s = self._now_s - link.since_s
+        is_due = waited_s >= self._rules.delete_after_days * _DAY_S
+        return Action.DELETE if self._rules.leavers is Leavers.DELETE and is_due else None
+
+    def _members_departments(self, link: PersonLink) -> frozenset[str]:
+        return self._structure.departments_of(link.wecom_userid) or frozenset()
+
+    def _sort_out(
+        self, leaving: Mapping[str, DepartmentLink]
+    ) -> tuple[dict[str, int], frozenset[str]]:
+        """Count what must stay in each leaving department; name those that can be emptied."""
+        counts = dict.fromkeys(leaving, 0)
+        for userid in self._stayers() if leaving else ():
+            for department_id in self._structure.members[userid] & leaving.keys():
+                counts[department_id] += 1
+        rows = self._structure.rows
+        for row in rows.values():
+            if row.parent_id in counts and row.department_id not in leaving:
+                counts[row.parent_id] += 1
+        for wecom_id in sorted(leaving, key=self._structure.depth, reverse=True):
+            row_above = rows.get(wecom_id)
+            if counts[wecom_id] and row_above and row_above.parent_id in counts:
+                counts[row_above.parent_id] += 1  # what is kept keeps what it lies in
+        return counts, frozenset(key for key, count in counts.items() if not count)
+
+    def _stayers(self) -> Iterable[str]:
+        """Name the members who are not cleared out: foreign, enabled, protected."""
+        movable = {
+            fold(leaver.link.wecom_userid)
+            for leaver in self._leavers.values()
+            if leaver.link.accepted
+        }
+        movable |= {
+            fold(person.wecom_userid)
+            for person in self._desired.people.values()
+            if person.cause is None and fold(person.wecom_userid) not in self._protected
+        }
+        return self._structure.members.keys() - movable
+
+    def _remove_person(self, leaver: _Leaver, emptied: frozenset[str]) -> Change | None:
+        link, action = leaver.link, leaver.action
+        payload = link.accepted
+        fields: Fields = {}
+        if action is not Action.DELETE and link.accepted:
+            payload = self._cleared(link, link.accepted, emptied)
+            if payload is not link.accepted:
+                fields = member_changes(link.accepted, payload, self._members_departments(link))
+        if action is Action.DISABLE:
+            fields = {"enable": (True, False), **fields}
+        if action is None and not fields:
+            return None
+        return Change(
+            action or Action.UPDATE,
+            Kind.PERSON,
+            link.dingtalk_userid,
+            link.wecom_userid,
+            fields,
+            payload,
+            counts=action is Action.DISABLE,
+        )
+
+    def _cleared(self, link: PersonLink, accepted: Member, emptied: frozenset[str]) -> Member:
+        """Take a leaver out of the departments that go; who has no other gets the target root."""
+        now = self._members_departments(link)
+        if not now & emptied:
+            return accepted
+        known = {seat.department_id: seat for seat in accepted.seats}
+        left = now - emptied or {self._rules.scope.target_department_id}
+        seats = tuple(known.get(key, MemberSeat(key, 0)) for key in sorted(left, key=id_key))
+        main = accepted.main_department
+        return replace(
+            accepted, seats=seats, main_department=main if main in left else seats[0].department_id
+        )
+
+    def _remove_department(
+        self, link: DepartmentLink, kept: Mapping[str, int], switched: set[str]
+    ) -> Change | None:
+        row = self._structure.rows.get(link.wecom_id)
+        if link.accepted is None and row is None:
+            return None
+        name = self._structure.names.get(link.wecom_id, link.department_id)
+        count = kept[link.wecom_id]
+        inside = {
+            key
+            for key in switched
+            if link.wecom_id in self._members_departments(self._ledger.people[key])
+        }
+        return Change(
+            Action.DELETE,
+            Kind.DEPARTMENT,
+            link.department_id,
+            link.wecom_id,
+            cause=cause("department-not-empty", name=name, count=count) if count else None,
+            requires=frozenset(inside),
+            counts=True,
+        )

@@ -1,0 +1,89 @@
+"""A planned change meets what WeCom answers: the same change, revised (pure, one at a time).
+
+A create that turns into an adoption or a return, a manager who got another userid than planned,
+a department that could not be created.
+"""
+
+from collections.abc import Container, Mapping
+from dataclasses import replace
+
+from server.directory.causes import Cause, cause
+from server.directory.change import Action, Change, all_fields, member_changes
+from server.directory.link import Decision, Fate
+from server.directory.model import Member, PersonLink
+
+
+def follow(change: Change, decision: Decision, link: PersonLink | None = None) -> Change:
+    """Revise a person's change after 60104 named the holder of the mobile.
+
+    link: the ledger's entry of the holder. SAME and ADOPT write every value we have; where
+    DingTalk has none, nothing is cleared. A linked member whose mobile is refused loses only that
+    field: the caller lists the conflict beside it (`without_mobile`).
+    """
+    member = _member(change)
+    if decision.cause:
+        action = Action.CONFLICT if decision.fate is Fate.CONFLICT else change.action
+        return replace(
+            change, action=action, wecom_id=decision.wecom_userid, fields={}, cause=decision.cause
+        )
+    revised = replace(change, wecom_id=decision.wecom_userid)
+    if decision.fate is Fate.RETURN and link and link.accepted:
+        switch = {} if link.is_enabled else {"enable": (False, True)}
+        fields = {**switch, **member_changes(link.accepted, member, None)}
+        return replace(revised, action=Action.ENABLE, fields=fields, replaces=decision.replaces)
+    action = Action.ADOPT if decision.fate is Fate.ADOPT else Action.UPDATE
+    return replace(revised, action=action, fields=all_fields(member))
+
+
+def without_mobile(change: Change, accepted: Member) -> Change:
+    """Leave the mobile as WeCom last accepted it, and write the rest."""
+    member = replace(_member(change), mobile=accepted.mobile)
+    fields = {name: diff for name, diff in change.fields.items() if name != "mobile"}
+    return replace(change, fields=fields, payload=member)
+
+
+def without_email(change: Change, accepted: Member | None) -> Change:
+    """Leave the email as it was (60106, 60105), and write the rest; the mobile must remain."""
+    member = replace(_member(change), email=accepted.email if accepted else "")
+    fields = {name: diff for name, diff in change.fields.items() if name != "email"}
+    return replace(change, fields=fields, payload=member)
+
+
+def with_leader(change: Change, actual: Mapping[str, str], accepted: Member | None) -> Change:
+    """Put in the manager's actual userid (planned -> actual, "" where they did not become one)."""
+    member = _member(change)
+    leader = actual.get(member.direct_leader, member.direct_leader)
+    if leader == member.direct_leader:
+        return change
+    before = accepted.direct_leader if accepted else ""
+    fields = {name: diff for name, diff in change.fields.items() if name != "direct_leader"}
+    if leader != before:
+        fields["direct_leader"] = (before or None, leader)
+    return replace(change, fields=fields, payload=replace(member, direct_leader=leader))
+
+
+def without_departments(change: Change, missing: Container[str]) -> Change:
+    """Take out departments that could not be created: WeCom invents some for unknown ids."""
+    member = _member(change)
+    seats = tuple(seat for seat in member.seats if seat.department_id not in missing)
+    if seats == member.seats:
+        return change
+    if not seats:
+        return refused(change, cause("person-waits", name=member.name))
+    kept = {seat.department_id for seat in seats}
+    main = member.main_department if member.main_department in kept else seats[0].department_id
+    revised = replace(member, seats=seats, main_department=main)
+    new = {name: pair[1] for name, pair in all_fields(revised).items()}
+    fields = {name: (old, new.get(name, value)) for name, (old, value) in change.fields.items()}
+    return replace(change, fields=fields, payload=revised)
+
+
+def refused(change: Change, reason: Cause) -> Change:
+    """Keep a change in the list without making it."""
+    return replace(change, cause=reason)
+
+
+def _member(change: Change) -> Member:
+    if not isinstance(change.payload, Member):
+        raise TypeError(change.kind)
+    return change.payload

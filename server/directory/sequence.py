@@ -1,0 +1,193 @@
+"""People in an order WeCom accepts (`arrange`).
+
+Who frees a mobile or email comes before who takes it, a new manager before those they lead.
+
+Two who swap their mobiles cannot be served: WeCom allows no member without one in between, and a
+mobile is never cleared. Both keep what they have and the admin is told.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from server.directory import causes
+from server.directory.causes import cause
+from server.directory.desired import DesiredPerson
+from server.directory.model import NOBODY, Ledger, Member, PersonLink, fold
+from server.directory.structure import Structure
+
+
+class Step(NamedTuple):
+    """A person at their place in the order; `later_leader`: to be set once that member exists."""
+
+    desired: DesiredPerson
+    later_leader: str = ""
+
+
+def arrange(
+    people: Mapping[str, DesiredPerson],
+    ledger: Ledger,
+    structure: Structure,
+    protected: frozenset[str],
+) -> list[Step]:
+    """Order `people` (sorted by userid already) and settle who can have which value."""
+    arranger = _Arranger(people, ledger, structure, protected)
+    arranger.run()
+    return list(arranger.steps.values())
+
+
+class _Arranger:
+    """Settles one person after the other.
+
+    First who holds a value that somebody else is to get (they are all members already), then who
+    is not a member yet, managers first, then everybody else. So only a circle of managers, or a
+    new one over somebody of the first group, needs a second write.
+    """
+
+    def __init__(
+        self,
+        people: Mapping[str, DesiredPerson],
+        ledger: Ledger,
+        structure: Structure,
+        protected: frozenset[str],
+    ) -> None:
+        self._people = people
+        self._structure = structure
+        self._protected = protected
+        self._mobiles: dict[str, str] = {}
+        self._emails: dict[str, str] = {}
+        heirs = {each.replaces: key for key, each in people.items() if each.replaces}
+        for key, link in ledger.people.items():
+            if link.accepted and self._is_there(link):
+                self._mobiles[link.accepted.mobile] = heirs.get(key, key)
+                self._emails[link.accepted.email.lower()] = heirs.get(key, key)
+        self.steps: dict[str, Step] = {}
+
+    def run(self) -> None:
+        """Fill `steps` in the order of writing."""
+        needed = {holder for each in self._people.values() for holder in self._holders(each)}
+        for key in self._people:
+            if key in needed:
+                self._visit(key, self._holders)
+        for key, desired in self._people.items():
+            if not self._exists(desired):
+                self._visit(key, self._new_managers)
+        for key, desired in self._people.items():
+            if key not in self.steps:
+                self.steps[key] = self._settle(desired)
+
+    def _visit(self, key: str, needs: Callable[[DesiredPerson], list[str]]) -> None:
+        """Settle `key` after all that it needs; a circle is cut where it closes."""
+        waiting, begun = [key], set[str]()
+        while waiting:
+            current = waiting[-1]
+            open_needs = [
+                each
+                for each in needs(self._people[current])
+                if each not in self.steps and each not in begun
+            ]
+            if open_needs and current not in self.steps:
+                begun.add(current)
+                waiting.extend(open_needs)
+                continue
+            waiting.pop()
+            if current not in self.steps:
+                self.steps[current] = self._settle(self._people[current])
+
+    def _holders(self, desired: DesiredPerson) -> list[str]:
+        """Name the people whose mobile or email this person is to get."""
+        if not self._is_written(desired):
+            return []
+        holders = (self._mobile_holder(desired), self._email_holder(desired))
+        return [holder for holder in holders if holder in self._people]
+
+    def _new_managers(self, desired: DesiredPerson) -> list[str]:
+        manager = self._people.get(desired.manager_userid)
+        if manager is None or not desired.member.direct_leader or self._exists(manager):
+            return []
+        return [manager.dingtalk_userid]
+
+    def _is_written(self, desired: DesiredPerson) -> bool:
+        return desired.cause is None and fold(desired.wecom_userid) not in self._protected
+
+    def _is_there(self, link: PersonLink) -> bool:
+        there = self._structure.departments_of(link.wecom_userid) is not None
+        return there or link.is_hidden or not self._structure.is_live
+
+    def _exists(self, desired: DesiredPerson) -> bool:
+        link = desired.link
+        return link is not None and link.accepted is not None and self._is_there(link)
+
+    def _mobile_holder(self, desired: DesiredPerson) -> str:
+        """Name whose mobile this person is to get, "" for nobody's."""
+        mobile = desired.member.mobile
+        holder = self._mobiles.get(mobile, "") if mobile else ""
+        if not holder or mobile == _base(desired).mobile:
+            return ""
+        return "" if holder == desired.dingtalk_userid else holder
+
+    def _email_holder(self, desired: DesiredPerson) -> str:
+        email = desired.member.email.lower()
+        holder = self._emails.get(email, "") if email else ""
+        if not holder or email == _base(desired).email.lower():
+            return ""
+        return "" if holder == desired.dingtalk_userid else holder
+
+    def _settle(self, desired: DesiredPerson) -> Step:
+        if not self._is_written(desired):
+            return Step(desired)
+        holder = self._mobile_holder(desired)
+        if holder and not self._frees_mobile(holder):
+            desired = self._without_mobile(desired, holder)
+        holder = self._email_holder(desired)
+        if holder and not self._frees_email(holder):
+            desired = _without_email(desired)
+        return self._with_leader(desired)
+
+    def _frees_mobile(self, holder: str) -> bool:
+        step = self.steps.get(holder)
+        if step is None or not self._is_written(step.desired):
+            return False
+        return step.desired.member.mobile != _base(step.desired).mobile
+
+    def _frees_email(self, holder: str) -> bool:
+        step = self.steps.get(holder)
+        if step is None or not self._is_written(step.desired):
+            return False
+        return step.desired.member.email.lower() != _base(step.desired).email.lower()
+
+    def _without_mobile(self, desired: DesiredPerson, holder: str) -> DesiredPerson:
+        wecom_userid = self._wecom_userid(holder)
+        reason = cause("mobile-held", name=desired.member.name, wecom_id=wecom_userid)
+        if desired.link is None:
+            return replace(desired, cause=reason, is_conflict=True)
+        member = replace(desired.member, mobile=_base(desired).mobile)
+        return replace(desired, member=member, mobile_conflict=reason)
+
+    def _wecom_userid(self, holder: str) -> str:
+        desired = self._people.get(holder)
+        return desired.wecom_userid if desired else holder
+
+    def _with_leader(self, desired: DesiredPerson) -> Step:
+        """Leave out a manager who is not a member yet: for later, or for good if they are not."""
+        if not self._new_managers(desired):
+            return Step(desired)
+        step = self.steps.get(desired.manager_userid)
+        if step and step.desired.cause is None:
+            return Step(desired)
+        leader = "" if step else desired.member.direct_leader
+        member = replace(desired.member, direct_leader=_base(desired).direct_leader)
+        return Step(replace(desired, member=member), leader)
+
+
+def _base(desired: DesiredPerson) -> Member:
+    return (desired.link and desired.link.accepted) or NOBODY
+
+
+def _without_email(desired: DesiredPerson) -> DesiredPerson:
+    note = causes.warning(causes.EMAIL_TAKEN, name=desired.member.name)
+    member = replace(desired.member, email=_base(desired).email)
+    desired = replace(desired, member=member, warnings=(*desired.warnings, note))
+    if member.email or member.mobile or desired.link:
+        return desired
+    return replace(desired, cause=cause("no-contact", name=member.name))

@@ -1,0 +1,149 @@
+from dataclasses import replace
+
+import pytest
+
+from server.directory.causes import cause
+from server.directory.change import Action, Change, all_fields
+from server.directory.link import Claim, Decision, Fate, Holder, judge_holder
+from server.directory.model import Kind, Member, MemberSeat, PersonLink, TargetState
+from server.directory.revise import (
+    follow,
+    with_leader,
+    without_departments,
+    without_email,
+    without_mobile,
+)
+
+SEATS = (MemberSeat("5", 9), MemberSeat("6", 8))
+ANNA = Member("Anna", "138", "a@example.com", seats=SEATS, main_department="5", direct_leader="m")
+CREATE = Change(Action.CREATE, Kind.PERSON, "a", "a", all_fields(ANNA), ANNA)
+CLAIM = Claim("a", "Anna", "a")
+
+
+def link(*, enabled: bool = True, name: str = "Anna", dingtalk: str = "old") -> PersonLink:
+    return PersonLink(dingtalk, "W", replace(ANNA, name=name, direct_leader=""), is_enabled=enabled)
+
+
+@pytest.mark.parametrize(
+    ("claim", "holder", "fate", "code"),
+    [
+        (CLAIM, Holder("W", None, has_left=None, is_protected=False), Fate.ADOPT, None),
+        (
+            CLAIM,
+            Holder("W", None, has_left=None, is_protected=True),
+            Fate.CONFLICT,
+            "member-protected",
+        ),
+        (
+            CLAIM,
+            Holder("W", link(dingtalk="a"), has_left=False, is_protected=False),
+            Fate.SAME,
+            None,
+        ),
+        (CLAIM, Holder("W", link(), has_left=True, is_protected=False), Fate.RETURN, None),
+        (
+            CLAIM,
+            Holder("W", link(enabled=False), has_left=None, is_protected=False),
+            Fate.RETURN,
+            None,
+        ),
+        (
+            CLAIM,
+            Holder("W", link(), has_left=None, is_protected=False),
+            Fate.WAIT,
+            "mobile-undecided",
+        ),
+        (
+            CLAIM,
+            Holder("W", link(), has_left=False, is_protected=False),
+            Fate.CONFLICT,
+            "mobile-held",
+        ),
+        (
+            CLAIM,
+            Holder("W", link(name="Bob"), has_left=True, is_protected=False),
+            Fate.CONFLICT,
+            "mobile-of-leaver",
+        ),
+        (
+            CLAIM,
+            Holder("W", PersonLink("old", "W", None), has_left=True, is_protected=False),
+            Fate.CONFLICT,
+            "mobile-of-leaver",
+        ),
+        (
+            replace(CLAIM, is_linked=True),
+            Holder("W", None, has_left=None, is_protected=False),
+            Fate.CONFLICT,
+            "mobile-held",
+        ),
+    ],
+)
+def test_the_holder_of_the_mobile_decides(
+    claim: Claim, holder: Holder, fate: Fate, code: str | None
+) -> None:
+    decision = judge_holder(claim, holder)
+    assert (decision.fate, decision.cause and decision.cause.code) == (fate, code)
+
+
+def test_an_adoption_writes_what_we_have_and_clears_nothing() -> None:
+    change = follow(CREATE, Decision(Fate.ADOPT, "W"))
+    assert (change.action, change.wecom_id) == (Action.ADOPT, "W")
+    assert "position" not in change.fields
+
+
+def test_a_create_whose_answer_was_lost_becomes_an_update() -> None:
+    assert follow(CREATE, Decision(Fate.SAME, "a")).action is Action.UPDATE
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_return_writes_only_the_differences(enabled: bool) -> None:  # noqa: FBT001 - parameter
+    change = follow(CREATE, Decision(Fate.RETURN, "W", "old"), link(enabled=enabled))
+    assert (change.action, change.replaces) == (Action.ENABLE, "old")
+    switch = {} if enabled else {"enable": (False, True)}
+    assert dict(change.fields) == {**switch, "direct_leader": ("", "m")}
+
+
+@pytest.mark.parametrize(
+    ("fate", "action"), [(Fate.CONFLICT, Action.CONFLICT), (Fate.WAIT, Action.CREATE)]
+)
+def test_a_cause_stops_the_change(fate: Fate, action: Action) -> None:
+    reason = cause("mobile-held", name="Anna", wecom_id="W")
+    change = follow(CREATE, Decision(fate, "W", cause=reason))
+    assert (change.action, change.is_executable, change.fields) == (action, False, {})
+
+
+def test_a_refused_mobile_or_email_leaves_the_rest() -> None:
+    accepted = Member("Anna", "137", "old@example.com")
+    kept = without_mobile(CREATE, accepted)
+    assert isinstance(kept.payload, Member)
+    assert ("mobile" in kept.fields, kept.payload.mobile) == (False, "137")
+    for before, expected in ((accepted, "old@example.com"), (None, "")):
+        bare = without_email(CREATE, before)
+        assert isinstance(bare.payload, Member)
+        assert ("email" in bare.fields, bare.payload.email) == (False, expected)
+
+
+def test_a_manager_gets_the_userid_they_really_have() -> None:
+    assert with_leader(CREATE, {}, None) is CREATE
+    assert with_leader(CREATE, {"m": "M2"}, None).fields["direct_leader"] == (None, "M2")
+    assert "direct_leader" not in with_leader(CREATE, {"m": ""}, None).fields
+    accepted = replace(ANNA, direct_leader="old")
+    assert with_leader(CREATE, {"m": ""}, accepted).fields["direct_leader"] == ("old", "")
+
+
+def test_a_department_that_is_missing_is_left_out() -> None:
+    assert without_departments(CREATE, ()) is CREATE
+    change = without_departments(CREATE, {"5"})
+    assert change.fields["department"] == (None, ("6",))
+    assert change.fields["main_department"] == (None, "6")
+    assert without_departments(CREATE, {"6"}).fields["main_department"] == (None, "5")
+    nowhere = without_departments(CREATE, {"5", "6"})
+    assert nowhere.cause
+    assert nowhere.cause.code == "person-waits"
+
+
+def test_a_departments_change_has_no_member_to_revise() -> None:
+    change = Change(Action.CREATE, Kind.DEPARTMENT, "5", "5", payload=TargetState("A", "1", 1))
+    with pytest.raises(TypeError):
+        without_departments(change, ())
