@@ -60,6 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     events.add_argument("--limit", type=_count, default=50, metavar="N", help="at most N (50)")
     events.add_argument("--type", dest="event_type", metavar="T", help="only of this type")
     with_json("self-test", "make a check_url round trip through the real socket")
+    sync = with_json("sync", "compare the whole directory and bring WeCom in step with it")
+    how = sync.add_mutually_exclusive_group()
+    how.add_argument("--preview", action="store_true", help="only show what would be changed")
+    how.add_argument("--allow", metavar="DIGEST", help="approve what is held under this digest")
     command("demo", "show it all on this computer alone; no account needed")
     return parser
 
@@ -111,6 +115,7 @@ def _command(options: argparse.Namespace) -> "Command":
         "status": commands.status,
         "events": commands.events,
         "self-test": commands.self_test,
+        "sync": commands.sync,
         "demo": _demo,
         None: _without_window,
     }

@@ -5,9 +5,11 @@ what is ordered is written there, and the service takes it up within a second. M
 called from any thread; they can wait for the disk, so a window calls them from a worker.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from sqlite3 import Connection
+from threading import Event
 from typing import TypeVar
 
 from crypto.credentials import Field
@@ -20,15 +22,18 @@ from server.journal import contact, events, listing, rejections
 from server.journal.opening import peek
 from server.logs import LogSetup, SecretMask, set_up_logging
 from server.message import Message
+from server.mirror import Mirror
 from server.service import Service, now_ms
 from server.status import (
     EventPage,
     Notice,
     RejectionView,
+    RunView,
     SelfTestReport,
     Status,
     SyncView,
 )
+from server.sync_views import sync_notices, sync_view
 from server.verdicts import describe_problem
 from server.views import (
     Stored,
@@ -61,6 +66,7 @@ class App:
         self._clock_ms = clock_ms
         self._mask = SecretMask()
         self._service: Service | None = None
+        self.mirror = Mirror(folder, self._store, clock_ms, self._logged)
 
     # --- the service in this process
 
@@ -102,14 +108,26 @@ class App:
         stored = _or_noted(self._stored, empty, failures)
         record = _or_noted(lambda: running_service(self.folder), None, failures)
         doctor = doctor_view(stored)
+        is_enabled = config.settings.sync.enabled
+        sync = _or_noted(
+            lambda: self._read(
+                lambda conn: sync_view(conn, is_enabled=is_enabled, is_alive=record is not None)
+            ),
+            SyncView(is_enabled),
+            failures,
+        )
         damaged = tuple(str(path) for path in sorted(self.folder.root.glob("*.damaged-*.db")))
         return Status(
             service=service_view(record),
             credentials=credentials_view(config, stored.uses, self._clock_ms()),
             doctor=doctor,
             events=event_counts(stored.counts),
-            sync=SyncView(is_enabled=config.settings.sync.enabled),
-            notices=(*failures, *notices(config, record, doctor, damaged)),
+            sync=sync,
+            notices=(
+                *failures,
+                *notices(config, record, doctor, damaged),
+                *sync_notices(sync),
+            ),
         )
 
     def events(
@@ -149,6 +167,16 @@ class App:
             self._service.take_up_changes()
         return outcome
 
+    def sync(
+        self, *, preview: bool = False, allow: str | None = None, stop: Event | None = None
+    ) -> RunView:
+        """Have a full run made and wait for its end; see `Mirror.sync`."""
+        return self.mirror.sync(preview=preview, allow=allow, stop=stop)
+
+    def switch_sync(self, *, is_on: bool) -> Outcome:
+        """Switch the mirror on or off; raises as `configure`."""
+        return self.configure({"sync": {"enabled": is_on}})
+
     def adopt_key(self, key: str) -> Outcome:
         """Use the key that DingTalk sent, with the token and aes_key as they are."""
         return self.configure({"callback": {"key": key}})
@@ -173,6 +201,18 @@ class App:
         from server.selftest import run_self_test  # noqa: PLC0415 - brings an HTTP client along
 
         return run_self_test(self, self._clock_ms)
+
+    @contextmanager
+    def _logged(self, config: Config) -> Iterator[None]:
+        """Log to the data folder while this process holds it without serving."""
+        secrets = config.secrets.all()
+        self._mask.register(secrets)
+        log = self.set_up_logging()
+        try:
+            yield
+        finally:
+            log.close()
+            self._mask.unregister(secrets)
 
     def _stored(self) -> Stored:
         stored = self._read(_stored)

@@ -1,8 +1,9 @@
 """The running service: its parts started in order of need, and stopped in reverse.
 
-Threads: `dingbridge-web` answers callbacks, `dingbridge-journal` writes, `dingbridge-housekeeper`
-does what must not delay an answer: it saves a promotion, takes up changed settings, stores the
-list of rejected calls, and removes old events.
+Threads: `dingbridge-web` answers callbacks, `dingbridge-journal` writes, `dingbridge-sync` mirrors,
+`dingbridge-housekeeper` does what must not delay an answer: it saves a promotion, takes up changed
+settings, looks for requests of other commands, stores the list of rejected calls, and removes old
+events.
 """
 
 import logging
@@ -20,9 +21,13 @@ from server.config.store import Config, ConfigStore
 from server.errors import DingBridgeError, JournalError
 from server.instance import InstanceLock, acquire
 from server.journal import rejections as stored_rejections
+from server.journal import requests
 from server.journal.journal import Journal
 from server.journal.retention import prune
 from server.logs import SecretMask
+from server.sync.engine import Engine
+from server.sync.parties import Pace, Road
+from server.sync.worker import Worker
 from server.version import VERSION
 from server.web.callback import build_app
 from server.web.desk import Desk
@@ -53,11 +58,14 @@ class Service:
         store: ConfigStore,
         mask: SecretMask,
         clock_ms: Callable[[], int] = now_ms,
+        pace: Pace | None = None,
     ) -> None:
+        """Take the service's parts; `pace` makes the sync run faster, for simulated vendors."""
         self._folder = folder
         self._store = store
         self._mask = mask
         self._clock_ms = clock_ms
+        self._pace = pace
         self._config = Config()
         self._keyring = Keyring()
         self._unsaved_promotion: Keyring | None = None
@@ -93,7 +101,9 @@ class Service:
             undo.callback(self._listener.request_stop)
             self._address = self._address_of(self._listener, self._config.settings)
             self._instance.publish(self._address)
+            self._worker = self._mirror()
             self._housekeeper.start()
+            self._worker.start()
             undo.pop_all()
         self._announce()
         return self._address
@@ -121,12 +131,15 @@ class Service:
         hanging: list[str] = []
         self._stopping.set()
         self._wake.set()
+        self._worker.request_stop()
         self._listener.request_stop()
         if not self._listener.join(left_s()):
             hanging.append("dingbridge-web")
         self._housekeeper.join(left_s())
         if self._housekeeper.is_alive():
             hanging.append(self._housekeeper.name)
+        if not self._worker.join(left_s()):
+            hanging.append("dingbridge-sync")
         if not self._journal.close(left_s()):
             hanging.append("dingbridge-journal")
         self._instance.release()
@@ -162,6 +175,14 @@ class Service:
         listener = Listener(bound, build_app(self._desk, callback.path), inbox)
         listener.start()
         return listener
+
+    def _mirror(self) -> Worker:
+        """Put the sync together; it reads the settings in force whenever it does something."""
+        engine = Engine(self._journal, self._config_now, Road(self._pace), self._clock_ms)
+        return Worker(self._journal, engine, self._config_now, clock_ms=self._clock_ms)
+
+    def _config_now(self) -> Config:
+        return self._config
 
     def _address_of(self, listener: Listener, settings: Settings) -> str:
         host, port = listener.address
@@ -212,6 +233,7 @@ class Service:
                 _log.error("%s", trouble)
         self._prune()
         self._publish()
+        self._hear_requests()
 
     def _save_promotion(self) -> None:
         before = self._unsaved_promotion
@@ -248,6 +270,7 @@ class Service:
             if config.secrets.keyring != self._keyring:
                 self._use_keyring(config.secrets.keyring)
         self._mask.unregister(before.secrets.all())
+        self._worker.nudge()
         path = config.settings.callback.path
         if path != before.settings.callback.path:
             self._listener.replace_application(build_app(self._desk, path))
@@ -279,6 +302,14 @@ class Service:
             _log.warning("Old events could not be removed: %s", failure)
         if gone:
             _log.info("Removed %d old events", gone)
+
+    def _hear_requests(self) -> None:
+        """Wake the sync where another command asked for a run; it cannot set an event of ours."""
+        try:
+            if self._journal.read(requests.is_waiting):
+                self._worker.nudge()
+        except JournalError as failure:
+            _log.debug("Requests could not be looked for: %s", failure)
 
     def _publish(self) -> None:
         """Tell the other commands what the desk saw."""

@@ -3,7 +3,8 @@
 Times are milliseconds since 1970.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from server.message import Message
@@ -85,10 +86,146 @@ class EventCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorView:
+    """What went wrong: `code` for programs, title and hint for people."""
+
+    code: str
+    title: Message
+    hint: Message
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeView:
+    """A change to WeCom and what became of it.
+
+    action: create, adopt, update, enable, disable, delete, conflict. kind: person, department.
+    fields: old and new by WeCom's field name; old is None where it is not known. result: planned,
+    done, held, skipped, failed. name: empty where it is not known any more.
+    """
+
+    action: str
+    kind: str
+    dingtalk_id: str
+    wecom_id: str
+    name: str
+    fields: Mapping[str, tuple[object, object]]
+    result: str
+    error: ErrorView | None = None
+    warnings: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunTotals:
+    """How much a run read, and how many of its changes ended how; conflicts are skipped ones."""
+
+    people: int = 0
+    departments: int = 0
+    done: int = 0
+    held: int = 0
+    skipped: int = 0
+    failed: int = 0
+    planned: int = 0
+    conflicts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A run without its changes.
+
+    status: success, partial, held, refused, failed, preview, interrupted; None while it is under
+    way. digest: what awaits approval. snapshot_complete: None where the reading was not reached.
+    is_full: it compared everything, not only what events named. An `id` of 0: it never began.
+    """
+
+    id: int
+    cause: Message
+    is_full: bool
+    started_at_ms: int
+    finished_at_ms: int | None
+    status: str | None
+    digest: str | None = None
+    snapshot_complete: bool | None = None
+    incomplete_reason: tuple[Message, ...] = ()
+    error: ErrorView | None = None
+    totals: RunTotals = field(default_factory=RunTotals)
+    warnings: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run and all its changes, in the order of writing.
+
+    hold_reasons: why something awaits approval, as long as it still does.
+    """
+
+    summary: RunSummary
+    changes: tuple[ChangeView, ...] = ()
+    hold_reasons: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HeldView:
+    """What awaits the admin's approval: its digest, the run that lists it, and why it is held."""
+
+    digest: str
+    run_id: int
+    since_ms: int
+    reasons: tuple[Message, ...]
+    is_rejected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineView:
+    """Nothing works until somebody acts on `error`; tried again by itself at `until_ms`."""
+
+    since_ms: int
+    until_ms: int
+    error: ErrorView
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictView:
+    """Somebody or something that waits for the admin's decision.
+
+    For a person `wecom_id` is the member who holds the mobile `value`; for a department `value` is
+    the name that is taken. error: as the last run explained it, None where that was pruned.
+    """
+
+    kind: str
+    dingtalk_id: str
+    wecom_id: str
+    value: str
+    error: ErrorView | None = None
+
+
+class SyncState(StrEnum):
+    """How the mirror stands. FAILED: the last run did not come to its end."""
+
+    NEVER = "never"
+    SUCCESS = "success"
+    PARTIAL = "partial"
+    HELD = "held"
+    FAILED = "failed"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True)
 class SyncView:
-    """The mirror's state."""
+    """The mirror's state.
+
+    last_success_at_ms moves only when a full run read everything and everything succeeded.
+    last_run: the last that ended, of any kind. current_run: the one under way.
+    """
 
     is_enabled: bool
+    state: SyncState = SyncState.NEVER
+    last_success_at_ms: int | None = None
+    last_run: RunSummary | None = None
+    current_run: RunSummary | None = None
+    next_full_run_at_ms: int | None = None
+    held: HeldView | None = None
+    quarantine: QuarantineView | None = None
+    conflicts: int = 0
 
 
 class Level(StrEnum):

@@ -88,7 +88,101 @@ _V1 = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1,)
+# Version 2: the mirror.
+#
+# What WeCom accepted (`accepted`) is one JSON text of ASCII: it is read and written as a whole, it
+# keeps numbers beyond a float, and no half of a surrogate pair in a name makes it unreadable.
+# runs.id is never used twice, also after pruning: a waiting command knows its run by it.
+# sync_changes.number counts from 1 without gaps within a run.
+_V2 = (
+    """
+    CREATE TABLE person_links (
+        dingtalk_userid TEXT PRIMARY KEY,
+        wecom_userid TEXT NOT NULL,
+        accepted TEXT,
+        is_enabled INTEGER NOT NULL,
+        since_s REAL NOT NULL,
+        origin TEXT NOT NULL,
+        is_hidden INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE department_links (
+        department_id TEXT PRIMARY KEY,
+        wecom_id TEXT NOT NULL,
+        accepted TEXT,
+        origin TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE conflicts (
+        id INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,
+        dingtalk_id TEXT NOT NULL,
+        wecom_id TEXT NOT NULL,
+        value TEXT NOT NULL,
+        parent_id TEXT NOT NULL,
+        UNIQUE (kind, dingtalk_id)
+    ) STRICT
+    """,
+    """
+    CREATE TABLE removals (
+        id INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,
+        dingtalk_id TEXT NOT NULL,
+        wecom_id TEXT NOT NULL,
+        at_s REAL NOT NULL,
+        is_approved INTEGER NOT NULL
+    ) STRICT
+    """,
+    "CREATE TABLE sync_state (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
+    """
+    CREATE TABLE sync_runs (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        cause TEXT NOT NULL,
+        is_full INTEGER NOT NULL,
+        started_at_ms INTEGER NOT NULL,
+        finished_at_ms INTEGER,
+        status TEXT,
+        digest TEXT,
+        snapshot_complete INTEGER,
+        incomplete_reason TEXT NOT NULL DEFAULT '[]',
+        error TEXT,
+        counts TEXT NOT NULL DEFAULT '{}',
+        warnings TEXT NOT NULL DEFAULT '[]'
+    ) STRICT
+    """,
+    "CREATE INDEX sync_runs_open ON sync_runs (id) WHERE finished_at_ms IS NULL",
+    """
+    CREATE TABLE sync_changes (
+        run_id INTEGER NOT NULL REFERENCES sync_runs (id),
+        number INTEGER NOT NULL,
+        action TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        dingtalk_id TEXT NOT NULL,
+        wecom_id TEXT NOT NULL,
+        fields TEXT NOT NULL,
+        result TEXT NOT NULL,
+        error TEXT,
+        warnings TEXT NOT NULL,
+        PRIMARY KEY (run_id, number)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX sync_changes_by_object ON sync_changes (kind, dingtalk_id, run_id)",
+    """
+    CREATE TABLE sync_requests (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        posted_at_ms INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        digest TEXT,
+        state TEXT NOT NULL DEFAULT 'waiting',
+        run_id INTEGER,
+        refusal TEXT
+    ) STRICT
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2)
 
 
 def version_of(conn: Connection) -> int:

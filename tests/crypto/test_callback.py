@@ -4,7 +4,16 @@ from crypto.callback import SUCCESS, CallbackRejectedError, Opener, OpenSet, Sea
 from crypto.credentials import Keyring, Role
 from server.simulator.envelope import Envelope as DingTalkEnvelope
 from server.simulator.envelope import SignedText
-from tests.crypto.made_up import ACTIVE, AES_KEYS, KEYS, PENDING, PREVIOUS, RANDOM16, TOKENS, sent_with
+from tests.crypto.made_up import (
+    ACTIVE,
+    AES_KEYS,
+    KEYS,
+    PENDING,
+    PREVIOUS,
+    RANDOM16,
+    TOKENS,
+    sent_with,
+)
 from tests.crypto.vectors import VECTORS, Vector, plaintext
 from crypto.credentials import Credentials
 

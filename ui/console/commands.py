@@ -1,6 +1,7 @@
 """The commands of the command line: each asks the facade and prints; returns the exit code.
 
-0 good, 1 the thing asked for failed or was refused, 2 wrong usage or settings.
+0 good, 1 the thing asked for failed, was held or refused, 2 wrong usage or settings, 3 done but
+with problems listed.
 """
 
 import json
@@ -10,7 +11,7 @@ import threading
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 
 from server.app import App
 from server.config.settings import Language
@@ -25,10 +26,10 @@ from server.errors import (
 )
 from server.message import N_, Message
 from server.status import EventView
-from ui.console import documents, pages
+from ui.console import documents, pages, sync_pages
 from ui.text import Texts
 
-GOOD, FAILED, WRONG = 0, 1, 2
+GOOD, FAILED, WRONG, WITH_PROBLEMS = 0, 1, 2, 3
 _WRONG_SETTINGS = (
     SettingsError,
     FileDamagedError,
@@ -122,6 +123,30 @@ def _object_from(source: Path | None) -> Mapping[str, object]:
     if not isinstance(parsed, dict):
         raise SettingsError([Problem(name, Message(N_("a JSON object of settings is expected")))])
     return parsed
+
+
+_SYNC_CODES = MappingProxyType({"success": GOOD, "preview": GOOD, "partial": WITH_PROBLEMS})
+
+
+def sync(app: App, texts: Texts, options: Namespace) -> int:
+    """Have a full run made, or its preview, and print what it did."""
+    stop = threading.Event()
+    restore = _stop_on_signals(stop)
+    if not options.json:
+        print(texts("Syncing. Large companies take some minutes; Ctrl+C ends it."), file=sys.stderr)
+    try:
+        run = app.sync(preview=options.preview, allow=options.allow, stop=stop)
+    except DingBridgeError as failure:
+        if options.json:
+            print(documents.dumped(documents.unmade_sync_document(failure, texts)))
+        return report_error(failure, texts, as_json=False)
+    finally:
+        restore()
+    if options.json:
+        print(documents.dumped(documents.sync_document(run, texts)))
+    else:
+        _print(sync_pages.run_page(run, texts))
+    return _SYNC_CODES.get(run.summary.status or "", FAILED)
 
 
 def serve(app: App, texts: Texts, options: Namespace) -> int:

@@ -4,17 +4,24 @@ Times are ISO 8601 in UTC with milliseconds. Titles and hints are in the languag
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 
 from server.errors import DingBridgeError, SettingsError
+from server.message import Message
 from server.status import (
+    ChangeView,
     CredentialSetView,
+    ErrorView,
     EventView,
     Notice,
     RejectionView,
+    RunSummary,
+    RunView,
     SelfTestReport,
     Status,
+    SyncView,
 )
 from ui.text import Texts
 
@@ -54,9 +61,100 @@ def status_document(status: Status, texts: Texts) -> Document:
         },
         "doctor": None if status.doctor is None else _rejection(status.doctor, texts),
         "events": asdict(status.events),
-        "sync": {"enabled": status.sync.is_enabled},
+        "sync": sync_state_document(status.sync, texts),
         "notices": [_notice(notice, texts) for notice in status.notices],
     }
+
+
+def sync_state_document(view: SyncView, texts: Texts) -> Document:
+    """Return the part of `status --json` about the mirror."""
+    held, quarantine = view.held, view.quarantine
+    return {
+        "enabled": view.is_enabled,
+        "state": str(view.state),
+        "last_success_at": iso(view.last_success_at_ms),
+        "last_run": _run(view.last_run, texts),
+        "current_run": _run(view.current_run, texts),
+        "next_full_run_at": iso(view.next_full_run_at_ms),
+        "held": held
+        and {
+            "digest": held.digest,
+            "run": held.run_id,
+            "since": iso(held.since_ms),
+            "reasons": [texts.of(reason) for reason in held.reasons],
+            "rejected": held.is_rejected,
+        },
+        "quarantine": quarantine
+        and {
+            "since": iso(quarantine.since_ms),
+            "until": iso(quarantine.until_ms),
+            "error": _error(quarantine.error, texts),
+        },
+        "conflicts": view.conflicts,
+    }
+
+
+def _run(run: RunSummary | None, texts: Texts) -> Document | None:
+    if run is None:
+        return None
+    return {
+        "id": run.id,
+        "cause": texts.of(run.cause),
+        "full": run.is_full,
+        "started_at": iso(run.started_at_ms),
+        "finished_at": iso(run.finished_at_ms),
+        "status": run.status,
+        **asdict(run.totals),
+    }
+
+
+def _error(error: ErrorView | None, texts: Texts) -> Document | None:
+    if error is None:
+        return None
+    return {"code": error.code, "title": texts.of(error.title), "hint": texts.of(error.hint)}
+
+
+def sync_document(run: RunView, texts: Texts) -> Document:
+    """Return the document of `sync --json`."""
+    summary = run.summary
+    return {
+        "status": summary.status,
+        "digest": summary.digest,
+        "snapshot_complete": bool(summary.snapshot_complete),
+        "incomplete_reason": _lines(summary.incomplete_reason, texts),
+        "error": _error(summary.error, texts),
+        "changes": [_change(change, texts) for change in run.changes],
+    }
+
+
+def unmade_sync_document(failure: DingBridgeError, texts: Texts) -> Document:
+    """Return the document of a `sync --json` that could not even begin."""
+    return {
+        "status": "failed",
+        "digest": None,
+        "snapshot_complete": False,
+        "incomplete_reason": None,
+        "error": _error(ErrorView(failure.code, failure.title, failure.hint), texts),
+        "changes": [],
+    }
+
+
+def _change(change: ChangeView, texts: Texts) -> Document:
+    return {
+        "action": change.action,
+        "kind": change.kind,
+        "dingtalk_id": change.dingtalk_id,
+        "wecom_id": change.wecom_id,
+        "fields": {name: {"old": old, "new": new} for name, (old, new) in change.fields.items()},
+        "result": change.result,
+        "error": _error(change.error, texts),
+        "warning": _lines(change.warnings, texts),
+    }
+
+
+def _lines(messages: Iterable[Message], texts: Texts) -> str | None:
+    """Give sentences as lines of one text; null for none."""
+    return "\n".join(map(texts.of, messages)) or None
 
 
 def _credential_set(view: CredentialSetView | None) -> Document | None:

@@ -8,6 +8,7 @@ from server.config.store import Outcome
 from server.errors import DingBridgeError, SettingsError
 from server.message import N_
 from server.status import CredentialSetView, EventView, SelfTestReport, Status, Step, StepState
+from ui.console.sync_pages import sync_lines
 from ui.text import Texts
 
 _PAYLOAD_CHARACTERS = 160
@@ -37,7 +38,7 @@ def status_page(status: Status, texts: Texts) -> Iterator[str]:
         failed=counts.failed,
         duplicates=counts.duplicates,
     )
-    yield texts("WeCom sync: on") if status.sync.is_enabled else texts("WeCom sync: off")
+    yield from sync_lines(status.sync, texts)
     for notice in status.notices:
         yield f"! {texts.of(notice.title)}"
         yield f"  {texts.of(notice.hint)}"

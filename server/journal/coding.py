@@ -1,0 +1,159 @@
+"""How the mirror's values become text for a column and back, exactly as they were.
+
+JSON in ASCII: whole numbers of any size stay what they are, and so does half of a surrogate pair
+that somebody's name holds. UNKNOWN is null; lists come back as tuples.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from server.directory.causes import Cause
+from server.directory.change import Fields, FieldValue
+from server.directory.model import (
+    UNKNOWN,
+    MaybeOrder,
+    Member,
+    MemberSeat,
+    Scope,
+    TargetState,
+)
+from server.message import Message
+
+_COMPACT = (",", ":")
+
+
+def dump(value: object) -> str:
+    """Write a JSON value as text."""
+    return json.dumps(value, separators=_COMPACT)
+
+
+def _order(stored: int | None) -> MaybeOrder:
+    return UNKNOWN if stored is None else stored
+
+
+def _storable(order: MaybeOrder) -> int | None:
+    return None if order is UNKNOWN else order
+
+
+def dump_member(member: Member | None) -> str | None:
+    """Write what WeCom accepted of a person; None where no answer is known."""
+    if member is None:
+        return None
+    seats = [
+        (seat.department_id, seat.order, seat.is_leader, _storable(seat.source_order))
+        for seat in member.seats
+    ]
+    return dump(
+        (
+            member.name,
+            member.mobile,
+            member.email,
+            member.position,
+            member.telephone,
+            seats,
+            member.main_department,
+            member.direct_leader,
+            member.attribute,
+            member.employee_number,
+        )
+    )
+
+
+def load_member(text: str | None) -> Member | None:
+    """Read what `dump_member` wrote."""
+    if text is None:
+        return None
+    name, mobile, email, position, telephone, seats, *rest = json.loads(text)
+    return Member(
+        name,
+        mobile,
+        email,
+        position,
+        telephone,
+        tuple([MemberSeat(where, at, leads, _order(source)) for where, at, leads, source in seats]),
+        *rest,
+    )
+
+
+def dump_target(state: TargetState | None) -> str | None:
+    """Write what WeCom accepted of a department; None where no answer is known."""
+    if state is None:
+        return None
+    return dump((state.name, state.parent_id, state.order, _storable(state.source_order)))
+
+
+def load_target(text: str | None) -> TargetState | None:
+    """Read what `dump_target` wrote."""
+    if text is None:
+        return None
+    name, parent_id, order, source_order = json.loads(text)
+    return TargetState(name, parent_id, order, _order(source_order))
+
+
+def dump_scope(scope: Scope) -> str:
+    """Write an approved scope."""
+    return dump(
+        (
+            scope.source_department_ids,
+            sorted(scope.excluded_department_ids),
+            scope.target_department_id,
+            scope.app_key,
+            scope.corp_id,
+        )
+    )
+
+
+def load_scope(text: str) -> Scope:
+    """Read what `dump_scope` wrote."""
+    sources, excluded, *rest = json.loads(text)
+    return Scope(tuple(sources), frozenset(excluded), *rest)
+
+
+def dump_messages(messages: Iterable[Message]) -> str:
+    """Write sentences with their gaps, so that they can still be shown in another language."""
+    return dump([_plain(message) for message in messages])
+
+
+def load_messages(text: str) -> tuple[Message, ...]:
+    """Read what `dump_messages` wrote."""
+    return tuple([Message(sentence, values) for sentence, values in json.loads(text)])
+
+
+def plain_cause(cause: Cause) -> list[object]:
+    """Give a cause as a JSON value."""
+    return [cause.code, _plain(cause.title), _plain(cause.hint)]
+
+
+def cause_of(plain: Any) -> Cause:
+    """Make a cause of its JSON value."""
+    code, title, hint = plain
+    return Cause(code, Message(*title), Message(*hint))
+
+
+def dump_cause(cause: Cause | None) -> str | None:
+    """Write why something was not done."""
+    return None if cause is None else dump(plain_cause(cause))
+
+
+def load_cause(text: str | None) -> Cause | None:
+    """Read what `dump_cause` wrote."""
+    return None if text is None else cause_of(json.loads(text))
+
+
+def _plain(message: Message) -> tuple[str, Mapping[str, object]]:
+    return message.text, dict(message.values)
+
+
+def dump_fields(fields: Fields) -> str:
+    """Write old and new of each field."""
+    return dump(dict(fields))
+
+
+def load_fields(text: str) -> dict[str, tuple[FieldValue, FieldValue]]:
+    """Read what `dump_fields` wrote."""
+    return {name: (_value(old), _value(new)) for name, (old, new) in json.loads(text).items()}
+
+
+def _value(stored: Any) -> FieldValue:
+    return tuple(stored) if isinstance(stored, list) else stored

@@ -1,0 +1,391 @@
+"""The runs of the sync and what each did: one row a change, written as it is applied.
+
+Every function takes a connection; those that write are jobs for the writer. A run that has begun
+and has no end was killed: `interrupted` finds it at the next start.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from sqlite3 import Connection
+from typing import Any, Self
+
+from server.directory.causes import Cause
+from server.directory.change import Action, Change, Fields
+from server.directory.model import Kind
+from server.journal import sync_state
+from server.journal.coding import (
+    dump,
+    dump_cause,
+    dump_fields,
+    dump_messages,
+    load_cause,
+    load_fields,
+    load_messages,
+)
+from server.message import Message
+
+
+class RunCause(StrEnum):
+    """Why a run was made."""
+
+    ASKED = "asked"
+    ENABLED = "enabled"
+    DAILY = "daily"
+    START = "start"
+    INTERRUPTED = "interrupted"
+    WAKE = "wake"
+    SETTINGS = "settings"
+    EVENTS = "events"
+    UNCLEAR_EVENT = "unclear-event"
+    MISSED_EVENTS = "missed-events"
+    RETRY = "retry"
+
+
+class RunStatus(StrEnum):
+    """How a run ended. INTERRUPTED: the process ended before the run did."""
+
+    SUCCESS = "success"
+    PARTIAL = "partial"
+    HELD = "held"
+    REFUSED = "refused"
+    FAILED = "failed"
+    PREVIEW = "preview"
+    INTERRUPTED = "interrupted"
+
+
+class Result(StrEnum):
+    """What became of a change."""
+
+    PLANNED = "planned"
+    DONE = "done"
+    HELD = "held"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedChange:
+    """A change and what became of it; `error` says why it was not done, and what to do."""
+
+    action: Action
+    kind: Kind
+    dingtalk_id: str
+    wecom_id: str
+    fields: Fields
+    result: Result
+    error: Cause | None = None
+    warnings: tuple[Message, ...] = ()
+
+    @classmethod
+    def of(cls, change: Change, result: Result, error: Cause | None = None) -> Self:
+        """Record a change of a plan; its own cause stands where no other error is given."""
+        return cls(
+            change.action,
+            change.kind,
+            change.dingtalk_id,
+            change.wecom_id,
+            change.fields,
+            result,
+            error or change.cause,
+            change.warnings,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RunCounts:
+    """How much a run read, and how many of its changes ended how. Conflicts are skipped changes."""
+
+    people: int = 0
+    departments: int = 0
+    done: int = 0
+    held: int = 0
+    skipped: int = 0
+    failed: int = 0
+    planned: int = 0
+    conflicts: int = 0
+
+    @classmethod
+    def of(cls, changes: Iterable[RecordedChange], people: int = 0, departments: int = 0) -> Self:
+        """Count the changes of a run that read so many people and departments."""
+        listed = list(changes)
+        results = Counter(change.result for change in listed)
+        return cls(
+            people,
+            departments,
+            **{str(result): results[result] for result in Result},
+            conflicts=sum(1 for change in listed if change.action is Action.CONFLICT),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended. `status` may be INTERRUPTED only where the journal found it so.
+
+    digest: what awaits approval, None where nothing does. snapshot_complete: None where the
+    reading was not reached. incomplete_reason: what could not be read. warnings: what the admin
+    should know of the whole run although nothing failed.
+    """
+
+    status: RunStatus
+    digest: str | None = None
+    snapshot_complete: bool | None = None
+    incomplete_reason: tuple[Message, ...] = ()
+    error: Cause | None = None
+    counts: RunCounts = field(default_factory=RunCounts)
+    warnings: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run without its changes; `finished_at_ms` and `ending` are None while it is under way.
+
+    is_full: it compared everything in scope, not only what events named.
+    """
+
+    id: int
+    cause: RunCause
+    is_full: bool
+    started_at_ms: int
+    finished_at_ms: int | None = None
+    ending: Ending | None = None
+
+
+_COLUMNS = (
+    "id, cause, is_full, started_at_ms, finished_at_ms, status, digest, snapshot_complete,"
+    " incomplete_reason, error, counts, warnings"
+)
+
+_CHANGE_COLUMNS = "action, kind, dingtalk_id, wecom_id, fields, result, error, warnings"
+
+_RECORD = f"""
+    INSERT INTO sync_changes (run_id, number, {_CHANGE_COLUMNS})
+    SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9
+    FROM sync_changes WHERE run_id = ?1
+"""  # noqa: S608 - the columns are a constant
+
+_FINISH = """
+    UPDATE sync_runs SET finished_at_ms = ?, status = ?, digest = ?, snapshot_complete = ?,
+        incomplete_reason = ?, error = ?, counts = ?, warnings = ?
+    WHERE id = ?
+"""
+
+# What a run that compared the whole directory leaves behind, whatever became of single changes.
+_COMPARED = (RunStatus.SUCCESS, RunStatus.PARTIAL, RunStatus.HELD)
+
+
+def begin(conn: Connection, cause: RunCause, at_ms: int, *, is_full: bool = True) -> int:
+    """Note that a run begins; returns its id."""
+    row = conn.execute(
+        "INSERT INTO sync_runs (cause, is_full, started_at_ms) VALUES (?, ?, ?) RETURNING id",
+        (cause, is_full, at_ms),
+    ).fetchone()
+    return int(row[0])
+
+
+def record(conn: Connection, run_id: int, *changes: RecordedChange) -> None:
+    """Add changes and their results to a run, in their order."""
+    conn.executemany(_RECORD, [(run_id, *_change_row(change)) for change in changes])
+
+
+def finish(conn: Connection, run_id: int, ending: Ending, at_ms: int) -> None:
+    """Note how a run ended."""
+    row = (
+        at_ms,
+        ending.status,
+        ending.digest,
+        ending.snapshot_complete,
+        dump_messages(ending.incomplete_reason),
+        dump_cause(ending.error),
+        dump(asdict(ending.counts)),
+        dump_messages(ending.warnings),
+        run_id,
+    )
+    conn.execute(_FINISH, row)
+
+
+def latest(conn: Connection, limit: int, before_id: int | None = None) -> list[Run]:
+    """List up to `limit` runs, the newest first, below `before_id`; the one under way as well."""
+    return _runs(
+        conn,
+        "WHERE ?1 IS NULL OR id < ?1 ORDER BY id DESC LIMIT ?2",
+        before_id,
+        limit,
+    )
+
+
+def find(conn: Connection, run_id: int) -> Run | None:
+    """Return a run, None where it was pruned or never was."""
+    found = _runs(conn, "WHERE id = ?", run_id)
+    return found[0] if found else None
+
+
+def changes(
+    conn: Connection, run_id: int, limit: int = -1, after: int = 0
+) -> tuple[RecordedChange, ...]:
+    """List up to `limit` changes of a run (-1: all) in their order, from the one after `after`.
+
+    `after` counts changes: the next page begins after as many as have been seen.
+    """
+    rows = conn.execute(
+        f"SELECT {_CHANGE_COLUMNS} FROM sync_changes"  # noqa: S608 - the columns are a constant
+        " WHERE run_id = ? AND number > ? ORDER BY number LIMIT ?",
+        (run_id, after, limit),
+    )
+    return tuple(map(_change, rows))
+
+
+def last_conflict(conn: Connection, kind: Kind, dingtalk_id: str) -> RecordedChange | None:
+    """Return how the last run that met this conflict explained it."""
+    row = conn.execute(
+        f"SELECT {_CHANGE_COLUMNS} FROM sync_changes"  # noqa: S608 - the columns are a constant
+        " WHERE kind = ? AND dingtalk_id = ? AND action = ?"
+        " ORDER BY run_id DESC, number DESC LIMIT 1",
+        (kind.value, dingtalk_id, Action.CONFLICT.value),
+    ).fetchone()
+    return None if row is None else _change(row)
+
+
+def interrupted(conn: Connection) -> list[Run]:
+    """List the runs that began and never ended, the oldest first.
+
+    Asked before the first run of a process these are the ones that a kill cut short.
+    """
+    return _runs(conn, "INDEXED BY sync_runs_open WHERE finished_at_ms IS NULL ORDER BY id")
+
+
+def close_interrupted(conn: Connection, at_ms: int) -> list[Run]:
+    """Say that the runs without an end were interrupted; returns them. Done once, at start."""
+    found = interrupted(conn)
+    for run in found:
+        finish(conn, run.id, Ending(RunStatus.INTERRUPTED), at_ms)
+    return found
+
+
+def last_success_ms(conn: Connection) -> int | None:
+    """Say when the last full run ended in which everything succeeded."""
+    run = _last_complete_full(conn, (RunStatus.SUCCESS,))
+    return run.finished_at_ms if run else None
+
+
+def last_complete_full_ms(conn: Connection) -> int | None:
+    """Say when the last full run ended that read everything and compared it."""
+    run = _last_complete_full(conn, _COMPARED)
+    return run.finished_at_ms if run else None
+
+
+def last_ended(conn: Connection, *, is_full: bool) -> Run | None:
+    """Return the last run, full or of events, that ended and neither previewed nor refused."""
+    found = _runs(
+        conn,
+        "WHERE is_full = ? AND finished_at_ms IS NOT NULL AND status NOT IN (?, ?)"
+        " ORDER BY id DESC LIMIT 1",
+        is_full,
+        RunStatus.PREVIEW,
+        RunStatus.REFUSED,
+    )
+    return found[0] if found else None
+
+
+def _last_complete_full(conn: Connection, statuses: Iterable[RunStatus]) -> Run | None:
+    found = _runs(
+        conn,
+        "WHERE is_full AND snapshot_complete AND status IN (SELECT value FROM json_each(?))"
+        " ORDER BY id DESC LIMIT 1",
+        dump(list(statuses)),
+    )
+    return found[0] if found else None
+
+
+def prune(conn: Connection, older_than_ms: int, keep_at_most: int, chunk: int = 500) -> int:
+    """Remove up to `chunk` changes, and the ended runs that have none left; return how many rows.
+
+    Runs go when begun before `older_than_ms`, or beyond the newest `keep_at_most`. Those that the
+    status still tells of stay. Submit it again until it returns 0.
+    """
+    doomed = conn.execute(
+        "SELECT id FROM sync_runs WHERE finished_at_ms IS NOT NULL AND (started_at_ms < ?"
+        " OR id <= (SELECT id FROM sync_runs ORDER BY id DESC LIMIT 1 OFFSET ?))"
+        " AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?",
+        (older_than_ms, keep_at_most, dump(_needed(conn)), chunk),
+    ).fetchall()
+    ids = dump([run_id for (run_id,) in doomed])
+    changes_gone = conn.execute(_PRUNE_CHANGES, (ids, chunk)).rowcount
+    return changes_gone + conn.execute(_PRUNE_RUNS, (ids,)).rowcount
+
+
+_PRUNE_CHANGES = """
+    DELETE FROM sync_changes WHERE (run_id, number) IN (
+        SELECT run_id, number FROM sync_changes
+        WHERE run_id IN (SELECT value FROM json_each(?)) LIMIT ?)
+"""
+
+_PRUNE_RUNS = """
+    DELETE FROM sync_runs WHERE id IN (SELECT value FROM json_each(?))
+        AND id NOT IN (SELECT run_id FROM sync_changes)
+"""
+
+
+def _needed(conn: Connection) -> list[int]:
+    """Name the runs that must stay, however old: the status is made of them."""
+    told = [
+        _last_complete_full(conn, (RunStatus.SUCCESS,)),
+        _last_complete_full(conn, _COMPARED),
+        last_ended(conn, is_full=True),
+        last_ended(conn, is_full=False),
+    ]
+    held = sync_state.load(conn).held
+    return [run.id for run in told if run] + ([held.run_id] if held else [])
+
+
+def _runs(conn: Connection, rest: str, *values: object) -> list[Run]:
+    sql = f"SELECT {_COLUMNS} FROM sync_runs {rest}"  # noqa: S608 - constants of this module
+    return [_run(row) for row in conn.execute(sql, values)]
+
+
+def _run(row: tuple[Any, ...]) -> Run:
+    run_id, cause, is_full, started_at_ms, finished_at_ms, *rest = row
+    ending = None if finished_at_ms is None else _ending(rest)
+    return Run(run_id, RunCause(cause), bool(is_full), started_at_ms, finished_at_ms, ending)
+
+
+def _ending(row: Sequence[Any]) -> Ending:
+    status, digest, snapshot_complete, incomplete_reason, error, counts, warnings = row
+    return Ending(
+        RunStatus(status),
+        digest,
+        None if snapshot_complete is None else bool(snapshot_complete),
+        load_messages(incomplete_reason),
+        load_cause(error),
+        RunCounts(**json.loads(counts)),
+        load_messages(warnings),
+    )
+
+
+def _change_row(change: RecordedChange) -> tuple[object, ...]:
+    return (
+        change.action.value,
+        change.kind.value,
+        change.dingtalk_id,
+        change.wecom_id,
+        dump_fields(change.fields),
+        change.result,
+        dump_cause(change.error),
+        dump_messages(change.warnings),
+    )
+
+
+def _change(row: tuple[Any, ...]) -> RecordedChange:
+    action, kind, dingtalk_id, wecom_id, fields, result, error, warnings = row
+    return RecordedChange(
+        Action(action),
+        Kind(kind),
+        dingtalk_id,
+        wecom_id,
+        load_fields(fields),
+        Result(result),
+        load_cause(error),
+        load_messages(warnings),
+    )

@@ -1,0 +1,154 @@
+"""What the sync must still know after a restart, apart from ledger and runs: one value a name.
+
+Held removals, the quarantine, and when which duty is due. Setters are jobs for the writer.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from sqlite3 import Connection
+from typing import TypeVar
+
+from server.directory.causes import Cause
+from server.directory.guard import Hold, HoldReason
+from server.directory.model import Kind
+from server.journal.coding import cause_of, dump, plain_cause
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What awaits the admin: its digest, the run that lists it, since when, and why.
+
+    is_rejected: the admin does not want it; it is not shown as open any more, but can still be
+    allowed.
+    """
+
+    digest: str
+    run_id: int
+    since_ms: int
+    holds: tuple[Hold, ...]
+    is_rejected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """Nothing works until somebody acts: no call before `until_ms`, unless an admin asks.
+
+    `strikes` counts the attempts that ended alike, for the length of the next wait.
+    """
+
+    since_ms: int
+    until_ms: int
+    cause: Cause
+    strikes: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SyncState:
+    """All of it. Times are milliseconds since 1970, None where not known yet."""
+
+    held: Held | None = None
+    quarantine: Quarantine | None = None
+    next_full_run_ms: int | None = None
+    last_failed_list_poll_ms: int | None = None
+
+
+_HELD = "held"
+_QUARANTINE = "quarantine"
+_NEXT_FULL_RUN = "next-full-run"
+_LAST_POLL = "last-failed-list-poll"
+
+
+def load(conn: Connection) -> SyncState:
+    """Read all of it."""
+    stored = dict(conn.execute("SELECT name, value FROM sync_state"))
+
+    def read(name: str, parse: Callable[[str], T]) -> T | None:
+        return parse(stored[name]) if name in stored else None
+
+    return SyncState(
+        held=read(_HELD, _load_held),
+        quarantine=read(_QUARANTINE, _load_quarantine),
+        next_full_run_ms=read(_NEXT_FULL_RUN, int),
+        last_failed_list_poll_ms=read(_LAST_POLL, int),
+    )
+
+
+def set_held(conn: Connection, held: Held | None) -> bool:
+    """Note what awaits approval, None for nothing; return whether that is news to the admin.
+
+    The same digest again keeps the time it was first held, and its rejection.
+    """
+    known = load(conn).held
+    is_known = known is not None and held is not None and known.digest == held.digest
+    if held is not None and known is not None and is_known:
+        held = replace(held, since_ms=known.since_ms, is_rejected=known.is_rejected)
+    _store(conn, _HELD, None if held is None else _dump_held(held))
+    return held is not None and not is_known
+
+
+def reject_held(conn: Connection, digest: str) -> bool:
+    """Note that the admin does not want what is held; False where another digest is held now."""
+    held = load(conn).held
+    if held is None or held.digest != digest:
+        return False
+    _store(conn, _HELD, _dump_held(replace(held, is_rejected=True)))
+    return True
+
+
+def set_quarantine(conn: Connection, quarantine: Quarantine | None) -> None:
+    """Begin, prolong or (None) lift the quarantine."""
+    _store(conn, _QUARANTINE, None if quarantine is None else _dump_quarantine(quarantine))
+
+
+def set_next_full_run(conn: Connection, at_ms: int | None) -> None:
+    """Note when the next full run is due."""
+    _store(conn, _NEXT_FULL_RUN, None if at_ms is None else str(at_ms))
+
+
+def set_last_failed_list_poll(conn: Connection, at_ms: int | None) -> None:
+    """Note when DingTalk was last asked for the events that did not arrive."""
+    _store(conn, _LAST_POLL, None if at_ms is None else str(at_ms))
+
+
+def _store(conn: Connection, name: str, value: str | None) -> None:
+    if value is None:
+        conn.execute("DELETE FROM sync_state WHERE name = ?", (name,))
+    else:
+        conn.execute("INSERT OR REPLACE INTO sync_state VALUES (?, ?)", (name, value))
+
+
+def _dump_held(held: Held) -> str:
+    holds = [
+        {**asdict(hold), "reason": hold.reason.value, "kind": hold.kind.value}
+        for hold in held.holds
+    ]
+    return dump([held.digest, held.run_id, held.since_ms, holds, held.is_rejected])
+
+
+def _load_held(text: str) -> Held:
+    digest, run_id, since_ms, holds, is_rejected = json.loads(text)
+    return Held(digest, run_id, since_ms, tuple(map(_hold, holds)), is_rejected)
+
+
+def _hold(plain: dict[str, object]) -> Hold:
+    reason, kind = HoldReason(plain.pop("reason")), Kind(plain.pop("kind"))
+    return Hold(reason, kind, **plain)  # type: ignore[arg-type] # our own numbers, by their names
+
+
+def _dump_quarantine(quarantine: Quarantine) -> str:
+    return dump(
+        [
+            quarantine.since_ms,
+            quarantine.until_ms,
+            plain_cause(quarantine.cause),
+            quarantine.strikes,
+        ]
+    )
+
+
+def _load_quarantine(text: str) -> Quarantine:
+    since_ms, until_ms, cause, strikes = json.loads(text)
+    return Quarantine(since_ms, until_ms, cause_of(cause), strikes)

@@ -1,0 +1,149 @@
+"""The mirror's part of the facade: order a run, look at what was done, decide about what is held.
+
+Like the rest of the facade it works alike beside the service and in its process.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from sqlite3 import Connection
+from threading import Event
+from typing import TypeVar
+
+from server.config.paths import DataFolder
+from server.config.store import Config, ConfigStore
+from server.directory.causes import Cause
+from server.errors import Problem, SettingsError
+from server.journal import ledger, runs, sync_state
+from server.journal.journal import Journal
+from server.journal.opening import peek
+from server.journal.requests import RequestKind, SyncRequest
+from server.journal.runs import Result
+from server.message import N_, Message
+from server.status import ChangeView, ConflictView, RunSummary, RunView
+from server.sync.wishes import missing
+from server.sync_orders import Orders
+from server.sync_views import change_views, conflict_views, failed_run, run_summary, run_view
+
+T = TypeVar("T")
+
+_LOST = Cause(
+    "run-lost",
+    Message(N_("The sync was made, but its record is gone from the database.")),
+    Message(N_("Sync again to see how both sides stand.")),
+)
+
+
+class Mirror:
+    """What can be asked and ordered about the mirror of one data folder."""
+
+    def __init__(
+        self,
+        folder: DataFolder,
+        store: ConfigStore,
+        clock_ms: Callable[[], int],
+        logged: Callable[[Config], AbstractContextManager[None]],
+    ) -> None:
+        """Take the folder's parts; `logged` writes the log of a run that this process makes."""
+        self._logged = logged
+        self._folder = folder
+        self._store = store
+        self._clock_ms = clock_ms
+        self._orders = Orders(folder, clock_ms)
+
+    # --- what is to be
+
+    def sync(
+        self, *, preview: bool = False, allow: str | None = None, stop: Event | None = None
+    ) -> RunView:
+        """Have a full run made, by the service where one runs, and wait for its end.
+
+        `preview` writes nothing to WeCom. `allow` is the digest of what is approved; with any other
+        than that of what awaits approval the run ends `refused`. `stop` gives up: a run made here
+        ends in good order, the service's goes on. What fails in the run is told in the view; raises
+        SettingsError where the mirror is not set up, StoreError, JournalError, and
+        CallCancelledError where a run made here was given up.
+        """
+        stop = stop or Event()
+        _ensure_set_up(self._store.load())
+
+        def run_here(journal: Journal) -> int:
+            return self._run_here(journal, stop, allow, preview=preview)
+
+        answer = self._orders.carry_out(_request(allow, preview=preview), run_here, stop)
+        if answer.refusal is not None:
+            return failed_run(answer.refusal, self._clock_ms())
+        found = None if answer.run_id is None else self.run(answer.run_id)
+        return found or failed_run(_LOST, self._clock_ms())
+
+    def _run_here(self, journal: Journal, stop: Event, allow: str | None, *, preview: bool) -> int:
+        # Brings the HTTP client along, which no other command needs.
+        from server.sync.engine import run_once  # noqa: PLC0415 - see above
+
+        config = self._store.load()
+        with self._logged(config):
+            run_id = run_once(config, journal, preview=preview, allow=allow, stop=stop.is_set)
+        if not preview:
+            # Whatever was cut short before, this run has made up for it.
+            journal.run(lambda conn: runs.close_interrupted(conn, self._clock_ms())).wait()
+        return run_id
+
+    def reject(self, digest: str) -> bool:
+        """Decide against what is held under this digest; False where another one is held now.
+
+        The people stay as they are, and it is not brought up again while it is the same list.
+        Raises StoreError and JournalError.
+        """
+        return self._orders.write(lambda conn: sync_state.reject_held(conn, digest))
+
+    # --- what is
+
+    def runs(self, limit: int = 20, before_id: int | None = None) -> tuple[RunSummary, ...]:
+        """Return up to `limit` runs, the newest first, below `before_id`. Raises JournalError."""
+        return self._read(lambda conn: tuple(map(run_summary, runs.latest(conn, limit, before_id))))
+
+    def run(self, run_id: int) -> RunView | None:
+        """Return a run with all its changes, None where it is not kept any more."""
+        return self._read(lambda conn: run_view(conn, run_id))
+
+    def changes(self, run_id: int, limit: int, after: int = 0) -> tuple[ChangeView, ...]:
+        """Return up to `limit` changes of a run, after the first `after` of them."""
+        return self._read(lambda conn: change_views(conn, run_id, limit, after))
+
+    def held_changes(self) -> tuple[ChangeView, ...]:
+        """Return what awaits approval, as the last run listed it. Raises JournalError."""
+
+        def listed(conn: Connection) -> tuple[ChangeView, ...]:
+            held = sync_state.load(conn).held
+            return () if held is None else _held(change_views(conn, held.run_id))
+
+        return self._read(listed)
+
+    def conflicts(self) -> tuple[ConflictView, ...]:
+        """Return what waits for the admin's decision, the oldest first. Raises JournalError."""
+        return self._read(lambda conn: conflict_views(conn, ledger.conflicts(conn)))
+
+    def _read(self, job: Callable[[Connection], T]) -> T:
+        return peek(self._folder.database, job)
+
+
+def _request(allow: str | None, *, preview: bool) -> SyncRequest:
+    if preview:
+        return SyncRequest(RequestKind.PREVIEW)
+    if allow is not None:
+        return SyncRequest(RequestKind.ALLOW, allow)
+    return SyncRequest(RequestKind.FULL)
+
+
+def _ensure_set_up(config: Config) -> None:
+    """Raise SettingsError naming what is still to be entered."""
+    problem = Message(N_("is not entered yet, and the sync cannot do without it"))
+    problems = [Problem(name, problem) for name in missing(config)]
+    if problems:
+        raise SettingsError(problems)
+
+
+def _held(changes: Iterable[ChangeView]) -> tuple[ChangeView, ...]:
+    """Pick the held ones; the run that found them may have been a preview, all of it planned."""
+    listed = tuple(changes)
+    held = tuple([change for change in listed if change.result == Result.HELD])
+    return held or tuple([change for change in listed if change.result == Result.PLANNED])

@@ -1,0 +1,121 @@
+"""A plan's changes, one after the other: each result stored, one bad record never the end.
+
+The fates of errors are decided here: skip, defer to the end, no more creations, or stop.
+"""
+
+import logging
+from collections.abc import Iterable
+
+from server.directory.causes import Cause
+from server.directory.change import Action, Change
+from server.directory.model import Kind
+from server.errors import CallCancelledError, VendorError
+from server.fate import Fate, Fix
+from server.journal.runs import RecordedChange, Result
+from server.sync.departments import DepartmentsWriter
+from server.sync.people import PeopleWriter
+from server.sync.scene import Scene
+from server.sync.stopping import Stop
+from server.sync.troubles import cause_of, stops_all
+
+_LOG = logging.getLogger(__name__)
+
+# So many in a row are no longer about single records: the way to WeCom, or our set-up, is broken.
+_EXHAUSTED_IN_A_ROW = 3
+_SUSPICIOUS_IN_A_ROW = 10
+_CANCELLED = {"vendor": "WeCom", "call": "sync"}
+
+
+class Applier:
+    """Applies changes of one run. `stopped_by` is what ended the writing, if anything did."""
+
+    def __init__(self, scene: Scene, stop: Stop) -> None:
+        self._scene = scene
+        self._stop = stop
+        self._people = PeopleWriter(scene)
+        self._departments = DepartmentsWriter(scene)
+        self._creates_refused: Cause | None = None
+        self._exhausted = 0
+        self._suspicious = 0
+        self.stopped_by: VendorError | None = None
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Make the changes in their order, deferred ones at the end.
+
+        Raises `CallCancelledError` when a stop is requested; what was done is stored then.
+        """
+        deferred: list[Change] = []
+        for change in changes:
+            self._apply(change, deferred)
+        for change in deferred:
+            self._apply(change, None)
+        self._scene.book.ensure_stored()
+
+    def _apply(self, change: Change, deferred: list[Change] | None) -> None:
+        if self._stop.is_set():
+            self._scene.book.ensure_stored()
+            raise CallCancelledError(_CANCELLED)
+        refusal = self._refusal(change)
+        if refusal:
+            self._mark_failed(change)
+            self._scene.book.record([RecordedChange.of(change, Result.SKIPPED, refusal)])
+        else:
+            self._scene.book.record(self._attempt(change, deferred))
+
+    def _refusal(self, change: Change) -> Cause | None:
+        if self.stopped_by:
+            return cause_of(self.stopped_by)
+        is_creation = change.kind is Kind.PERSON and change.action is Action.CREATE
+        return self._creates_refused if is_creation else None
+
+    def _attempt(self, change: Change, deferred: list[Change] | None) -> tuple[RecordedChange, ...]:
+        writer = self._people if change.kind is Kind.PERSON else self._departments
+        try:
+            results = writer.write(change)
+        except CallCancelledError:
+            self._scene.book.ensure_stored()
+            raise
+        except VendorError as error:
+            if deferred is not None and _can_wait(error):
+                deferred.append(change)
+                return ()
+            return (self._failed(change, error),)
+        self._exhausted = self._suspicious = 0
+        if any(each.result is Result.SKIPPED for each in results):
+            self._mark_failed(change)
+        return results
+
+    def _failed(self, change: Change, error: VendorError) -> RecordedChange:
+        _LOG.warning(
+            "%s %s %s failed: %s", change.action.value, change.kind.value, change.dingtalk_id, error
+        )
+        self._mark_failed(change)
+        self._judge(error)
+        return RecordedChange.of(change, Result.FAILED, cause_of(error))
+
+    def _judge(self, error: VendorError) -> None:
+        """Decide whether the run goes on."""
+        self._exhausted = self._exhausted + 1 if error.fate in (Fate.RETRY, Fate.LOOK) else 0
+        self._suspicious = self._suspicious + 1 if error.suspicious else 0
+        if error.fate is Fate.STOP_CREATES:
+            self._creates_refused = cause_of(error)
+        elif (
+            stops_all(error)
+            or self._exhausted >= _EXHAUSTED_IN_A_ROW
+            or self._suspicious >= _SUSPICIOUS_IN_A_ROW
+        ):
+            self.stopped_by = error
+
+    def _mark_failed(self, change: Change) -> None:
+        """Let nothing be built on what is not there."""
+        if change.kind is Kind.PERSON:
+            self._scene.failed_people.add(change.dingtalk_id)
+            if change.action is Action.CREATE:
+                self._scene.actual.setdefault(change.wecom_id, "")
+        elif change.action is Action.CREATE:
+            self._scene.lost.add(change.wecom_id)
+
+
+def _can_wait(error: VendorError) -> bool:
+    """Whether a later change of the same run may clear the way (60005, 60006, 60004, 60010)."""
+    return error.fate is Fate.DEFER or error.fix in (Fix.CREATE_PARENT, Fix.REORDER_MOVES)

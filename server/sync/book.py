@@ -1,0 +1,134 @@
+"""The ledger of a run: in memory for the decisions, in the journal for good.
+
+What belongs to one change (its links, its removal, its result) becomes one transaction. Commits
+are not waited for one by one, since the journal keeps their order; only an intent is: it has to be
+on the disk before the call that it announces.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from sqlite3 import Connection
+
+from server.directory.model import (
+    Conflict,
+    DepartmentLink,
+    Kind,
+    Ledger,
+    PersonLink,
+    Removal,
+    Scope,
+    fold,
+)
+from server.journal import ledger as stored
+from server.journal import runs
+from server.journal.journal import Journal
+from server.journal.runs import RecordedChange
+from server.journal.writer import Ticket
+
+_Step = Callable[[Connection], object]
+WAIT_S = 60.0
+"""Patience with the disk; a journal that takes longer is broken, and the run fails."""
+
+
+class Book:
+    """The ledger under work. With `is_preview` only results are stored, and no link changes."""
+
+    def __init__(
+        self, journal: Journal, known: Ledger, run_id: int, *, is_preview: bool = False
+    ) -> None:
+        self._journal = journal
+        self.run_id = run_id
+        self._is_preview = is_preview
+        self.people = dict(known.people)
+        self.departments = dict(known.departments)
+        self._conflicts = {(each.kind, each.dingtalk_id): each for each in known.conflicts}
+        self._removals = list(known.removals)
+        self._scope = known.approved_scope
+        self._steps: list[_Step] = []
+        self._ticket: Ticket[None] | None = None
+        self.results: list[RecordedChange] = []
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger as it stands now."""
+        return Ledger(
+            dict(self.people),
+            dict(self.departments),
+            tuple(self._conflicts.values()),
+            tuple(self._removals),
+            self._scope,
+        )
+
+    def owner_of(self, wecom_userid: str) -> PersonLink | None:
+        """Find whose member this is, if one of ours."""
+        key = fold(wecom_userid)
+        return next((each for each in self.people.values() if fold(each.wecom_userid) == key), None)
+
+    def put_person(self, link: PersonLink) -> None:
+        """Remember a link in place of the one this DingTalk userid had."""
+        self.people[link.dingtalk_userid] = link
+        self._steps.append(partial(stored.put_person, link=link))
+
+    def drop_person(self, dingtalk_userid: str) -> None:
+        """Forget a link."""
+        self.people.pop(dingtalk_userid, None)
+        self._steps.append(partial(stored.drop_person, dingtalk_userid=dingtalk_userid))
+
+    def put_department(self, link: DepartmentLink) -> None:
+        """Remember a link in place of the one this DingTalk department had."""
+        self.departments[link.department_id] = link
+        self._steps.append(partial(stored.put_department, link=link))
+
+    def drop_department(self, department_id: str) -> None:
+        """Forget a link."""
+        self.departments.pop(department_id, None)
+        self._steps.append(partial(stored.drop_department, department_id=department_id))
+
+    def put_conflict(self, conflict: Conflict) -> None:
+        """Remember what waits for the admin."""
+        self._conflicts[conflict.kind, conflict.dingtalk_id] = conflict
+        self._steps.append(partial(stored.put_conflict, conflict=conflict))
+
+    def drop_conflict(self, kind: Kind, dingtalk_id: str) -> None:
+        """Forget a conflict; harmless where there is none."""
+        if self._conflicts.pop((kind, dingtalk_id), None):
+            self._steps.append(partial(stored.drop_conflict, kind=kind, dingtalk_id=dingtalk_id))
+
+    def add_removal(self, removal: Removal) -> None:
+        """Remember a removal for the guard."""
+        self._removals.append(removal)
+        self._steps.append(partial(stored.add_removal, removal=removal))
+
+    def approve(self, scope: Scope) -> None:
+        """Remember which scope is approved."""
+        if self._scope is None or not scope.is_same(self._scope):
+            self._scope = scope
+            self._steps.append(partial(stored.set_approved_scope, scope=scope))
+
+    def record(self, changes: Iterable[RecordedChange]) -> None:
+        """Store results together with what they did to the ledger."""
+        listed = tuple(changes)
+        self.results += listed
+        self._commit(listed)
+
+    def ensure_stored(self) -> None:
+        """Wait until all so far is on the disk; raises JournalError."""
+        self._commit(())
+        if self._ticket is not None:
+            self._ticket.result(WAIT_S)
+
+    def _commit(self, changes: Sequence[RecordedChange]) -> None:
+        steps = () if self._is_preview else tuple(self._steps)
+        run_id = self.run_id
+        self._steps.clear()
+        if not steps and not changes:
+            return
+        if self._ticket is not None and self._ticket.is_done:
+            self._ticket.result()  # raises what the last one could not store
+
+        def store(conn: Connection) -> None:
+            for step in steps:
+                step(conn)
+            runs.record(conn, run_id, *changes)
+
+        self._ticket = self._journal.run(store)

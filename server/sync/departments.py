@@ -1,0 +1,173 @@
+"""One department's change, written and corrected by WeCom's answers.
+
+We name the id ourselves, so that a department whose reply was lost is recognised afterwards.
+"""
+
+from dataclasses import dataclass, replace
+
+from server.directory.causes import Cause, cause
+from server.directory.change import Action, Change, department_changes
+from server.directory.model import Conflict, DepartmentLink, Kind, Origin, Removal
+from server.directory.revise import refused
+from server.errors import VendorError, VendorRefusedError
+from server.fate import Fate, Fix
+from server.journal.runs import RecordedChange, Result
+from server.sync.bodies import department_body, state_of
+from server.sync.scene import Scene
+from server.wecom.wire import Accepted
+
+_MOST_ATTEMPTS = 5
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """A change on its way; `was_intended` and `is_created` as for people."""
+
+    change: Change
+    link: DepartmentLink | None
+    was_intended: bool
+    is_created: bool = False
+
+
+class DepartmentsWriter:
+    """Writes departments, one at a time."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._book = scene.book
+
+    def write(self, change: Change) -> tuple[RecordedChange, ...]:
+        """Make a change and tell what became of it; raises `VendorError` where it was refused."""
+        if change.action is Action.DELETE:
+            return (self._delete(change),)
+        state = state_of(change)
+        if state.parent_id in self._scene.lost:
+            self._lose(change)
+            return (self._skipped(change, cause("department-waits", name=state.name)),)
+        link = self._book.departments.get(change.dingtalk_id)
+        attempt = _Attempt(change, link, was_intended=bool(link and link.accepted is None))
+        try:
+            return (self._settle(attempt),)
+        except VendorRefusedError:
+            self._withdraw_intent(attempt)
+            raise
+
+    def _settle(self, attempt: _Attempt) -> RecordedChange:
+        failure: VendorError | None = None
+        for _ in range(_MOST_ATTEMPTS):
+            if attempt.change.cause:
+                self._withdraw_intent(attempt)
+                return RecordedChange.of(attempt.change, Result.SKIPPED)
+            try:
+                answer = self._send(attempt)
+            except VendorError as error:
+                failure = error
+                self._correct(attempt, error)
+            else:
+                return self._accept(attempt, answer)
+        raise failure or ValueError(attempt.change.action)
+
+    def _send(self, attempt: _Attempt) -> Accepted:
+        change = attempt.change
+        if attempt.is_created or not change.fields:
+            return Accepted()
+        if change.action is not Action.CREATE:
+            return self._scene.target.update_department(department_body(change))
+        if not attempt.was_intended:
+            origin = attempt.link.origin if attempt.link else Origin.CREATED
+            self._book.put_department(
+                DepartmentLink(change.dingtalk_id, change.wecom_id, None, origin)
+            )
+            self._book.ensure_stored()
+        return self._scene.target.create_department(department_body(change))
+
+    def _correct(self, attempt: _Attempt, error: VendorError) -> None:
+        """Change the attempt as the error's table says; raises the error where it does not."""
+        is_new = attempt.change.action is Action.CREATE
+        if error.fate is Fate.LOOK and is_new:
+            attempt.was_intended = True
+            attempt.is_created = attempt.change.wecom_id in self._scene.target.departments()
+        elif error.fix is Fix.NAME_TAKEN:
+            attempt.was_intended = attempt.was_intended or error.attempts > 1
+            self._settle_name(attempt)
+        elif error.fix is Fix.REFRESH_DEPARTMENTS and not is_new:
+            self._create_instead(attempt)  # 60003: deleted in the console meanwhile
+        else:
+            raise error
+
+    def _settle_name(self, attempt: _Attempt) -> None:
+        """Tell our id after a lost reply from a sibling's name, which the admin decides (60008)."""
+        change, state = attempt.change, state_of(attempt.change)
+        is_new = change.action is Action.CREATE
+        if is_new and attempt.was_intended:
+            row = self._scene.target.departments().get(change.wecom_id)
+            if row is not None:
+                fields = department_changes(None, row, state)
+                attempt.change = replace(change, action=Action.UPDATE, fields=fields)
+                return
+        self._book.put_conflict(
+            Conflict(
+                Kind.DEPARTMENT, change.dingtalk_id, change.wecom_id, state.name, state.parent_id
+            )
+        )
+        reason = cause("department-name-taken", name=state.name, id=change.dingtalk_id)
+        if is_new:
+            self._scene.lost.add(change.wecom_id)
+        attempt.change = replace(change, action=Action.CONFLICT, cause=reason)
+
+    def _create_instead(self, attempt: _Attempt) -> None:
+        change, state = attempt.change, state_of(attempt.change)
+        fields = department_changes(None, None, state)
+        attempt.was_intended = False
+        attempt.change = replace(change, action=Action.CREATE, fields=fields)
+
+    def _withdraw_intent(self, attempt: _Attempt) -> None:
+        """Take back an announced department that WeCom refused."""
+        key = attempt.change.dingtalk_id
+        known = self._book.departments.get(key)
+        if known is None or known.accepted is not None or attempt.was_intended:
+            return
+        if attempt.link:
+            self._book.put_department(attempt.link)
+        else:
+            self._book.drop_department(key)
+
+    def _accept(self, attempt: _Attempt, answer: Accepted) -> RecordedChange:
+        change = attempt.change
+        made = Origin.ADOPTED if change.action is Action.ADOPT else Origin.CREATED
+        origin = attempt.link.origin if attempt.link else made
+        self._book.put_department(
+            DepartmentLink(change.dingtalk_id, change.wecom_id, state_of(change), origin)
+        )
+        self._book.drop_conflict(Kind.DEPARTMENT, change.dingtalk_id)
+        if answer.warning:
+            change = replace(change, warnings=(*change.warnings, answer.warning))
+        return RecordedChange.of(change, self._scene.done)
+
+    def _delete(self, change: Change) -> RecordedChange:
+        still_in = change.requires & self._scene.failed_people
+        if still_in:
+            link = self._book.departments.get(change.dingtalk_id)
+            name = link.accepted.name if link and link.accepted else change.dingtalk_id
+            return self._skipped(
+                change, cause("department-not-empty", name=name, count=len(still_in))
+            )
+        self._scene.target.delete_department(change.wecom_id)
+        self._book.drop_department(change.dingtalk_id)
+        self._book.drop_conflict(Kind.DEPARTMENT, change.dingtalk_id)
+        if change.counts:
+            is_approved = id(change) in self._scene.approved
+            self._book.add_removal(
+                Removal(
+                    change.kind, change.dingtalk_id, change.wecom_id, self._scene.now_s, is_approved
+                )
+            )
+        return RecordedChange.of(change, self._scene.done)
+
+    def _lose(self, change: Change) -> None:
+        if change.action is Action.CREATE:
+            self._scene.lost.add(change.wecom_id)
+
+    @staticmethod
+    def _skipped(change: Change, reason: Cause) -> RecordedChange:
+        return RecordedChange.of(refused(change, reason), Result.SKIPPED)

@@ -1,0 +1,331 @@
+"""One run of the mirror: read, map, plan, guard, apply, record.
+
+A full run compares everything; a hinted run does the same with what events named. A preview is the
+same run with a target that only says yes. One run at a time: the caller sees to that.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from sqlite3 import Connection
+from threading import Event
+
+from server.config.store import Config
+from server.directory.causes import Cause
+from server.directory.guard import WINDOW_S, guard
+from server.directory.model import Ledger
+from server.errors import CallCancelledError, DingBridgeError
+from server.journal import ledger as stored
+from server.journal import runs, sync_state
+from server.journal.journal import Journal
+from server.journal.runs import Ending, Result, RunCause, RunCounts, RunStatus
+from server.sync.book import WAIT_S, Book
+from server.sync.gathering import (
+    Gathered,
+    HintReader,
+    Key,
+    deepen,
+    due_for_a_look,
+    in_motion,
+    read_scope,
+)
+from server.sync.live import read_live, read_members
+from server.sync.parties import Parties, Road
+from server.sync.passing import Pass, Prospect
+from server.sync.result import RunResult
+from server.sync.stopping import Asked, Stop
+from server.sync.target import RecordingTarget, Target, WeComTarget
+from server.sync.troubles import cause_of, not_set_up, stops_all, will_pass
+from server.sync.wishes import missing, rules_of
+
+_LOG = logging.getLogger(__name__)
+_UNDECIDED = "mobile-undecided"
+_RUNS_A_PAGE = 100
+
+
+def wall_ms() -> int:
+    """Return the system's time in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What following hints came to.
+
+    failed: hints that are to be followed again later, and why. needs_full: only a full run can do
+    the rest. error: nothing could be followed. blocked: nothing will, until somebody acts.
+    """
+
+    failed: Mapping[Key, Cause] = field(default_factory=dict)
+    needs_full: bool = False
+    error: Cause | None = None
+    blocked: bool = False
+
+
+class Engine:
+    """Runs on one journal. `config` gives the settings in force at the start of each run."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        config: Callable[[], Config],
+        road: Road | None = None,
+        clock_ms: Callable[[], int] = wall_ms,
+    ) -> None:
+        self._journal = journal
+        self._config = config
+        self._clock_ms = clock_ms
+        self.road = road or Road()
+        self._outside: set[str] = set()
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self.road.close()
+
+    def run(
+        self,
+        cause: RunCause = RunCause.ASKED,
+        *,
+        preview: bool = False,
+        allow: str | None = None,
+        stop: Stop | None = None,
+        is_resumed: bool = True,
+    ) -> RunResult:
+        """Make a full run; `allow` approves exactly what is held under that digest.
+
+        What fails is in the result. Raises `JournalError` where nothing can be stored, and
+        `CallCancelledError` when `stop` is set meanwhile: the run has no end in the journal then,
+        and whoever starts next resumes it. Without `is_resumed` it ends as failed instead.
+        """
+        run_id = self._begin(cause, is_full=True)
+        try:
+            result = self._full(run_id, cause, allow, stop or Event(), preview=preview)
+        except DingBridgeError as error:
+            if isinstance(error, CallCancelledError) and is_resumed:
+                raise
+            result = _failure(error)
+        result = replace(result, run_id=run_id)
+        self._finish(result, is_state_kept=preview)
+        _LOG.info("Full run %d (%s): %s", run_id, cause, result.status)
+        return result
+
+    def follow(
+        self, people: Collection[str], departments: Collection[str], stop: Stop | None = None
+    ) -> Followed:
+        """Read these people and subtrees again and bring WeCom in step; raises as `run` does."""
+        try:
+            return self._follow(people, departments, stop or Event())
+        except CallCancelledError:
+            raise
+        except DingBridgeError as error:
+            return Followed(error=cause_of(error), blocked=stops_all(error))
+
+    def is_approved(self) -> bool:
+        """Whether events may be followed: the scope is the one that was approved."""
+        rules = rules_of(self._config().settings)
+        approved = self._journal.read(stored.approved_scope)
+        return not rules.approve_first_run or bool(approved and rules.scope.is_same(approved))
+
+    # --- full runs
+
+    def _full(
+        self, run_id: int, cause: RunCause, allow: str | None, stop: Stop, *, preview: bool
+    ) -> RunResult:
+        config = self._config()
+        lacking = missing(config)
+        if lacking:
+            return RunResult(RunStatus.FAILED, error=not_set_up(lacking), blocked=True)
+        rules = rules_of(config.settings)
+        parties = self.road.parties(config, stop)
+        known = self._journal.read(stored.load)
+        book = Book(self._journal, known, run_id, is_preview=preview)
+        run = Pass(book, rules, self._target(parties, config, preview=preview), self._now_s(), stop)
+        prospect = self._look(parties, known, run)
+        verdict = guard(prospect.plan, prospect.snapshot, known, rules, run.now_s, allow)
+        is_asked = cause in (RunCause.ASKED, RunCause.DAILY) and not preview
+        again = run.carry_out(prospect, verdict, retries_conflicts=is_asked)
+        if again:
+            self._look_again(parties, prospect, again, run)
+        return run.result(prospect, verdict, is_preview=preview)
+
+    def _look(self, parties: Parties, known: Ledger, run: Pass) -> Prospect:
+        """Read both sides; WeCom first, since its refusals (60020) cost one call."""
+        live = read_live(parties.wecom)
+        snapshot = read_scope(parties.reader, run.rules)
+        prospect = run.plan(snapshot, known, live)
+        linked = known.people.keys() & prospect.desired.presence.present
+        userids = in_motion(prospect.plan.changes, snapshot)
+        userids |= due_for_a_look(linked, self._last_look_ms(), self._clock_ms())
+        self._outside = {
+            seat.department_id for one in snapshot.people.values() for seat in one.seats
+        } - snapshot.departments.keys()
+        if not userids:
+            return prospect
+        return run.plan(deepen(parties.reader, snapshot, userids), known, live)
+
+    def _look_again(
+        self, parties: Parties, prospect: Prospect, again: frozenset[Key], run: Pass
+    ) -> None:
+        """Try conflicts once more, as somebody may have solved them in the WeCom console."""
+        known = run.book.ledger
+        without = tuple(one for one in known.conflicts if (one.kind, one.dingtalk_id) not in again)
+        known = replace(known, conflicts=without)
+        fresh = run.plan(prospect.snapshot, known, read_live(parties.wecom))
+        changes = tuple(
+            change for change in fresh.plan.changes if (change.kind, change.dingtalk_id) in again
+        )
+        fresh = replace(fresh, plan=replace(fresh.plan, changes=changes))
+        verdict = guard(fresh.plan, fresh.snapshot, known, run.rules, run.now_s)
+        run.carry_out(fresh, verdict, retries_conflicts=False)
+
+    def _last_look_ms(self) -> int | None:
+        """Say when the last full run ended that read managers and wrote what it found."""
+        before_id: int | None = None
+        horizon_ms = self._clock_ms() - 8 * 86_400_000
+        while True:
+            page = self._journal.read(
+                lambda conn, at=before_id: runs.latest(conn, _RUNS_A_PAGE, at)  # type: ignore[misc] # bound now, not later
+            )
+            for run in page:
+                ending = run.ending
+                if run.started_at_ms < horizon_ms:
+                    return None
+                is_done = ending and ending.status in (RunStatus.SUCCESS, RunStatus.PARTIAL)
+                if run.is_full and ending and is_done and ending.snapshot_complete:
+                    return run.started_at_ms
+            if len(page) < _RUNS_A_PAGE:
+                return None
+            before_id = page[-1].id
+
+    # --- hints
+
+    def _follow(
+        self, people: Collection[str], departments: Collection[str], stop: Stop
+    ) -> Followed:
+        config = self._config()
+        lacking = missing(config)
+        if lacking:
+            return Followed(error=not_set_up(lacking), blocked=True)
+        rules = rules_of(config.settings)
+        if not set(departments).isdisjoint({"1", *rules.scope.source_department_ids}):
+            return Followed(needs_full=True)
+        parties = self.road.parties(config, stop)
+        known = self._journal.read(stored.load)
+        hints = HintReader(parties.reader, known, rules, self._outside)
+        gathered = hints.read(people, departments)
+        if gathered.needs_full or not _holds_anything(gathered):
+            return Followed(gathered.failed, gathered.needs_full)
+        book = Book(self._journal, known, 0)
+        run = Pass(book, rules, self._target(parties, config, preview=False), self._now_s(), stop)
+        return self._bring_in_step(parties, gathered, known, run)
+
+    def _bring_in_step(
+        self, parties: Parties, gathered: Gathered, known: Ledger, run: Pass
+    ) -> Followed:
+        snapshot, live = gathered.snapshot, None
+        if snapshot.departments or snapshot.gone_departments:
+            live = read_live(parties.wecom)
+        elif snapshot.people.keys() - known.people.keys():
+            live = read_members(parties.wecom, known)
+        prospect = run.plan(snapshot, known, live)
+        shallow = in_motion(prospect.plan.changes, snapshot) - gathered.deep
+        if shallow:
+            prospect = run.plan(deepen(parties.reader, snapshot, shallow), known, live)
+        verdict = guard(prospect.plan, prospect.snapshot, known, run.rules, run.now_s)
+        if prospect.plan.changes:
+            run.book.run_id = self._begin(RunCause.EVENTS, is_full=False)
+        run.carry_out(prospect, verdict, retries_conflicts=False)
+        result = run.result(prospect, verdict, is_preview=False)
+        if prospect.plan.changes:
+            self._finish(replace(result, run_id=run.book.run_id), is_state_kept=True)
+        needs_full = bool(prospect.plan.unplaced or verdict.holds)
+        failed = {**gathered.failed, **_unfinished(result)}
+        return Followed(failed, needs_full, result.error, result.blocked)
+
+    # --- the journal
+
+    def _now_s(self) -> float:
+        return self._clock_ms() / 1000
+
+    def _target(self, parties: Parties, config: Config, *, preview: bool) -> Target:
+        if preview:
+            return RecordingTarget()
+        return WeComTarget(parties, may_invite=config.settings.sync.invite)
+
+    def _begin(self, cause: RunCause, *, is_full: bool) -> int:
+        at_ms = self._clock_ms()
+        ticket = self._journal.run(lambda conn: runs.begin(conn, cause, at_ms, is_full=is_full))
+        return ticket.result(WAIT_S)
+
+    def _finish(self, result: RunResult, *, is_state_kept: bool) -> None:
+        """Store how a run ended and, of a full run, what awaits the admin."""
+        at_ms = self._clock_ms()
+        ending = Ending(
+            result.status,
+            result.digest,
+            result.snapshot_complete,
+            result.incomplete_reason,
+            result.error,
+            RunCounts.of(result.changes, result.people, result.departments),
+        )
+        held = None
+        if result.digest is not None:
+            held = sync_state.Held(result.digest, result.run_id, at_ms, result.holds)
+        is_told = not is_state_kept and result.status is not RunStatus.FAILED
+
+        def store(conn: Connection) -> None:
+            runs.finish(conn, result.run_id, ending, at_ms)
+            stored.forget_removals(conn, at_ms / 1000 - 2 * WINDOW_S)
+            if is_told:
+                sync_state.set_held(conn, held)
+
+        self._journal.run(store).result(WAIT_S)
+
+
+def _failure(error: DingBridgeError) -> RunResult:
+    return RunResult(
+        RunStatus.FAILED,
+        error=cause_of(error),
+        blocked=stops_all(error),
+        retryable=will_pass(error),
+    )
+
+
+def _holds_anything(gathered: Gathered) -> bool:
+    snapshot = gathered.snapshot
+    return bool(
+        snapshot.people or snapshot.departments or snapshot.gone_people or snapshot.gone_departments
+    )
+
+
+def _unfinished(result: RunResult) -> dict[Key, Cause]:
+    """Name what is to be tried again: what failed, and who waits for somebody else's event."""
+    return {
+        (change.kind, change.dingtalk_id): change.error
+        for change in result.changes
+        if change.error
+        and (
+            change.result is Result.FAILED
+            or (change.result is Result.SKIPPED and change.error.code == _UNDECIDED)
+        )
+    }
+
+
+def run_once(
+    config: Config,
+    journal: Journal,
+    *,
+    preview: bool = False,
+    allow: str | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> int:
+    """Make one full run for a command, where no service does, and return its id.
+
+    When `stop` says so meanwhile the run ends as failed; raises `JournalError`.
+    """
+    engine = Engine(journal, lambda: config)
+    try:
+        return engine.run(preview=preview, allow=allow, stop=Asked(stop), is_resumed=False).run_id
+    finally:
+        engine.close()

@@ -1,0 +1,235 @@
+"""Reading DingTalk for a run: the whole scope, or what events named, deep where it matters.
+
+`user/list` gives no manager and `department/listsub` no order (facts/dingtalk.md 5.2): managers are
+read for new and changed people at once and for a seventh of the others every day.
+"""
+
+import zlib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from server.dingtalk.errors import is_permission_missing
+from server.dingtalk.reader import Outcome, Reader
+from server.dingtalk.walk import Gap
+from server.directory.causes import Cause
+from server.directory.change import Action, Change
+from server.directory.model import (
+    DINGTALK_ROOT,
+    Department,
+    Kind,
+    Ledger,
+    Person,
+    Rules,
+    Snapshot,
+)
+from server.errors import VendorError
+from server.sync.reading import (
+    deepened,
+    department_of,
+    person_of,
+    snapshot_of,
+    with_orders,
+)
+from server.sync.troubles import cause_of
+
+DAY_MS = 86_400_000
+_SLICES = 7
+_CHUNK = 200
+_HIGHEST_LADDER = 15  # levels, more than either vendor allows
+
+Key = tuple[Kind, str]
+"""What a hint is about."""
+
+
+def read_scope(reader: Reader, rules: Rules) -> Snapshot:
+    """Read everything in scope, departments with their orders."""
+    scope = rules.scope
+    reading = reader.read_scope(scope.source_department_ids, scope.excluded_department_ids)
+    snapshot = snapshot_of(reading, is_full=True)
+    return with_orders(snapshot, _ordered(reader, snapshot, snapshot.departments))
+
+
+def _ordered(reader: Reader, snapshot: Snapshot, wanted: Iterable[str]) -> list[Department]:
+    """Read departments one by one, those whose order is known already left out."""
+    ids = [
+        key
+        for key in wanted
+        if key != DINGTALK_ROOT and not isinstance(snapshot.departments[key].order, int)
+    ]
+    found = reader.read_departments(ids)
+    return [department_of(each.value) for each in found if each.value is not None]
+
+
+def deepen(reader: Reader, snapshot: Snapshot, userids: Iterable[str]) -> Snapshot:
+    """Read the managers of these people; who cannot be read keeps what the list told."""
+    wanted = sorted(userids)
+    for start in range(0, len(wanted), _CHUNK):
+        found = reader.read_people(wanted[start : start + _CHUNK])
+        snapshot = deepened(
+            snapshot,
+            [person_of(each.value) for each in found if each.value is not None],
+            [each.dingtalk_id for each in found if each.outcome is Outcome.GONE],
+        )
+        failed = [each for each in found if each.outcome is Outcome.FAILED]
+        refused = next((each.error for each in failed if is_refused_for_all(each.error)), None)
+        if refused is not None:  # the same answer thousands of times would tell nothing new
+            reasons = (*snapshot.reasons, refused.title)
+            return replace(snapshot, is_complete=False, reasons=reasons)
+    return snapshot
+
+
+def is_refused_for_all(error: VendorError | None) -> bool:
+    """Whether a permission is missing (60011, 43007, 88), so that asking on is useless."""
+    return error is not None and is_permission_missing(error)
+
+
+def in_motion(changes: Iterable[Change], snapshot: Snapshot) -> set[str]:
+    """Name the people of a snapshot who are new or changed."""
+    there = (Action.CREATE, Action.ADOPT, Action.UPDATE, Action.ENABLE)
+    tried_again = Action.CONFLICT
+    return {
+        change.dingtalk_id
+        for change in changes
+        if change.kind is Kind.PERSON
+        and (change.action is tried_again or (change.action in there and change.cause is None))
+        and change.dingtalk_id in snapshot.people
+    }
+
+
+def due_for_a_look(userids: Iterable[str], last_ms: int | None, now_ms: int) -> set[str]:
+    """Name whose managers are to be read although nothing seems changed.
+
+    Everybody belongs to one day of seven; the days since the last complete run are made up for.
+    """
+    today = now_ms // DAY_MS
+    first = today - _SLICES + 1 if last_ms is None else max(today - _SLICES, last_ms // DAY_MS) + 1
+    days = {day % _SLICES for day in range(min(first, today + 1), today + 1)}
+    return {key for key in userids if zlib.crc32(key.encode()) % _SLICES in days}
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What hints led to.
+
+    deep: whose manager is known already. failed: what could not be read, and why. needs_full: what
+    only a full run can place.
+    """
+
+    snapshot: Snapshot = field(default_factory=lambda: Snapshot({}, {}, is_full=False))
+    deep: set[str] = field(default_factory=set)
+    failed: dict[Key, Cause] = field(default_factory=dict)
+    needs_full: bool = False
+
+
+class HintReader:
+    """Reads what events named. `outside` are departments known to lie out of scope."""
+
+    def __init__(self, reader: Reader, ledger: Ledger, rules: Rules, outside: set[str]) -> None:
+        self._reader = reader
+        self._ledger = ledger
+        self._rules = rules
+        self._outside = outside
+        self._gathered = Gathered()
+
+    def read(self, people: Collection[str], departments: Collection[str]) -> Gathered:
+        """Read each person once and each subtree once."""
+        for department_id in departments:
+            self._read_subtree(department_id)
+        if people:
+            self._read_people(people)
+        self._place_strangers()
+        return self._gathered
+
+    def _read_subtree(self, department_id: str) -> None:
+        gathered = self._gathered
+        if department_id in gathered.snapshot.departments:
+            return  # below one that was read already
+        excluded = self._rules.scope.excluded_department_ids
+        if department_id in excluded:
+            return
+        reading = self._reader.read_subtree(department_id, excluded)
+        gaps = {reason.gap for reason in reading.reasons}
+        if gaps == {Gap.ROOT_GONE}:
+            gone = gathered.snapshot.gone_departments | {department_id}
+            gathered.snapshot = replace(gathered.snapshot, gone_departments=gone)
+        elif gaps == {Gap.ROOT_OUT_OF_SCOPE}:
+            self._outside.add(department_id)
+        elif gaps:
+            error = next((each.error for each in reading.reasons if each.error), None)
+            failed = Cause("incomplete", reading.reasons[0].message, reading.reasons[0].message)
+            key = (Kind.DEPARTMENT, department_id)
+            gathered.failed[key] = cause_of(error) if error else failed
+        else:
+            part = snapshot_of(reading, is_full=False)
+            self._outside -= part.departments.keys()
+            self._add(part.people, part.departments)
+            fresh = [key for key in part.departments if key not in self._ledger.departments]
+            ordered = _ordered(self._reader, gathered.snapshot, fresh)
+            gathered.snapshot = with_orders(gathered.snapshot, ordered)
+
+    def _add(self, people: Mapping[str, Person], departments: Mapping[str, Department]) -> None:
+        known = self._gathered.snapshot
+        self._gathered.snapshot = replace(
+            known,
+            people={**known.people, **people},
+            departments={**known.departments, **departments},
+        )
+
+    def _read_people(self, userids: Collection[str]) -> None:
+        gathered = self._gathered
+        found = self._reader.read_people(userids)
+        for each in found:
+            if each.outcome is Outcome.FAILED and each.error is not None:
+                gathered.failed[Kind.PERSON, each.dingtalk_id] = cause_of(each.error)
+        people = [person_of(each.value) for each in found if each.value is not None]
+        gone = [each.dingtalk_id for each in found if each.outcome is Outcome.GONE]
+        gathered.deep |= {person.dingtalk_userid for person in people}
+        gathered.snapshot = deepened(gathered.snapshot, people, gone)
+
+    def _place_strangers(self) -> None:
+        """Find out where departments lie that people are in and nobody has told us of."""
+        people = self._gathered.snapshot.people.values()
+        for department_id in sorted({seat.department_id for one in people for seat in one.seats}):
+            self._climb(department_id)
+        self._gathered.snapshot = replace(
+            self._gathered.snapshot,
+            people={key: self._seated(one) for key, one in self._gathered.snapshot.people.items()},
+        )
+
+    def _seated(self, person: Person) -> Person:
+        seats = tuple(seat for seat in person.seats if seat.department_id not in self._outside)
+        return person if seats == person.seats else replace(person, seats=seats)
+
+    def _climb(self, department_id: str) -> None:
+        """Read upwards until something known; what ends outside the scope is remembered."""
+        ladder: dict[str, Department] = {}
+        while not self._is_known(department_id):
+            if department_id in self._outside or self._is_outside(department_id):
+                self._outside |= {*ladder, department_id}
+                return
+            (found,) = self._reader.read_departments([department_id])
+            if found.outcome is Outcome.OUT_OF_SCOPE:
+                self._outside |= {*ladder, department_id}
+                return
+            if found.value is None or len(ladder) > _HIGHEST_LADDER:
+                self._gathered.needs_full = True
+                return
+            ladder[department_id] = department_of(found.value)
+            department_id = ladder[department_id].parent_id or DINGTALK_ROOT
+        self._add({}, ladder)
+
+    def _is_known(self, department_id: str) -> bool:
+        scope = self._rules.scope
+        if department_id in scope.excluded_department_ids:
+            return False
+        return (
+            department_id in scope.source_department_ids
+            or department_id in self._ledger.departments
+            or department_id in self._gathered.snapshot.departments
+        )
+
+    def _is_outside(self, department_id: str) -> bool:
+        scope = self._rules.scope
+        is_excluded = department_id in scope.excluded_department_ids
+        is_root = department_id == DINGTALK_ROOT
+        return is_excluded or (is_root and DINGTALK_ROOT not in scope.source_department_ids)

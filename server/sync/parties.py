@@ -1,0 +1,122 @@
+"""Both vendors' clients, kept between runs: their rate limits and connections outlive a run."""
+
+from dataclasses import dataclass, field
+from threading import Event
+from time import monotonic
+
+from crypto.secret import Secret
+from server.config.store import Config
+from server.dingtalk import client as dingtalk
+from server.dingtalk.reader import Reader
+from server.rest.gateway import Surroundings
+from server.rest.retry import RetryPolicy
+from server.rest.session import Limits
+from server.rest.tokens import TokenCache
+from server.sync.stopping import Stop
+from server.wecom import client as wecom
+from server.wecom.writer import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who we are to both vendors; another account means other clients."""
+
+    dingtalk_base: str
+    app_key: str
+    app_secret: Secret
+    wecom_base: str
+    corp_id: str
+    contact_secret: Secret
+
+    @classmethod
+    def of(cls, config: Config) -> "Account":
+        """Take the account out of settings and secrets."""
+        return cls(
+            config.settings.dingtalk.api_base,
+            config.settings.dingtalk.app_key,
+            config.secrets.app_secret,
+            config.settings.wecom.api_base,
+            config.settings.wecom.corp_id,
+            config.secrets.contact_secret,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How calls are made: time limits, retries, speed. The defaults are the vendors' rules.
+
+    speed: how much faster time runs for waits and rates, for trials with simulated vendors.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    speed: float = 1.0
+
+    def clock(self) -> float:
+        """Return seconds that never go back."""
+        return monotonic() * self.speed
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Both sides as a run needs them."""
+
+    dingtalk: dingtalk.DingTalkClient
+    reader: Reader
+    wecom: wecom.WeComClient
+    writer: Writer
+
+
+class Road:
+    """The way to both vendors. Used by one run at a time."""
+
+    def __init__(self, pace: Pace | None = None) -> None:
+        self._pace = pace or Pace()
+        self._tokens = TokenCache(self._pace.clock)
+        self._stop: Stop = Event()
+        self._account: Account | None = None
+        self._parties: Parties | None = None
+
+    def parties(self, config: Config, stop: Stop) -> Parties:
+        """Return the clients for the account in `config`; their waits end when `stop` is set."""
+        self._stop = stop
+        account = Account.of(config)
+        if self._parties is None or account != self._account:
+            self.close()
+            self._account, self._parties = account, self._connect(account)
+        return self._parties
+
+    def forgive(self) -> None:
+        """Let rejected credentials be tried once more, because somebody asked for it."""
+        self._tokens.forget_refusals()
+
+    def close(self) -> None:
+        """Close idle connections."""
+        if self._parties is not None:
+            self._parties.dingtalk.close()
+            self._parties.wecom.close()
+            self._parties = None
+
+    def _connect(self, account: Account) -> Parties:
+        pace = self._pace
+        around = Surroundings(
+            clock=pace.clock,
+            wait=self._wait,
+            tokens=self._tokens,
+            limits=pace.limits,
+            policy=pace.policy,
+        )
+        source = dingtalk.connect(
+            account.app_key, account.app_secret, account.dingtalk_base, around
+        )
+        target = wecom.connect(
+            account.corp_id,
+            account.contact_secret,
+            account.wecom_base,
+            around,
+        )
+        return Parties(source, Reader(source), target, Writer(target))
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait on the stop of the run that goes on now; clients outlive it."""
+        return self._stop.wait(seconds / self._pace.speed)

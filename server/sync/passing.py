@@ -1,0 +1,157 @@
+"""One pass over a plan: planned, divided by the guard, applied, and judged."""
+
+from dataclasses import dataclass
+
+from server.directory.desired import Desired
+from server.directory.guard import Verdict
+from server.directory.mapping import map_directory
+from server.directory.model import Ledger, Live, Rules, Snapshot
+from server.directory.plan import Plan, make_plan
+from server.errors import VendorError
+from server.journal.runs import RecordedChange, Result, RunStatus
+from server.message import Message
+from server.sync.applying import Applier
+from server.sync.book import Book
+from server.sync.gathering import Key
+from server.sync.result import RunResult, status_of
+from server.sync.scene import Scene
+from server.sync.stopping import Stop
+from server.sync.target import RecordingTarget, Target
+from server.sync.troubles import cause_of, stops_all, will_pass
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What was read, what is wished, and the way there."""
+
+    snapshot: Snapshot
+    desired: Desired
+    plan: Plan
+    live: Live | None
+
+
+class Pass:
+    """A run's common things, and what became of it so far."""
+
+    def __init__(self, book: Book, rules: Rules, target: Target, now_s: float, stop: Stop) -> None:
+        self.book = book
+        self.rules = rules
+        self.now_s = now_s
+        self._target = target
+        self._stop = stop
+        self._stopped_by: VendorError | None = None
+
+    def plan(self, snapshot: Snapshot, known: Ledger, live: Live | None) -> Prospect:
+        """Map and plan."""
+        desired = map_directory(snapshot, known, live, self.rules)
+        plan = make_plan(desired, known, live, self.rules, self.now_s)
+        return Prospect(snapshot, desired, plan, live)
+
+    def carry_out(
+        self, prospect: Prospect, verdict: Verdict, *, retries_conflicts: bool
+    ) -> frozenset[Key]:
+        """Apply what the guard allows and list the rest.
+
+        Returns the conflicts that are worth another look, not listed yet, if `retries_conflicts`.
+        """
+        again: frozenset[Key] = frozenset()
+        if retries_conflicts and not _is_whole(verdict):
+            again = self._remembered(prospect)
+        listed = [
+            RecordedChange.of(change, Result.SKIPPED)
+            for change in prospect.plan.changes
+            if change.cause and (change.kind, change.dingtalk_id) not in again
+        ]
+        listed += [RecordedChange.of(change, Result.SKIPPED) for change in verdict.refused]
+        listed += [RecordedChange.of(change, Result.HELD) for change in verdict.held]
+        if verdict.is_mismatch:
+            held = {id(change) for change in verdict.held}
+            open_changes = [each for each in prospect.plan.executable if id(each) not in held]
+            listed += [RecordedChange.of(change, Result.PLANNED) for change in open_changes]
+        self.book.record(listed)
+        if not _is_whole(verdict):
+            self._note(prospect, verdict)
+        self._apply(prospect, verdict)
+        return frozenset() if self._stopped_by else again
+
+    def _remembered(self, prospect: Prospect) -> frozenset[Key]:
+        """Name the listed changes that an earlier conflict keeps from being tried."""
+        known = {(one.kind, one.dingtalk_id) for one in self.book.ledger.conflicts}
+        refused = {(one.kind, one.dingtalk_id) for one in prospect.plan.changes if one.cause}
+        return frozenset(known & refused)
+
+    def _note(self, prospect: Prospect, verdict: Verdict) -> None:
+        """Store what needs no write to WeCom: approval, orders behind ours, solved conflicts."""
+        is_idle = not prospect.plan.executable and prospect.desired.presence.proves_absence
+        if verdict.approved or is_idle or not self.rules.approve_first_run:
+            self.book.approve(self.rules.scope)
+        for person in prospect.plan.noted_people:
+            self.book.put_person(person)
+        for department in prospect.plan.noted_departments:
+            self.book.put_department(department)
+        if prospect.desired.presence.proves_absence:
+            there = {(one.kind, one.dingtalk_id) for one in prospect.plan.changes}
+            for conflict in self.book.ledger.conflicts:
+                if (conflict.kind, conflict.dingtalk_id) not in there:
+                    self.book.drop_conflict(conflict.kind, conflict.dingtalk_id)
+
+    def _apply(self, prospect: Prospect, verdict: Verdict) -> None:
+        is_preview = isinstance(self._target, RecordingTarget)
+        scene = Scene(
+            self.book,
+            self._target,
+            self.rules,
+            prospect.desired.presence.has_left,
+            prospect.live,
+            self.now_s,
+            approved=frozenset(id(change) for change in verdict.approved),
+            done=Result.PLANNED if is_preview else Result.DONE,
+        )
+        applier = Applier(scene, self._stop)
+        applier.apply(verdict.allowed)
+        self._stopped_by = self._stopped_by or applier.stopped_by
+
+    def result(self, prospect: Prospect, verdict: Verdict, *, is_preview: bool) -> RunResult:
+        """Judge the run."""
+        is_full = prospect.snapshot.is_full
+        is_complete = prospect.desired.presence.proves_absence or not is_full
+        reasons = () if is_complete else _reasons(prospect)
+        changes = tuple(self.book.results)
+        status = status_of(
+            changes,
+            is_complete=is_complete,
+            is_held=bool(verdict.held),
+            is_preview=is_preview,
+        )
+        if verdict.is_mismatch:
+            status = RunStatus.REFUSED
+        error = self._stopped_by
+        if error:
+            status = RunStatus.FAILED
+        has_failures = any(each.result is Result.FAILED for each in changes)
+        return RunResult(
+            status,
+            verdict.digest,
+            is_complete,
+            reasons,
+            cause_of(error) if error else None,
+            changes,
+            self.book.run_id,
+            verdict.holds if verdict.held else (),
+            tuple(each for each in prospect.desired.warnings if each not in reasons),
+            retryable=will_pass(error) if error else has_failures or not is_complete,
+            blocked=bool(error and stops_all(error)),
+            people=len(prospect.snapshot.people),
+            departments=len(prospect.snapshot.departments),
+        )
+
+
+def _is_whole(verdict: Verdict) -> bool:
+    """Whether nothing at all may be written."""
+    return verdict.is_mismatch or (
+        bool(verdict.held) and any(hold.is_whole for hold in verdict.holds)
+    )
+
+
+def _reasons(prospect: Prospect) -> tuple[Message, ...]:
+    return prospect.snapshot.reasons or prospect.desired.warnings[:1]

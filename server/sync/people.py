@@ -1,0 +1,390 @@
+"""One person's change, written and corrected by WeCom's answers until it is in or refused.
+
+A member is created once: the intent is on the disk before the call, and after a lost reply we look
+before we ask again.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from server.directory.change import Action, Change, all_fields
+from server.directory.link import Claim, Decision, Fate, Holder, judge_holder
+from server.directory.model import (
+    NOBODY,
+    Conflict,
+    Kind,
+    Member,
+    Origin,
+    PersonLink,
+    Removal,
+    fold,
+)
+from server.directory.revise import (
+    follow,
+    with_leader,
+    without_departments,
+    without_email,
+    without_mobile,
+)
+from server.directory.text import free_userid
+from server.errors import MobileTakenError, VendorError, VendorRefusedError
+from server.fate import Fate as VendorFate
+from server.fate import Fix
+from server.journal.runs import RecordedChange, Result
+from server.message import Message
+from server.sync.bodies import member_body, member_of
+from server.sync.scene import Scene
+from server.wecom import wire
+from server.wecom.wire import Accepted
+
+_MOST_ATTEMPTS = 8
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """A change on its way.
+
+    link: what the ledger knew of the member before. was_intended: an earlier run, or this one
+    before its reply was lost, may have created this very member. is_created: it has.
+    """
+
+    change: Change
+    link: PersonLink | None
+    was_intended: bool
+    is_created: bool = False
+    beside: tuple[RecordedChange, ...] = ()
+
+    @property
+    def accepted(self) -> Member:
+        """What WeCom last accepted."""
+        return (self.link and self.link.accepted) or NOBODY
+
+
+class PeopleWriter:
+    """Writes people, one at a time."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._book = scene.book
+        self._fixes: Mapping[Fix, Callable[[_Attempt, VendorError], None]] = {
+            Fix.ADOPT_HOLDER: self._settle_mobile,
+            Fix.UPDATE_INSTEAD: self._settle_userid,
+            Fix.CREATE_INSTEAD: self._settle_missing,
+            Fix.DROP_EMAIL: self._drop_email,
+            Fix.DROP_MOBILE: self._drop_mobile,
+            Fix.DROP_POSITION: _drop_position,
+            Fix.DROP_TELEPHONE: _drop_telephone,
+            Fix.REFRESH_DEPARTMENTS: self._drop_departments,
+        }
+
+    def write(self, change: Change) -> tuple[RecordedChange, ...]:
+        """Make a change and tell what became of it; raises `VendorError` where it was refused."""
+        if change.action is Action.DELETE:
+            return self._delete(change)
+        link = self._book.people.get(change.replaces or change.dingtalk_id)
+        if change.action is Action.DISABLE or _is_leavers_move(change, link):
+            return self._put_aside(change, link)
+        change = with_leader(change, self._scene.actual, link.accepted if link else None)
+        change = without_departments(change, self._scene.lost)
+        attempt = _Attempt(change, link, was_intended=bool(link and link.accepted is None))
+        planned = change.wecom_id
+        try:
+            return self._settle(attempt, planned)
+        except VendorRefusedError:
+            self._withdraw_intent(attempt)
+            raise
+
+    def _settle(self, attempt: _Attempt, planned: str) -> tuple[RecordedChange, ...]:
+        """Send and correct until WeCom accepts, or nothing is left to send."""
+        failure: VendorError | None = None
+        for _ in range(_MOST_ATTEMPTS):
+            if attempt.change.cause:
+                self._withdraw_intent(attempt)
+                return (*attempt.beside, RecordedChange.of(attempt.change, Result.SKIPPED))
+            if attempt.change.action is Action.UPDATE and not attempt.change.fields:
+                return self._nothing_left(attempt, failure)
+            try:
+                answer = self._send(attempt)
+            except VendorError as error:
+                failure = error
+                self._correct(attempt, error)
+            else:
+                return (self._accept(attempt, answer, planned), *attempt.beside)
+        raise failure or ValueError(attempt.change.action)
+
+    def _nothing_left(
+        self, attempt: _Attempt, failure: VendorError | None
+    ) -> tuple[RecordedChange, ...]:
+        """End a change of which nothing remains: told beside, refused, or not needed any more."""
+        if failure is None or attempt.beside:
+            return attempt.beside
+        raise failure
+
+    def _send(self, attempt: _Attempt) -> Accepted:
+        change = attempt.change
+        if attempt.is_created:
+            return Accepted()
+        if change.action is not Action.CREATE:
+            return self._scene.target.update_member(member_body(change))
+        self._intend(attempt)
+        return self._scene.target.create_member(member_body(change))
+
+    def _intend(self, attempt: _Attempt) -> None:
+        """Announce a member before the call, so that a crash does not create a second one."""
+        change = attempt.change
+        known = self._book.people.get(change.dingtalk_id)
+        if known and known.accepted is None and known.wecom_userid == change.wecom_id:
+            return
+        self._book.put_person(
+            PersonLink(change.dingtalk_id, change.wecom_id, None, since_s=self._scene.now_s)
+        )
+        self._book.ensure_stored()
+
+    def _withdraw_intent(self, attempt: _Attempt) -> None:
+        """Take back an announced member that WeCom refused; nothing of it exists."""
+        key = attempt.change.dingtalk_id
+        known = self._book.people.get(key)
+        if known is None or known.accepted is not None or attempt.was_intended:
+            return
+        if attempt.link and not attempt.change.replaces:
+            self._book.put_person(attempt.link)
+        else:
+            self._book.drop_person(key)
+
+    def _correct(self, attempt: _Attempt, error: VendorError) -> None:
+        """Change the attempt as the error's table says; raises the error where it does not."""
+        if error.fate is VendorFate.LOOK and attempt.change.action is Action.CREATE:
+            attempt.was_intended = True
+            attempt.is_created = self._scene.target.has_member(attempt.change.wecom_id)
+            return
+        fix = self._fixes.get(error.fix) if error.fate is VendorFate.FIX and error.fix else None
+        if fix is None:
+            raise error
+        fix(attempt, error)
+
+    # --- corrections
+
+    def _settle_mobile(self, attempt: _Attempt, error: VendorError) -> None:
+        """Find out whose the mobile is (60104): ours, to adopt, or a conflict."""
+        change, member = attempt.change, member_of(attempt.change)
+        named = error.holder if isinstance(error, MobileTakenError) else None
+        holder = named or self._scene.target.holder_of(member.mobile)
+        if holder is None:
+            raise error
+        is_linked = change.action is not Action.CREATE
+        decision = self._judge(change, holder, is_linked=is_linked)
+        if decision.fate is Fate.CONFLICT:
+            self._book.put_conflict(
+                Conflict(Kind.PERSON, change.dingtalk_id, holder, member.mobile)
+            )
+        if decision.cause and is_linked:
+            conflict = replace(change, action=Action.CONFLICT, fields={}, cause=decision.cause)
+            attempt.beside += (RecordedChange.of(conflict, Result.SKIPPED),)
+            attempt.change = without_mobile(change, attempt.accepted)
+            return
+        attempt.change = follow(change, decision, self._book.people.get(decision.replaces))
+        if decision.fate is Fate.SAME:
+            self._take_up(attempt)
+
+    def _judge(self, change: Change, holder: str, *, is_linked: bool) -> Decision:
+        owner = self._book.owner_of(holder)
+        left = self._scene.has_left(owner.dingtalk_userid) if owner else None
+        claim = Claim(change.dingtalk_id, member_of(change).name, change.wecom_id, is_linked)
+        is_protected = fold(holder) in self._scene.rules.protected
+        return judge_holder(claim, Holder(holder, owner, left, is_protected))
+
+    def _take_up(self, attempt: _Attempt) -> None:
+        """Write everything to a member of ours who turned out to be there already."""
+        change = attempt.change
+        fields = all_fields(member_of(change))
+        if attempt.link and not attempt.link.is_enabled:
+            fields = {"enable": (False, True), **fields}
+        action = Action.UPDATE if change.action is Action.CREATE else change.action
+        attempt.change = replace(change, action=action, fields=fields)
+
+    def _settle_userid(self, attempt: _Attempt, error: VendorError) -> None:
+        """Take up our own member (60102 after a lost reply), or leave a stranger's userid alone."""
+        change = attempt.change
+        known = attempt.link
+        was_asked_before = attempt.was_intended or error.attempts > 1
+        is_ours = was_asked_before or (known and known.wecom_userid == change.wecom_id)
+        if is_ours:
+            self._take_up(attempt)
+            return
+        taken = {fold(each.wecom_userid) for each in self._book.people.values()}
+        taken |= {fold(change.wecom_id), *(self._scene.live.members if self._scene.live else ())}
+        attempt.change = replace(change, wecom_id=free_userid(change.dingtalk_id, taken))
+
+    def _settle_missing(self, attempt: _Attempt, error: VendorError) -> None:
+        """Member or leader not found (60111, the same code for both): find out which."""
+        change = attempt.change
+        leader = member_of(change).direct_leader if "direct_leader" in change.fields else ""
+        is_new = change.action is Action.CREATE
+        if leader and (is_new or self._scene.target.has_member(change.wecom_id)):
+            _note(attempt, error)
+            attempt.change = with_leader(
+                attempt.change, {leader: attempt.accepted.direct_leader}, attempt.accepted
+            )
+        elif is_new:
+            raise error
+        else:
+            attempt.was_intended = False
+            attempt.change = replace(
+                change, action=Action.CREATE, fields=all_fields(member_of(change))
+            )
+
+    def _drop_email(self, attempt: _Attempt, error: VendorError) -> None:
+        if not member_of(attempt.change).mobile or "email" not in attempt.change.fields:
+            raise error
+        _note(attempt, error)
+        attempt.change = without_email(attempt.change, attempt.accepted)
+
+    def _drop_mobile(self, attempt: _Attempt, error: VendorError) -> None:
+        if not member_of(attempt.change).email or "mobile" not in attempt.change.fields:
+            raise error
+        _note(attempt, error)
+        attempt.change = without_mobile(attempt.change, attempt.accepted)
+
+    def _drop_departments(self, attempt: _Attempt, error: VendorError) -> None:
+        """Leave out the departments that are not there (40066, 60123)."""
+        there = self._scene.target.departments()
+        seats = member_of(attempt.change).seats
+        missing = {seat.department_id for seat in seats} - there.keys()
+        if not missing:
+            raise error
+        _note(attempt, error)
+        attempt.change = without_departments(attempt.change, missing)
+
+    # --- the ledger
+
+    def _accept(self, attempt: _Attempt, answer: Accepted, planned: str) -> RecordedChange:
+        """Remember what WeCom accepted."""
+        change, link = attempt.change, attempt.link
+        if change.wecom_id != planned:
+            self._scene.actual[planned] = change.wecom_id
+        former = self._book.people.get(change.replaces) if change.replaces else None
+        if change.replaces and change.replaces != change.dingtalk_id:
+            self._book.drop_person(change.replaces)
+        link = former or link
+        is_new = change.action in (Action.CREATE, Action.ADOPT)
+        switched = change.fields.get("enable")
+        is_enabled = change.action is not Action.UPDATE or bool(
+            switched[1] if switched else link is None or link.is_enabled
+        )
+        has_turned = link is None or link.is_enabled is not is_enabled or is_new
+        self._book.put_person(
+            PersonLink(
+                change.dingtalk_id,
+                change.wecom_id,
+                member_of(change),
+                is_enabled=is_enabled,
+                since_s=self._scene.now_s if has_turned or link is None else link.since_s,
+                origin=_origin(change, link),
+                is_hidden=self._is_hidden(change),
+            )
+        )
+        if is_new or "mobile" in change.fields:
+            self._book.drop_conflict(Kind.PERSON, change.dingtalk_id)
+        return RecordedChange.of(_told(change, answer), self._scene.done)
+
+    def _is_hidden(self, change: Change) -> bool:
+        """Whether WeCom took a change of somebody whom its list does not show."""
+        live = self._scene.live
+        if live is None or change.action in (Action.CREATE, Action.ADOPT, Action.ENABLE):
+            return False
+        return fold(change.wecom_id) not in live.members
+
+    def _put_aside(self, change: Change, link: PersonLink | None) -> tuple[RecordedChange, ...]:
+        """Disable a leaver, or move one out of a department that goes."""
+        if link is None:
+            return ()
+        try:
+            answer = self._scene.target.update_member(_aside_body(change))
+        except VendorError as error:
+            if error.fix is not Fix.CREATE_INSTEAD:
+                raise
+            self._book.drop_person(link.dingtalk_userid)  # deleted in the console meanwhile
+            return (RecordedChange.of(change, self._scene.done),)
+        is_disabled = change.action is Action.DISABLE
+        self._book.put_person(
+            replace(
+                link,
+                accepted=change.payload if isinstance(change.payload, Member) else None,
+                is_enabled=link.is_enabled and not is_disabled,
+                since_s=self._scene.now_s if is_disabled else link.since_s,
+            )
+        )
+        if change.counts:
+            self._count(change)
+        return (RecordedChange.of(_told(change, answer), self._scene.done),)
+
+    def _delete(self, change: Change) -> tuple[RecordedChange, ...]:
+        answer = self._scene.target.delete_member(change.wecom_id)
+        self._book.drop_person(change.dingtalk_id)
+        if change.counts:
+            self._count(change)
+        return (RecordedChange.of(_told(change, answer), self._scene.done),)
+
+    def _count(self, change: Change) -> None:
+        is_approved = id(change) in self._scene.approved
+        self._book.add_removal(
+            Removal(
+                change.kind, change.dingtalk_id, change.wecom_id, self._scene.now_s, is_approved
+            )
+        )
+
+
+def _aside_body(change: Change) -> wire.Member:
+    """Switch off a member of whom only the userid is known, too."""
+    if change.payload is None:
+        return wire.Member(change.wecom_id, is_enabled=False)
+    return member_body(change)
+
+
+def _is_leavers_move(change: Change, link: PersonLink | None) -> bool:
+    """Whether a change only moves somebody who stays disabled."""
+    is_move = change.action is Action.UPDATE and not change.replaces
+    return is_move and link is not None and not link.is_enabled and "enable" not in change.fields
+
+
+def _origin(change: Change, link: PersonLink | None) -> Origin:
+    if change.action is Action.ADOPT:
+        return Origin.ADOPTED
+    return link.origin if link and link.accepted else Origin.CREATED
+
+
+def _told(change: Change, answer: Accepted) -> Change:
+    """Add what WeCom remarked."""
+    remarks = tuple(each for each in (answer.warning, answer.alarm) if each)
+    return replace(change, warnings=(*change.warnings, *remarks)) if remarks else change
+
+
+def _note(attempt: _Attempt, error: VendorError) -> None:
+    """Tell what was left out, and why."""
+    notes: tuple[Message, ...] = (error.title, error.hint)
+    attempt.change = replace(attempt.change, warnings=(*attempt.change.warnings, *notes))
+
+
+def _drop_position(attempt: _Attempt, error: VendorError) -> None:
+    if "position" not in attempt.change.fields:
+        raise error
+    _note(attempt, error)
+    _leave(
+        attempt, "position", replace(member_of(attempt.change), position=attempt.accepted.position)
+    )
+
+
+def _drop_telephone(attempt: _Attempt, error: VendorError) -> None:
+    if "telephone" not in attempt.change.fields:
+        raise error
+    _note(attempt, error)
+    _leave(
+        attempt,
+        "telephone",
+        replace(member_of(attempt.change), telephone=attempt.accepted.telephone),
+    )
+
+
+def _leave(attempt: _Attempt, name: str, member: Member) -> None:
+    fields = {key: pair for key, pair in attempt.change.fields.items() if key != name}
+    attempt.change = replace(attempt.change, fields=fields, payload=member)

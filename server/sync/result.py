@@ -1,0 +1,45 @@
+"""How a run ended, told honestly: only a run in which everything succeeded is a success."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from server.directory.causes import Cause
+from server.directory.guard import Hold
+from server.journal.runs import RecordedChange, Result, RunStatus
+from server.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run came to; `run_id` finds it in the journal.
+
+    digest: what awaits approval, None where nothing does. snapshot_complete: None where the
+    reading was not reached. warnings: what the admin should know although nothing failed.
+    retryable: it may well succeed by itself later. blocked: it will not until somebody acts.
+    """
+
+    status: RunStatus
+    digest: str | None = None
+    snapshot_complete: bool | None = None
+    incomplete_reason: tuple[Message, ...] = ()
+    error: Cause | None = None
+    changes: tuple[RecordedChange, ...] = ()
+    run_id: int = 0
+    holds: tuple[Hold, ...] = ()
+    warnings: tuple[Message, ...] = ()
+    retryable: bool = False
+    blocked: bool = False
+    people: int = field(default=0, compare=False)
+    departments: int = field(default=0, compare=False)
+
+
+def status_of(
+    changes: Sequence[RecordedChange], *, is_complete: bool, is_held: bool, is_preview: bool
+) -> RunStatus:
+    """Judge a run that was not stopped."""
+    if is_preview:
+        return RunStatus.PREVIEW
+    if is_held:
+        return RunStatus.HELD
+    is_clean = all(each.result is Result.DONE for each in changes)
+    return RunStatus.SUCCESS if is_complete and is_clean else RunStatus.PARTIAL

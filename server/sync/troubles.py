@@ -1,0 +1,31 @@
+"""Errors as the sync records them: code, title and hint, with nothing of a traceback."""
+
+from server.directory.causes import Cause
+from server.errors import CallCancelledError, DingBridgeError, VendorError
+from server.fate import Fate
+from server.message import N_, Message
+
+_NOT_SET_UP = N_("The mirror is not set up: {names} missing.")
+_ENTER = N_("Enter these values, then start a sync.")
+
+
+def cause_of(error: DingBridgeError) -> Cause:
+    """Say what happened and what to do about it."""
+    return Cause(error.code, error.title, error.hint)
+
+
+def not_set_up(names: tuple[str, ...]) -> Cause:
+    """Say which settings a run cannot do without."""
+    return Cause("not-set-up", Message(_NOT_SET_UP, {"names": ", ".join(names)}), Message(_ENTER))
+
+
+def stops_all(error: DingBridgeError) -> bool:
+    """Whether nothing will work until somebody acts, so that calling on is useless or harmful."""
+    if isinstance(error, CallCancelledError) or not isinstance(error, VendorError):
+        return False
+    return error.fate is Fate.STOP
+
+
+def will_pass(error: DingBridgeError) -> bool:
+    """Whether the same may well succeed later without anybody's help."""
+    return error.retryable and not stops_all(error)

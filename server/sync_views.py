@@ -1,0 +1,291 @@
+"""Turns what the journal knows of the mirror into what is shown."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from sqlite3 import Connection
+
+from server.directory.causes import Cause
+from server.directory.guard import Hold, HoldReason
+from server.directory.model import Conflict, Kind
+from server.journal import ledger, runs, sync_state
+from server.journal.runs import RecordedChange, Run, RunCause, RunStatus
+from server.journal.sync_state import Held, Quarantine
+from server.message import N_, Message
+from server.status import (
+    ChangeView,
+    ConflictView,
+    ErrorView,
+    HeldView,
+    Level,
+    Notice,
+    QuarantineView,
+    RunSummary,
+    RunTotals,
+    RunView,
+    SyncState,
+    SyncView,
+)
+
+_CAUSES = {
+    RunCause.ASKED: N_("somebody asked for it"),
+    RunCause.ENABLED: N_("the sync was switched on"),
+    RunCause.DAILY: N_("the daily comparison"),
+    RunCause.START: N_("DingBridge was started"),
+    RunCause.INTERRUPTED: N_("the run before was interrupted"),
+    RunCause.WAKE: N_("the computer had been asleep"),
+    RunCause.SETTINGS: N_("settings were changed"),
+    RunCause.EVENTS: N_("events from DingTalk"),
+    RunCause.UNCLEAR_EVENT: N_("an event that names nobody"),
+    RunCause.MISSED_EVENTS: N_("events that had not arrived"),
+    RunCause.RETRY: N_("another attempt after a failure"),
+}
+
+_HOLDS = {
+    HoldReason.FIRST_RUN: N_(
+        "This is the first run: nothing is written to WeCom until you approve its preview."
+    ),
+    HoldReason.SCOPE_CHANGED: N_(
+        "What is mirrored, or where to, has changed: nothing is written to WeCom until you approve "
+        "the preview."
+    ),
+    HoldReason.MASS_REMOVAL: N_(
+        "{wanted} of {linked} mirrored people would be disabled or deleted at once: nothing is "
+        "written to WeCom until you approve it."
+    ),
+    HoldReason.NOBODY_SHARED: N_(
+        "Not one of the {linked} mirrored people was found in DingTalk. Check dingtalk.app_key and "
+        "sync.source_department_ids before you approve anything."
+    ),
+}
+
+_PEOPLE_HELD = N_(
+    "People who would be disabled or deleted: {wanted}. Allowed within 24 hours without your "
+    "approval: {limit}, of which already used: {used}."
+)
+_DEPARTMENTS_HELD = N_(
+    "Departments that would be deleted: {wanted}. Allowed within 24 hours without your approval: "
+    "{limit}, of which already used: {used}."
+)
+
+_STATES = {
+    RunStatus.SUCCESS: SyncState.SUCCESS,
+    RunStatus.PARTIAL: SyncState.PARTIAL,
+    RunStatus.HELD: SyncState.HELD,
+    RunStatus.FAILED: SyncState.FAILED,
+    RunStatus.INTERRUPTED: SyncState.FAILED,
+}
+
+_GRAVITY = (SyncState.SUCCESS, SyncState.PARTIAL, SyncState.HELD, SyncState.FAILED)
+
+
+# --- runs and their changes
+
+
+def run_view(conn: Connection, run_id: int) -> RunView | None:
+    """Show a run with all its changes, None where it is not stored."""
+    run = runs.find(conn, run_id)
+    if run is None:
+        return None
+    summary, held = run_summary(run), sync_state.load(conn).held
+    reasons = held_view(held).reasons if held and held.digest == summary.digest else ()
+    return RunView(summary, change_views(conn, run_id), reasons)
+
+
+def run_summary(run: Run) -> RunSummary:
+    """Show a run without its changes."""
+    shown = Message(_CAUSES[run.cause])
+    ending = run.ending
+    if ending is None:
+        return RunSummary(run.id, shown, run.is_full, run.started_at_ms, None, None)
+    return RunSummary(
+        id=run.id,
+        cause=shown,
+        is_full=run.is_full,
+        started_at_ms=run.started_at_ms,
+        finished_at_ms=run.finished_at_ms,
+        status=str(ending.status),
+        digest=ending.digest,
+        snapshot_complete=ending.snapshot_complete,
+        incomplete_reason=ending.incomplete_reason,
+        error=error_view(ending.error),
+        totals=RunTotals(**asdict(ending.counts)),
+        warnings=ending.warnings,
+    )
+
+
+def failed_run(cause: Cause, at_ms: int) -> RunView:
+    """Show a run that never began."""
+    asked = Message(_CAUSES[RunCause.ASKED])
+    failed = str(RunStatus.FAILED)
+    return RunView(RunSummary(0, asked, True, at_ms, at_ms, failed, error=error_view(cause)))  # noqa: FBT003 - the fields in their order
+
+
+def change_views(
+    conn: Connection, run_id: int, limit: int = -1, after: int = 0
+) -> tuple[ChangeView, ...]:
+    """Show up to `limit` changes of a run (-1: all) after the first `after`."""
+    listed = runs.changes(conn, run_id, limit, after)
+    names = _names(conn, listed)
+    return tuple([_change_view(change, names) for change in listed])
+
+
+_Names = dict[tuple[Kind, str], str]
+
+
+def _names(conn: Connection, changes: Sequence[RecordedChange]) -> _Names:
+    """Find what those are called whose change does not say so itself."""
+    wanted: defaultdict[Kind, list[str]] = defaultdict(list)
+    for change in changes:
+        if not _own_name(change):
+            wanted[change.kind].append(change.dingtalk_id)
+    return {
+        (kind, dingtalk_id): name
+        for kind, ids in wanted.items()
+        for dingtalk_id, name in ledger.names(conn, kind, ids).items()
+    }
+
+
+def _own_name(change: RecordedChange) -> str:
+    old, new = change.fields.get("name", (None, None))
+    return str(new or old or "")
+
+
+def _change_view(change: RecordedChange, names: _Names) -> ChangeView:
+    return ChangeView(
+        action=change.action.value,
+        kind=change.kind.value,
+        dingtalk_id=change.dingtalk_id,
+        wecom_id=change.wecom_id,
+        name=_own_name(change) or names.get((change.kind, change.dingtalk_id), ""),
+        fields=change.fields,
+        result=str(change.result),
+        error=error_view(change.error),
+        warnings=change.warnings,
+    )
+
+
+def error_view(cause: Cause | None) -> ErrorView | None:
+    """Show why something was not done."""
+    return None if cause is None else ErrorView(cause.code, cause.title, cause.hint)
+
+
+# --- the state
+
+
+def sync_view(conn: Connection, *, is_enabled: bool, is_alive: bool) -> SyncView:
+    """Show how the mirror stands. `is_alive`: a process holds the data folder and may be at it."""
+    state = sync_state.load(conn)
+    latest = runs.latest(conn, 1)
+    full, of_events = (runs.last_ended(conn, is_full=is_full) for is_full in (True, False))
+    ended = [run for run in (full, of_events) if run is not None]
+    under_way = runs.interrupted(conn) if is_alive else []
+    return SyncView(
+        is_enabled=is_enabled,
+        state=_state(state.quarantine, full, of_events) if latest else SyncState.NEVER,
+        last_success_at_ms=runs.last_success_ms(conn),
+        last_run=run_summary(max(ended, key=lambda run: run.id)) if ended else None,
+        current_run=run_summary(under_way[-1]) if under_way else None,
+        next_full_run_at_ms=state.next_full_run_ms,
+        held=None if state.held is None else held_view(state.held),
+        quarantine=None if state.quarantine is None else _quarantine_view(state.quarantine),
+        conflicts=len(ledger.conflicts(conn)),
+    )
+
+
+def _state(quarantine: Quarantine | None, full: Run | None, of_events: Run | None) -> SyncState:
+    """Judge by the last full run, and by events that came to a worse end since."""
+    if quarantine is not None:
+        return SyncState.QUARANTINED
+    found = [_state_of(full)] if full else []
+    if of_events and (full is None or of_events.id > full.id):
+        found.append(_state_of(of_events))
+    return max(found, key=_GRAVITY.index, default=SyncState.NEVER)
+
+
+def _state_of(run: Run) -> SyncState:
+    return _STATES[run.ending.status] if run.ending else SyncState.FAILED
+
+
+def held_view(held: Held) -> HeldView:
+    """Show what awaits approval, and why."""
+    reasons = tuple(map(_hold_reason, held.holds))
+    return HeldView(held.digest, held.run_id, held.since_ms, reasons, held.is_rejected)
+
+
+def _hold_reason(hold: Hold) -> Message:
+    values = {
+        "wanted": hold.wanted,
+        "used": hold.used,
+        "limit": hold.limit,
+        "linked": hold.linked,
+    }
+    if hold.reason is HoldReason.ALLOWANCE:
+        return Message(_PEOPLE_HELD if hold.kind is Kind.PERSON else _DEPARTMENTS_HELD, values)
+    return Message(_HOLDS[hold.reason], values)
+
+
+def _quarantine_view(quarantine: Quarantine) -> QuarantineView:
+    cause = quarantine.cause
+    shown = ErrorView(cause.code, cause.title, cause.hint)
+    return QuarantineView(quarantine.since_ms, quarantine.until_ms, shown)
+
+
+def conflict_views(conn: Connection, conflicts: Iterable[Conflict]) -> tuple[ConflictView, ...]:
+    """Show conflicts as the last run explained them."""
+    return tuple([_conflict_view(conn, conflict) for conflict in conflicts])
+
+
+def _conflict_view(conn: Connection, conflict: Conflict) -> ConflictView:
+    recorded = runs.last_conflict(conn, conflict.kind, conflict.dingtalk_id)
+    return ConflictView(
+        conflict.kind.value,
+        conflict.dingtalk_id,
+        conflict.wecom_id,
+        conflict.value,
+        error_view(recorded.error if recorded else None),
+    )
+
+
+# --- notices
+
+
+def sync_notices(sync: SyncView) -> Iterator[Notice]:
+    """Yield what somebody should know about the mirror, the gravest first."""
+    if sync.quarantine is not None:
+        error = sync.quarantine.error
+        yield Notice("sync-quarantined", Level.ERROR, error.title, error.hint)
+    elif sync.state is SyncState.FAILED and sync.last_run and sync.last_run.error:
+        error = sync.last_run.error
+        yield Notice("sync-failed", Level.ERROR, error.title, error.hint)
+    if sync.held is not None and not sync.held.is_rejected:
+        yield from _held_notices(sync.held)
+    if sync.conflicts:
+        title = Message(
+            N_("Conflicts between DingTalk and WeCom that wait for you: {count}."),
+            {"count": sync.conflicts},
+        )
+        yield Notice("sync-conflicts", Level.WARNING, title, _CONFLICTS_HINT)
+    if sync.last_run is not None:
+        for reason in sync.last_run.incomplete_reason:
+            yield Notice("sync-incomplete", Level.WARNING, reason, _INCOMPLETE_HINT)
+        for warning in sync.last_run.warnings:
+            yield Notice("sync-warning", Level.INFO, warning, _WARNING_HINT)
+
+
+_CONFLICTS_HINT = Message(
+    N_("Each says what to do about it; nobody else is affected. The list is with the sync.")
+)
+_INCOMPLETE_HINT = Message(
+    N_("DingTalk could not be read completely. Until it can, nobody is removed from WeCom.")
+)
+_WARNING_HINT = Message(N_("The last sync told this; it hindered nothing else."))
+
+
+def _held_notices(held: HeldView) -> Iterator[Notice]:
+    hint = Message(
+        N_("Look at the list; then allow exactly that, or reject it. Its digest is {digest}."),
+        {"digest": held.digest},
+    )
+    for reason in held.reasons:
+        yield Notice("sync-held", Level.WARNING, reason, hint)

@@ -1,0 +1,121 @@
+"""Each kind of refusal has its fate: skipped, corrected, deferred, or the end of the run."""
+
+from collections.abc import Callable
+
+import pytest
+
+from server.fate import Fate
+from server.journal.runs import Result, RunStatus
+from server.simulator.faults import Fault, Rule
+from server.simulator.httpd import Reply
+from server.wecom.meanings import MEANINGS as WECOM
+from tests.server.sync.world import World
+
+_TOKENS = (40001, 40013, 40014, 40091, 41001, 42001, 45031)
+
+
+def _answer(errcode: int) -> Reply:
+    return Reply.of_json({"errcode": errcode, "errmsg": "refused"})
+
+
+def _codes(wanted: Callable[[Fate], bool]) -> list[int]:
+    return sorted(code for code, row in WECOM.items() if wanted(row.fate) and code not in _TOKENS)
+
+
+@pytest.mark.parametrize("errcode", _codes(lambda fate: fate is Fate.SKIP))
+def test_what_concerns_one_person_fails_for_that_person_with_cause_and_remedy(
+    world: World, errcode: int
+) -> None:
+    one, other = world.hire("甲", mobile="13800000001"), world.hire("乙", mobile="13800000002")
+    rule = Rule(Fault.ANSWERED, path="user/create", containing=one.userid, answer=_answer(errcode))
+    world.wecom_faults.add(rule)
+    result = world.sync()
+    told = {change.dingtalk_id: change for change in result.changes}
+    assert (told[one.userid].result, told[other.userid].result) == (Result.FAILED, Result.DONE)
+    error = told[one.userid].error
+    assert error is not None
+    assert error.code == f"wecom-{errcode}"
+    assert str(error.title)
+    assert str(error.hint)
+    assert one.userid not in world.ledger().people  # nothing of it exists
+
+
+@pytest.mark.parametrize("errcode", _codes(lambda fate: fate is Fate.STOP))
+def test_what_concerns_everything_stops_the_run(world: World, errcode: int) -> None:
+    for number in range(3):
+        world.hire(f"王伟{number}", mobile=f"1380000000{number}")
+    world.wecom_faults.add(Rule(Fault.ANSWERED, path="user/create", answer=_answer(errcode)))
+    result = world.sync()
+    assert (result.status, result.blocked) == (RunStatus.FAILED, True)
+    assert result.error is not None
+    assert result.error.code == f"wecom-{errcode}"
+    assert [one.result for one in result.changes] == [
+        Result.FAILED,
+        Result.SKIPPED,
+        Result.SKIPPED,
+    ]
+    assert len(world.wecom.log.calls("user/create")) == 0  # the fault answered in its place
+    assert len(world.wecom_faults.injected) == 1
+
+
+@pytest.mark.parametrize("errcode", _codes(lambda fate: fate is Fate.FIX))
+def test_no_correction_goes_round_in_circles(world: World, errcode: int) -> None:
+    world.department("研发部")
+    world.hire("甲", mobile="13800000001", email="jia@example.com", title="经理")
+    for path in ("user/create", "department/create"):
+        world.wecom_faults.add(Rule(Fault.ANSWERED, path=path, answer=_answer(errcode)))
+    result = world.sync()
+    assert result.status is RunStatus.PARTIAL
+    assert all(one.error for one in result.changes if one.result is not Result.DONE)
+    assert len(world.wecom_faults.injected) <= 20
+
+
+@pytest.mark.parametrize("errcode", [40089, 50003, 50005, 90020])
+def test_what_dingtalk_refuses_for_everything_writes_nothing(world: World, errcode: int) -> None:
+    world.hire("甲", mobile="13800000001")
+    world.dingtalk_faults.add(Rule(Fault.ANSWERED, path="", answer=_answer(errcode)))
+    result = world.sync()
+    assert (result.status, result.blocked) == (RunStatus.FAILED, True)
+    assert world.attempted_writes() == []
+
+
+def test_a_missing_permission_makes_the_snapshot_incomplete(world: World) -> None:
+    world.hire("甲", mobile="13800000001")
+    world.sync()
+    world.dingtalk.rules.missing_permissions = frozenset({"qyapi_get_department_member"})
+    result = world.sync()
+    assert (result.status, result.snapshot_complete) == (RunStatus.PARTIAL, False)
+    assert len(world.ledger().people) == 1
+
+
+def test_a_missing_permission_to_read_people_is_not_asked_for_thousands_of_times(
+    world: World,
+) -> None:
+    for number in range(30):
+        world.hire(f"王伟{number}", mobile=f"138000000{number:02}")
+    world.dingtalk.rules.missing_permissions = frozenset({"qyapi_get_member"})
+    result = world.sync()
+    assert (result.status, result.snapshot_complete) == (RunStatus.PARTIAL, False)
+    assert len(world.ledger().people) == 30
+
+
+def test_an_unknown_code_again_and_again_ends_the_run(world: World) -> None:
+    for number in range(15):
+        world.hire(f"王伟{number}", mobile=f"138000000{number:02}")
+    world.wecom_faults.add(Rule(Fault.ANSWERED, path="user/create", answer=_answer(60999)))
+    result = world.sync()
+    assert result.status is RunStatus.FAILED
+    results = [one.result for one in result.changes]
+    assert results == [Result.FAILED] * 10 + [Result.SKIPPED] * 5
+
+
+def test_secrets_and_tokens_are_in_no_result_and_no_log(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.hire("甲", mobile="13800000001")
+    world.wecom_faults.add(Rule(Fault.SERVER_ERROR, path="user/create"))
+    caplog.set_level(0)
+    told = repr(world.sync()) + caplog.text
+    assert world.wecom.rules.contact_secret not in told
+    assert world.dingtalk.rules.app_secret not in told
+    assert world.wecom.tokens.issue()[0] not in told

@@ -1,0 +1,97 @@
+from datetime import UTC, datetime, timedelta, timezone
+
+from server.directory.causes import Cause
+from server.journal.runs import RunCause
+from server.journal.sync_state import Quarantine
+from server.message import Message
+from server.sync.schedule import (
+    DAY_MS,
+    HOUR_MS,
+    MINUTE_MS,
+    Moment,
+    Schedule,
+    Wish,
+    daily_after,
+    event_retry_ms,
+    quarantine_after,
+    slept_s,
+)
+
+NOON = round(datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp() * 1000)
+CAUSE = Cause("wecom-40001", Message("No."), Message("Act."))
+
+
+def test_the_daily_run_is_at_the_next_local_time_of_day() -> None:
+    assert daily_after(NOON, "13:30", UTC) == NOON + 90 * MINUTE_MS
+    assert daily_after(NOON, "12:00", UTC) == NOON + DAY_MS
+    shanghai = timezone(timedelta(hours=8))
+    assert daily_after(NOON, "03:00", shanghai) == NOON + 7 * HOUR_MS
+
+
+def test_at_start_a_run_is_due_if_the_last_complete_one_is_over_a_day_old_or_was_cut_short() -> (
+    None
+):
+    def first(last_ms: int | None, *, was_interrupted: bool = False) -> Wish:
+        schedule = Schedule(UTC)
+        schedule.begin(NOON, last_ms, was_interrupted=was_interrupted)
+        return schedule.next(NOON, "03:00")
+
+    assert first(None) == Wish(NOON, RunCause.START)
+    assert first(NOON - DAY_MS - 1) == Wish(NOON, RunCause.START)
+    assert first(NOON + HOUR_MS) == Wish(NOON, RunCause.START)  # the clock was set back
+    assert first(NOON - HOUR_MS, was_interrupted=True) == Wish(NOON, RunCause.INTERRUPTED)
+    assert first(NOON - HOUR_MS) == Wish(NOON + 15 * HOUR_MS, RunCause.DAILY)
+
+
+def test_the_earliest_wish_wins_and_a_run_serves_them_all() -> None:
+    schedule = Schedule(UTC)
+    schedule.begin(NOON, NOON - HOUR_MS, was_interrupted=False)
+    schedule.ask(NOON + HOUR_MS, RunCause.RETRY)
+    schedule.ask(NOON, RunCause.ENABLED)
+    assert schedule.next(NOON, "03:00") == Wish(NOON, RunCause.ENABLED)
+    schedule.began(NOON)
+    assert schedule.next(NOON, "03:00").cause is RunCause.DAILY
+
+
+def test_unclear_events_do_not_lead_to_one_run_after_the_other() -> None:
+    schedule = Schedule(UTC)
+    schedule.began(NOON)
+    schedule.ask(NOON + 1000, RunCause.UNCLEAR_EVENT)
+    assert schedule.next(NOON, "03:00").at_ms == NOON + 5 * MINUTE_MS
+
+
+def test_a_run_that_may_come_to_more_is_repeated_later_each_time() -> None:
+    schedule, waits = Schedule(UTC), []
+    for _ in range(5):
+        schedule.began(NOON)
+        schedule.ended(NOON, is_retryable=True)
+        waits.append(schedule.next(NOON, "11:00").at_ms - NOON)
+    assert waits == [5 * MINUTE_MS, 15 * MINUTE_MS, HOUR_MS, 4 * HOUR_MS, 4 * HOUR_MS]
+    schedule.ended(NOON, is_retryable=False)
+
+
+def test_sleep_is_seen_on_whichever_clock_went_on() -> None:
+    before = Moment(0, 100.0)
+    assert slept_s(before, Moment(60_000, 160.0), 60) == 0
+    assert slept_s(before, Moment(3_660_000, 160.0), 60) == 3600
+    assert slept_s(before, Moment(60_000, 3760.0), 60) == 3600
+    assert slept_s(before, Moment(-60_000, 101.0), 60) == 0
+
+
+def test_an_event_is_tried_six_times() -> None:
+    waits = [event_retry_ms(attempt) for attempt in range(1, 7)]
+    assert waits[-1] is None
+    assert None not in waits[:-1]
+
+
+def test_the_quarantine_is_hourly_and_daily_after_a_day_in_vain() -> None:
+    quarantine: Quarantine | None = None
+    now_ms, waits = NOON, []
+    for _ in range(25):
+        quarantine = quarantine_after(quarantine, CAUSE, now_ms)
+        waits.append(quarantine.until_ms - now_ms)
+        now_ms = quarantine.until_ms
+    assert waits[:23] == [HOUR_MS] * 23
+    assert waits[23:] == [DAY_MS] * 2
+    assert quarantine is not None
+    assert quarantine.since_ms == NOON

@@ -1,0 +1,354 @@
+"""The worker, driven step by step: events followed, faults survived, nothing hammered."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from crypto.secret import Secret
+from server.journal import events, listing, requests, runs, sync_state
+from server.journal.events import NewEvent
+from server.journal.listing import Counts
+from server.journal.requests import RequestKind, SyncRequest
+from server.journal.runs import RunCause, RunStatus
+from server.simulator.contacts_wecom import WeComRules
+from server.simulator.faults import Fault, Rule
+from server.sync.schedule import HOUR_MS
+from server.sync.worker import Worker
+from tests.server.sync.world import DAY_MS, World, differences
+
+
+def _worker(world: World) -> Worker:
+    worker = Worker(
+        world.journal, world.engine, lambda: world.config, clock_ms=lambda: world.now_ms
+    )
+    worker.prepare()
+    return worker
+
+
+def _send(world: World, payloads: Iterable[dict[str, Any]]) -> None:
+    batch = [
+        NewEvent(str(one["eventId"]), world.now_ms, one["EventType"], None, None, json.dumps(one))
+        for one in payloads
+    ]
+    world.journal.append(batch).result(10)
+
+
+def _counts(world: World) -> Counts:
+    return world.journal.read(listing.counts)
+
+
+def _loop(worker: Worker, world: World, times: int = 3) -> None:
+    for _ in range(times):
+        worker.loop(world.now_ms)
+
+
+@pytest.fixture
+def worker(world: World) -> Worker:
+    for number in range(5):
+        world.hire(f"王伟{number}", mobile=f"1380000000{number}")
+    world.sync()
+    fresh = _worker(world)
+    _loop(fresh, world)
+    world.forget_calls()
+    return fresh
+
+
+def _calls(world: World) -> Counter[str]:
+    calls = [*world.dingtalk.log.calls(), *world.wecom.log.calls()]
+    return Counter(one.path.rsplit("/", 2)[-2] + "/" + one.path.rsplit("/", 1)[-1] for one in calls)
+
+
+def test_a_hire_costs_two_reads_and_one_write(world: World, worker: Worker) -> None:
+    person = world.company.draft("新人", (1,), mobile="13900000000", manager_userid="")
+    _send(world, world.company.hire(person))
+    _loop(worker, world)
+    assert _calls(world) == {"user/get": 1, "user/list_id": 1, "user/create": 1}
+    assert differences(world) == []
+
+
+def test_ten_events_for_one_person_are_one_read_and_one_write(world: World, worker: Worker) -> None:
+    userid = next(iter(world.company.roster.people))
+    for number in range(10):
+        _send(world, world.company.change(userid, title=f"职位{number}"))
+    _loop(worker, world)
+    assert _calls(world) == {"user/get": 1, "user/update": 1}
+    assert _counts(world).done == 10
+    assert differences(world) == []
+
+
+def test_a_leavers_event_disables_and_a_repeated_one_does_nothing(
+    world: World, worker: Worker
+) -> None:
+    userid = next(iter(world.company.roster.people))
+    payloads = world.company.leave(userid)
+    _send(world, payloads)
+    _loop(worker, world)
+    assert not world.member_of(userid).is_enabled
+    world.forget_calls()
+    _send(world, [{**payloads[0], "eventId": "again"}])
+    _loop(worker, world)
+    assert world.attempted_writes() == []
+    assert _counts(world).done == 2
+
+
+@pytest.mark.parametrize("code", [33012, 60121])
+def test_people_who_are_gone_or_out_of_scope_are_normal(
+    world: World, worker: Worker, code: int
+) -> None:
+    world.dingtalk.rules.gone_code = code
+    _send(world, [{"EventType": "user_modify_org", "userId": ["nobody"], "eventId": "1"}])
+    _loop(worker, world)
+    assert (_counts(world).done, _counts(world).failed) == (1, 0)
+    assert world.attempted_writes() == []
+
+
+def test_an_event_about_somebody_out_of_scope_removes_nobody(world: World, worker: Worker) -> None:
+    userid = next(iter(world.company.roster.people))
+    world.dingtalk.rules.scope_departments = frozenset()
+    _send(world, world.company.change(userid, title="经理"))
+    _loop(worker, world)
+    assert world.member_of(userid).is_enabled
+    assert _counts(world).done == 1
+
+
+def test_departments_come_move_and_go_by_events(world: World, worker: Worker) -> None:
+    created = world.company.create_department("研发部")
+    upper = int(created[0]["deptId"][0])
+    _send(world, created)
+    _loop(worker, world)
+    made = world.company.create_department("一组", upper)
+    lower = int(made[0]["deptId"][0])
+    _send(world, made)
+    _send(world, world.company.change_department(upper, name="研发中心"))
+    _loop(worker, world)
+    assert differences(world) == []
+    _send(world, world.company.change_department(lower, parent_id=1))
+    _loop(worker, world)
+    assert differences(world) == []
+    _send(world, world.company.remove_department(upper))
+    _loop(worker, world)
+    assert differences(world) == []
+    assert _counts(world).failed == 0
+
+
+def test_a_person_in_a_department_nobody_told_us_of_brings_it_along(
+    world: World, worker: Worker
+) -> None:
+    upper = world.department("研发部")
+    lower = world.department("一组", upper)
+    userid = next(iter(world.company.roster.people))
+    _send(world, world.company.move(userid, [lower]))
+    _loop(worker, world)
+    assert differences(world) == []
+
+
+def test_a_department_moved_below_its_own_child_by_reordered_events_converges(
+    world: World, worker: Worker
+) -> None:
+    upper = world.department("上")
+    lower = world.department("下", upper)
+    world.sync()
+    first = world.company.change_department(lower, parent_id=1)
+    second = world.company.change_department(upper, parent_id=lower)
+    _send(world, second)
+    _loop(worker, world)
+    _send(world, first)
+    _loop(worker, world)
+    world.now_ms += HOUR_MS
+    _loop(worker, world)
+    assert differences(world) == []
+
+
+def test_an_event_that_names_nobody_leads_to_a_full_run(world: World, worker: Worker) -> None:
+    world.hire("新人", mobile="13900000000")  # its event was lost
+    _send(world, world.company.rename_company("新名")[:1])
+    _loop(worker, world)
+    world.now_ms += HOUR_MS
+    _loop(worker, world)
+    assert world.journal.read(lambda conn: runs.latest(conn, 1))[0].cause is RunCause.UNCLEAR_EVENT
+    assert differences(world) == []
+
+
+def test_events_of_no_concern_are_ignored_without_a_call(world: World, worker: Worker) -> None:
+    _send(world, [{"EventType": "check_in", "eventId": "1"}])
+    _send(world, [{"EventType": "org_admin_add", "eventId": "2", "userId": ["x"]}])
+    _loop(worker, world)
+    assert _counts(world).ignored == 2
+    assert _calls(world) == {}
+
+
+def test_a_failure_is_tried_again_with_back_off_and_then_given_up_visibly(
+    world: World, worker: Worker
+) -> None:
+    userid = next(iter(world.company.roster.people))
+    rule = Rule(Fault.SERVER_ERROR, path="user/get", containing=userid)
+    world.dingtalk_faults.add(rule)
+    _send(world, world.company.change(userid, title="经理"))
+    waits = []
+    for _ in range(6):
+        _loop(worker, world)
+        due_ms = world.journal.read(events.next_due_ms)
+        if due_ms is not None:
+            waits.append(due_ms - world.now_ms)
+            world.now_ms = due_ms
+    assert waits == sorted(waits)
+    assert len(waits) == 5
+    assert _counts(world).failed == 1
+    (event,) = world.journal.read(lambda conn: listing.latest(conn, 1)).events
+    assert event.error
+
+
+def test_events_wait_while_the_sync_is_off_and_are_followed_when_it_is_switched_on(
+    world: World, worker: Worker
+) -> None:
+    world.set(enabled=False)
+    _send(world, world.company.hire(world.company.draft("新人", (1,), mobile="13900000000")))
+    _loop(worker, world)
+    assert _counts(world).pending == 2
+    assert _calls(world) == {}
+    world.set(enabled=True)
+    _loop(worker, world, 4)
+    assert _counts(world).done == 2
+    assert world.journal.read(lambda conn: runs.last_ended(conn, is_full=True)).cause is (  # type: ignore[union-attr] # there was one
+        RunCause.ENABLED
+    )
+    assert differences(world) == []
+
+
+def test_events_wait_until_the_first_run_is_approved(world: World) -> None:
+    world.set(approve_first_run=True)
+    person = world.company.draft("新人", (1,), mobile="13900000000")
+    _send(world, world.company.hire(person))
+    worker = _worker(world)
+    _loop(worker, world)
+    held = world.journal.read(sync_state.load).held
+    assert held is not None
+    assert (_counts(world).pending, world.attempted_writes()) == (2, [])
+    request = SyncRequest(RequestKind.ALLOW, held.digest)
+    ident = world.journal.run(lambda conn: requests.post(conn, request, 0)).result(5)
+    _loop(worker, world)
+    answer = world.journal.read(lambda conn: requests.answer_of(conn, ident))
+    assert answer is not None
+    assert answer.run_id
+    assert _counts(world).done == 2
+    assert differences(world) == []
+
+
+def test_a_wrong_secret_is_tried_once_and_then_only_hourly(world: World, worker: Worker) -> None:
+    world.wecom.rules.contact_secret = "another"
+    world.wecom.tokens.revoke()
+    _send(world, world.company.hire(world.company.draft("新人", (1,), mobile="13900000000")))
+    _loop(worker, world, 10)
+    for _ in range(10):
+        world.now_ms += 60_000
+        _loop(worker, world)
+    refused = [one for one in world.wecom.log.calls("gettoken") if one.errcode == 40001]
+    assert len(refused) == 1
+    quarantine = world.journal.read(sync_state.load).quarantine
+    assert quarantine is not None
+    assert quarantine.cause.code == "wecom-40001"
+    world.now_ms += HOUR_MS
+    _loop(worker, world)
+    assert len([one for one in world.wecom.log.calls("gettoken") if one.errcode == 40001]) == 2
+
+
+def test_an_untrusted_address_is_named_and_an_asked_run_lifts_the_quarantine(
+    world: World, worker: Worker
+) -> None:
+    world.wecom.rules.is_ip_trusted = False
+    _send(world, world.company.hire(world.company.draft("新人", (1,), mobile="13900000000")))
+    _loop(worker, world)
+    quarantine = world.journal.read(sync_state.load).quarantine
+    assert quarantine is not None
+    assert WeComRules().caller_ip in str(quarantine.cause.hint)
+    world.wecom.rules.is_ip_trusted = True
+    request = SyncRequest(RequestKind.FULL)
+    world.journal.run(lambda conn: requests.post(conn, request, 0)).result(5)
+    _loop(worker, world)
+    assert world.journal.read(sync_state.load).quarantine is None
+    assert differences(world) == []
+
+
+def test_changed_credentials_lift_the_quarantine_at_once(world: World, worker: Worker) -> None:
+    right = world.config
+    world.wecom.rules.contact_secret = "another"
+    world.wecom.tokens.revoke()
+    _send(world, world.company.hire(world.company.draft("新人", (1,), mobile="13900000000")))
+    _loop(worker, world)
+    assert world.journal.read(sync_state.load).quarantine is not None
+    world.config = replace(right, secrets=replace(right.secrets, contact_secret=Secret("another")))
+    _loop(worker, world)
+    assert world.journal.read(sync_state.load).quarantine is None
+    assert differences(world) == []
+
+
+def test_missed_events_are_stored_and_followed(world: World, worker: Worker) -> None:
+    person = world.company.draft("新人", (1,), mobile="13900000000")
+    for payload in world.company.hire(person):
+        world.dingtalk.callbacks.record_failure(payload)
+    world.now_ms += 6 * 60_000
+    _loop(worker, world)
+    assert _counts(world).done == 2
+    assert differences(world) == []
+
+
+def test_a_missed_event_that_names_nobody_leads_to_a_full_run(world: World, worker: Worker) -> None:
+    (payload,) = world.company.hire(world.company.draft("新人", (1,), mobile="13900000000"))[:1]
+    world.dingtalk.callbacks.record_failure(payload, names_nobody=True)
+    world.now_ms += HOUR_MS
+    _loop(worker, world, 4)
+    assert differences(world) == []
+
+
+def test_a_lost_list_of_missed_events_is_made_up_for_by_a_full_run(
+    world: World, worker: Worker
+) -> None:
+    (payload, _) = world.company.hire(world.company.draft("新人", (1,), mobile="13900000000"))
+    world.dingtalk.callbacks.record_failure(payload)
+    world.dingtalk_faults.add(Rule(Fault.LATE_DROPPED, path="get_call_back_failed_result", times=1))
+    world.now_ms += HOUR_MS
+    _loop(worker, world, 4)
+    assert differences(world) == []
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_run_that_was_killed_is_resumed_at_the_next_start(world: World) -> None:
+    world.hire("新人", mobile="13900000000")
+    world.journal.run(lambda conn: runs.begin(conn, RunCause.DAILY, 0)).result(5)
+    world.restart()
+    fresh = _worker(world)
+    _loop(fresh, world)
+    found = world.journal.read(lambda conn: runs.latest(conn, 2))
+    assert [one.cause for one in found] == [RunCause.INTERRUPTED, RunCause.DAILY]
+    assert found[1].ending is not None
+    assert found[1].ending.status is RunStatus.INTERRUPTED
+    assert differences(world) == []
+
+
+def test_a_day_later_and_after_a_long_sleep_a_full_run_is_made(
+    world: World, worker: Worker
+) -> None:
+    world.now_ms += DAY_MS
+    _loop(worker, world)
+    worker.woke(3600)
+    _loop(worker, world)
+    found = world.journal.read(lambda conn: runs.latest(conn, 2))
+    assert [one.cause for one in found] == [RunCause.WAKE, RunCause.DAILY]
+
+
+def test_a_burst_of_a_thousand_events_is_one_read_a_person(world: World, worker: Worker) -> None:
+    people = list(world.company.roster.people)
+    for number in range(200):
+        payloads = [
+            payload
+            for userid in people
+            for payload in world.company.change(userid, title=f"职位{number}")
+        ]
+        _send(world, payloads)
+    _loop(worker, world)
+    assert _calls(world) == {"user/get": 5, "user/update": 5}
+    assert _counts(world).done == 1000
