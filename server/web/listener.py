@@ -199,6 +199,7 @@ class Listener:
         )
         self._poll = wasyncore.poll2 if hasattr(select, "poll") else wasyncore.poll
         self._is_stopping = False
+        self._ending = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="dingbridge-web", daemon=True)
 
     @property
@@ -221,8 +222,10 @@ class Listener:
 
     def request_stop(self) -> None:
         """Accept nothing more, answer what has arrived, and end. Any thread may call this."""
-        self._is_stopping = True
-        self._server.wake()
+        with self._ending:
+            if not self._is_stopping:
+                self._is_stopping = True
+                self._server.wake()
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the thread's end; tells whether it ended in time."""
@@ -240,7 +243,9 @@ class Listener:
             )
             raise
         finally:
-            wasyncore.close_all(self._map, ignore_all=True)
+            with self._ending:  # a wake-up from now on would be written to somebody else's file
+                self._is_stopping = True
+                wasyncore.close_all(self._map, ignore_all=True)
 
     def _tick_s(self) -> float:
         """Return how long to wait where nothing happens on the sockets."""

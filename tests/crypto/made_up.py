@@ -6,7 +6,12 @@ from server.simulator.envelope import Envelope as DingTalkEnvelope
 
 TOKENS = ("tokenOfActive1", "tokenOfPending2", "tokenOfPrevious3", "tokenOfNobody4")
 AES_KEYS = tuple(f"{letter * 42}9" for letter in "AbCd")
-KEYS = ("dingactive0000000001", "dingpending000000002", "dingprevious00000003", "dingnobody0000000004")
+KEYS = (
+    "dingactive0000000001",
+    "dingpending000000002",
+    "dingprevious00000003",
+    "dingnobody0000000004",
+)
 RANDOM16 = bytes(range(0xF0, 0x100))
 SETS = tuple(
     Credentials.of(token, aes_key, key)
