@@ -97,7 +97,7 @@ class App:
     def status(self) -> Status:
         """Return everything at a glance. What cannot be read becomes a notice."""
         failures: list[Notice] = []
-        config = _or_noted(self._store.load, Config(), failures)
+        config = _or_noted(self._store.load, None, failures)
         empty = Stored({}, listing.Counts(0, 0, 0, 0, 0, 0), [])
         stored = _or_noted(self._stored, empty, failures)
         record = _or_noted(lambda: running_service(self.folder), None, failures)
@@ -105,10 +105,10 @@ class App:
         damaged = tuple(str(path) for path in sorted(self.folder.root.glob("*.damaged-*.db")))
         return Status(
             service=service_view(record),
-            credentials=credentials_view(config, stored.uses, self._clock_ms()),
+            credentials=credentials_view(config or Config(), stored.uses, self._clock_ms()),
             doctor=doctor,
             events=event_counts(stored.counts),
-            sync=SyncView(is_enabled=config.settings.sync.enabled),
+            sync=SyncView(is_enabled=config is not None and config.settings.sync.enabled),
             notices=(*failures, *notices(config, record, doctor, damaged)),
         )
 

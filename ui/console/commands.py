@@ -9,6 +9,7 @@ import sys
 import threading
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -53,14 +54,27 @@ def report_error(failure: DingBridgeError, texts: Texts, *, as_json: bool) -> in
     """Print an error and return the exit code that goes with it."""
     if as_json:
         print(documents.dumped(documents.error_document(failure, texts)))
-    _print(pages.error_page(failure, texts), to_stderr=True)
+    say(*pages.error_page(failure, texts))
     return WRONG if isinstance(failure, _WRONG_SETTINGS) else FAILED
 
 
-def _print(lines: Iterable[str], *, to_stderr: bool = False) -> None:
-    stream = sys.stderr if to_stderr else sys.stdout
+def _print(lines: Iterable[str]) -> None:
     for line in lines:
-        print(line, file=stream)
+        print(_visible(line))
+
+
+def say(*lines: str) -> None:
+    """Write to standard error, as far as there is one and somebody reads it."""
+    if sys.stderr is None:  # print would take standard output instead
+        return
+    with suppress(OSError):
+        for line in lines:
+            print(_visible(line), file=sys.stderr, flush=True)
+
+
+def _visible(line: str) -> str:
+    """Blank out what would steer the terminal; names and texts may come from anybody."""
+    return "".join(sign if sign.isprintable() else " " for sign in line)
 
 
 def status(app: App, texts: Texts, options: Namespace) -> int:
@@ -112,9 +126,11 @@ def configure(app: App, texts: Texts, options: Namespace) -> int:
 def _object_from(source: Path | None) -> Mapping[str, object]:
     name = "-" if source is None else str(source)
     try:
-        content = sys.stdin.buffer.read() if source is None else source.read_bytes()
+        content = _standard_input() if source is None else source.read_bytes()
     except OSError as exc:
-        raise FileAccessError(path=name, reason=exc.strerror or type(exc).__name__) from exc
+        reason = exc.strerror or type(exc).__name__
+        text = N_("it cannot be read: {reason}")
+        raise SettingsError([Problem(name, Message(text, {"reason": reason}))]) from exc
     try:
         parsed = json.loads(content)
     except (ValueError, RecursionError):
@@ -124,6 +140,10 @@ def _object_from(source: Path | None) -> Mapping[str, object]:
     return parsed
 
 
+def _standard_input() -> bytes:
+    return b"" if sys.stdin is None else sys.stdin.buffer.read()
+
+
 def serve(app: App, texts: Texts, options: Namespace) -> int:
     """Serve until SIGINT or SIGTERM."""
     stop = threading.Event()
@@ -131,7 +151,7 @@ def serve(app: App, texts: Texts, options: Namespace) -> int:
     log = app.set_up_logging()
     try:
         address = app.start(options.host, options.port)
-        print(f"listening on {address}", file=sys.stderr, flush=True)
+        say(f"listening on {address}")
         while not stop.wait(_LOOK_EVERY_S) and app.is_serving:
             pass
         has_broken_down = not app.is_serving
@@ -140,7 +160,7 @@ def serve(app: App, texts: Texts, options: Namespace) -> int:
         log.close()
         restore()
     if has_broken_down:
-        print(texts("The service broke down; the log file has the details."), file=sys.stderr)
+        say(texts("The service broke down; the log file has the details."))
     return FAILED if has_broken_down or hanging else GOOD
 
 
