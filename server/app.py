@@ -20,6 +20,7 @@ from server.journal import contact, events, listing, rejections
 from server.journal.opening import peek
 from server.logs import LogSetup, SecretMask, set_up_logging
 from server.message import Message
+from server.room import shortage
 from server.service import Service, now_ms
 from server.status import (
     EventPage,
@@ -102,6 +103,7 @@ class App:
         stored = _or_noted(self._stored, empty, failures)
         record = _or_noted(lambda: running_service(self.folder), None, failures)
         doctor = doctor_view(stored)
+        room = shortage(self.folder)
         damaged = tuple(str(path) for path in sorted(self.folder.root.glob("*.damaged-*.db")))
         return Status(
             service=service_view(record),
@@ -109,7 +111,7 @@ class App:
             doctor=doctor,
             events=event_counts(stored.counts),
             sync=SyncView(is_enabled=config is not None and config.settings.sync.enabled),
-            notices=(*failures, *notices(config, record, doctor, damaged)),
+            notices=(*failures, *notices(config, record, doctor, damaged, room)),
         )
 
     def events(

@@ -8,7 +8,6 @@ leave neither an event nor a contact behind.
 import ipaddress
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from server.config.paths import DataFolder
 from server.errors import DingBridgeError
 from server.instance import ServiceRecord, running_service
 from server.message import N_, Message
+from server.room import shortage
 from server.status import SelfTestReport, Status, Step, StepState
 from server.web.desk import SELF_TEST_KEY
 
@@ -39,7 +39,6 @@ _TAKEN_UP_WITHIN_S = 2.0
 # What a service of ours answers; a proxy in between may use the same status for its own reasons.
 _REJECTED = (403, b"rejected\n")
 _NOT_A_CALLBACK = (400, b"not a callback\n")
-_ROOM_BYTES = 100 * 1024 * 1024
 _REPLY_FIELDS = ("msg_signature", "timeStamp", "nonce", "encrypt")
 
 # Where DingTalk says its HTTP pushes come from (documents of 2025-10 and 2026-01). No interface
@@ -170,16 +169,9 @@ def _let_changes_be_taken_up(folder: DataFolder) -> None:
 
 
 def _check_room(app: "App") -> None:
-    free_bytes = shutil.disk_usage(app.folder.root).free
-    if free_bytes < _ROOM_BYTES:
-        values: dict[str, str | int] = {
-            "path": str(app.folder.root),
-            "mib": free_bytes // 2**20,
-        }
-        raise _FaultError(
-            Message(N_("Only {mib} MiB are left on the disk of {path}."), values),
-            Message(N_("Make room: events that cannot be stored are not acknowledged."), values),
-        )
+    advice = shortage(app.folder)
+    if advice is not None:
+        raise _FaultError(advice.title, advice.hint)
 
 
 def _rounds(

@@ -19,7 +19,7 @@ from crypto.credentials import Keyring
 from server.config.paths import DataFolder
 from server.config.settings import Settings
 from server.config.store import Config, ConfigStore
-from server.errors import DingBridgeError, JournalBusyError, JournalError
+from server.errors import DingBridgeError, JournalBusyError, JournalDamagedError, JournalError
 from server.instance import InstanceLock, Trouble, acquire
 from server.journal import rejections as stored_rejections
 from server.journal.journal import Journal
@@ -72,6 +72,7 @@ class Service:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._pruned_at_ms = 0
+        self._healed: JournalDamagedError | None = None
         self._troubles: list[Trouble] = []
         self._published: tuple[str, int | None, Trouble | None] | None = None
         self._rejections = RejectionLog()
@@ -207,7 +208,13 @@ class Service:
     def _tick(self) -> None:
         """Do what is due. A failure is told once and tried again with the next tick."""
         troubles = []
-        for duty in (self._save_promotion, self._reload, self._expire, self._store_rejections):
+        for duty in (
+            self._heal_journal,
+            self._save_promotion,
+            self._reload,
+            self._expire,
+            self._store_rejections,
+        ):
             try:
                 with self._duty:
                     duty()
@@ -219,6 +226,15 @@ class Service:
         self._prune()
         with self._duty:
             self._publish()
+
+    def _heal_journal(self) -> None:
+        """Replace a database that turned out to be damaged while callbacks were coming in."""
+        failure = self._desk.facts.unstored
+        if not isinstance(failure, JournalDamagedError) or failure is self._healed:
+            return
+        self._journal.reopen(self._clock_ms())
+        self._healed = failure
+        _log.warning("The damaged database was moved to %s", self._journal.moved_aside)
 
     def _save_promotion(self) -> None:
         promoted = self._unsaved

@@ -207,6 +207,7 @@ def notices(
     record: ServiceRecord | None,
     doctor: RejectionView | None,
     damaged: tuple[str, ...],
+    room: Advice | None = None,
 ) -> Iterator[Notice]:
     """Yield what somebody should know now, the gravest first.
 
@@ -217,6 +218,8 @@ def notices(
         title = Message(record.trouble.title, record.trouble.values)
         hint = Message(record.trouble.hint, record.trouble.values)
         yield Notice("trouble", Level.ERROR, title, hint)
+    if room is not None:
+        yield Notice("little-room", Level.ERROR, room.title, room.hint)
     if config is not None and ring.active is None:
         yield Notice("not-set-up", Level.ERROR, _NOT_SET_UP.title, _NOT_SET_UP.hint)
     if doctor is not None and not doctor.is_settled:

@@ -26,10 +26,10 @@ ui                    : ui server.app server.status server.errors server.message
 ui                    : server.config.settings server.config.merge server.config.store
 server                :
 server.app            : server.selftest server.service server.views server.verdicts server.status
-server.app            : server.config server.instance server.journal server.logs
+server.app            : server.config server.instance server.journal server.logs server.room
 server.app            : crypto server.errors server.message
 server.selftest       : server.app server.web server.config server.instance server.status
-server.selftest       : crypto server.errors server.message
+server.selftest       : server.room crypto server.errors server.message
 server.service        : server.web server.config server.instance server.journal server.logs
 server.service        : crypto server.errors server.message server.version
 server.views          : server.web server.config server.instance server.journal server.verdicts
@@ -39,6 +39,7 @@ server.journal        : server.journal server.errors server.message
 server.logs           : server.config crypto server.errors server.message
 server.instance       : server.config server.errors server.message
 server.config         : server.config server.verdicts crypto server.errors server.message
+server.room           : server.config server.verdicts server.message
 server.status         : server.message
 server.verdicts       : crypto server.message
 server.errors         : server.message

@@ -17,7 +17,13 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
-from server.errors import AddressUnavailableError, PortForbiddenError, PortInUseError
+from server.errors import (
+    AddressUnavailableError,
+    ListenerError,
+    PortForbiddenError,
+    PortHeldError,
+    PortInUseError,
+)
 from server.web.holder import holder_of_port
 from server.web.inbox import BatchingInbox
 from server.web.limits import (
@@ -83,19 +89,17 @@ def _forbid_sharing(listener: socket.socket) -> None:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
 
-def _bind_error(
-    failure: OSError, host: str, port: int
-) -> PortInUseError | PortForbiddenError | AddressUnavailableError:
+def _bind_error(failure: OSError, host: str, port: int) -> ListenerError:
     import errno  # noqa: PLC0415 - only on the way out
 
     if failure.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
         return AddressUnavailableError(host=host)
+    holder = holder_of_port(port)
+    if holder is not None:
+        return PortHeldError(port=port, holder=holder)
     if failure.errno in {errno.EACCES, errno.EPERM, _WINDOWS_ACCESS_DENIED}:
-        holder = holder_of_port(port)
-        if holder is None:
-            return PortForbiddenError(port=port)
-        return PortInUseError(port=port, holder=holder)
-    return PortInUseError(port=port, holder=holder_of_port(port) or "?")
+        return PortForbiddenError(port=port)
+    return PortInUseError(port=port)
 
 
 def connection_limit() -> int:

@@ -7,8 +7,8 @@ import pytest
 
 from crypto.credentials import Field
 from server.app import App
+from server.config.merge import Effect
 from server.config.paths import DataFolder
-from server.config.store import Effect
 from server.errors import JournalDamagedError, SettingsError
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience
 from server.status import EventView
@@ -26,7 +26,8 @@ def app(tmp_path: Path) -> Iterator[App]:
 
 def sender(address: str, values: dict[str, str] = ACTIVE_VALUES) -> CallbackSender:
     patience = Patience(deadline_s=10, compression=1000)
-    return CallbackSender(address, **values, rng=seeded(2), patience=patience)
+    token, aes_key, key = values["token"], values["aes_key"], values["key"]
+    return CallbackSender(address, token, aes_key, key, rng=seeded(2), patience=patience)
 
 
 def codes(app: App) -> list[str]:
@@ -137,6 +138,18 @@ def test_what_cannot_be_read_becomes_a_notice(app: App) -> None:
     app.start()
     assert codes(app) == ["database-moved"]
     assert app.status().service.is_running
+
+
+def test_a_disk_that_runs_full_is_told_whether_or_not_a_service_runs(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert codes(app) == []
+    monkeypatch.setattr("server.room.ENOUGH_BYTES", 2**62)
+    assert codes(app) == ["little-room"]
+    app.start()
+    (notice,) = app.status().notices
+    assert str(app.folder.root) in str(notice.title)
+    assert codes(App(DataFolder(app.folder.root / "none"))) == ["not-set-up"]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import requests
 
 from server import selftest
 from server.app import App
+from server.instance import ServiceRecord
 from server.selftest import is_published_address
 from server.status import SelfTestReport, Step, StepState
 from tests.server.folders import OTHER_VALUES, app_on
@@ -197,7 +198,7 @@ def test_a_port_held_by_something_else_is_named(app: App) -> None:
 
 
 def test_too_little_room_on_the_disk_is_a_fault(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selftest, "_ROOM_BYTES", 2**62)
+    monkeypatch.setattr("server.room.ENOUGH_BYTES", 2**62)
     fault = failed(app.self_test())
     assert fault.name == "disk"
     assert str(app.folder.root) in sentences(fault)
@@ -206,7 +207,7 @@ def test_too_little_room_on_the_disk_is_a_fault(app: App, monkeypatch: pytest.Mo
 def test_a_service_that_is_only_starting_is_told(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     app.start()
     monkeypatch.setattr(
-        selftest, "running_service", lambda folder: selftest.ServiceRecord(pid=len(str(folder)))
+        selftest, "running_service", lambda folder: ServiceRecord(pid=len(str(folder)))
     )
     fault = failed(app.self_test())
     assert (fault.name, "just starting" in sentences(fault)) == ("listener", True)

@@ -7,12 +7,16 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from crypto.credentials import Credentials, Keyring
+from server.app import App
 from server.config.files import read_image
 from server.config.paths import DataFolder
+from server.config.settings import Settings
 from server.config.store import Config, ConfigStore
 from server.errors import (
     AlreadyRunningError,
@@ -23,14 +27,16 @@ from server.errors import (
     JournalNewerError,
     PortInUseError,
 )
-from server.instance import running_service
+from server.instance import Trouble, running_service
 from server.journal.writer import Ticket
 from server.logs import SecretMask
 from server.service import Service
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience
 from server.simulator.reply import ReplyFault
+from server.status import EventView
+from server.web.listener import Listener
 from tests.crypto.made_up import SETS
-from tests.server.folders import LOOPBACK, Clock, app_on
+from tests.server.folders import Clock, app_on
 from tests.server.simulator.seeds import seeded
 
 OLD, NEW, NEWEST = SETS
@@ -82,6 +88,15 @@ class Set:
     def enter(self, credentials: Credentials) -> None:
         app_on(self.folder.root, **texts(credentials))
 
+    @property
+    def trouble(self) -> Trouble | None:
+        record = running_service(self.folder)
+        assert record is not None
+        return record.trouble
+
+    def events(self) -> tuple[EventView, ...]:
+        return App(self.folder).events().events
+
     def stored(self) -> Keyring:
         return ConfigStore(self.folder).load().secrets.keyring
 
@@ -126,8 +141,8 @@ def test_a_promotion_in_the_middle_of_a_reload_is_kept(at_work: Set) -> None:
     app_on(at_work.folder.root, path="/neu", **texts(NEW))
     at_work.store.after_load.append(lambda: at_work.accepts(NEW))
     at_work.service.take_up_changes()
-    assert at_work.accepts(NEW)
     at_work.service.take_up_changes()
+    assert at_work.accepts(NEW)
     assert (at_work.stored().active, at_work.stored().previous) == (NEW, OLD)
 
 
@@ -188,16 +203,13 @@ def test_a_promotion_that_cannot_be_saved_is_told_once_and_tried_again(
         assert at_work.accepts(NEW)
         for _ in range(3):
             at_work.service._tick()
-        record = running_service(at_work.folder)
-        assert record is not None
-        assert record.trouble is not None
-        assert record.trouble.values["path"] == str(at_work.folder.secrets)
+        trouble = at_work.trouble
+        assert trouble is not None
+        assert trouble.values["path"] == str(at_work.folder.secrets)
     errors = [one.levelname for one in caplog.records if one.levelno >= logging.ERROR]
     assert errors == ["ERROR", "ERROR"]
     at_work.service._tick()
-    record = running_service(at_work.folder)
-    assert record is not None
-    assert record.trouble is None
+    assert at_work.trouble is None
     assert at_work.stored().active == NEW
 
 
@@ -295,7 +307,6 @@ def test_a_start_that_fails_leaves_nothing_behind(
     assert running_service(app.folder) is None
     assert not app.is_serving
     app.start()
-    assert app.is_serving
     assert app.stop() == ()
 
 
@@ -319,12 +330,27 @@ def test_who_does_not_stop_in_time_is_named(
 
 
 def test_an_address_of_ipv6_is_written_with_brackets(tmp_path: Path) -> None:
-    app = app_on(tmp_path, host="::1")
-    try:
-        address = app.start()
-    except DingBridgeError:
-        pytest.skip("no IPv6 here")
-    assert address.startswith("http://[::1]:")
-    assert app.self_test().is_passed
-    assert app.stop() == ()
-    assert LOOPBACK["port"] == 0
+    service = Service(DataFolder(tmp_path), ConfigStore(DataFolder(tmp_path)), SecretMask())
+    listener = cast("Listener", SimpleNamespace(address=("::1", 8080)))
+    assert service._address_of(listener, Settings()) == "http://[::1]:8080/api/callback"
+
+
+def test_a_database_that_turns_out_damaged_is_replaced_while_serving(at_work: Set) -> None:
+    event = b'{"EventType":"user_add_org","eventId":"%d"}'
+    assert at_work.fault(OLD, event % 1) is None
+    at_work.service.journal().run(spoil).result()
+    assert at_work.fault(OLD, event % 2) is ReplyFault.WRONG_STATUS
+    at_work.service._tick()
+    assert at_work.fault(OLD, event % 2) is None
+    assert [event.event_id for event in at_work.events()] == ["2"]
+    assert len(list(at_work.folder.root.glob("*.damaged-*.db"))) == 1
+    at_work.service._tick()
+    assert len(list(at_work.folder.root.glob("*.damaged-*.db"))) == 1
+
+
+def spoil(conn: sqlite3.Connection) -> None:
+    """Point the table to a page that is not there, as after a bad write; take note of it anew."""
+    (page,) = conn.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'events'").fetchone()
+    conn.execute("PRAGMA writable_schema = ON")
+    conn.execute("UPDATE sqlite_schema SET rootpage = 999999 WHERE rootpage = ?", (page,))
+    conn.execute("PRAGMA schema_version = 4711")

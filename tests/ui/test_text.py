@@ -3,7 +3,7 @@ from datetime import datetime
 import pytest
 
 from server.config.settings import Language
-from server.errors import PortInUseError
+from server.errors import PortHeldError
 from server.message import N_, Message
 from ui.text import Texts
 
@@ -31,7 +31,7 @@ def test_gaps_are_filled_in_both_languages() -> None:
 
 
 def test_an_error_speaks_the_chosen_language() -> None:
-    error = PortInUseError(port=8080, holder="nginx.exe (4711)")
+    error = PortHeldError(port=8080, holder="nginx.exe (4711)")
 
     assert CHINESE.of(error.title) == "端口 8080 已被占用：nginx.exe (4711)。"
     assert ENGLISH.of(error.title) == str(error.title)

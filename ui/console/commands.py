@@ -4,6 +4,7 @@
 """
 
 import json
+import logging
 import signal
 import sys
 import threading
@@ -28,6 +29,8 @@ from server.message import N_, Message
 from server.status import EventView
 from ui.console import documents, pages
 from ui.text import Texts
+
+_log = logging.getLogger(__name__)
 
 GOOD, FAILED, WRONG = 0, 1, 2
 _WRONG_SETTINGS = (
@@ -156,6 +159,10 @@ def serve(app: App, texts: Texts, options: Namespace) -> int:
             pass
         has_broken_down = not app.is_serving
         hanging = app.stop(_STOP_WITHIN_S)
+    except DingBridgeError as failure:
+        # Whoever started this without a console finds the reason in the log.
+        _log.error("The service could not start: %s", failure)
+        raise
     finally:
         log.close()
         restore()

@@ -22,6 +22,15 @@ def test_calls_from_many_addresses_are_bounded() -> None:
     ]
 
 
+def test_strangers_do_not_push_out_a_verdict() -> None:
+    log = RejectionLog()
+    log.add(rejection("dingtalk", verdict="aes_key"))
+    for number in range(10_000):
+        log.add(rejection(str(number), verdict=(None, "unknown_sender")[number % 2]))
+    assert log.snapshot()[0].remote == "dingtalk"
+    assert len(log.snapshot()) == KEPT
+
+
 def test_after_a_while_it_is_a_new_line() -> None:
     log = RejectionLog()
     log.add(rejection())

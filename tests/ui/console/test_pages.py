@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from crypto.credentials import Field
+from server.config.merge import Effect
 from server.config.settings import Language
-from server.config.store import Config, Effect, Outcome
+from server.config.store import Config, Outcome
 from server.errors import Problem, SettingsError
 from server.message import Message
 from server.status import (
