@@ -69,17 +69,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
+    if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
-    return port
+    return int(text)
 
 
 def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError("a number of 1 or more is expected")
-    return count
+    return int(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,15 +93,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     root = getattr(options, "data_dir", None) or default_root(os.environ, sys.platform)
     app = App(DataFolder(root.absolute()))
     texts = commands.texts_for(app)
+
+    def run() -> int:
+        try:
+            return _command(options)(app, texts, options)
+        except DingBridgeError as failure:
+            as_json = getattr(options, "json", False)
+            return commands.report_error(failure, texts, as_json=as_json)
+
+    return _delivered(run)
+
+
+def _delivered(run: Callable[[], int]) -> int:
+    """Return the exit code of `run`, or FAILED where what it printed did not arrive."""
     try:
-        return _command(options)(app, texts, options)
-    except DingBridgeError as failure:
-        as_json = getattr(options, "json", False)
-        return commands.report_error(failure, texts, as_json=as_json)
+        code = run()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        return FAILED
     except BrokenPipeError:
-        # Whoever read our output (head, a closed window) has seen enough.
+        # Whoever read our output (head, a closed window) has seen enough; the interpreter, which
+        # flushes once more at its end, must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    return code
 
 
 def _command(options: argparse.Namespace) -> "Command":
@@ -132,7 +146,7 @@ def _demo(app: "App", texts: "Texts", options: argparse.Namespace) -> int:
 def _without_window(app: "App", texts: "Texts", options: argparse.Namespace) -> int:
     from ui.console import commands
 
-    print(texts("There is no window here; running as “serve”."), file=sys.stderr)
+    commands.say(texts("There is no window here; running as “serve”."))
     options.host = options.port = None
     return commands.serve(app, texts, options)
 

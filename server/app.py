@@ -23,6 +23,7 @@ from server.journal.opening import peek
 from server.logs import LogSetup, SecretMask, set_up_logging
 from server.message import Message
 from server.mirror import Mirror
+from server.room import shortage
 from server.service import Service, now_ms
 from server.status import (
     EventPage,
@@ -103,12 +104,12 @@ class App:
     def status(self) -> Status:
         """Return everything at a glance. What cannot be read becomes a notice."""
         failures: list[Notice] = []
-        config = _or_noted(self._store.load, Config(), failures)
+        config = _or_noted(self._store.load, None, failures)
         empty = Stored({}, listing.Counts(0, 0, 0, 0, 0, 0), [])
         stored = _or_noted(self._stored, empty, failures)
         record = _or_noted(lambda: running_service(self.folder), None, failures)
         doctor = doctor_view(stored)
-        is_enabled = config.settings.sync.enabled
+        is_enabled = config is not None and config.settings.sync.enabled
         sync = _or_noted(
             lambda: self._read(
                 lambda conn: sync_view(conn, is_enabled=is_enabled, is_alive=record is not None)
@@ -116,16 +117,17 @@ class App:
             SyncView(is_enabled),
             failures,
         )
+        room = shortage(self.folder)
         damaged = tuple(str(path) for path in sorted(self.folder.root.glob("*.damaged-*.db")))
         return Status(
             service=service_view(record),
-            credentials=credentials_view(config, stored.uses, self._clock_ms()),
+            credentials=credentials_view(config or Config(), stored.uses, self._clock_ms()),
             doctor=doctor,
             events=event_counts(stored.counts),
             sync=sync,
             notices=(
                 *failures,
-                *notices(config, record, doctor, damaged),
+                *notices(config, record, doctor, damaged, room),
                 *sync_notices(sync),
             ),
         )

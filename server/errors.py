@@ -10,6 +10,7 @@ DingBridgeError
 ├── AlreadyRunningError           another copy serves this data folder
 ├── ListenerError
 │   ├── PortInUseError
+│   │   └── PortHeldError         and the system tells by which program
 │   ├── PortForbiddenError
 │   └── AddressUnavailableError
 ├── JournalError                  all of them mean: nothing was stored
@@ -149,14 +150,20 @@ class ListenerError(DingBridgeError):
 
 
 class PortInUseError(ListenerError):
-    """Another program holds the port. Gaps: port, holder (empty where the system does not tell)."""
+    """Another program holds the port; the system does not tell which. Gaps: port."""
 
     code = "port-in-use"
-    title_text = N_("Port {port} is in use by {holder}.")
+    title_text = N_("Port {port} is in use by another program.")
     hint_text = N_(
         "Quit that program, or choose another port (callback.port) and change the address in the "
         "DingTalk console as well."
     )
+
+
+class PortHeldError(PortInUseError):
+    """A known program holds the port. Gaps: port, holder."""
+
+    title_text = N_("Port {port} is in use by {holder}.")
 
 
 class PortForbiddenError(ListenerError):

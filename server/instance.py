@@ -6,7 +6,7 @@ record beside it only says who holds it. So a copy that crashed never blocks the
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from threading import Event
@@ -15,7 +15,8 @@ from time import monotonic
 from server.config.files import access_error, read_image, write_atomically
 from server.config.locks import FileLock, LockHeldError
 from server.config.paths import DataFolder
-from server.errors import AlreadyRunningError, FileAccessError
+from server.errors import AlreadyRunningError, DingBridgeError, FileAccessError
+from server.message import GapValue
 
 # Other commands take the lock for an instant to see whether it is free; a starting service must
 # not mistake them for another service, nor they each other. The same wait lets a service that
@@ -25,12 +26,25 @@ _POLL_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """What fails at the moment: an error's sentences for the catalogue, and their values."""
+
+    title: str
+    hint: str
+    values: Mapping[str, GapValue]
+
+    @classmethod
+    def of(cls, failure: DingBridgeError) -> "Trouble":
+        """Keep what people are told of an error."""
+        return cls(failure.title_text, failure.hint_text, dict(failure.values))
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceRecord:
     """Who serves a data folder. `address` is empty until callbacks are accepted.
 
     A `pid` of 0 stands for a service whose record cannot be read. `clock_difference_ms` is how far
-    DingTalk's clock was ahead of ours at the last genuine call; `trouble` is what fails now, as a
-    sentence, else empty.
+    DingTalk's clock was ahead of ours at the last genuine call; `trouble` is what fails now.
     """
 
     pid: int = 0
@@ -38,7 +52,7 @@ class ServiceRecord:
     started_at_ms: int = 0
     version: str = ""
     clock_difference_ms: int | None = None
-    trouble: str = ""
+    trouble: Trouble | None = None
 
 
 class InstanceLock:
@@ -51,7 +65,11 @@ class InstanceLock:
         self._is_held = True
 
     def publish(
-        self, address: str, *, clock_difference_ms: int | None = None, trouble: str = ""
+        self,
+        address: str,
+        *,
+        clock_difference_ms: int | None = None,
+        trouble: Trouble | None = None,
     ) -> None:
         """Tell the other commands where callbacks are accepted, and how; raises FileAccessError."""
         self._record = replace(
@@ -136,6 +154,8 @@ def _read(folder: DataFolder) -> ServiceRecord | None:
     try:
         fields = json.loads(read_image(folder.service_record).content or b"")
         record = ServiceRecord(**fields)
+        if record.trouble is not None:
+            record = replace(record, trouble=Trouble(**fields["trouble"]))
     except (FileAccessError, ValueError, TypeError):  # being replaced, or another version's
         return None
     return record if type(record.pid) is int and isinstance(record.address, str) else None

@@ -188,7 +188,8 @@ class RotatingLog(RotatingFileHandler):
 def warn(text: str) -> None:
     """Say something where the log cannot; a windowed program has no standard error at all."""
     if sys.stderr is not None:
-        sys.stderr.write(text + "\n")
+        with suppress(OSError):  # closed at its other end; there is nobody left to tell
+            sys.stderr.write(text + "\n")
 
 
 class LogSetup:

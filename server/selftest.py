@@ -8,10 +8,10 @@ leave neither an event nor a contact behind.
 import ipaddress
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from threading import Event
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
@@ -20,9 +20,12 @@ import requests
 from crypto.callback import SUCCESS, OpenSet, SealedCallback
 from crypto.credentials import Credentials, Role
 from crypto.envelope import RANDOM_BYTES
+from server.config.files import stamp_of
+from server.config.paths import DataFolder
 from server.errors import DingBridgeError
-from server.instance import running_service
+from server.instance import ServiceRecord, running_service
 from server.message import N_, Message
+from server.room import shortage
 from server.status import SelfTestReport, Status, Step, StepState
 from server.web.desk import SELF_TEST_KEY
 
@@ -32,7 +35,10 @@ if TYPE_CHECKING:
 # DingTalk gives up after 2.5 s, configurations of older apps after 1.5 s.
 BUDGET_S = 1.5
 _TIMEOUT_S = 5.0
-_ROOM_BYTES = 100 * 1024 * 1024
+_TAKEN_UP_WITHIN_S = 2.0
+# What a service of ours answers; a proxy in between may use the same status for its own reasons.
+_REJECTED = (403, b"rejected\n")
+_NOT_A_CALLBACK = (400, b"not a callback\n")
 _REPLY_FIELDS = ("msg_signature", "timeStamp", "nonce", "encrypt")
 
 # Where DingTalk says its HTTP pushes come from (documents of 2025-10 and 2026-01). No interface
@@ -51,6 +57,8 @@ def is_published_address(address: str) -> bool:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
+    if isinstance(parsed, ipaddress.IPv6Address):
+        parsed = parsed.ipv4_mapped or parsed  # as a listener on :: sees callers by IPv4
     return any(parsed in network for network in PUBLISHED_RANGES)
 
 
@@ -111,7 +119,9 @@ def run_self_test(app: "App", clock_ms: Callable[[], int]) -> SelfTestReport:
         nonlocal is_started_here
         record = running_service(app.folder)
         is_started_here = record is None
-        addresses.append(record.address if record else app.start())
+        addresses.append(app.start() if record is None else _address_of(record))
+        if record is not None and not app.is_serving:
+            _let_changes_be_taken_up(app.folder)
 
     trial.step("listener", N_("The callback address is open on this computer."), listen)
     try:
@@ -137,17 +147,31 @@ def _credentials(app: "App") -> Credentials:
     return active
 
 
-def _check_room(app: "App") -> None:
-    free_bytes = shutil.disk_usage(app.folder.root).free
-    if free_bytes < _ROOM_BYTES:
-        values: dict[str, str | int] = {
-            "path": str(app.folder.root),
-            "mib": free_bytes // 2**20,
-        }
+def _address_of(record: ServiceRecord) -> str:
+    if not record.address:
         raise _FaultError(
-            Message(N_("Only {mib} MiB are left on the disk of {path}."), values),
-            Message(N_("Make room: events that cannot be stored are not acknowledged."), values),
+            Message(N_("DingBridge is just starting on this data folder.")),
+            Message(N_("Try again in a moment.")),
         )
+    return record.address
+
+
+def _let_changes_be_taken_up(folder: DataFolder) -> None:
+    """Wait where a file was saved just now: the service looks once a second, and is not to blame.
+
+    Without this, `configure` and `self-test` in a row would find other values and cause a
+    rejected call.
+    """
+    changed_ns = max(stamp_of(path).modified_ns for path in (folder.settings, folder.secrets))
+    left_s = changed_ns / 1e9 + _TAKEN_UP_WITHIN_S - time.time()
+    if 0 < left_s <= _TAKEN_UP_WITHIN_S:
+        Event().wait(left_s)
+
+
+def _check_room(app: "App") -> None:
+    advice = shortage(app.folder)
+    if advice is not None:
+        raise _FaultError(advice.title, advice.hint)
 
 
 def _rounds(
@@ -242,7 +266,7 @@ class _RoundTrip:
                 ),
             ) from None
         self.elapsed_s = time.perf_counter() - began_s
-        _check_status(address, self.answer.status_code)
+        _check_status(address, self.answer)
         return None
 
     def _take_apart(self) -> Message | None:
@@ -281,12 +305,13 @@ class _RoundTrip:
         return Message(N_("It came in time: {elapsed_ms} of {budget_ms} ms."), values)
 
 
-def _check_status(address: str, status: int) -> None:
+def _check_status(address: str, answer: requests.Response) -> None:
+    status = answer.status_code
     values: dict[str, str | int] = {"address": address, "status": status}
     title = Message(N_("{address} answered with HTTP {status}."), values)
     if status == requests.codes.ok:
         return
-    if status == requests.codes.forbidden:
+    if (status, answer.content) == _REJECTED:
         raise _other_values(address)
     if 300 <= status < 400:
         hint = N_("DingTalk refuses addresses that redirect. Use the final address, with https.")
@@ -295,6 +320,8 @@ def _check_status(address: str, status: int) -> None:
             "The path leads elsewhere. Compare callback.path with the path in the address, and "
             "with what the proxy in between forwards to."
         )
+    elif (status, answer.content) == _NOT_A_CALLBACK:
+        hint = N_("A proxy in between removes the query or the body of the call.")
     elif status == requests.codes.service_unavailable:
         hint = N_("The event could not be stored. See the status for the reason.")
     else:

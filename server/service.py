@@ -12,17 +12,20 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from sqlite3 import Connection
+from typing import TypeVar
 
 from crypto.callback import Opener
 from crypto.credentials import Keyring
 from server.config.paths import DataFolder
 from server.config.settings import Settings
 from server.config.store import Config, ConfigStore
-from server.errors import DingBridgeError, JournalError
-from server.instance import InstanceLock, acquire
+from server.errors import DingBridgeError, JournalBusyError, JournalDamagedError, JournalError
+from server.instance import InstanceLock, Trouble, acquire
 from server.journal import rejections as stored_rejections
 from server.journal import requests
 from server.journal.journal import Journal
+from server.journal.rejections import Rejection
 from server.journal.retention import prune
 from server.logs import SecretMask
 from server.sync.engine import Engine
@@ -34,6 +37,8 @@ from server.web.desk import Desk
 from server.web.inbox import BatchingInbox
 from server.web.listener import Listener, open_socket
 from server.web.rejections import RejectionLog
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -68,14 +73,16 @@ class Service:
         self._pace = pace
         self._config = Config()
         self._keyring = Keyring()
-        self._unsaved_promotion: Keyring | None = None
+        self._unsaved: Keyring | None = None  # as it is since a promotion that is not on disk yet
+        self._unstored: list[Rejection] | None = None
         self._lock = threading.Lock()  # the keyring in force
         self._duty = threading.Lock()  # one thread at a time takes up or saves settings
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._pruned_at_ms = 0
-        self._trouble = ""
-        self._published: tuple[int | None, str] = (None, "")
+        self._healed: JournalDamagedError | None = None
+        self._troubles: list[Trouble] = []
+        self._published: tuple[str, int | None, Trouble | None] | None = None
         self._rejections = RejectionLog()
         self._housekeeper = threading.Thread(
             target=self._keep_house, name="dingbridge-housekeeper", daemon=True
@@ -164,6 +171,7 @@ class Service:
         with self._duty:
             self._save_promotion()
             self._reload()
+            self._publish()
 
     def _listen(self, host: str | None, port: int | None) -> Listener:
         callback = self._config.settings.callback
@@ -202,8 +210,8 @@ class Service:
             if self._keyring != opener.keyring:
                 return  # changed meanwhile; the next call decides anew
             grace_ms = self._config.settings.callback.previous_grace_hours * _HOUR_MS
-            self._unsaved_promotion = self._keyring
-            self._use_keyring(self._keyring.promoted(self._clock_ms(), grace_ms))
+            self._unsaved = self._keyring.promoted(self._clock_ms(), grace_ms)
+            self._use_keyring(self._unsaved)
         _log.info("DingTalk uses the new credentials; the old ones are accepted for a while")
         self._wake.set()
 
@@ -220,44 +228,54 @@ class Service:
 
     def _tick(self) -> None:
         """Do what is due. A failure is told once and tried again with the next tick."""
-        trouble = ""
-        for duty in (self._save_promotion, self._reload, self._expire, self._store_rejections):
+        troubles = []
+        for duty in (
+            self._heal_journal,
+            self._save_promotion,
+            self._reload,
+            self._expire,
+            self._store_rejections,
+        ):
             try:
                 with self._duty:
                     duty()
             except DingBridgeError as failure:
-                trouble = str(failure)
-        if trouble != self._trouble:
-            self._trouble = trouble
-            if trouble:
-                _log.error("%s", trouble)
+                troubles.append(Trouble.of(failure))
+                if troubles[-1] not in self._troubles:
+                    _log.error("%s", failure)
+        self._troubles = troubles
         self._prune()
-        self._publish()
+        with self._duty:
+            self._publish()
         self._hear_requests()
 
-    def _save_promotion(self) -> None:
-        before = self._unsaved_promotion
-        if before is None:
+    def _heal_journal(self) -> None:
+        """Replace a database that turned out to be damaged while callbacks were coming in."""
+        failure = self._desk.facts.unstored
+        if not isinstance(failure, JournalDamagedError) or failure is self._healed:
             return
+        self._journal.reopen(self._clock_ms())
+        self._healed = failure
+        _log.warning("The damaged database was moved to %s", self._journal.moved_aside)
 
-        used = before.pending
-        target = self._keyring
-
-        def promoted(stored: Keyring) -> Keyring:
-            # Another set may have been entered meanwhile; it stays pending.
-            return replace(target, pending=None if stored.pending == used else stored.pending)
-
-        self._adopt(self._store.update_keyring(promoted))
-        self._unsaved_promotion = None
+    def _save_promotion(self) -> None:
+        promoted = self._unsaved
+        if promoted is None:
+            return
+        config = self._store.update_keyring(lambda stored: _with_promotion(stored, promoted))
+        with self._lock:
+            if self._unsaved is promoted:
+                self._unsaved = None
+        self._adopt(config)
 
     def _reload(self) -> None:
-        if self._unsaved_promotion is None and self._store.changed_since_load():
+        if self._store.changed_since_load():
             self._adopt(self._store.load())
             _log.info("Took up changed settings")
 
     def _expire(self) -> None:
         moment_ms = self._clock_ms()
-        if self._keyring.expired(moment_ms) != self._keyring:
+        if self._unsaved is None and self._keyring.expired(moment_ms) != self._keyring:
             self._adopt(self._store.update_keyring(lambda ring: ring.expired(moment_ms)))
             _log.info("The previous credentials are no longer accepted")
 
@@ -267,22 +285,31 @@ class Service:
         self._mask.register(config.secrets.all())
         with self._lock:
             self._config = config
-            if config.secrets.keyring != self._keyring:
-                self._use_keyring(config.secrets.keyring)
+            keyring = config.secrets.keyring
+            if self._unsaved is not None:  # promoted while the files were being read
+                keyring = _with_promotion(keyring, self._unsaved)
+            if keyring != self._keyring:
+                self._use_keyring(keyring)
         self._mask.unregister(before.secrets.all())
         self._worker.nudge()
         path = config.settings.callback.path
         if path != before.settings.callback.path:
             self._listener.replace_application(build_app(self._desk, path))
             self._address = self._address_of(self._listener, config.settings)
-            self._instance.publish(self._address)
             _log.info("Listening on %s now", self._address)
 
     def _store_rejections(self) -> None:
-        changed = self._rejections.taken_if_changed()
-        if changed is None:
-            return
-        self._journal.run(lambda conn: stored_rejections.replace_all(conn, changed)).result(_JOB_S)
+        self._unstored = self._rejections.taken_if_changed() or self._unstored
+        if self._unstored is not None:
+            latest = self._unstored
+            self._write(lambda conn: stored_rejections.replace_all(conn, latest))
+            self._unstored = None
+
+    def _write(self, job: Callable[[Connection], T]) -> T:
+        try:
+            return self._journal.run(job).result(_JOB_S)
+        except TimeoutError as exc:
+            raise JournalBusyError(path=str(self._folder.database)) from exc
 
     def _prune(self) -> None:
         moment_ms = self._clock_ms()
@@ -294,8 +321,8 @@ class Service:
         gone = 0
         try:
             while not self._stopping.is_set():
-                job = self._journal.run(lambda conn: prune(conn, older_than_ms, kept.keep_events))
-                if not (count := job.result(_JOB_S)):
+                count = self._write(lambda conn: prune(conn, older_than_ms, kept.keep_events))
+                if not count:
                     break
                 gone += count
         except JournalError as failure:
@@ -314,8 +341,9 @@ class Service:
     def _publish(self) -> None:
         """Tell the other commands what the desk saw."""
         facts = self._desk.facts
-        trouble = str(facts.unstored) if facts.unstored else self._trouble
-        seen = (facts.clock_difference_ms, trouble)
+        troubles = [Trouble.of(facts.unstored)] if facts.unstored else self._troubles
+        trouble = troubles[0] if troubles else None
+        seen = (self._address, facts.clock_difference_ms, trouble)
         if seen == self._published or self._stopping.is_set():
             return
         try:
@@ -325,3 +353,9 @@ class Service:
             self._published = seen
         except DingBridgeError as failure:
             _log.debug("The service's record could not be written: %s", failure)
+
+
+def _with_promotion(stored: Keyring, promoted: Keyring) -> Keyring:
+    """Return `promoted`; a set that was entered since, and is another one, stays pending."""
+    entered = None if stored.pending == promoted.active else stored.pending
+    return replace(promoted, pending=entered)

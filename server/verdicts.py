@@ -48,8 +48,7 @@ _VERDICTS: dict[Verdict, tuple[str, str]] = {
     Verdict.MIXED: (
         N_("DingTalk uses values from two different sets that were entered here."),
         N_(
-            "All three values are known, but belong together differently: token from the "
-            "{token_role} set, aes_key from the {aes_key_role} set, key from the {key_role} set. "
+            "All three values are known here, but each set holds only some of them. "
             "Enter the three values exactly as the console shows them now."
         ),
     ),
@@ -71,8 +70,7 @@ _VERDICTS: dict[Verdict, tuple[str, str]] = {
 def describe_diagnosis(diagnosis: Diagnosis) -> Advice:
     """Return title and hint of the doctor's verdict."""
     title, hint = _VERDICTS[diagnosis.verdict]
-    values: dict[str, str | int] = {"offered_key": diagnosis.offered_key or ""}
-    values |= {f"{field}_role": str(role) for field, role in diagnosis.roles}
+    values = {"offered_key": diagnosis.offered_key or ""}
     return Advice(Message(title, values), Message(hint, values))
 
 

@@ -1,10 +1,11 @@
 """Turns what is stored into what is shown: masked, described, and with the notices it calls for."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 
-from crypto.credentials import Credentials, Field, Role
+from crypto.credentials import Credentials, Field, Keyring, Role
 from crypto.doctor import Diagnosis, Verdict
 from server.config.store import Config
 from server.errors import DingBridgeError
@@ -26,6 +27,8 @@ from server.status import (
 )
 from server.verdicts import Advice, describe_diagnosis
 from server.web.desk import CLOCK_TOLERANCE_MS, NOT_A_CALLBACK
+
+_DEEPEST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,26 +167,64 @@ def event_view(event: StoredEvent) -> EventView:
 
 
 def _parsed(payload: str) -> object:
+    """Return the JSON value; what other programs could not read as JSON stays text."""
     try:
-        return json.loads(payload)
+        value = json.loads(payload, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
         return payload
+    return payload if _is_deep(value) else value
+
+
+def _is_deep(value: object) -> bool:
+    """Tell whether values are nested so deep that Python, which read them, cannot write them."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [inner for one in level for inner in _inside(one)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _refuse(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not isfinite(number):
+        raise ValueError("beyond what a number can hold here")
+    return number
 
 
 def notices(
-    config: Config,
+    config: Config | None,
     record: ServiceRecord | None,
     doctor: RejectionView | None,
     damaged: tuple[str, ...],
+    room: Advice | None = None,
 ) -> Iterator[Notice]:
-    """Yield what somebody should know now, the gravest first."""
+    """Yield what somebody should know now, the gravest first.
+
+    Without `config` (it cannot be read, which is told apart) nothing is said about it.
+    """
+    ring = Keyring() if config is None else config.secrets.keyring
     if record is not None and record.trouble:
-        yield Notice("trouble", Level.ERROR, Message("{text}", {"text": record.trouble}), _IN_LOG)
-    if config.secrets.keyring.active is None:
+        title = Message(record.trouble.title, record.trouble.values)
+        hint = Message(record.trouble.hint, record.trouble.values)
+        yield Notice("trouble", Level.ERROR, title, hint)
+    if room is not None:
+        yield Notice("little-room", Level.ERROR, room.title, room.hint)
+    if config is not None and ring.active is None:
         yield Notice("not-set-up", Level.ERROR, _NOT_SET_UP.title, _NOT_SET_UP.hint)
     if doctor is not None and not doctor.is_settled:
         yield Notice("rejected-call", Level.WARNING, doctor.title, doctor.hint)
-    if config.secrets.keyring.pending is not None:
+    if ring.pending is not None:
         yield Notice("pending", Level.INFO, _PENDING.title, _PENDING.hint)
     yield from _clock_notice(record)
     for path in damaged:
@@ -193,7 +234,7 @@ def notices(
             N_("Events and links in it are not in use. Keep the file until all is well."), values
         )
         yield Notice("database-moved", Level.WARNING, title, hint)
-    for note in config.notes:
+    for note in () if config is None else config.notes:
         yield Notice("note", Level.WARNING, note, _IN_LOG)
 
 

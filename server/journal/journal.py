@@ -67,6 +67,19 @@ class Journal:
             suspect(self._path)
             raise
 
+    def reopen(self, now_ms: int, timeout_s: float = 5.0) -> None:
+        """Begin anew with a file that proved damaged in use: it is moved aside and replaced.
+
+        Until this returns, whatever is submitted fails. An id from before may name another event
+        afterwards; but only working events can be completed or failed, and none is working in a
+        new file. Raises a `JournalError`; then try again later.
+        """
+        self.close(timeout_s)
+        opened = open_database(self._path, now_ms)
+        self.moved_aside = opened.moved_aside
+        self._writer = Writer(opened.conn, self._path)
+        self._writer.start()
+
     def close(self, timeout_s: float) -> bool:
         """Finish what is queued and close the file; return whether that was done in time."""
         self._writer.request_stop()

@@ -37,7 +37,7 @@ class Sample:
 # DingTalk's documents ("local debugging" and the C# and Go samples) and one other public program.
 SAMPLES = (
     Sample(
-        "DingTalk's documents",
+        N_("DingTalk's documents"),
         "123456",
         "4g5j64qlyl3zvetqxz5jiocdr586fn2zvjpa8zls3ij",
         "suite4xxxxxxxxxxxxxxx",
@@ -51,7 +51,7 @@ SAMPLES = (
         ),
     ),
     Sample(
-        "DingTalk's C# and Go samples",
+        N_("DingTalk's C# and Go samples"),
         "tokenxxxx",
         "o1w0aum42yaptlz8alnhwikjd3jenzt9cb9wmzptgus",
         "dingxxxxxx",
@@ -135,7 +135,9 @@ class _Demo:
             with CallbackSender(
                 address, sample.token, sample.aes_key, sample.key, rng=self._rng
             ) as sender:
-                self._check(sample.source, is_right=sender.post(sample.text).fault is None)
+                self._check(
+                    self._texts(sample.source), is_right=sender.post(sample.text).fault is None
+                )
 
     def _live_events(self, address: str) -> None:
         self._scene(self._texts("Events of a company, one of them twice, as DingTalk sends them:"))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from waitress.buffers import OverflowableBuffer
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.receiver import ChunkedReceiver, FixedStreamReceiver
 from waitress.utilities import BadRequest, Error, RequestEntityTooLarge
 
@@ -70,8 +70,11 @@ class BoundedParser(HTTPRequestParser):
     expect_continue: bool
 
     def parse_header(self, header_plus: bytes) -> None:
-        """Parse the header and prepare for the body."""
-        super().parse_header(header_plus)
+        """Parse the header and prepare for the body. Raises ParsingError, which becomes a 400."""
+        try:
+            super().parse_header(header_plus)
+        except ValueError as failure:  # a Content-Length of thousands of digits
+            raise ParsingError("a header's value cannot be understood") from failure
         if self.body_rcv is not None:
             self.buffer = self.body_rcv.buf = BoundedBuffer()
 

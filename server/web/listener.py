@@ -17,7 +17,13 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
-from server.errors import AddressUnavailableError, PortForbiddenError, PortInUseError
+from server.errors import (
+    AddressUnavailableError,
+    ListenerError,
+    PortForbiddenError,
+    PortHeldError,
+    PortInUseError,
+)
 from server.web.holder import holder_of_port
 from server.web.inbox import BatchingInbox
 from server.web.limits import (
@@ -83,19 +89,17 @@ def _forbid_sharing(listener: socket.socket) -> None:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
 
-def _bind_error(
-    failure: OSError, host: str, port: int
-) -> PortInUseError | PortForbiddenError | AddressUnavailableError:
+def _bind_error(failure: OSError, host: str, port: int) -> ListenerError:
     import errno  # noqa: PLC0415 - only on the way out
 
     if failure.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
         return AddressUnavailableError(host=host)
+    holder = holder_of_port(port)
+    if holder is not None:
+        return PortHeldError(port=port, holder=holder)
     if failure.errno in {errno.EACCES, errno.EPERM, _WINDOWS_ACCESS_DENIED}:
-        holder = holder_of_port(port)
-        if holder is None:
-            return PortForbiddenError(port=port)
-        return PortInUseError(port=port, holder=holder)
-    return PortInUseError(port=port, holder=holder_of_port(port) or "?")
+        return PortForbiddenError(port=port)
+    return PortInUseError(port=port)
 
 
 def connection_limit() -> int:
@@ -199,6 +203,7 @@ class Listener:
         )
         self._poll = wasyncore.poll2 if hasattr(select, "poll") else wasyncore.poll
         self._is_stopping = False
+        self._ending = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="dingbridge-web", daemon=True)
 
     @property
@@ -221,8 +226,10 @@ class Listener:
 
     def request_stop(self) -> None:
         """Accept nothing more, answer what has arrived, and end. Any thread may call this."""
-        self._is_stopping = True
-        self._server.wake()
+        with self._ending:
+            if not self._is_stopping:
+                self._is_stopping = True
+                self._server.wake()
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the thread's end; tells whether it ended in time."""
@@ -240,7 +247,9 @@ class Listener:
             )
             raise
         finally:
-            wasyncore.close_all(self._map, ignore_all=True)
+            with self._ending:  # a wake-up from now on would be written to somebody else's file
+                self._is_stopping = True
+                wasyncore.close_all(self._map, ignore_all=True)
 
     def _tick_s(self) -> float:
         """Return how long to wait where nothing happens on the sockets."""

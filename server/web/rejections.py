@@ -1,9 +1,9 @@
 """The calls that were turned away, for the admin: few, bounded, and without their content."""
 
 import threading
-from collections import deque
 from dataclasses import replace
 
+from crypto.doctor import Verdict
 from server.journal.rejections import Rejection
 
 KEPT = 200
@@ -16,13 +16,13 @@ class RejectionLog:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._list: deque[Rejection] = deque(maxlen=KEPT)
+        self._list: list[Rejection] = []
         self._is_changed = False
 
     def restore(self, rejections: list[Rejection]) -> None:
         """Begin with what an earlier run left, oldest first."""
         with self._lock:
-            self._list.extend(rejections)
+            self._list.extend(rejections[-KEPT:])
 
     def add(self, rejection: Rejection) -> bool:
         """Note a rejected call; tells whether it is a new line rather than one more of the last."""
@@ -30,11 +30,19 @@ class RejectionLog:
             self._is_changed = True
             earlier = self._taken_alike(rejection)
             if earlier is None:
+                self._make_room()
                 self._list.append(rejection)
                 return True
             count = earlier.count + rejection.count
             self._list.append(replace(earlier, at_ms=rejection.at_ms, count=count))
             return False
+
+    def _make_room(self) -> None:
+        """Drop the oldest line; of strangers first, so that they cannot hide DingTalk's trouble."""
+        if len(self._list) < KEPT:
+            return
+        strangers = (index for index, one in enumerate(self._list) if _is_of_stranger(one))
+        del self._list[next(strangers, 0)]
 
     def _taken_alike(self, rejection: Rejection) -> Rejection | None:
         """Take out the recent line that `rejection` belongs to, None where there is none."""
@@ -59,6 +67,10 @@ class RejectionLog:
                 return None
             self._is_changed = False
             return list(self._list)
+
+
+def _is_of_stranger(rejection: Rejection) -> bool:
+    return rejection.verdict in {None, Verdict.UNKNOWN_SENDER}
 
 
 def _are_alike(one: Rejection, other: Rejection) -> bool:

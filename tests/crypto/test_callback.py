@@ -1,7 +1,7 @@
 import pytest
 
 from crypto.callback import SUCCESS, CallbackRejectedError, Opener, OpenSet, SealedCallback
-from crypto.credentials import Keyring, Role
+from crypto.credentials import Credentials, Keyring, Role
 from server.simulator.envelope import Envelope as DingTalkEnvelope
 from server.simulator.envelope import SignedText
 from tests.crypto.made_up import (
@@ -15,7 +15,6 @@ from tests.crypto.made_up import (
     sent_with,
 )
 from tests.crypto.vectors import VECTORS, Vector, plaintext
-from crypto.credentials import Credentials
 
 KEYRING = Keyring(ACTIVE, PENDING, PREVIOUS, previous_until_ms=100)
 
@@ -53,10 +52,11 @@ def test_the_previous_set_is_rejected_from_its_end_on() -> None:
 
 @pytest.mark.parametrize("wrong", [0, 1, 2])
 def test_one_value_of_another_set_is_rejected(wrong: int) -> None:
-    values = [TOKENS[0], AES_KEYS[0], KEYS[0]]
-    values[wrong] = (TOKENS[1], AES_KEYS[1], KEYS[1])[wrong]
+    token, aes_key, key = (
+        values[1 if place == wrong else 0] for place, values in enumerate((TOKENS, AES_KEYS, KEYS))
+    )
     with pytest.raises(CallbackRejectedError):
-        Opener(KEYRING).open(sent_with(*values), 0)
+        Opener(KEYRING).open(sent_with(token, aes_key, key), 0)
 
 
 def test_dingtalk_accepts_the_sealed_answer() -> None:
@@ -66,4 +66,4 @@ def test_dingtalk_accepts_the_sealed_answer() -> None:
     text = SignedText(reply.msg_signature, reply.timestamp, reply.nonce, reply.encrypt)
     opened = DingTalkEnvelope(TOKENS[0], AES_KEYS[0], KEYS[0]).open(text)
     assert (b"success", KEYS[0], RANDOM16) == (opened.message, opened.key, opened.random16)
-    assert "1700000000123" == reply.timestamp
+    assert reply.timestamp == "1700000000123"

@@ -81,8 +81,8 @@ def test_entering_the_active_set_again_withdraws_the_pending_one() -> None:
 def test_a_promotion_keeps_the_old_set_for_the_grace_period() -> None:
     promoted = Keyring(active=ACTIVE, pending=PENDING).promoted(10, GRACE_MS)
     assert Keyring(PENDING, None, ACTIVE, 1010) == promoted
-    assert [Role.ACTIVE, Role.PREVIOUS] == [role for role, _ in promoted.sets(1009)]
-    assert [Role.ACTIVE] == [role for role, _ in promoted.sets(1010)]
+    assert [role for role, _ in promoted.sets(1009)] == [Role.ACTIVE, Role.PREVIOUS]
+    assert [role for role, _ in promoted.sets(1010)] == [Role.ACTIVE]
 
 
 def test_without_a_pending_set_nothing_is_promoted() -> None:
@@ -97,4 +97,4 @@ def test_only_a_previous_set_whose_grace_is_over_expires() -> None:
 
 
 def test_an_empty_keyring_has_no_set_in_force() -> None:
-    assert [] == list(Keyring().sets(0))
+    assert list(Keyring().sets(0)) == []

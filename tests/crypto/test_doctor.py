@@ -14,13 +14,16 @@ NOBODY = 3
 def expected(token: int, aes_key: int, key: int) -> Diagnosis:
     """What is true of a call whose values are those of the sets with these numbers; 3: nobody's."""
     if aes_key == NOBODY:  # the key lies inside, so it cannot be judged
-        if token == NOBODY:
-            return Diagnosis(Verdict.UNKNOWN_SENDER)
-        return Diagnosis(Verdict.AES_KEY, ROLES[token])
-    if token != NOBODY and key != NOBODY:
+        verdict = Verdict.UNKNOWN_SENDER if token == NOBODY else Verdict.AES_KEY
+        return Diagnosis(verdict, ROLES[token])
+    if NOBODY not in {token, key}:
         whose = zip(Field, (token, aes_key, key), strict=True)
         roles = tuple((field, role) for field, one in whose if (role := ROLES[one]) is not None)
         return Diagnosis(Verdict.MIXED, ROLES[token], roles=roles)
+    if token not in {NOBODY, aes_key}:
+        # Of two sets with one right value each, the one that signed is judged: its aes_key is
+        # wrong. The key's turn comes once that has been entered.
+        return Diagnosis(Verdict.AES_KEY, ROLES[token])
     if key == aes_key:
         return Diagnosis(Verdict.TOKEN, ROLES[aes_key])
     if token == aes_key:
@@ -36,8 +39,7 @@ def test_every_combination_of_values_gets_the_true_verdict(values: tuple[int, in
     token, aes_key, key = values
     callback = sent_with(TOKENS[token], AES_KEYS[aes_key], KEYS[key])
     diagnosis = diagnose(callback, open_sets())
-    truth = expected(*values)
-    assert truth == diagnosis
+    assert expected(*values) == diagnosis
 
 
 @pytest.mark.parametrize(

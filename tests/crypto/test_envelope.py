@@ -152,7 +152,7 @@ def test_every_kind_of_damage_is_named(damage: Damage) -> None:
 def test_a_refusal_carries_no_content() -> None:
     with pytest.raises(EnvelopeError) as caught:
         Envelope(AES_KEY).open("c2VjcmV0")
-    assert "unaligned" == str(caught.value)
+    assert str(caught.value) == "unaligned"
     assert caught.value.__cause__ is None
 
 
@@ -166,7 +166,7 @@ def test_what_is_no_aes_key_is_refused(aes_key: str) -> None:
 
 def test_the_unused_bits_of_an_aes_key_change_nothing() -> None:
     sealed = {Envelope("a" * 42 + last).seal(b"m", KEY, RANDOM16) for last in "ABCD"}
-    assert 1 == len(sealed)
+    assert len(sealed) == 1
 
 
 @pytest.mark.parametrize("size_bytes", [0, 15, 17])

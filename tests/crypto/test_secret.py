@@ -22,7 +22,7 @@ class Holder:
 
 def raised_with(secret: Secret) -> str:
     try:
-        raise RuntimeError(f"no use for {secret}", secret, Holder(secret))
+        raise RuntimeError(f"no use for {secret}", secret, Holder(secret))  # noqa: TRY301 - its text is wanted
     except RuntimeError:
         return traceback.format_exc()
 
@@ -67,7 +67,7 @@ def test_a_copy_of_a_secret_is_the_secret() -> None:
 
 def test_credentials_and_what_holds_them_show_no_secret() -> None:
     shown = f"{ACTIVE} {Keyring(active=ACTIVE)!r} {OpenSet(Role.ACTIVE, ACTIVE)!r}"
-    assert (False, False) == (TOKENS[0] in shown, AES_KEYS[0] in shown)
+    assert (TOKENS[0] in shown, AES_KEYS[0] in shown) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_halves_of_surrogate_pairs_compare_too() -> None:
 
 
 def test_only_an_empty_secret_is_false() -> None:
-    assert (False, True) == (bool(Secret("")), bool(Secret("x")))
+    assert (bool(Secret("")), bool(Secret("x"))) == (False, True)
 
 
 def test_a_fingerprint_tells_sets_apart_and_gives_nothing_away() -> None:

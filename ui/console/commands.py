@@ -5,11 +5,13 @@ with problems listed.
 """
 
 import json
+import logging
 import signal
 import sys
 import threading
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType, MappingProxyType
 
@@ -28,6 +30,8 @@ from server.message import N_, Message
 from server.status import EventView
 from ui.console import documents, pages, sync_pages
 from ui.text import Texts
+
+_log = logging.getLogger(__name__)
 
 GOOD, FAILED, WRONG, WITH_PROBLEMS = 0, 1, 2, 3
 _WRONG_SETTINGS = (
@@ -54,14 +58,27 @@ def report_error(failure: DingBridgeError, texts: Texts, *, as_json: bool) -> in
     """Print an error and return the exit code that goes with it."""
     if as_json:
         print(documents.dumped(documents.error_document(failure, texts)))
-    _print(pages.error_page(failure, texts), to_stderr=True)
+    say(*pages.error_page(failure, texts))
     return WRONG if isinstance(failure, _WRONG_SETTINGS) else FAILED
 
 
-def _print(lines: Iterable[str], *, to_stderr: bool = False) -> None:
-    stream = sys.stderr if to_stderr else sys.stdout
+def _print(lines: Iterable[str]) -> None:
     for line in lines:
-        print(line, file=stream)
+        print(_visible(line))
+
+
+def say(*lines: str) -> None:
+    """Write to standard error, as far as there is one and somebody reads it."""
+    if sys.stderr is None:  # print would take standard output instead
+        return
+    with suppress(OSError):
+        for line in lines:
+            print(_visible(line), file=sys.stderr, flush=True)
+
+
+def _visible(line: str) -> str:
+    """Blank out what would steer the terminal; names and texts may come from anybody."""
+    return "".join(sign if sign.isprintable() else " " for sign in line)
 
 
 def status(app: App, texts: Texts, options: Namespace) -> int:
@@ -113,9 +130,11 @@ def configure(app: App, texts: Texts, options: Namespace) -> int:
 def _object_from(source: Path | None) -> Mapping[str, object]:
     name = "-" if source is None else str(source)
     try:
-        content = sys.stdin.buffer.read() if source is None else source.read_bytes()
+        content = _standard_input() if source is None else source.read_bytes()
     except OSError as exc:
-        raise FileAccessError(path=name, reason=exc.strerror or type(exc).__name__) from exc
+        reason = exc.strerror or type(exc).__name__
+        text = N_("it cannot be read: {reason}")
+        raise SettingsError([Problem(name, Message(text, {"reason": reason}))]) from exc
     try:
         parsed = json.loads(content)
     except (ValueError, RecursionError):
@@ -123,6 +142,10 @@ def _object_from(source: Path | None) -> Mapping[str, object]:
     if not isinstance(parsed, dict):
         raise SettingsError([Problem(name, Message(N_("a JSON object of settings is expected")))])
     return parsed
+
+
+def _standard_input() -> bytes:
+    return b"" if sys.stdin is None else sys.stdin.buffer.read()
 
 
 _SYNC_CODES = MappingProxyType({"success": GOOD, "preview": GOOD, "partial": WITH_PROBLEMS})
@@ -133,7 +156,7 @@ def sync(app: App, texts: Texts, options: Namespace) -> int:
     stop = threading.Event()
     restore = _stop_on_signals(stop)
     if not options.json:
-        print(texts("Syncing. Large companies take some minutes; Ctrl+C ends it."), file=sys.stderr)
+        say(texts("Syncing. Large companies take some minutes; Ctrl+C ends it."))
     try:
         run = app.sync(preview=options.preview, allow=options.allow, stop=stop)
     except DingBridgeError as failure:
@@ -156,16 +179,20 @@ def serve(app: App, texts: Texts, options: Namespace) -> int:
     log = app.set_up_logging()
     try:
         address = app.start(options.host, options.port)
-        print(f"listening on {address}", file=sys.stderr, flush=True)
+        say(f"listening on {address}")
         while not stop.wait(_LOOK_EVERY_S) and app.is_serving:
             pass
         has_broken_down = not app.is_serving
         hanging = app.stop(_STOP_WITHIN_S)
+    except DingBridgeError as failure:
+        # Whoever started this without a console finds the reason in the log.
+        _log.error("The service could not start: %s", failure)
+        raise
     finally:
         log.close()
         restore()
     if has_broken_down:
-        print(texts("The service broke down; the log file has the details."), file=sys.stderr)
+        say(texts("The service broke down; the log file has the details."))
     return FAILED if has_broken_down or hanging else GOOD
 
 

@@ -73,7 +73,6 @@ def event_line(event: EventView, texts: Texts) -> str:
     """Return the line of one event: id, time, state, type, and the payload as far as it fits."""
     payload = event.payload
     shown = payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
-    shown = "".join(sign if sign.isprintable() else " " for sign in shown)
     if len(shown) > _PAYLOAD_CHARACTERS:
         shown = f"{shown[:_PAYLOAD_CHARACTERS]}…"
     moment = texts.moment(event.received_at_ms)

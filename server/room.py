@@ -1,0 +1,30 @@
+"""How much room the disk of the data folder has left.
+
+Looked up by whoever asks: on a full disk the service cannot write down that it is full.
+"""
+
+import shutil
+
+from server.config.paths import DataFolder
+from server.message import N_, GapValue, Message
+from server.verdicts import Advice
+
+ENOUGH_BYTES = 100 * 1024 * 1024
+
+
+def shortage(folder: DataFolder) -> Advice | None:
+    """Return what to tell where room runs short, None where there is enough.
+
+    None, too, where there is no folder yet or the system does not tell.
+    """
+    try:
+        free_bytes = shutil.disk_usage(folder.root).free
+    except OSError:
+        return None
+    if free_bytes >= ENOUGH_BYTES:
+        return None
+    values: dict[str, GapValue] = {"path": str(folder.root), "mib": free_bytes // 2**20}
+    return Advice(
+        Message(N_("Only {mib} MiB are left on the disk of {path}."), values),
+        Message(N_("Make room: events that cannot be stored are not acknowledged."), values),
+    )

@@ -1,0 +1,207 @@
+"""The command line in scripts: exit codes, one JSON document, awkward terminals."""
+
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+
+from server.version import VERSION
+from tests.e2e.program import FIRST, PATIENCE_S, ROOT, Program
+
+COMMANDS = ("serve", "configure", "status", "events", "self-test", "demo")
+
+
+@pytest.fixture
+def with_events(program: Program) -> Program:
+    program.set_up()
+    service = program.serve()
+    with service.sender() as sender:
+        sent = [{"EventType": "user_add_org", "名": "张三丰🙂", "n": n} for n in range(300)]
+        assert all(one.accepted for one in sender.burst(sent, 4))
+    assert service.stop() == 0
+    return program
+
+
+def test_the_version_and_the_commands_are_told(program: Program) -> None:
+    assert program.run("--version", has_folder=False).out.decode().strip() == VERSION
+    shown = program.run("--help", has_folder=False)
+    assert shown.code == 0
+    assert [name for name in COMMANDS if name not in shown.out.decode()] == []
+    assert list(program.folder.root.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["unheard-of"],
+        ["status", "--unheard-of"],
+        ["serve", "--port", "65536"],
+        ["serve", "--port", "http"],
+        ["events", "--limit", "0"],
+        ["events", "--limit", "many"],
+        ["status", "one-too-many"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_2_and_says_why(program: Program, words: list[str]) -> None:
+    done = program.run(*words)
+    assert (done.code, done.out) == (2, b"")
+    assert "usage" in done.errors
+    assert "_port" not in done.errors
+    assert not program.folder.root.exists()
+
+
+def test_the_data_folder_is_taken_before_or_after_the_command(program: Program) -> None:
+    program.set_up()
+    folder = str(program.folder.root)
+    before = program.run("--data-dir", folder, "status", "--json", has_folder=False)
+    after = program.run("status", "--data-dir", folder, "--json", has_folder=False)
+    assert before.document["credentials"]["active"]["key"] == FIRST.key
+    assert before == after
+    twice = program.run("--data-dir", "/nowhere", "status", "--json")
+    assert twice == after
+
+
+def test_without_a_data_folder_it_is_the_accounts_own(program: Program) -> None:
+    home = program.folder.root.parent
+    changes = b'{"sync": {"max_removals": 9}}'
+    done = program.run("configure", stdin=changes, has_folder=False, env={"HOME": str(home)})
+    assert done.code == 0
+    assert (home / ".local/share/dingbridge/settings.json").exists()
+
+
+def test_asking_before_any_start_makes_nothing(program: Program) -> None:
+    status = program.status()
+    assert status["service"]["running"] is False
+    assert status["credentials"]["missing"] == ["token", "aes_key", "key"]
+    assert program.events() == []
+    assert program.run("status").code == 0
+    assert program.run("events").out == b""
+    assert not program.folder.root.exists()
+
+
+def test_the_status_has_what_others_rely_on(program: Program) -> None:
+    program.set_up()
+    service = program.serve()
+    status = program.status()
+    assert set(status) >= {"service", "credentials", "doctor", "events", "sync", "notices"}
+    assert status["service"]["address"] == service.address
+    assert set(status["credentials"]) >= {"active", "pending", "previous"}
+    assert set(status["credentials"]["active"]) >= {"last_used_at", "last_used_from"}
+    assert set(status["events"]) >= {"pending", "working", "done", "ignored", "failed"}
+    assert status["doctor"] is None
+    assert program.run("status").lines[0].startswith(f"Service: running at {service.address}")
+
+
+@pytest.mark.parametrize("words", [["status"], ["events"], ["self-test"]], ids=" ".join)
+def test_a_failure_is_one_json_document_too(program: Program, words: list[str]) -> None:
+    program.set_up()
+    program.folder.settings.write_text("{")
+    program.folder.database.write_bytes(b"no database" * 1000)
+    done = program.run(*words, "--json")
+    assert done.code == (1 if words == ["events"] else 2)
+    assert isinstance(done.document, dict)
+    assert "Traceback" not in done.errors
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "gbk", "utf-8", "latin-1:strict"])
+def test_no_terminal_is_too_poor(with_events: Program, encoding: str) -> None:
+    with_events.beside().configure({"ui": {"language": "zh-CN"}})
+    env = {"PYTHONIOENCODING": encoding}
+    for words in (["status"], ["events", "--json"], ["events"]):
+        done = with_events.run(*words, env=env)
+        assert (done.code, done.err) == (0, b"")
+    shown = done.out.decode(encoding.partition(":")[0])
+    assert ("张三丰" in shown) is (encoding in {"gbk", "utf-8"})
+
+
+def test_chinese_is_spoken_where_the_system_or_the_settings_say_so(program: Program) -> None:
+    english = program.run("status").lines
+    by_system = program.run("status", env={"LC_ALL": "zh_CN.UTF-8"}).lines
+    assert english[0] == "Service: not running"
+    assert by_system[0] != english[0]
+    program.configure({"ui": {"language": "zh-CN"}})
+    assert program.run("status").lines == by_system
+    program.configure({"ui": {"language": "en"}})
+    assert program.run("status", env={"LC_ALL": "zh_CN.UTF-8"}).lines == english
+
+
+def test_a_reader_who_has_seen_enough_causes_no_complaint(with_events: Program) -> None:
+    for words in ("events", "events --json --limit 300", "status"):
+        assert ended_unread(with_events, words) == (1, b"")
+
+
+def ended_unread(with_events: Program, words: str) -> tuple[int, bytes]:
+    process = subprocess.Popen(
+        with_events.command(*words.split(), "--data-dir", str(with_events.folder.root)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=with_events.environment(),
+        cwd=ROOT,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    return process.returncode, errors
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+@pytest.mark.parametrize("words", ["status --json", "configure", "events --type x"])
+def test_a_closed_stream_is_survived(program: Program, words: str, closed: int) -> None:
+    done = subprocess.run(
+        program.command(*words.split(), "--data-dir", str(program.folder.root)),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=program.environment(),
+        cwd=ROOT,
+        timeout=PATIENCE_S,
+        check=False,
+        preexec_fn=lambda: os.close(closed),
+    )
+    assert done.returncode == (2 if words == "configure" else 0)
+    assert b"Traceback" not in done.stdout + done.stderr
+    if words == "configure":
+        assert done.stdout == b""
+
+
+def test_an_error_never_lands_in_the_json_of_who_closed_standard_error(program: Program) -> None:
+    program.folder.root.mkdir()
+    program.folder.database.write_bytes(b"no database" * 1000)
+    done = subprocess.run(
+        program.command("events", "--json", "--data-dir", str(program.folder.root)),
+        stdout=subprocess.PIPE,
+        env=program.environment(),
+        cwd=ROOT,
+        timeout=PATIENCE_S,
+        check=False,
+        preexec_fn=lambda: os.close(2),
+    )
+    assert (done.returncode, list(json.loads(done.stdout))) == (1, ["error"])
+
+
+def test_a_break_while_typing_leaves_without_a_traceback(program: Program) -> None:
+    process = subprocess.Popen(
+        program.command("configure", "--data-dir", str(program.folder.root)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=program.environment(),
+        cwd=ROOT,
+    )
+    assert process.stdin is not None
+    # More than a pipe holds: once all is written, the program is reading.
+    process.stdin.write(b" " * 1_000_000)
+    process.stdin.flush()
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, out, errors) == (1, b"", b"")
+
+
+def test_the_demo_needs_no_account_and_leaves_nothing(program: Program) -> None:
+    done = program.run("demo", env={"TMPDIR": str(program.folder.root.parent)})
+    assert (done.code, done.errors) == (0, "")
+    assert done.lines[-1] == "Everything went as it should."
+    assert list(program.folder.root.parent.iterdir()) == []

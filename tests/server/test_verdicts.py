@@ -1,0 +1,48 @@
+import string
+
+import pytest
+
+from crypto.credentials import Field
+from crypto.doctor import Diagnosis, Verdict
+from crypto.entry import ValueFault, ValueProblem, judge
+from server.verdicts import describe_diagnosis, describe_problem
+
+
+def gaps(text: str) -> list[str]:
+    return [name for _, name, _, _ in string.Formatter().parse(text) if name]
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+@pytest.mark.parametrize("offered_key", [None, "dingother0000000000a"])
+def test_every_verdict_has_a_title_and_a_hint_without_a_gap(
+    verdict: Verdict, offered_key: str | None
+) -> None:
+    advice = describe_diagnosis(Diagnosis(verdict, offered_key=offered_key))
+    assert gaps(str(advice.title)) + gaps(str(advice.hint)) == []
+    assert str(advice.title) != str(advice.hint)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.KEY, Verdict.TOKEN_AND_KEY])
+def test_a_key_that_came_is_offered(verdict: Verdict) -> None:
+    advice = describe_diagnosis(Diagnosis(verdict, offered_key="dingother0000000000a"))
+    assert "dingother0000000000a" in str(advice.hint)
+
+
+def test_no_two_verdicts_read_alike() -> None:
+    titles = [str(describe_diagnosis(Diagnosis(verdict)).title) for verdict in Verdict]
+    assert len(set(titles)) == len(Verdict)
+
+
+@pytest.mark.parametrize("fault", ValueFault)
+def test_every_fault_of_a_value_is_described_without_a_gap(fault: ValueFault) -> None:
+    told = str(describe_problem(ValueProblem(Field.TOKEN, fault, 2, 3, "!", 1)))
+    assert gaps(told) == []
+    assert "token" in told
+
+
+def test_of_a_faulty_value_only_the_one_bad_character_is_quoted() -> None:
+    problem = judge(Field.TOKEN, "verySecret!Token")
+    assert problem is not None
+    assert str(describe_problem(problem)) == (
+        "token may hold letters and digits only; character 11 is “!”."
+    )

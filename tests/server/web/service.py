@@ -1,0 +1,153 @@
+"""The callback service as the program builds it, for tests: listener, desk, inbox and journal."""
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from crypto.callback import Opener
+from crypto.credentials import Credentials, Keyring
+from server.journal import contact, listing
+from server.journal.contact import LastUse
+from server.journal.events import StoredEvent
+from server.journal.journal import Journal
+from server.simulator.dingtalk_callbacks import CallbackSender, Patience, body_of, query_of
+from server.simulator.envelope import SignedText
+from server.web.callback import build_app
+from server.web.desk import Desk
+from server.web.inbox import BatchingInbox, BatchStore
+from server.web.listener import Listener, open_socket
+from server.web.rejections import RejectionLog
+from tests.server.simulator.seeds import seeded
+
+PATH = "/api/callback"
+TOKEN, AES_KEY, KEY = "madeUpToken01", "AbCdEf0123456789AbCdEf0123456789AbCdEf0123E", "dingmadeup01"
+CREDENTIALS = Credentials.of(TOKEN, AES_KEY, KEY)
+OTHER = Credentials.of("otherToken02", "Z" * 42 + "9", "dingmadeup02")
+THIRD = Credentials.of("thirdToken03", "Y" * 42 + "9", "dingmadeup03")
+PATIENCE_OF_TESTS_S = 20.0
+SUCCESS = (200, b"success")
+
+
+@dataclass
+class Answer:
+    """An HTTP answer: its status, its headers by lower-case name, its body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Service:
+    """What runs, and how to talk to it."""
+
+    port: int
+    desk: Desk
+    journal: Journal
+    listener: Listener
+    rejections: RejectionLog
+    promotions: list[Opener] = field(default_factory=list)
+
+    def connect(self, timeout_s: float = PATIENCE_OF_TESTS_S) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s)
+
+    def exchange(self, *pieces: bytes) -> Answer:
+        """Send raw bytes over a connection of their own and return the last answer."""
+        with self.connect() as connection:
+            for piece in pieces:
+                connection.sendall(piece)
+            return read_answer(connection)
+
+    def call(self, text: SignedText, path: str = PATH, headers: str = "") -> Answer:
+        return self.exchange(request_of(text, path, headers))
+
+    def events(self) -> list[StoredEvent]:
+        """All events, the oldest first."""
+        return list(reversed(self.journal.read(lambda conn: listing.latest(conn, 10_000)).events))
+
+    def uses(self) -> dict[str, LastUse]:
+        return self.journal.read(contact.uses)
+
+
+def request_of(text: SignedText, path: str = PATH, headers: str = "") -> bytes:
+    return post(f"{path}?{urlencode(query_of(text))}", body_of(text), headers)
+
+
+def post(target: str, body: bytes, headers: str = "") -> bytes:
+    head = f"POST {target} HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
+    return head.encode() + body
+
+
+def read_answer(connection: socket.socket) -> Answer:
+    """Read one answer from a connection; an AssertionError where it ends before that."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += _more(connection)
+    head, _, body = received.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    headers = {name.lower(): value for name, _, value in (one.partition(": ") for one in lines)}
+    code = int(status.split(" ")[1])
+    while len(body) < int(headers.get("content-length", 0)):
+        body += _more(connection)
+    return Answer(code, headers, body)
+
+
+def _more(connection: socket.socket) -> bytes:
+    received = connection.recv(65536)
+    assert received, "the connection was closed without an answer"
+    return received
+
+
+def sender_for(port: int, credentials: Credentials = CREDENTIALS, seed: int = 1) -> CallbackSender:
+    return CallbackSender(
+        f"http://127.0.0.1:{port}{PATH}",
+        credentials.token.reveal(),
+        credentials.aes_key.reveal(),
+        credentials.key,
+        rng=seeded(seed),
+        patience=Patience(deadline_s=PATIENCE_OF_TESTS_S, retry_delays_s=()),
+    )
+
+
+def sealed(message: bytes | dict[str, Any], credentials: Credentials = CREDENTIALS) -> SignedText:
+    """A genuine callback, not sent yet."""
+    plaintext = message if isinstance(message, bytes) else json.dumps(message).encode()
+    with sender_for(1, credentials) as sender:
+        return sender.sealed(plaintext)
+
+
+@contextmanager
+def serving(
+    path: Path,
+    keyring: Keyring | None = None,
+    store: Callable[[Journal], BatchStore] = lambda journal: journal,
+) -> Iterator[Service]:
+    """A service on a free port of loopback, its journal in `path`."""
+    journal = Journal.open(path, now_ms=0)
+    rejections = RejectionLog()
+    inbox = BatchingInbox(store(journal))
+    promotions: list[Opener] = []
+    desk = Desk(Opener(keyring or Keyring(CREDENTIALS)), inbox, rejections, promotions.append)
+    with closing(open_socket("127.0.0.1", 0)) as listening:
+        listener = Listener(listening, build_app(desk, PATH), inbox)
+        listener.start()
+        try:
+            port = listener.address[1]
+            yield Service(port, desk, journal, listener, rejections, promotions)
+        finally:
+            listener.request_stop()
+            stopped = listener.join(20)
+            assert (journal.close(20), stopped) == (True, True)
+
+
+def wait_until(is_true: Callable[[], bool], timeout_s: float = 20) -> None:
+    ends = time.monotonic() + timeout_s
+    while not is_true():
+        assert time.monotonic() < ends, "it did not come true in time"
+        time.sleep(0.01)

@@ -1,0 +1,104 @@
+import select
+import socket
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from server.errors import AddressUnavailableError, PortForbiddenError, PortInUseError
+from server.web.holder import holder_of_port
+from server.web.inbox import BatchingInbox
+from server.web.listener import connection_limit, open_socket
+from tests.server.web.service import Service, serving
+
+HOLD_A_PORT = """
+import socket, sys
+with socket.create_server(("127.0.0.1", 0)) as held:
+    print(held.getsockname()[1], flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_port_in_use_is_named_with_its_holder() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD_A_PORT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        port = int(child.stdout.readline())
+        with pytest.raises(PortInUseError) as caught:
+            open_socket("127.0.0.1", port)
+        child.communicate()
+    assert port == caught.value.values["port"]
+    assert f"({child.pid})" in str(caught.value.title)
+
+
+def test_a_holder_that_cannot_be_found_is_not_made_up() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    assert holder_of_port(port) is None
+
+
+def test_the_port_of_a_stopped_service_can_be_had_at_once(tmp_path: Path) -> None:
+    with serving(tmp_path / "j.db") as service:
+        assert service.exchange(b"GET / HTTP/1.0\r\n\r\n").status == 404
+    open_socket("127.0.0.1", service.port).close()
+
+
+def test_a_port_that_the_system_keeps_is_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(PortForbiddenError) as caught:
+        open_socket("127.0.0.1", 80)
+    assert caught.value.values == {"port": 80}
+
+
+@pytest.mark.parametrize(
+    "host", ["192.0.2.1", "no.such.host.invalid", "a" * 70, "x" * 300, "钉" * 70]
+)
+def test_an_address_of_somebody_else_is_unavailable(host: str) -> None:
+    with pytest.raises(AddressUnavailableError) as caught:
+        open_socket(host, 0)
+    assert {"host": host} == caught.value.values
+
+
+def test_windows_has_room_for_480_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert connection_limit() > 480
+    with monkeypatch.context() as patch:
+        patch.delattr(select, "poll")
+        assert connection_limit() == 480
+
+
+def test_stopping_twice_is_stopping_once(tmp_path: Path) -> None:
+    with serving(tmp_path / "j.db") as service:
+        service.listener.request_stop()
+        assert service.listener.join(20)
+        assert not service.listener.is_serving
+        service.listener.request_stop()
+
+
+def test_a_replaced_application_answers_the_next_request(service: Service) -> None:
+    def other(_: object, start_response: object) -> list[bytes]:
+        assert callable(start_response)
+        start_response("200 OK", [("Content-Length", "5")])
+        return [b"other"]
+
+    service.listener.replace_application(other)
+    assert service.exchange(b"GET / HTTP/1.0\r\n\r\n").body == b"other"
+
+
+def test_a_broken_loop_is_told_and_can_still_be_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[object] = []
+    monkeypatch.setattr("threading.excepthook", told.append)
+    with serving(tmp_path / "j.db") as service:
+        monkeypatch.setattr(BatchingInbox, "run_ready", lambda _: 1 / 0)
+        with service.connect():
+            assert service.listener.join(20)
+        assert not service.listener.is_serving
+    assert [record.levelname for record in caplog.records] == ["CRITICAL"]
+    assert len(told) == 1
