@@ -238,5 +238,7 @@ def _or_noted(read: Callable[[], T], otherwise: T, failures: list[Notice]) -> T:
     try:
         return read()
     except DingBridgeError as failure:
-        failures.append(error_notice(failure))
+        notice = error_notice(failure)
+        if notice not in failures:  # one damaged file fails several reads
+            failures.append(notice)
         return otherwise
