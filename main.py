@@ -82,6 +82,9 @@ def _count(text: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    from ui.console.attach import connect_streams
+
+    connect_streams()
     _make_output_safe()
     options = _parser().parse_args(arguments)
 

@@ -14,14 +14,25 @@ from typing import Self
 _POLL_S = 0.01
 
 if sys.platform == "win32":
+    import ctypes
     import msvcrt
+    from ctypes import wintypes
 
+    # Not msvcrt.locking: its error number tells "held" from other failures on some C runtimes only.
+    # https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-lockfile
     def _lock(descriptor: int) -> None:
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        _call("LockFile", descriptor)
 
     def _unlock(descriptor: int) -> None:
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+        _call("UnlockFile", descriptor)
+
+    def _call(function: str, descriptor: int) -> None:
+        """Lock or unlock the first byte, which need not exist; raises PermissionError if held."""
+        call = getattr(ctypes.WinDLL("kernel32", use_last_error=True), function)
+        call.argtypes = (wintypes.HANDLE, *(wintypes.DWORD,) * 4)
+        call.restype = wintypes.BOOL
+        if not call(msvcrt.get_osfhandle(descriptor), 0, 0, 1, 0):
+            raise ctypes.WinError(ctypes.get_last_error())
 else:
     import fcntl
 

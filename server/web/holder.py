@@ -58,6 +58,8 @@ def _output_of(*command: str) -> str:
     try:
         done = subprocess.run(
             command,
+            # A windowed program may have no standard input that could be handed on.
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             errors="replace",

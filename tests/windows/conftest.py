@@ -1,0 +1,98 @@
+"""The Windows program is built on Debian and driven under Wine: in CI, or where it is asked for.
+
+Elsewhere these tests are not collected: they install Debian packages and take minutes.
+"""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.windows.assemble import ensure_python
+from tests.windows.build import ensure_built
+from tests.windows.program import SETTINGS, Program
+from tests.windows.wine import Wine, ensure_wine
+
+_HERE = Path(__file__).parent
+_IS_WANTED = os.environ.get("CI") == "true" or os.environ.get("DINGBRIDGE_WINDOWS") == "1"
+_LIMIT_S = 1200  # the first test waits for downloads and for the build
+
+collect_ignore_glob = [] if _IS_WANTED else ["test_*.py"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _HERE in item.path.parents:
+            item.add_marker(pytest.mark.timeout(_LIMIT_S))
+            item.add_marker(pytest.mark.slow)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not _IS_WANTED:
+        terminalreporter.write_line(
+            "tests/windows was left out: DINGBRIDGE_WINDOWS=1 builds the Windows program, too."
+        )
+
+
+@pytest.fixture(scope="session")
+def python() -> Path:
+    """The Windows Python, for questions that only Windows' own programs can answer."""
+    return ensure_python() / "python.exe"
+
+
+@pytest.fixture(scope="session")
+def built(python: Path) -> Path:
+    """The folder with both programs."""
+    assert python.exists()
+    return ensure_built()
+
+
+@pytest.fixture(scope="session")
+def wine(built: Path) -> Wine:
+    """Wine, which stays awake between two tests: its start takes longer than the program's."""
+    assert built.exists()
+    wine = ensure_wine()
+    wine.wake()
+    return wine
+
+
+@pytest.fixture(scope="session")
+def screen(wine: Wine) -> Iterator[str]:
+    """A screen of our own; what Windows draws stays off that of whoever runs the tests."""
+    assert wine.prefix.exists()
+    with subprocess.Popen(
+        ["Xvfb", "-displayfd", "1", "-screen", "0", "1024x700x24", "-nolisten", "tcp"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        yield f":{server.stdout.readline().strip()}"
+        server.terminate()
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data folder that is still to be made, in a path such as Chinese users have."""
+    return tmp_path / "张 三" / "数据 文件夹"
+
+
+@pytest.fixture(params=["DingBridge.exe", "DingBridge-portable/DingBridge.exe"])
+def either(request: pytest.FixtureRequest, wine: Wine, built: Path, data: Path) -> Program:
+    """Each of the two programs, without settings."""
+    return Program(wine, built / str(request.param), data)
+
+
+@pytest.fixture
+def fresh(wine: Wine, built: Path, data: Path) -> Program:
+    """The one-file program, without settings."""
+    return Program(wine, built / "DingBridge.exe", data)
+
+
+@pytest.fixture
+def program(fresh: Program) -> Program:
+    """The one-file program, with settings."""
+    assert fresh.configure(SETTINGS).code == 0
+    return fresh

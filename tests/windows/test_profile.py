@@ -1,0 +1,51 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tests.windows.program import SETTINGS, Program
+from tests.windows.wine import windows_path
+
+# Wine sets the folders of the profile itself; only who is started by a Windows program can be
+# given others.
+IN_PROFILE = """
+import json, os, subprocess, sys
+profile, program, *words = sys.argv[1:]
+folders = {"LOCALAPPDATA": profile, "TEMP": profile, "TMP": profile}
+done = subprocess.run(
+    [program, *words], env=os.environ | folders, capture_output=True, stdin=subprocess.PIPE
+)
+json.dump({"code": done.returncode, "out": done.stdout.decode("ascii", "replace")}, sys.stdout)
+"""
+
+
+def in_profile(program: Program, python: Path, profile: Path, *words: str) -> Any:
+    """What the program did, started without --data-dir in a profile of its own."""
+    command = (windows_path(profile), windows_path(program.exe), *words)
+    out, err = program.wine.start(python, "-c", IN_PROFILE, *command).communicate(timeout=120)
+    assert out, err
+    return json.loads(out)
+
+
+def test_a_profile_with_chinese_and_blanks_holds_data_and_unpacked_program(
+    fresh: Program, python: Path, tmp_path: Path
+) -> None:
+    profile = tmp_path / "用户 张三"
+    profile.mkdir()
+    settings = tmp_path / "settings.json"
+    settings.write_text(json.dumps(SETTINGS), encoding="utf-8")
+    source = ("--from", windows_path(settings))
+    assert in_profile(fresh, python, profile, "configure", *source)["code"] == 0
+    assert (profile / "DingBridge" / "settings.json").exists()
+    tested = in_profile(fresh, python, profile, "self-test", "--json")
+    assert tested["code"] == 0
+    assert json.loads(tested["out"])["passed"]
+    # What the one-file program unpacked is gone with it.
+    assert [profile / "DingBridge"] == list(profile.iterdir())
+
+
+def test_a_chinese_windows_is_spoken_to_in_chinese(fresh: Program) -> None:
+    wine = replace(fresh.wine, language="zh_CN.UTF-8")
+    shown = replace(fresh, wine=wine).run("status")
+    assert shown.code == 0
+    assert shown.out.startswith("服务：")

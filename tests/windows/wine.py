@@ -1,0 +1,110 @@
+"""A Wine of our own: its folder of registry and drives, and how programs are started in it."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+
+from tests.windows.assemble import cache_folder, one_at_a_time
+from tests.windows.debian import CHINESE, MissingToolError, run
+
+# What Windows calls its fonts, and Debian's font that has the Chinese letters.
+_WINDOWS_FONTS = (
+    "MS Shell Dlg", "MS Shell Dlg 2", "Microsoft YaHei", "Microsoft YaHei UI", "Segoe UI",
+    "SimSun", "System", "Tahoma",
+)  # fmt: skip
+_CHINESE_FONT = "WenQuanYi Micro Hei"
+# No offers to download a browser or .NET, and no entries in the menu of whoever runs the tests.
+_OVERRIDES = "mscoree=;mshtml=;winemenubuilder.exe="
+
+
+def windows_path(path: Path) -> str:
+    """Return a path as Windows programs under Wine call it: `/` is their drive Z."""
+    return str(PureWindowsPath("Z:", *path.absolute().parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Wine:
+    """One Wine prefix. `language` is a locale's name; Windows speaks its language."""
+
+    prefix: Path
+    language: str = "C.UTF-8"
+
+    def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return the environment for programs: nothing of this machine's that could leak in."""
+        kept = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+        own = {
+            "WINEPREFIX": str(self.prefix),
+            "WINEARCH": "win64",
+            "WINEDEBUG": "-all",
+            "WINEDLLOVERRIDES": _OVERRIDES,
+            "LC_ALL": self.language,
+        }
+        return kept | own | dict(extra or {})
+
+    def start(
+        self,
+        program: Path | str,
+        *arguments: str,
+        extra: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> "subprocess.Popen[bytes]":
+        """Start a program with pipes: with files or none, Windows' Python does not come up."""
+        name = windows_path(program) if isinstance(program, Path) else program
+        return subprocess.Popen(
+            ["wine", name, *arguments],
+            env=self.environment(extra),
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def wake(self) -> None:
+        """Start what runs in every Windows, and let it stay for a minute after the last program.
+
+        What the first program starts keeps that program's pipes open: whoever read them to their
+        end would wait for all of Windows to end. So the first one has none.
+        """
+        environment = self.environment()
+        subprocess.run(["wineserver", "--persistent=60"], env=environment, check=False)
+        subprocess.run(
+            ["wine", "cmd", "/c", "exit"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        )
+
+
+def ensure_wine() -> Wine:
+    """Return the Wine that builds, made now where it is not there yet; raises MissingToolError."""
+    target = cache_folder() / "wine"
+    with one_at_a_time("wine"):
+        if not target.exists():
+            _make(target)
+    return Wine(target)
+
+
+def _make(target: Path) -> None:
+    if shutil.which("wine") is None:
+        raise MissingToolError("wine is missing: run tests.windows.assemble first")
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        wine = Wine(Path(folder) / "wine", CHINESE)
+        run(["wineboot", "--init"], wine.environment())
+        fonts = Path(folder) / "fonts.reg"
+        fonts.write_text(_fonts(), encoding="utf-16")
+        run(["wine", "regedit", "/S", windows_path(fonts)], wine.environment())
+        run(["wineserver", "--wait"], wine.environment())
+        wine.prefix.rename(target)
+
+
+def _fonts() -> str:
+    lines = [f'"{name}"="{_CHINESE_FONT}"' for name in _WINDOWS_FONTS]
+    key = r"[HKEY_CURRENT_USER\Software\Wine\Fonts\Replacements]"
+    return "\r\n".join(["Windows Registry Editor Version 5.00", "", key, *lines, ""])
