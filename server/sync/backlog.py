@@ -44,8 +44,11 @@ class Backlog:
 
     def ids(self, kind: Kind) -> list[str]:
         """Name what is to be read, each once, in the order it came."""
-        keys = dict.fromkeys(key for _, keys in self.named for key in keys)
-        return [dingtalk_id for found, dingtalk_id in keys if found is kind]
+        return [dingtalk_id for found, dingtalk_id in self.keys() if found is kind]
+
+    def keys(self) -> list[Key]:
+        """Name all that the events name, each once."""
+        return list(dict.fromkeys(key for _, keys in self.named for key in keys))
 
     def settle(self, conn: Connection, followed: Followed, now_ms: int) -> None:
         """Store what became of every event; a job for the journal."""

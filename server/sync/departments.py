@@ -14,6 +14,7 @@ from server.fate import Fate, Fix
 from server.journal.runs import RecordedChange, Result
 from server.sync.bodies import department_body, state_of
 from server.sync.scene import Scene
+from server.sync.troubles import is_certain
 from server.wecom.wire import Accepted
 
 _MOST_ATTEMPTS = 5
@@ -48,8 +49,9 @@ class DepartmentsWriter:
         attempt = _Attempt(change, link, was_intended=bool(link and link.accepted is None))
         try:
             return (self._settle(attempt),)
-        except VendorRefusedError:
-            self._withdraw_intent(attempt)
+        except VendorRefusedError as error:
+            if is_certain(error):
+                self._withdraw_intent(attempt)
             raise
 
     def _settle(self, attempt: _Attempt) -> RecordedChange:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from server.directory.desired import Desired
 from server.directory.guard import Verdict
 from server.directory.mapping import map_directory
-from server.directory.model import Ledger, Live, Rules, Snapshot
+from server.directory.model import Ledger, Live, Rules, Snapshot, fold
 from server.directory.plan import Plan, make_plan
 from server.errors import VendorError
 from server.journal.runs import RecordedChange, Result, RunStatus
@@ -90,10 +90,25 @@ class Pass:
         for department in prospect.plan.noted_departments:
             self.book.put_department(department)
         if prospect.desired.presence.proves_absence:
+            self._forget_unmade(prospect)
             there = {(one.kind, one.dingtalk_id) for one in prospect.plan.changes}
             for conflict in self.book.ledger.conflicts:
                 if (conflict.kind, conflict.dingtalk_id) not in there:
                     self.book.drop_conflict(conflict.kind, conflict.dingtalk_id)
+
+    def _forget_unmade(self, prospect: Prospect) -> None:
+        """Drop what was announced, never made, and is not wanted any more."""
+        live, desired = prospect.live, prospect.desired
+        if live is None:
+            return
+        for department in tuple(self.book.departments.values()):
+            is_there = department.accepted is not None or department.wecom_id in live.departments
+            if not is_there and department.department_id not in desired.departments:
+                self.book.drop_department(department.department_id)
+        for person in tuple(self.book.people.values()):
+            is_there = person.accepted is not None or fold(person.wecom_userid) in live.members
+            if not is_there and person.dingtalk_userid not in desired.people:
+                self.book.drop_person(person.dingtalk_userid)
 
     def _apply(self, prospect: Prospect, verdict: Verdict) -> None:
         is_preview = isinstance(self._target, RecordingTarget)

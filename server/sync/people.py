@@ -34,6 +34,7 @@ from server.journal.runs import RecordedChange, Result
 from server.message import Message
 from server.sync.bodies import member_body, member_of
 from server.sync.scene import Scene
+from server.sync.troubles import is_certain
 from server.wecom import wire
 from server.wecom.wire import Accepted
 
@@ -90,8 +91,9 @@ class PeopleWriter:
         planned = change.wecom_id
         try:
             return self._settle(attempt, planned)
-        except VendorRefusedError:
-            self._withdraw_intent(attempt)
+        except VendorRefusedError as error:
+            if is_certain(error):
+                self._withdraw_intent(attempt)
             raise
 
     def _settle(self, attempt: _Attempt, planned: str) -> tuple[RecordedChange, ...]:

@@ -29,3 +29,11 @@ def stops_all(error: DingBridgeError) -> bool:
 def will_pass(error: DingBridgeError) -> bool:
     """Whether the same may well succeed later without anybody's help."""
     return error.retryable and not stops_all(error)
+
+
+def is_certain(error: VendorError) -> bool:
+    """Whether an error proves that nothing was done.
+
+    Not where the call was repeated: "busy" (-1) has been seen after the change took effect.
+    """
+    return error.attempts == 1 and error.fate not in (Fate.RETRY, Fate.LOOK)

@@ -57,6 +57,11 @@ _STALE = Cause(
     Message(N_("DingBridge was restarted before the sync was done.")),
     Message(N_("Repeat the sync: it goes on where the last one ended.")),
 )
+_FAULT = Cause(
+    "fault",
+    Message(N_("DingBridge met a fault of its own while it followed this event.")),
+    Message(N_("Send the log file to whoever looks after DingBridge.")),
+)
 
 
 class Worker:
@@ -160,6 +165,8 @@ class Worker:
         self._schedule.begin(now_ms, last_ms, was_interrupted=was_interrupted)
         if state.next_full_run_ms is not None and state.next_full_run_ms <= now_ms:
             self._schedule.ask(now_ms, RunCause.RETRY)
+        if state.held is None and not self._engine.is_approved():
+            self._schedule.ask(now_ms, RunCause.SETTINGS)  # the scope changed while we were off
         return 0.0
 
     def woke(self, asleep_s: float) -> None:
@@ -298,20 +305,30 @@ class Worker:
         if not claimed:
             return False
         backlog = Backlog.of(claimed)
-        people, departments = backlog.ids(Kind.PERSON), backlog.ids(Kind.DEPARTMENT)
-        followed = Followed()
-        if people or departments:
-            followed = self._engine.follow(people, departments, self._stopping)
+        followed = self._followed(backlog)
         now_ms = self._clock_ms()
         if backlog.unclear or followed.needs_full:
             # Wanted durably before the events are done, lest a crash in between forgets it.
             self._schedule.ask(now_ms, RunCause.UNCLEAR_EVENT)
             self._store_next()
         self._do(lambda conn: backlog.settle(conn, followed, now_ms))
-        _LOG.info("Followed %d events: %d people read again", len(claimed), len(people))
+        _LOG.info("Followed %d events", len(claimed))
         if followed.blocked and followed.error:
             self._shut(followed.error, now_ms)
         return len(claimed) == _BATCH
+
+    def _followed(self, backlog: Backlog) -> Followed:
+        """Read again what the events name; a fault of ours fails them, lest they come for ever."""
+        people, departments = backlog.ids(Kind.PERSON), backlog.ids(Kind.DEPARTMENT)
+        if not people and not departments:
+            return Followed()
+        try:
+            return self._engine.follow(people, departments, self._stopping)
+        except DingBridgeError:
+            raise
+        except Exception:  # noqa: BLE001 - told in full, and the events end where they are seen
+            _LOG.exception("Following events met a fault of its own")
+            return Followed(dict.fromkeys(backlog.keys(), _FAULT))
 
     def _next_event_ms(self, now_ms: int) -> int:
         due_ms = self._journal.read(events.next_due_ms)

@@ -16,12 +16,13 @@ from server.journal.events import NewEvent
 from server.journal.runs import RunStatus
 from server.simulator.company_generator import generate
 from server.simulator.wecom_directory import Member
+from server.sync.result import RunResult
 from server.sync.stopping import Asked
 from server.sync.worker import Worker
 from tests.convergence.history import History
 from tests.server.sync.world import DAY_MS, World, differences, open_world
 
-CASES = int(os.environ.get("DINGBRIDGE_CONVERGENCE_CASES", "25"))
+CASES = int(os.environ.get("DINGBRIDGE_CONVERGENCE_CASES", "40"))
 FIRST_SEED = int(os.environ.get("DINGBRIDGE_CONVERGENCE_SEED", "1"))
 FOREIGN = ("foreign-1", "foreign-2", "foreign-3")
 
@@ -46,11 +47,21 @@ def test_after_any_history_one_full_run_makes_both_sides_equal(seed: int, tmp_pa
         world.now_ms += 8 * DAY_MS  # everybody's manager is read within seven
         result = world.sync()
         assert result.status in (RunStatus.SUCCESS, RunStatus.PARTIAL), result.error
-        assert differences(world) == []
+        assert _unexplained(world, result) == []
         assert _foreigners(world) == strangers
         world.forget_calls()
         world.sync()
         assert [one.path for one in world.wecom.writes()] == []
+
+
+def _unexplained(world: World, result: RunResult) -> list[str]:
+    """Leave out who returned under another name before that was seen: the admin decides."""
+    waiting = {
+        change.dingtalk_id
+        for change in result.changes
+        if change.error and change.error.code == "mobile-of-leaver"
+    }
+    return [each for each in differences(world) if each.split()[0] not in waiting]
 
 
 def _settle_foreigners(world: World) -> None:

@@ -145,3 +145,15 @@ def test_removals_above_the_allowance_wait_for_exactly_their_digest(world: World
     world.company.leave(people[4].userid)
     world.now_ms += DAY_MS // 2
     assert world.sync().status is RunStatus.SUCCESS
+
+
+def test_what_was_announced_and_never_made_is_forgotten_when_it_is_gone(world: World) -> None:
+    world.hire("李雷", mobile="13800000001")
+    department = world.department("研发部")
+    world.wecom_faults.add(Rule(Fault.DROPPED, path="department/create"))
+    world.sync()
+    assert str(department) in world.ledger().departments
+    world.wecom_faults.switch_off()
+    world.company.remove_department(department)
+    assert world.sync().status is RunStatus.SUCCESS
+    assert world.ledger().departments == {}

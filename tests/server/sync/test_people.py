@@ -247,3 +247,19 @@ def test_an_employee_number_goes_into_the_attribute_that_is_named(world: World) 
     person = world.hire("王伟", mobile="13800000001", job_number="E7")
     world.sync()
     assert dict(world.member_of(person.userid).attributes) == {"工号": "E7"}
+
+
+def test_busy_after_the_change_took_effect_is_no_proof_that_nothing_was_done(
+    world: World,
+) -> None:
+    department = world.department("研发部")
+    person = world.hire("王伟", department, mobile="13800000001")
+    for path in (CREATE, "department/create"):
+        world.wecom_faults.add(Rule(Fault.LATE_BUSY, path=path, times=1))
+        world.wecom_faults.add(Rule(Fault.BUSY, path=path, times=3))
+    assert world.sync().status is RunStatus.PARTIAL  # the department, and so the person
+    assert world.sync().status is RunStatus.PARTIAL  # the person
+    assert world.sync().status is RunStatus.SUCCESS
+    assert _created(world) == [person.userid]
+    assert len(world.wecom.directory.snapshot().departments) == 2
+    assert differences(world) == []

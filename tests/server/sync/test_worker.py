@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -352,3 +353,41 @@ def test_a_burst_of_a_thousand_events_is_one_read_a_person(world: World, worker:
     _loop(worker, world)
     assert _calls(world) == {"user/get": 5, "user/update": 5}
     assert _counts(world).done == 1000
+
+
+def test_a_fault_of_our_own_fails_the_event_visibly_instead_of_coming_for_ever(
+    world: World, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise TypeError("made up")
+
+    monkeypatch.setattr(world.engine, "follow", broken)
+    _send(world, world.company.change(next(iter(world.company.roster.people)), title="经理"))
+    for _ in range(7):
+        _loop(worker, world)
+        world.now_ms = world.journal.read(events.next_due_ms) or world.now_ms
+    assert _counts(world).failed == 1
+
+
+def test_the_thread_wakes_for_an_event_and_ends_when_asked(world: World, worker: Worker) -> None:
+    worker.start()
+    person = world.company.draft("新人", (1,), mobile="13900000000")
+    _send(world, world.company.hire(person))
+    deadline = monotonic() + 20
+    while world.wecom.directory.member(person.userid) is None:
+        assert monotonic() < deadline
+        sleep(0.02)
+    worker.request_stop()
+    assert worker.join(10)
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_scope_changed_while_the_service_was_off_is_held_at_the_next_start(world: World) -> None:
+    excluded = world.department("研发部")
+    world.hire("新人", mobile="13900000000")
+    world.set(approve_first_run=True, excluded_department_ids=(excluded,))
+    world.restart()
+    _loop(_worker(world), world)
+    held = world.journal.read(sync_state.load).held
+    assert held is not None
+    assert world.attempted_writes() == []
