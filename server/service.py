@@ -23,7 +23,7 @@ from server.config.store import Config, ConfigStore
 from server.errors import DingBridgeError, JournalBusyError, JournalDamagedError, JournalError
 from server.instance import InstanceLock, Trouble, acquire
 from server.journal import rejections as stored_rejections
-from server.journal import requests
+from server.journal import requests, runs
 from server.journal.journal import Journal
 from server.journal.rejections import Rejection
 from server.journal.retention import prune
@@ -47,6 +47,7 @@ _PRUNE_EVERY_MS = 60 * 60 * 1000
 _HOUR_MS = 60 * 60 * 1000
 _DAY_MS = 24 * _HOUR_MS
 _JOB_S = 30.0
+_KEPT_RUNS = 1000
 
 
 def now_ms() -> int:
@@ -107,8 +108,9 @@ class Service:
             self._listener = self._listen(host, port)
             undo.callback(self._listener.request_stop)
             self._address = self._address_of(self._listener, self._config.settings)
-            self._instance.publish(self._address)
             self._worker = self._mirror()
+            self._worker.refuse_left_over()
+            self._instance.publish(self._address)
             self._housekeeper.start()
             self._worker.start()
             undo.pop_all()
@@ -318,17 +320,22 @@ class Service:
         self._pruned_at_ms = moment_ms
         kept = self._config.settings.journal
         older_than_ms = moment_ms - kept.keep_days * _DAY_MS
-        gone = 0
         try:
-            while not self._stopping.is_set():
-                count = self._write(lambda conn: prune(conn, older_than_ms, kept.keep_events))
-                if not count:
-                    break
-                gone += count
+            gone = self._emptied(lambda conn: prune(conn, older_than_ms, kept.keep_events))
+            self._emptied(lambda conn: runs.prune(conn, older_than_ms, _KEPT_RUNS))
+            self._write(lambda conn: requests.prune(conn, older_than_ms))
         except JournalError as failure:
             _log.warning("Old events could not be removed: %s", failure)
+            return
         if gone:
             _log.info("Removed %d old events", gone)
+
+    def _emptied(self, job: Callable[[Connection], int]) -> int:
+        """Repeat a job that removes a little until nothing is left; returns how much went."""
+        gone = 0
+        while not self._stopping.is_set() and (count := self._write(job)):
+            gone += count
+        return gone
 
     def _hear_requests(self) -> None:
         """Wake the sync where another command asked for a run; it cannot set an event of ours."""

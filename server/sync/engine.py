@@ -268,6 +268,7 @@ class Engine:
             result.incomplete_reason,
             result.error,
             RunCounts.of(result.changes, result.people, result.departments),
+            result.warnings,
         )
         held = None
         if result.digest is not None:

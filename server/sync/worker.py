@@ -153,11 +153,14 @@ class Worker:
 
     # --- what is due
 
+    def refuse_left_over(self) -> None:
+        """Answer the requests that the last process left; before others can see this one."""
+        self._do(lambda conn: requests.refuse_stale(conn, _STALE))
+
     def prepare(self) -> float:
-        """Take up what the last process left: a run cut short, unanswered requests."""
+        """Take up what the last process left: a run that was cut short."""
         now_ms = self._clock_ms()
         cut_short = self._do(lambda conn: runs.close_interrupted(conn, now_ms))
-        self._do(lambda conn: requests.refuse_stale(conn, _STALE))
         state = self._journal.read(sync_state.load)
         self._quarantine = state.quarantine
         was_interrupted = any(run.is_full for run in cut_short)
