@@ -7,21 +7,38 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from crypto.doctor import Diagnosis, Verdict
 from server import errors
 from server.config.settings import Language, known_settings
-from server.errors import DingBridgeError
+from server.dingtalk import errors as dingtalk
+from server.directory.causes import cause
+from server.errors import DingBridgeError, VendorRefusedError
 from server.message import Message
+from server.rest.session import Call, Purpose
 from server.verdicts import describe_diagnosis
+from server.wecom import errors as wecom
 from ui.text import Texts
 
 PROJECT = Path(__file__).parents[1]
 Rows = list[list[str]]
 _TABLE = re.compile(r"(?:\|.*\n)+")
+# The codes of the vendors that admins meet most; the program explains all the others alike.
+_WECOM_CODES = (60020, 40001, 40013, 48002, 60011, 45009, 45024, 60103, 60104, 60105, 60129, 60008)
+_DINGTALK_CODES = (60011, 40089, 60020, 50002, 50004, 90020)
+_CAUSES = (
+    "mobile-held",
+    "mobile-of-leaver",
+    "mobile-duplicate",
+    "member-protected",
+    "no-contact",
+    "department-name-taken",
+    "department-link-unusable",
+    "department-not-empty",
+)
 
 
 @dataclass(frozen=True)
@@ -111,10 +128,48 @@ def error_rows(readme: Readme) -> Rows:
     ]
 
 
+def vendor_rows(readme: Readme) -> Rows:
+    """Return the vendors' codes that admins meet most, each with its title and hint."""
+    refusals = [
+        *(_refusal(wecom.raise_for_error, number, "user/create") for number in _WECOM_CODES),
+        *(_refusal(dingtalk.raise_for_error, number, "") for number in _DINGTALK_CODES),
+    ]
+    return [
+        [
+            _code(refusal.code),
+            _template(readme, Message(refusal.title_text)),
+            _template(readme, Message(refusal.hint_text)),
+        ]
+        for refusal in refusals
+    ]
+
+
+def _refusal(
+    raise_for_error: Callable[[Mapping[str, object], Call], None], number: int, path: str
+) -> VendorRefusedError:
+    # With what 60020 and 60104 name, as they are explained best then.
+    text = "from ip: 203.0.113.7, mobile existed:zhangsan"
+    try:
+        raise_for_error({"errcode": number, "errmsg": text}, Call(path, Purpose.WRITE))
+    except VendorRefusedError as refusal:
+        return refusal
+    raise AssertionError(number)
+
+
+def cause_rows(readme: Readme) -> Rows:
+    """Return what waits for a decision or a correction, with its title and hint."""
+    return [
+        [_code(one.code), _template(readme, one.title), _template(readme, one.hint)]
+        for one in map(cause, _CAUSES)
+    ]
+
+
 FROM_CODE: dict[str, Callable[[Readme], Rows]] = {
     "settings": settings_rows,
     "verdicts": verdict_rows,
     "errors": error_rows,
+    "causes": cause_rows,
+    "vendors": vendor_rows,
 }
 
 

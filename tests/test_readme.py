@@ -16,18 +16,24 @@ from server.errors import Problem, SettingsError
 from server.message import Message
 from server.simulator.payloads import CONTACT_EVENTS
 from server.status import (
+    ChangeView,
     CredentialSetView,
     CredentialsView,
+    ErrorView,
     EventCounts,
     EventView,
+    HeldView,
     Level,
     Notice,
     RejectionView,
+    RunSummary,
+    RunView,
     SelfTestReport,
     ServiceView,
     Status,
     Step,
     StepState,
+    SyncState,
     SyncView,
 )
 from server.web.limits import BODY_LIMIT_BYTES
@@ -53,6 +59,11 @@ MESSAGE = Message("made up")
 SET = CredentialSetView("a", "b", "c", 1, 2, "d", "e", 3, 4)
 REJECTION = RejectionView(
     1, 1, "a", 1, "rejected", "token", None, MESSAGE, MESSAGE, is_settled=True
+)
+RUN = RunSummary(1, MESSAGE, is_full=True, started_at_ms=1, finished_at_ms=2, status="held")
+FAILURE = ErrorView("made-up", MESSAGE, MESSAGE)
+CHANGE = ChangeView(
+    "update", "person", "1", "a", "b", {"name": ("b", "c")}, "failed", FAILURE, (MESSAGE,)
 )
 
 
@@ -94,7 +105,8 @@ def test_every_command_and_option_is_described(readme: Readme) -> None:
 def test_the_exit_codes_are_the_programs(readme: Readme) -> None:
     documented = {int(code) for code, _ in readme.table("exits")}
 
-    assert {commands.GOOD, commands.FAILED, commands.WRONG} == documented
+    known = {commands.GOOD, commands.FAILED, commands.WRONG, commands.WITH_PROBLEMS}
+    assert known == documented
 
 
 @either
@@ -105,6 +117,7 @@ def test_the_exit_codes_are_the_programs(readme: Readme) -> None:
         (["status"], 0),
         (["events"], 0),
         (["self-test"], 1),
+        (["sync"], 2),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else str(value),
 )
@@ -192,7 +205,12 @@ def _sample_documents(texts: Texts) -> dict[str, object]:
         CredentialsView(SET, None, None, "active", ()),
         REJECTION,
         EventCounts(),
-        SyncView(is_enabled=False),
+        SyncView(
+            is_enabled=True,
+            state=SyncState.HELD,
+            last_run=RUN,
+            held=HeldView("0", 1, 1, (MESSAGE,)),
+        ),
         (Notice("note", Level.INFO, MESSAGE, MESSAGE),),
     )
     payload = {"EventType": "user_add_org", "userId": ["1"]}
@@ -203,12 +221,13 @@ def _sample_documents(texts: Texts) -> dict[str, object]:
         "status": documents.status_document(status, texts),
         "events": [documents.event_document(event)],
         "self-test": documents.self_test_document(report, texts),
+        "sync": documents.sync_document(RunView(RUN, (CHANGE,)), texts),
         "error": documents.error_document(failure, texts),
     }
 
 
 @either
-@pytest.mark.parametrize("name", ["status", "events", "self-test", "error"])
+@pytest.mark.parametrize("name", ["status", "events", "self-test", "sync", "error"])
 def test_the_json_documents_have_the_names_shown(readme: Readme, name: str) -> None:
     document = json.loads(documents.dumped(_sample_documents(readme.texts)[name]))
 

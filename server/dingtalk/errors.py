@@ -28,7 +28,7 @@ _BY_ITSELF = N_("Nothing to do: DingBridge tries again by itself.")
 _REPORT = N_("If it happens again, send the log file to whoever looks after DingBridge.")
 _CHECK_CREDENTIALS = N_(
     "Copy AppKey (Client ID) and AppSecret (Client Secret) again from the app's page in the "
-    "DingTalk console. DingBridge does not try the old ones again."
+    "DingTalk console. Until they change, DingBridge asks again only rarely."
 )
 _ADD_PERMISSION = N_(
     "Open the app in the DingTalk console, Permissions (权限管理), and add the contact permissions "

@@ -12,7 +12,7 @@ _MENDS_ITSELF = N_("Nothing to do: DingBridge corrects it and tries again.")
 _REPORT = N_("If it happens again, send the log file to whoever looks after DingBridge.")
 _CHECK_CREDENTIALS = N_(
     "Copy the corp id and the secret of Contacts Sync (通讯录同步) again from the WeCom console. "
-    "DingBridge does not try the old ones again, because WeCom would block this address."
+    "Until they change, DingBridge asks only rarely: WeCom blocks an address for wrong secrets."
 )
 _ALLOW_WRITING = N_(
     "In the WeCom console, Management Tools, Contacts Sync (管理工具, 通讯录同步), switch on "
@@ -306,8 +306,8 @@ MOBILE_TAKEN_BY = Meaning(
     Fate.FIX,
     N_("The mobile belongs to the WeCom member {holder} already (error {number})."),
     N_(
-        "If it is the same person, link the two; else correct the mobile in DingTalk or in the "
-        "WeCom console."
+        "Correct the mobile in DingTalk or in the WeCom console, then start a sync. A member with "
+        "the same mobile who is nobody else's is taken over by itself."
     ),
     fix=Fix.ADOPT_HOLDER,
 )

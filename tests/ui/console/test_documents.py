@@ -133,7 +133,17 @@ def test_a_full_status_has_the_promised_names() -> None:
             "failed": 5,
             "duplicates": 6,
         },
-        "sync": {"enabled": False},
+        "sync": {
+            "enabled": False,
+            "state": "never",
+            "last_success_at": None,
+            "last_run": None,
+            "current_run": None,
+            "next_full_run_at": None,
+            "held": None,
+            "quarantine": None,
+            "conflicts": 0,
+        },
         "notices": [{"code": "c", "level": "warning", "title": "1", "hint": "H"}],
     }
 

@@ -46,6 +46,7 @@ def test_a_status_without_anything_is_short() -> None:
         "Service: not running",
         "Events: 0 pending, 0 in work, 0 done, 0 ignored, 0 failed; 0 duplicates",
         "WeCom sync: off",
+        "  Last sync: none yet",
     ]
 
 
@@ -67,7 +68,7 @@ def test_a_status_shows_sets_uses_and_notices() -> None:
     assert lines[4] == "  not used by DingTalk yet"
     assert lines[5].startswith("Previous credentials: ")
     assert lines[7] == "Still to be entered: token"
-    assert lines[-3:] == ["WeCom sync: on", "! Title.", "  Hint."]
+    assert lines[-4:] == ["WeCom sync: on", "  Last sync: none yet", "! Title.", "  Hint."]
 
 
 def test_an_event_is_one_line() -> None:
