@@ -34,6 +34,7 @@ from server.status import (
     Status,
     SyncView,
 )
+from server.sync.parties import Pace
 from server.sync_views import sync_notices, sync_view
 from server.verdicts import describe_problem
 from server.views import (
@@ -75,12 +76,15 @@ class App:
         """Log to the data folder. Only the process that serves may do this."""
         return set_up_logging(self.folder, self._mask, **options)  # type: ignore[arg-type] # handed through as they are
 
-    def start(self, host: str | None = None, port: int | None = None) -> str:
+    def start(
+        self, host: str | None = None, port: int | None = None, pace: Pace | None = None
+    ) -> str:
         """Serve this data folder in this process; returns the callback address.
 
-        Raises AlreadyRunningError, ListenerError, JournalError, StoreError, SettingsError.
+        `pace` makes the sync run faster, for simulated vendors. Raises AlreadyRunningError,
+        ListenerError, JournalError, StoreError, SettingsError.
         """
-        service = Service(self.folder, ConfigStore(self.folder), self._mask, self._clock_ms)
+        service = Service(self.folder, ConfigStore(self.folder), self._mask, self._clock_ms, pace)
         address = service.start(host, port)
         self._service = service
         return address

@@ -19,6 +19,11 @@ LONGEST_FUNCTION = 60
 #   what became of a change to them.
 # - server.simulator is the other side of the wire: it shares no code with the program, so that
 #   they share no mistake either.
+# - server.directory knows nothing but sentences: what it is asked and what it answers are plain
+#   values, which the journal keeps and everybody above may hold.
+# - server.dingtalk and server.wecom never meet; server.sync knows both, and of it only
+#   server.sync.parties how they are reached. What could not be delivered comes as DingTalk wrote
+#   it, so server.sync.missed takes the readers of loosely typed values along.
 _ARROWS = """
 main                  : ui server.app server.config.paths server.errors server.version
 main                  : server.simulator.demo
@@ -27,27 +32,54 @@ ui                    : server.config.settings server.config.merge server.config
 server                :
 server.app            : server.selftest server.service server.views server.verdicts server.status
 server.app            : server.config server.instance server.journal server.logs server.room
-server.app            : crypto server.errors server.message
+server.app            : server.sync.parties
+server.app            : server.mirror server.sync_views crypto server.errors server.message
+server.mirror         : server.sync.engine server.sync.wishes server.sync_orders server.sync_views
+server.mirror         : server.config server.journal server.directory.causes server.status
+server.mirror         : server.errors server.message
+server.sync_orders    : server.config server.instance server.journal server.directory.causes
+server.sync_orders    : server.errors server.message server.version
+server.sync_views     : server.journal server.directory.causes server.directory.guard
+server.sync_views     : server.directory.model server.status server.message
 server.selftest       : server.app server.web server.config server.instance server.status
 server.selftest       : server.room crypto server.errors server.message
 server.service        : server.web server.config server.instance server.journal server.logs
+server.service        : server.sync.engine server.sync.parties server.sync.worker
 server.service        : crypto server.errors server.message server.version
 server.views          : server.web server.config server.instance server.journal server.verdicts
 server.views          : crypto server.errors server.message server.status
 server.web            : server.web server.journal crypto server.errors server.message
+server.sync           : server.sync server.dingtalk server.wecom server.directory
+server.sync           : server.journal server.config server.errors server.fate server.message
+server.sync.missed    : server.sync.book server.dingtalk.client server.rest.fields
+server.sync.missed    : server.journal server.errors
+server.sync.parties   : server.sync.stopping server.dingtalk server.wecom server.rest
+server.sync.parties   : server.config.store crypto.secret
+server.dingtalk       : server.dingtalk server.rest crypto.secret
+server.dingtalk       : server.errors server.fate server.message
+server.wecom          : server.wecom server.rest crypto.secret
+server.wecom          : server.errors server.fate server.message
+server.rest           : server.rest crypto.secret server.errors server.fate server.message
+server.directory      : server.directory server.message
 server.journal        : server.journal server.errors server.message
+server.journal        : server.directory.causes server.directory.change server.directory.guard
+server.journal        : server.directory.model
 server.logs           : server.config crypto server.errors server.message
 server.instance       : server.config server.errors server.message
 server.config         : server.config server.verdicts crypto server.errors server.message
 server.room           : server.config server.verdicts server.message
 server.status         : server.message
 server.verdicts       : crypto server.message
-server.errors         : server.message
+server.errors         : server.fate server.message
+server.fate           :
 server.message        :
 server.version        :
 server.simulator      : server.simulator
 server.simulator.demo : server.simulator server.app server.config.paths server.service
 server.simulator.demo : server.status server.message
+server.simulator.demo_mirror : server.simulator server.app server.config.paths server.status
+server.simulator.demo_mirror : server.message server.sync.parties
+server.simulator.stage : server.message
 crypto                : crypto
 """
 # What only some rooms may use of what is not ours.
@@ -55,9 +87,18 @@ RESERVED = {
     "bottle": ("server.web",),
     "waitress": ("server.web",),
     "greenlet": ("server.web",),
-    # The facade and the service hand a connection on to the journal's functions; SQL they know not.
-    "sqlite3": ("server.journal", "server.app", "server.service"),
-    "requests": ("server.selftest", "server.simulator"),
+    # The others hand a connection on to the journal's functions; SQL they know not, see below.
+    "sqlite3": (
+        "server.journal",
+        "server.app",
+        "server.service",
+        "server.mirror",
+        "server.sync",
+        "server.sync_orders",
+        "server.sync_views",
+    ),
+    "requests": ("server.rest", "server.selftest", "server.simulator"),
+    "urllib3": ("server.rest",),
     "Crypto": ("crypto", "server.simulator"),
     "tkinter": ("ui",),
     "pystray": ("ui",),
@@ -68,6 +109,11 @@ PURE = frozenset(
     {"base64", "binascii", "collections", "dataclasses", "enum", "hashlib", "hmac", "re"}
     | {"threading", "typing", "unicodedata", "Crypto", "crypto"}
 )
+# `server.directory` decides and does nothing else: no files, network, clocks or threads.
+DECIDING = frozenset(
+    {"bisect", "collections", "dataclasses", "enum", "hashlib", "json", "re", "typing", "server"}
+)
+_SQL_CALLS = frozenset({"execute", "executemany", "executescript"})
 # Patterns, so that this file does not name what it forbids.
 LOCAL_PLACES = re.compile(r"(?<![\w.~%}])/(?:work|root|opt|tmp|mnt|Users)/|\b[Cc]:\\+Users\\")
 REGISTRIES = re.compile(r"\bpypi\.|pythonhoste[d]|index[-]url|trusted[-]host|find[-]links")
@@ -169,6 +215,13 @@ def test_crypto_is_pure(module: str) -> None:
     assert imported - PURE == set()
 
 
+@pytest.mark.parametrize("module", [m for m in TREES if _is_within(m, "server.directory")])
+def test_what_decides_is_pure(module: str) -> None:
+    imported = {target.partition(".")[0] for target in _imports(TREES[module])}
+
+    assert imported - DECIDING == set()
+
+
 def test_every_rule_belongs_to_a_module() -> None:
     named = {*ROOMS, *(target for targets in ROOMS.values() for target in targets)}
 
@@ -232,6 +285,14 @@ def test_only_the_command_line_prints(module: str) -> None:
         return
 
     assert "print" not in _calls(TREES[module])
+
+
+@each_module
+def test_only_the_journal_speaks_sql(module: str) -> None:
+    if _is_within(module, "server.journal"):
+        return
+
+    assert {call.rpartition(".")[2] for call in _calls(TREES[module])} & _SQL_CALLS == set()
 
 
 @each_module

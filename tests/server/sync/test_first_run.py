@@ -5,7 +5,8 @@ from pathlib import Path
 from server.directory.guard import HoldReason
 from server.journal.runs import Result, RunStatus
 from server.simulator.company_generator import generate
-from tests.server.sync.world import World, differences, is_reachable, open_world
+from server.simulator.comparison import is_reachable
+from tests.server.sync.world import World, differences, open_world
 
 
 def test_the_first_run_is_held_whole_until_its_preview_is_approved(tmp_path: Path) -> None:
