@@ -5,16 +5,21 @@ what is ordered is written there, and the service takes it up within a second. M
 called from any thread; they can wait for the disk, so a window calls them from a worker.
 """
 
-from collections.abc import Callable, Mapping
+import secrets
+import string
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from sqlite3 import Connection
 from typing import TypeVar
 
-from crypto.credentials import Field
+from crypto.credentials import Field, Role
 from crypto.entry import clean, judge, take_apart
+from crypto.envelope import AES_KEY_CHARACTERS
 from server.config.paths import DataFolder
+from server.config.rules import UnfitError
+from server.config.settings import known_settings
 from server.config.store import Config, ConfigStore, Outcome
-from server.errors import DingBridgeError
+from server.errors import DingBridgeError, JournalClosedError
 from server.instance import running_service
 from server.journal import contact, events, listing, rejections
 from server.journal.opening import peek
@@ -23,6 +28,7 @@ from server.message import Message
 from server.service import Service, now_ms
 from server.status import (
     EventPage,
+    EventView,
     Notice,
     RejectionView,
     SelfTestReport,
@@ -45,6 +51,8 @@ from server.views import (
 T = TypeVar("T")
 
 _LAST_REJECTIONS = 200
+_TOKEN_CHARACTERS = 32  # the most that the console takes
+_REQUEUE_S = 30.0
 
 
 class App:
@@ -102,6 +110,7 @@ class App:
         stored = _or_noted(self._stored, empty, failures)
         record = _or_noted(lambda: running_service(self.folder), None, failures)
         doctor = doctor_view(stored)
+        public_url = config.settings.callback.public_url
         damaged = tuple(str(path) for path in sorted(self.folder.root.glob("*.damaged-*.db")))
         return Status(
             service=service_view(record),
@@ -110,6 +119,8 @@ class App:
             events=event_counts(stored.counts),
             sync=SyncView(is_enabled=config.settings.sync.enabled),
             notices=(*failures, *notices(config, record, doctor, damaged)),
+            callback_url=public_url or (record.address if record else ""),
+            has_public_url=bool(public_url),
         )
 
     def events(
@@ -129,6 +140,19 @@ class App:
             lambda conn: listing.latest(conn, limit, before_id, event_type, wanted, text)
         )
         return EventPage(tuple(map(event_view, page.events)), page.before_id)
+
+    def event(self, event_id: int) -> EventView | None:
+        """Return one event, None where it was removed meanwhile. Raises JournalError."""
+        page = self._read(lambda conn: listing.latest(conn, 1, event_id + 1))
+        found = [event_view(one) for one in page.events if one.id == event_id]
+        return found[0] if found else None
+
+    def daily_counts(self, starts_ms: Sequence[int]) -> list[int]:
+        """Count the events received from each ascending moment up to the next one.
+
+        Raises JournalError.
+        """
+        return self._read(lambda conn: listing.daily_counts(conn, starts_ms))
 
     def rejected_calls(self) -> tuple[RejectionView, ...]:
         """Return the calls that were turned away, newest first. Raises JournalError."""
@@ -153,11 +177,61 @@ class App:
         """Use the key that DingTalk sent, with the token and aes_key as they are."""
         return self.configure({"callback": {"key": key}})
 
+    def process_again(self, event_ids: Sequence[int]) -> int:
+        """Make these events pending again; return how many were neither pending nor in work.
+
+        Raises JournalError, also where this process does not serve.
+        """
+        return self._requeue(lambda conn: events.requeue(conn, event_ids))
+
+    def process_failed_again(self) -> int:
+        """Make all failed events pending again; return how many. Raises as `process_again` does."""
+        total = 0
+        # In portions, so that callbacks are stored in between.
+        while count := self._requeue(lambda conn: events.requeue_failed(conn, since_ms=0)):
+            total += count
+        return total
+
+    def reveal(self, role: str, field: str) -> str:
+        """Return a value of the `active`, `pending` or `previous` set unmasked, to be shown.
+
+        Empty where there is no such set. Raises what `config` raises.
+        """
+        ring = self.config().secrets.keyring
+        chosen = dict(ring.sets(self._clock_ms())).get(Role(role))
+        if chosen is None:
+            return ""
+        values = {Field.TOKEN: chosen.token.reveal(), Field.AES_KEY: chosen.aes_key.reveal()}
+        return values.get(Field(field), chosen.key)
+
     @staticmethod
-    def judge_value(field: Field, text: str) -> tuple[str, Message | None]:
-        """Return an entered value cleaned, and what is wrong with it, None where it can be used."""
-        value = clean(field, text)
-        problem = judge(field, value)
+    def generated_value(field: str) -> str:
+        """Return a random `token` or `aes_key` to enter both here and in the console."""
+        length = AES_KEY_CHARACTERS if Field(field) is Field.AES_KEY else _TOKEN_CHARACTERS
+        return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(length))
+
+    def masked(self, text: str) -> str:
+        """Return `text` without the secrets in use, for reports that leave this computer."""
+        return self._mask.mask(text)
+
+    @staticmethod
+    def judge_setting(name: str, value: object) -> Message | None:
+        """Return what is wrong with a setting's JSON value, None where it can be used."""
+        rule = next(info.rule for info in known_settings() if info.name == name)
+        try:
+            rule.parse(value)
+        except UnfitError as unfit:
+            return unfit.message
+        return None
+
+    @staticmethod
+    def judge_value(field: str, text: str) -> tuple[str, Message | None]:
+        """Return an entered value cleaned, and what is wrong with it, None where it can be used.
+
+        `field` is `token`, `aes_key` or `key`.
+        """
+        value = clean(Field(field), text)
+        problem = judge(Field(field), value)
         return value, None if problem is None else describe_problem(problem)
 
     @staticmethod
@@ -173,6 +247,12 @@ class App:
         from server.selftest import run_self_test  # noqa: PLC0415 - brings an HTTP client along
 
         return run_self_test(self, self._clock_ms)
+
+    def _requeue(self, job: Callable[[Connection], int]) -> int:
+        service = self._service
+        if service is None:
+            raise JournalClosedError(path=str(self.folder.database))
+        return service.journal().run(job, wakes_worker=True).result(_REQUEUE_S)
 
     def _stored(self) -> Stored:
         stored = self._read(_stored)
