@@ -38,6 +38,11 @@ def _parser() -> argparse.ArgumentParser:
         description="Receives DingTalk's event callbacks and mirrors its directory into WeCom.",
     )
     parser.add_argument("--version", action="version", version=VERSION)
+    parser.add_argument(
+        "--background",
+        action="store_true",
+        help="start without opening a window (the icon beside the clock is there)",
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
@@ -134,7 +139,7 @@ def _command(options: argparse.Namespace) -> "Command":
         "self-test": commands.self_test,
         "sync": commands.sync,
         "demo": _demo,
-        None: _without_window,
+        None: _with_windows,
     }
     return by_name[options.command]
 
@@ -144,6 +149,30 @@ def _demo(app: "App", texts: "Texts", options: argparse.Namespace) -> int:
 
     del app, options
     return run_demo(texts)
+
+
+def _with_windows(app: "App", texts: "Texts", options: argparse.Namespace) -> int:
+    try:
+        import tkinter as tk
+
+        from ui.program import Start
+        from ui.start import run_program
+    except ImportError:  # a Python without tk
+        return _without_window(app, texts, options)
+    try:
+        return run_program(app, texts, Start(options.background, _autostart_command(options)))
+    except tk.TclError:
+        if sys.platform == "win32" or os.environ.get("DISPLAY"):
+            raise  # there is a screen: this is something else
+        return _without_window(app, texts, options)
+
+
+def _autostart_command(options: argparse.Namespace) -> str:
+    from ui.autostart import command_line
+
+    is_frozen = getattr(sys, "frozen", False)
+    script = None if is_frozen else str(Path(__file__).resolve())
+    return command_line(sys.executable, script, getattr(options, "data_dir", None))
 
 
 def _without_window(app: "App", texts: "Texts", options: argparse.Namespace) -> int:

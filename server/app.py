@@ -5,18 +5,23 @@ what is ordered is written there, and the service takes it up within a second. M
 called from any thread; they can wait for the disk, so a window calls them from a worker.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import secrets
+import string
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from sqlite3 import Connection
 from threading import Event
 from typing import TypeVar
 
-from crypto.credentials import Field
+from crypto.credentials import Field, Role
 from crypto.entry import clean, judge, take_apart
+from crypto.envelope import AES_KEY_CHARACTERS
 from server.config.paths import DataFolder
+from server.config.rules import UnfitError
+from server.config.settings import known_settings
 from server.config.store import Config, ConfigStore, Outcome
-from server.errors import DingBridgeError
+from server.errors import DingBridgeError, JournalClosedError
 from server.instance import running_service
 from server.journal import contact, events, listing, rejections
 from server.journal.opening import peek
@@ -27,6 +32,7 @@ from server.room import shortage
 from server.service import Service, now_ms
 from server.status import (
     EventPage,
+    EventView,
     Notice,
     RejectionView,
     RunView,
@@ -52,6 +58,8 @@ from server.views import (
 T = TypeVar("T")
 
 _LAST_REJECTIONS = 200
+_TOKEN_CHARACTERS = 32  # the most that the console takes
+_REQUEUE_S = 30.0
 
 
 class App:
@@ -122,6 +130,7 @@ class App:
             failures,
         )
         room = shortage(self.folder)
+        public_url = config.settings.callback.public_url if config is not None else ""
         damaged = tuple(str(path) for path in sorted(self.folder.root.glob("*.damaged-*.db")))
         return Status(
             service=service_view(record),
@@ -134,6 +143,8 @@ class App:
                 *notices(config, record, doctor, damaged, room),
                 *sync_notices(sync),
             ),
+            callback_url=public_url or (record.address if record else ""),
+            has_public_url=bool(public_url),
         )
 
     def events(
@@ -153,6 +164,19 @@ class App:
             lambda conn: listing.latest(conn, limit, before_id, event_type, wanted, text)
         )
         return EventPage(tuple(map(event_view, page.events)), page.before_id)
+
+    def event(self, event_id: int) -> EventView | None:
+        """Return one event, None where it was removed meanwhile. Raises JournalError."""
+        page = self._read(lambda conn: listing.latest(conn, 1, event_id + 1))
+        found = [event_view(one) for one in page.events if one.id == event_id]
+        return found[0] if found else None
+
+    def daily_counts(self, starts_ms: Sequence[int]) -> list[int]:
+        """Count the events received from each ascending moment up to the next one.
+
+        Raises JournalError.
+        """
+        return self._read(lambda conn: listing.daily_counts(conn, starts_ms))
 
     def rejected_calls(self) -> tuple[RejectionView, ...]:
         """Return the calls that were turned away, newest first. Raises JournalError."""
@@ -187,11 +211,61 @@ class App:
         """Use the key that DingTalk sent, with the token and aes_key as they are."""
         return self.configure({"callback": {"key": key}})
 
+    def process_again(self, event_ids: Sequence[int]) -> int:
+        """Make these events pending again; return how many were neither pending nor in work.
+
+        Raises JournalError, also where this process does not serve.
+        """
+        return self._requeue(lambda conn: events.requeue(conn, event_ids))
+
+    def process_failed_again(self) -> int:
+        """Make all failed events pending again; return how many. Raises as `process_again` does."""
+        total = 0
+        # In portions, so that callbacks are stored in between.
+        while count := self._requeue(lambda conn: events.requeue_failed(conn, since_ms=0)):
+            total += count
+        return total
+
+    def reveal(self, role: str, field: str) -> str:
+        """Return a value of the `active`, `pending` or `previous` set unmasked, to be shown.
+
+        Empty where there is no such set. Raises what `config` raises.
+        """
+        ring = self.config().secrets.keyring
+        chosen = dict(ring.sets(self._clock_ms())).get(Role(role))
+        if chosen is None:
+            return ""
+        values = {Field.TOKEN: chosen.token.reveal(), Field.AES_KEY: chosen.aes_key.reveal()}
+        return values.get(Field(field), chosen.key)
+
     @staticmethod
-    def judge_value(field: Field, text: str) -> tuple[str, Message | None]:
-        """Return an entered value cleaned, and what is wrong with it, None where it can be used."""
-        value = clean(field, text)
-        problem = judge(field, value)
+    def generated_value(field: str) -> str:
+        """Return a random `token` or `aes_key` to enter both here and in the console."""
+        length = AES_KEY_CHARACTERS if Field(field) is Field.AES_KEY else _TOKEN_CHARACTERS
+        return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(length))
+
+    def masked(self, text: str) -> str:
+        """Return `text` without the secrets in use, for reports that leave this computer."""
+        return self._mask.mask(text)
+
+    @staticmethod
+    def judge_setting(name: str, value: object) -> Message | None:
+        """Return what is wrong with a setting's JSON value, None where it can be used."""
+        rule = next(info.rule for info in known_settings() if info.name == name)
+        try:
+            rule.parse(value)
+        except UnfitError as unfit:
+            return unfit.message
+        return None
+
+    @staticmethod
+    def judge_value(field: str, text: str) -> tuple[str, Message | None]:
+        """Return an entered value cleaned, and what is wrong with it, None where it can be used.
+
+        `field` is `token`, `aes_key` or `key`.
+        """
+        value = clean(Field(field), text)
+        problem = judge(Field(field), value)
         return value, None if problem is None else describe_problem(problem)
 
     @staticmethod
@@ -211,14 +285,20 @@ class App:
     @contextmanager
     def _logged(self, config: Config) -> Iterator[None]:
         """Log to the data folder while this process holds it without serving."""
-        secrets = config.secrets.all()
-        self._mask.register(secrets)
+        in_use = config.secrets.all()
+        self._mask.register(in_use)
         log = self.set_up_logging()
         try:
             yield
         finally:
             log.close()
-            self._mask.unregister(secrets)
+            self._mask.unregister(in_use)
+
+    def _requeue(self, job: Callable[[Connection], int]) -> int:
+        service = self._service
+        if service is None:
+            raise JournalClosedError(path=str(self.folder.database))
+        return service.journal().run(job, wakes_worker=True).result(_REQUEUE_S)
 
     def _stored(self) -> Stored:
         stored = self._read(_stored)

@@ -248,7 +248,11 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Everything at a glance."""
+    """Everything at a glance.
+
+    `callback_url` is what belongs into the console: `callback.public_url`, else the address on this
+    machine (`has_public_url` is false then), empty where neither is known.
+    """
 
     service: ServiceView
     credentials: CredentialsView
@@ -256,6 +260,8 @@ class Status:
     events: EventCounts
     sync: SyncView
     notices: tuple[Notice, ...]
+    callback_url: str = ""
+    has_public_url: bool = False
 
 
 @dataclass(frozen=True, slots=True)

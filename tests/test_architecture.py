@@ -29,6 +29,7 @@ main                  : ui server.app server.config.paths server.errors server.v
 main                  : server.simulator.demo
 ui                    : ui server.app server.status server.errors server.message
 ui                    : server.config.settings server.config.merge server.config.store
+ui                    : server.config.files server.config.locks server.version
 server                :
 server.app            : server.selftest server.service server.views server.verdicts server.status
 server.app            : server.config server.instance server.journal server.logs server.room
@@ -100,7 +101,7 @@ RESERVED = {
     "requests": ("server.rest", "server.selftest", "server.simulator"),
     "urllib3": ("server.rest",),
     "Crypto": ("crypto", "server.simulator"),
-    "tkinter": ("ui",),
+    "tkinter": ("main", "ui"),
     "pystray": ("ui",),
     "babel": (),
 }

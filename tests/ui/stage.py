@@ -1,0 +1,67 @@
+"""Puts the program on a screen and takes it off again, with a hand to work it."""
+
+import gc
+import threading
+import tkinter as tk
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from server.app import App
+from tests.ui.hand import Hand
+from tests.ui.office import wait_until
+from ui.program import Program, Start
+from ui.single import SingleInstance
+from ui.text import Texts
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A running program, the facade under it, and a hand."""
+
+    program: Program
+    app: App
+    hand: Hand
+    root: tk.Tk
+
+    @property
+    def texts(self) -> Texts:
+        return self.program.session.texts
+
+
+@contextmanager
+def on_stage(app: App, display: str, root: tk.Tk, scale: float = 1.0) -> Iterator[Stage]:
+    """Run the program; it is quit at the end as its menu does it. `root` serves many programs."""
+    # What the last program left must not be collected on a worker: tk objects belong to a thread.
+    gc.collect()
+    hand = Hand(root, display)
+    single = SingleInstance(app.folder.root)
+    assert single.acquire()
+    texts = Texts(app.config().settings.ui.language)
+    program = Program(app, texts, root, single, Start(scale=scale))
+    program.start()
+    try:
+        yield Stage(program, app, hand, root)
+    finally:
+        program.quit()
+        hand.wait_for(lambda: program.has_ended)
+        hanging = program.finish()
+        wait_until(lambda: not _own_threads())
+        hand.close()
+        for child in root.winfo_children():
+            child.destroy()
+        assert hanging == ()
+
+
+def _own_threads() -> list[threading.Thread]:
+    return [one for one in threading.enumerate() if one.name.startswith("dingbridge-")]
+
+
+def open_main(stage: Stage) -> None:
+    """Wait until the program is up, and show the main window."""
+    stage.hand.wait_for(lambda: stage.program.session.glance is not None)
+    stage.hand.wait_for(lambda: stage.app.is_serving)
+    if stage.program.guide is not None:
+        stage.program.guide.close()
+    stage.program.show_window()
+    stage.hand.wait_for(stage.root.winfo_viewable)

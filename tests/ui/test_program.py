@@ -1,0 +1,172 @@
+"""The program around the pages: it starts, hides, comes back, fails in words, and ends."""
+
+import socket
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
+
+import pytest
+
+from server.app import App
+from server.config.settings import Language
+from server.errors import PortInUseError
+from tests.ui.hand import every, shown_texts
+from tests.ui.office import TOKEN, check_address
+from tests.ui.stage import Stage, open_main
+from ui.dialogs import CrashDialog
+from ui.session import PageName
+from ui.single import SingleInstance
+from ui.tray import Command
+
+Staged = Callable[[App], AbstractContextManager[Stage]]
+
+
+def _choose(stage: Stage, command: Command) -> None:
+    """Choose from the tray's menu; on the tray's thread it would be the same call."""
+    stage.program.tray._on_command(command)
+    stage.hand.let_settle()
+
+
+def test_a_closed_window_leaves_the_program_running(stage: Stage) -> None:
+    stage.program.close_window()
+    stage.hand.wait_for(lambda: stage.program.tray._icon.told)
+
+    assert not stage.root.winfo_viewable()
+    check_address(stage.app)
+    assert stage.app.status().credentials.in_use == "active"
+
+    _choose(stage, Command.OPEN)
+    stage.hand.wait_for(stage.root.winfo_viewable)
+
+
+def test_closing_is_explained_once(stage: Stage) -> None:
+    for _ in range(2):
+        stage.program.close_window()
+        stage.hand.wait_for(lambda: stage.program.tray._icon.told)
+        stage.program.show_window()
+
+    assert len(stage.program.tray._icon.told) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "page"),
+    [
+        (Command.CREDENTIALS, PageName.CREDENTIALS),
+        (Command.EVENTS, PageName.EVENTS),
+        (Command.ABOUT, PageName.ABOUT),
+    ],
+)
+def test_the_trays_menu_opens_pages(stage: Stage, command: Command, page: PageName) -> None:
+    _choose(stage, command)
+
+    stage.hand.wait_for(lambda: stage.program.window.page is page)
+
+
+def test_the_tray_copies_the_address(stage: Stage) -> None:
+    _choose(stage, Command.COPY_URL)
+
+    stage.hand.wait_for(lambda: stage.root.clipboard_get() == stage.app.status().callback_url)
+
+
+def test_the_tray_changes_the_language(stage: Stage, language: str) -> None:
+    other = Command.LANGUAGE_ENGLISH if language == "zh-CN" else Command.LANGUAGE_CHINESE
+    _choose(stage, other)
+
+    expected = Language.ENGLISH if language == "zh-CN" else Language.CHINESE
+    stage.hand.wait_for(lambda: stage.texts.language is expected)
+    label = stage.texts("&Overview").replace("&", "")
+    assert label in {str(one.cget("text")) for one in every(stage.root) if "text" in one.keys()}  # noqa: SIM118 - a widget is no mapping
+
+
+def test_a_rejected_call_is_notified_once_where_nobody_looks(stage: Stage) -> None:
+    check_address(stage.app)
+    stage.program.close_window()
+    icon = stage.program.tray._icon
+    stage.hand.wait_for(lambda: icon.told)
+    for _ in range(2):
+        check_address(stage.app, token="another1")
+        stage.program.refresh()
+        stage.hand.wait_for(lambda: len(icon.told) == 2)
+
+    title = stage.texts("The token does not match the DingTalk console.")
+    assert icon.told[1][0] == title[:63]
+
+
+def test_a_second_start_brings_the_window_to_the_front(stage: Stage) -> None:
+    stage.program.close_window()
+    second = SingleInstance(stage.app.folder.root)
+
+    assert not second.acquire()
+    assert second.ask_to_raise()
+    stage.hand.wait_for(stage.root.winfo_viewable)
+
+
+def test_a_port_in_use_is_told_and_can_be_tried_again(
+    app: App, staged: Staged, told: list[str]
+) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as other:
+        app.configure({"callback": {"port": other.getsockname()[1]}})
+        with staged(app) as stage:
+            stage.hand.wait_for(stage.root.winfo_viewable)
+            stage.hand.wait_for(lambda: stage.program.session.glance)
+            (text,) = told
+            told.clear()
+            assert stage.texts.of(PortInUseError(port=0, holder="").hint) in text
+            assert str(app.folder.log_file) in text
+            other.close()
+
+            label = stage.texts("Try again")
+            stage.hand.wait_for(lambda: label in shown_texts(stage.program.window.frame))
+            stage.hand.click_button(stage.program.window.frame, label)
+
+            stage.hand.wait_for(lambda: app.is_serving)
+            check_address(app)
+
+
+def test_a_mistake_is_shown_with_a_report_without_secrets(stage: Stage) -> None:
+    stage.root.after(0, lambda: _fail(f"token={TOKEN}"))
+    stage.hand.wait_for(lambda: _crash(stage) is not None)
+    dialog = _crash(stage)
+    assert dialog is not None
+
+    stage.hand.click(dialog.copy_button)
+
+    report = stage.root.clipboard_get()
+    assert "made up, token=" in report
+    assert TOKEN not in report
+    stage.hand.key("Escape")
+    stage.hand.wait_for(lambda: _crash(stage) is None)
+    check_address(stage.app)  # and the program goes on
+
+
+def _fail(detail: str) -> None:
+    raise RuntimeError(f"made up, {detail}")
+
+
+def _crash(stage: Stage) -> CrashDialog | None:
+    found = [one for one in stage.root.winfo_children() if isinstance(one, CrashDialog)]
+    return found[0] if found else None
+
+
+def test_quitting_frees_the_port_and_the_data_folder(app: App, staged: Staged) -> None:
+    with staged(app) as stage:
+        open_main(stage)
+        _choose(stage, Command.QUIT)
+        stage.hand.wait_for(lambda: stage.program.has_ended)
+        assert not app.is_serving
+        assert not app.status().service.is_running
+
+    with staged(App(app.folder)) as again:
+        open_main(again)
+        assert again.app.is_serving
+
+
+def test_a_window_comes_back_where_it_was(app: App, staged: Staged) -> None:
+    with staged(app) as stage:
+        open_main(stage)
+        stage.root.geometry("900x600+120+90")
+        stage.hand.wait_for(lambda: stage.root.winfo_width() == 900)
+
+    with staged(App(app.folder)) as again:
+        open_main(again)
+        again.hand.let_settle()
+        assert again.root.geometry() == "900x600+120+90"

@@ -1,0 +1,148 @@
+import pytest
+
+from server.config.settings import Language
+from server.message import Message
+from server.status import Level, Notice
+from tests.ui.icon import FakeIcon
+from tests.ui.views import UNSET, glance, notice, with_notices
+from ui.health import Health, judge
+from ui.text import Texts
+from ui.tray import (
+    TIP_UNITS,
+    Command,
+    Entry,
+    Face,
+    Switches,
+    Tray,
+    cut,
+    face_of,
+)
+
+ENGLISH = Texts(Language.ENGLISH)
+ALL_SWITCHES = Switches(Language.ENGLISH, sync=True, autostart=False)
+
+
+def _commands(entries: tuple[Entry, ...]) -> list[Command]:
+    found = []
+    for entry in entries:
+        found += [entry.command] if entry.command else []
+        found += _commands(entry.entries)
+    return found
+
+
+def _face(switches: Switches = ALL_SWITCHES, texts: Texts = ENGLISH) -> Face:
+    return face_of(judge(glance()), switches, texts)
+
+
+def test_everything_can_be_chosen_once() -> None:
+    assert sorted(_commands(_face().menu)) == sorted(Command)
+
+
+def test_the_menu_begins_with_the_state_and_ends_with_quit() -> None:
+    menu = _face().menu
+
+    assert menu[0] == Entry("Working")
+    assert menu[-1].command is Command.QUIT
+
+
+def test_what_cannot_be_switched_here_is_left_out() -> None:
+    commands = _commands(_face(Switches(Language.AUTO)).menu)
+
+    absent = {Command.TOGGLE_SYNC, Command.PREVIEW_SYNC, Command.TOGGLE_AUTOSTART}
+    assert absent & set(commands) == set()
+
+
+def test_ticks_tell_what_is_on() -> None:
+    ticked = {entry.command for entry in _face().menu if entry.is_ticked}
+    (languages,) = (entry.entries for entry in _face().menu if entry.entries)
+
+    assert ticked == {Command.TOGGLE_SYNC}
+    assert [one.command for one in languages if one.is_ticked] == [Command.LANGUAGE_ENGLISH]
+
+
+def test_the_menu_speaks_the_chosen_language() -> None:
+    labels = {entry.label for entry in _face(texts=Texts(Language.CHINESE)).menu}
+
+    assert {"退出", "打开 DingBridge", "复制回调地址"} <= labels
+
+
+def test_the_tip_tells_the_gravest_cause() -> None:
+    verdict = judge(glance(with_notices(notice(Level.WARNING))))
+
+    assert face_of(verdict, ALL_SWITCHES, ENGLISH).tip == "DingBridge: A warning."
+    assert face_of(judge(glance(UNSET)), ALL_SWITCHES, ENGLISH).health is Health.NOT_SET_UP
+
+
+def test_a_tip_is_never_longer_than_windows_holds() -> None:
+    long = Notice("made-up", Level.WARNING, Message("𝄞" * 300), Message(""))
+
+    tip = face_of(judge(glance(with_notices(long))), ALL_SWITCHES, ENGLISH).tip
+
+    assert len(tip.encode("utf-16-le")) // 2 <= TIP_UNITS
+
+
+@pytest.mark.parametrize(("text", "expected"), [("abc", "abc"), ("abcd", "ab…"), ("a𝄞b", "a…")])
+def test_texts_are_cut_between_signs(text: str, expected: str) -> None:
+    assert cut(text, 3) == expected
+
+
+@pytest.fixture
+def chosen() -> list[Command]:
+    return []
+
+
+@pytest.fixture
+def tray(chosen: list[Command]) -> Tray:
+    tray = Tray(chosen.append)
+    assert tray.start(_face())
+    return tray
+
+
+def test_a_click_is_handed_on_as_a_command(tray: Tray, chosen: list[Command]) -> None:
+    items = {item.text: item for item in tray._icon.menu.items if item.text.strip("- ")}
+
+    items["Quit"](tray._icon)
+    next(iter(items["Language"].submenu.items))(tray._icon)
+
+    assert chosen == [Command.QUIT, Command.LANGUAGE_AUTO]
+    assert [text for text, item in items.items() if item.default] == ["Open DingBridge"]
+    assert not items["Working"].enabled
+
+
+def test_only_what_changed_is_shown_anew(tray: Tray) -> None:
+    icon = tray._icon
+    picture = icon.icon
+    tray.show(_face())
+    assert (icon.icon is picture, icon.updates) == (True, 0)
+
+    tray.show(face_of(judge(glance(UNSET)), ALL_SWITCHES, ENGLISH))
+
+    assert (icon.icon is picture, icon.updates) == (False, 1)
+    assert icon.title == "DingBridge: Not set up yet."
+
+
+def test_messages_fit_into_what_windows_holds(tray: Tray) -> None:
+    tray.notify("t" * 300, "m" * 300)
+
+    ((title, message),) = tray._icon.told
+    assert (len(title), len(message)) == (63, 255)
+
+
+def test_after_the_end_nothing_is_shown(tray: Tray) -> None:
+    icon = tray._icon
+
+    tray.stop()
+    tray.show(face_of(judge(glance(UNSET)), ALL_SWITCHES, ENGLISH))
+    tray.notify("title", "text")
+
+    assert (icon.is_running, icon.told) == (False, [])
+
+
+def test_without_a_notification_area_the_program_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeIcon, "HAS_MENU", False)
+    tray = Tray(lambda _: None)
+
+    assert not tray.start(_face())
+
+    tray.notify("title", "text")
+    tray.stop()

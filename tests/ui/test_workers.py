@@ -1,0 +1,74 @@
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from server.errors import DingBridgeError, PortInUseError
+from tests.ui.office import wait_until
+from ui.mailbox import Mailbox
+from ui.workers import Workers
+
+
+class _Told:
+    def __init__(self) -> None:
+        self.mailbox = Mailbox()
+        self.answers: list[object] = []
+        self.refusals: list[DingBridgeError] = []
+        self.mistakes: list[Exception] = []
+        self.workers = Workers(self.mailbox, self.mistakes.append)
+
+    def delivered(self) -> bool:
+        self.mailbox.deliver(1.0)
+        return bool(self.answers or self.refusals or self.mistakes)
+
+
+@pytest.fixture
+def told() -> Iterator[_Told]:
+    told = _Told()
+    told.workers.start()
+    yield told
+    assert told.workers.stop(10) == ()
+
+
+def test_an_answer_comes_through_the_mailbox(told: _Told) -> None:
+    told.workers.ask(threading.get_ident, told.answers.append, told.refusals.append)
+
+    wait_until(told.delivered)
+
+    assert told.answers != [threading.get_ident()]
+    assert (told.refusals, told.mistakes) == ([], [])
+
+
+def test_a_refusal_is_told_apart_from_a_mistake(told: _Told) -> None:
+    refusal = PortInUseError(port=8080, holder="nginx")
+
+    def refuse() -> None:
+        raise refusal
+
+    told.workers.ask(refuse, told.answers.append, told.refusals.append)
+    wait_until(told.delivered)
+
+    assert (told.answers, told.refusals, told.mistakes) == ([], [refusal], [])
+
+
+def test_a_mistake_reaches_the_tk_thread_and_ends_no_worker(told: _Told) -> None:
+    for _ in range(5):  # more than there are threads
+        told.workers.ask(lambda: 1 // 0, told.answers.append, told.refusals.append)
+
+    wait_until(lambda: told.delivered() and len(told.mistakes) == 5)
+
+    told.workers.ask(lambda: "still here", told.answers.append, told.refusals.append)
+    wait_until(lambda: told.delivered() and told.answers)
+    assert told.answers == ["still here"]
+
+
+def test_a_thread_that_hangs_is_named() -> None:
+    workers = Workers(Mailbox(), lambda _: None)
+    go_on = threading.Event()
+    workers.start()
+    workers.ask(lambda: go_on.wait(10), lambda _: None, lambda _: None)
+
+    assert workers.stop(0.05) == ("dingbridge-ui-1",)
+
+    go_on.set()
+    assert workers.stop(10) == ()

@@ -1,0 +1,1 @@
+"""The guided set-up, which opens at the first start and can be left and resumed."""

@@ -1,0 +1,207 @@
+"""The guide's steps: welcome, values, address, self-test."""
+
+import tkinter as tk
+from collections.abc import Callable
+from tkinter import ttk
+
+from server.app import App
+from server.message import N_
+from server.status import SelfTestReport
+from ui.guide.step import Step
+from ui.health import Glance
+from ui.session import Session
+from ui.widgets.credential_form import CredentialForm
+from ui.widgets.layout import Action, ButtonRow, Scrolled, Wrapped
+from ui.widgets.steps import StepList
+from ui.widgets.values import Judged, ValueEntry
+
+_PUBLIC_URL = "callback.public_url"
+
+
+class WelcomeStep(Step):
+    """Says what will happen, and where the program is to be found afterwards."""
+
+    name = N_("Welcome")
+
+    def __init__(self, parent: tk.Misc, session: Session) -> None:
+        super().__init__(parent, session)
+        texts, theme = self.texts, self.theme
+        ttk.Label(self, image=theme.pictures.app).pack(anchor="w", pady=theme.pad(0, 10))
+        self.add_title(texts("Welcome to DingBridge"))
+        self.add_text(
+            texts(
+                "In a few minutes DingTalk's events will arrive on this computer. You need the "
+                "DingTalk developer console (open-dev.dingtalk.com), opened at your app's page "
+                "“Event subscription”, with “HTTP push” chosen there."
+            )
+        )
+        self.add_text(texts("You can stop at any step and go on later; nothing is lost."))
+        box = ttk.LabelFrame(self, text=texts("Where to find it again"), padding=theme.px(12))
+        box.pack(fill="x", pady=theme.pad(8, 0))
+        Wrapped(
+            box,
+            texts(
+                "DingBridge runs in the background; its icon stands beside the clock. Windows 11 "
+                "hides new icons behind the ^ arrow there: drag it out, or switch it on under "
+                "Settings, Personalisation, Taskbar, Other system tray icons."
+            ),
+        ).pack(fill="x")
+
+
+class ValuesStep(Step):
+    """The three values, one by one or as a block."""
+
+    name = N_("Three values")
+
+    def __init__(self, parent: tk.Misc, session: Session) -> None:
+        super().__init__(parent, session)
+        self.add_title(self.texts("The three values"))
+        self.add_text(
+            self.texts(
+                "The console shows them on the page “Event subscription”; the key is the app's "
+                "Client ID. If token and aes_key are still empty there, let the console generate "
+                "them first."
+            )
+        )
+        self._known = Wrapped(self, style="Good.TLabel")
+        self.form = CredentialForm(self, session)
+        self.form.pack(fill="both", expand=True)
+        self.form.on_change = self.changed
+        self._missing: tuple[str, ...] = ("token", "aes_key", "key")
+        session.watch(self, self._take)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether what was entered, now or before, is complete."""
+        return not self.form.has_problem and set(self._missing) <= self.form.values.keys()
+
+    def save(self, then: Callable[[], object]) -> None:
+        """Save what can be used, complete or not."""
+        values = self.form.values
+        if not values:
+            then()
+            return
+
+        def saved(_: object) -> None:
+            if self.winfo_exists():
+                self.form.clear()
+            self.session.frame.refresh()
+            then()
+
+        self.session.ask(lambda: self.session.app.configure({"callback": values}), saved)
+
+    def _take(self, glance: Glance) -> None:
+        credentials = glance.status.credentials
+        missing = () if credentials.active is not None else credentials.missing
+        if credentials.active is not None:
+            known = self.texts("All three values are entered already. You can go on.")
+        elif 0 < len(missing) < len(self.form.entries):
+            known = self.texts(
+                "Kept from last time; still missing: {names}", names=", ".join(missing)
+            )
+        else:
+            known = ""
+        self._known.show(known)
+        if known:
+            self._known.pack(fill="x", pady=self.theme.pad(0, 8), before=self.form)
+        else:
+            self._known.pack_forget()
+        if missing != self._missing:
+            self._missing = missing
+            self.on_change()
+
+
+class AddressStep(Step):
+    """The address under which DingTalk reaches this computer."""
+
+    name = N_("Address")
+
+    def __init__(self, parent: tk.Misc, session: Session) -> None:
+        super().__init__(parent, session)
+        texts, theme = self.texts, self.theme
+        self.add_title(texts("The callback address"))
+        self.add_text(texts("On this computer, DingBridge answers at:"))
+        self._local = ttk.Label(self, style="Mono.TLabel")
+        self._local.pack(anchor="w", pady=theme.pad(0, 10))
+        self.add_text(
+            texts(
+                "DingTalk calls from the internet, so it needs an address that leads here: a port "
+                "forwarding in the office's router, a reverse proxy, or a tunnel. Whoever looks "
+                "after your network knows which one, and the address."
+            )
+        )
+        self.entry = ValueEntry(
+            self,
+            theme,
+            texts,
+            texts("Address as DingTalk calls it"),
+            self._judge,
+            hint=texts("For example https://ding.example.com/api/callback; may be left empty."),
+        )
+        self.entry.pack(fill="x", pady=theme.pad(0, 8))
+        self.entry.on_change = self.changed
+        self.add_text(
+            texts(
+                "The address must answer directly: DingTalk does not follow redirects, and https "
+                "needs a valid certificate."
+            ),
+            "Hint.TLabel",
+        )
+        self._is_filled = False
+        session.watch(self, self._take)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the address can be used, or none was entered."""
+        return self.entry.is_empty or not self.entry.judged.problem
+
+    def save(self, then: Callable[[], object]) -> None:
+        """Save the address where it is another one."""
+        address = self.entry.judged.value
+        changes = {"callback": {"public_url": address}}
+
+        def saved(_: object) -> None:
+            self.session.frame.refresh()
+            then()
+
+        self.session.ask(lambda: self.session.app.configure(changes), saved)
+
+    def _judge(self, text: str) -> Judged:
+        value = text.strip()
+        problem = App.judge_setting(_PUBLIC_URL, value)
+        return Judged(value, "" if problem is None else self.session.say(problem))
+
+    def _take(self, glance: Glance) -> None:
+        self._local.configure(text=glance.status.service.address or "–")
+        if not self._is_filled:
+            self._is_filled = True
+            if glance.status.has_public_url:
+                self.entry.text.set(glance.status.callback_url)
+
+
+class CheckStep(Step):
+    """The self-test: is all well as far as this computer can tell."""
+
+    name = N_("Self-test")
+
+    def __init__(self, parent: tk.Misc, session: Session) -> None:
+        super().__init__(parent, session)
+        texts, theme = self.texts, self.theme
+        self.add_title(texts("Self-test"))
+        self.add_text(texts("DingBridge calls itself just as DingTalk will."))
+        ButtonRow(self, theme, Action(texts("Run it &again"), self.entered)).pack(
+            fill="x", pady=theme.pad(0, 8)
+        )
+        area = Scrolled(self, theme)
+        area.pack(fill="both", expand=True)
+        self.list = StepList(area.body, theme, texts)
+        self.list.pack(fill="x")
+
+    def entered(self) -> None:
+        """Test at once."""
+        self.list.clear()
+        self.session.ask(self.session.app.self_test, self._done)
+
+    def _done(self, report: SelfTestReport) -> None:
+        if self.winfo_exists():
+            self.list.show(report)

@@ -1,0 +1,134 @@
+"""Whether all is well: the four states of the tray icon, and what stands behind each.
+
+Pure: what the facade tells goes in, what people are shown comes out.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from server.errors import DingBridgeError
+from server.message import N_, Message
+from server.status import CredentialSetView, Level, Notice, Status
+
+_DAY_MS = 24 * 60 * 60 * 1000
+# Contact events come with every change of the directory; a company is rarely still for so long.
+LONG_SILENCE_MS = 14 * _DAY_MS
+
+
+class Health(StrEnum):
+    """The program's state in one word, in order of gravity."""
+
+    WORKING = "working"
+    NOT_SET_UP = "not-set-up"
+    ATTENTION = "attention"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What the windows show of one moment. Times in milliseconds since 1970.
+
+    `failure` is why the service of this program does not run, None where it does.
+    """
+
+    status: Status
+    now_ms: int
+    failure: DingBridgeError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The state, a line that tells it, and what asks for a person, the gravest first."""
+
+    health: Health
+    headline: Message
+    attention: tuple[Notice, ...]
+
+
+def judge(glance: Glance) -> Verdict:
+    """Sum up a moment."""
+    attention = tuple(_attention(glance))
+    health = _health(glance, attention)
+    return Verdict(health, _headline(glance, health, attention), attention)
+
+
+def last_contact(status: Status) -> CredentialSetView | None:
+    """Return the set that DingTalk used last, None before its first genuine call."""
+    sets = status.credentials
+    used = [
+        one
+        for one in (sets.active, sets.pending, sets.previous)
+        if one is not None and one.last_used_at_ms is not None
+    ]
+    return max(used, key=lambda one: one.last_used_at_ms or 0, default=None)
+
+
+def _attention(glance: Glance) -> Iterator[Notice]:
+    status = glance.status
+    if glance.failure is not None:
+        failure = glance.failure
+        yield Notice(failure.code, Level.ERROR, failure.title, failure.hint)
+    elif not status.service.is_running:
+        yield _STOPPED
+    yield from (notice for notice in status.notices if notice.level is not Level.INFO)
+    if status.credentials.active is not None:
+        yield from _silence(glance)
+    yield from (notice for notice in status.notices if notice.level is Level.INFO)
+
+
+def _silence(glance: Glance) -> Iterator[Notice]:
+    contact = last_contact(glance.status)
+    if contact is None:
+        yield _NO_CONTACT
+        return
+    silent_ms = glance.now_ms - (contact.last_used_at_ms or 0)
+    if silent_ms > LONG_SILENCE_MS:
+        text = N_("DingTalk has not called for {days} days.")
+        yield Notice(
+            "long-silence",
+            Level.WARNING,
+            Message(text, {"days": silent_ms // _DAY_MS}),
+            Message(
+                N_(
+                    "Press Save once more in the DingTalk console: DingTalk then calls at once. "
+                    "If nothing arrives, this computer cannot be reached at that address any more."
+                )
+            ),
+        )
+
+
+def _health(glance: Glance, attention: tuple[Notice, ...]) -> Health:
+    if glance.status.credentials.active is None and glance.failure is None:
+        others = {one.code for one in attention if one.level is Level.ERROR} - {"not-set-up"}
+        return Health.BROKEN if others else Health.NOT_SET_UP
+    levels = {notice.level for notice in attention}
+    if Level.ERROR in levels:
+        return Health.BROKEN
+    return Health.ATTENTION if Level.WARNING in levels else Health.WORKING
+
+
+def _headline(glance: Glance, health: Health, attention: tuple[Notice, ...]) -> Message:
+    if health is Health.WORKING:
+        return Message(N_("All is well: callbacks are received."))
+    if health is Health.NOT_SET_UP:
+        return Message(N_("Not set up yet."))
+    del glance
+    gravest = next(one for one in attention if one.level is not Level.INFO)
+    return gravest.title
+
+
+_STOPPED = Notice(
+    "not-running",
+    Level.ERROR,
+    Message(N_("The service does not run: DingTalk's calls are not answered.")),
+    Message(N_("Start it again. If it stops again, the log file has the details.")),
+)
+_NO_CONTACT = Notice(
+    "no-contact",
+    Level.WARNING,
+    Message(N_("DingTalk has not called yet.")),
+    Message(
+        N_("Enter the address and the three values in the DingTalk console and press Save there.")
+    ),
+)

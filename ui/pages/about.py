@@ -1,0 +1,65 @@
+"""About: the version, where things lie, what the program runs on."""
+
+import platform
+import tkinter as tk
+from tkinter import ttk
+
+from server.version import VERSION
+from ui.pages.page import Page
+from ui.session import Session
+from ui.widgets.layout import Action, ButtonRow, Wrapped
+
+
+class AboutPage(Page):
+    """Tells what this is, and copies what whoever helps will ask for."""
+
+    def __init__(self, parent: tk.Misc, session: Session) -> None:
+        super().__init__(parent, session)
+        texts, theme = self.texts, self.theme
+        head = ttk.Frame(self)
+        head.pack(fill="x", pady=theme.pad(0, 12))
+        ttk.Label(head, image=theme.pictures.app).pack(side="left", padx=theme.pad(0, 14))
+        names = ttk.Frame(head)
+        names.pack(side="left")
+        ttk.Label(names, text=texts("DingBridge"), style="Big.TLabel").pack(anchor="w")
+        version = texts("Version {version}", version=VERSION)
+        ttk.Label(names, text=version, style="Hint.TLabel").pack(anchor="w")
+        Wrapped(
+            self,
+            texts(
+                "Receives DingTalk's event callbacks, keeps every one of them on this computer, "
+                "and says in plain words what is wrong when a call does not get through."
+            ),
+        ).pack(fill="x", pady=theme.pad(0, 12))
+        self._add_facts()
+        ButtonRow(
+            self,
+            theme,
+            Action(texts("Copy these &details"), self._copy),
+            Action(texts("Open data &folder"), lambda: session.open_path(session.app.folder.root)),
+            Action(texts("Open &log folder"), lambda: session.open_path(session.app.folder.logs)),
+        ).pack(fill="x", pady=theme.pad(14, 0))
+
+    def _facts(self) -> list[tuple[str, str]]:
+        texts, folder = self.texts, self.session.app.folder
+        return [
+            (texts("Version"), VERSION),
+            (texts("Data folder"), str(folder.root)),
+            (texts("Log file"), str(folder.log_file)),
+            (texts("System"), platform.platform()),
+            (texts("Runs on"), f"Python {platform.python_version()}, Tk {tk.TkVersion}"),
+        ]
+
+    def _add_facts(self) -> None:
+        grid = ttk.Frame(self)
+        grid.pack(fill="x")
+        grid.columnconfigure(1, weight=1)
+        for row, (name, value) in enumerate(self._facts()):
+            ttk.Label(grid, text=name, style="Hint.TLabel").grid(
+                row=row, column=0, sticky="nw", padx=self.theme.pad(0, 18)
+            )
+            Wrapped(grid, value).grid(row=row, column=1, sticky="ew", pady=self.theme.pad(0, 6))
+
+    def _copy(self) -> None:
+        lines = "\n".join(f"{name}: {value}" for name, value in self._facts())
+        self.session.copy(lines, self.texts("Copied"))

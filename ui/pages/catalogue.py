@@ -1,0 +1,27 @@
+"""Which pages there are, in their order, with their names in the list."""
+
+from collections.abc import Mapping
+
+from ui.pages.about import AboutPage
+from ui.pages.credentials import CredentialsPage
+from ui.pages.events import EventsPage
+from ui.pages.overview import OverviewPage
+from ui.pages.rejected import RejectedPage
+from ui.pages.selftest import SelfTestPage
+from ui.pages.settings import SettingsPage
+from ui.session import PageName
+from ui.text import Texts
+from ui.window import PageMaker
+
+
+def page_makers(texts: Texts) -> Mapping[PageName, tuple[str, PageMaker]]:
+    """Return the name and the maker of each page; `&` stands before a name's Alt letter."""
+    return {
+        PageName.OVERVIEW: (texts("&Overview"), OverviewPage),
+        PageName.CREDENTIALS: (texts("&Credentials"), CredentialsPage),
+        PageName.EVENTS: (texts("&Events"), EventsPage),
+        PageName.REJECTED: (texts("&Rejected calls"), RejectedPage),
+        PageName.SELF_TEST: (texts("Self-&test"), SelfTestPage),
+        PageName.SETTINGS: (texts("&Settings"), SettingsPage),
+        PageName.ABOUT: (texts("&About"), AboutPage),
+    }

@@ -1,0 +1,179 @@
+"""The credentials: which are in force, what the doctor says, and the entry of new ones."""
+
+import tkinter as tk
+from tkinter import ttk
+
+from server.config.merge import Effect
+from server.config.store import Outcome
+from server.message import N_
+from server.status import CredentialSetView, CredentialsView, RejectionView
+from ui.health import Glance
+from ui.pages.page import Page
+from ui.remedies import adopt_key
+from ui.session import Session
+from ui.widgets.credential_form import FIELDS, CredentialForm
+from ui.widgets.credential_set import CredentialSetCard
+from ui.widgets.layout import Action, ButtonRow, Scrolled, Wrapped, heading
+
+_ROLES = {
+    "active": N_("Active"),
+    "pending": N_("Pending: waits for DingTalk's first call with it"),
+    "previous": N_("Previous: still accepted for a while"),
+}
+_EFFECTS = {
+    Effect.UNTOUCHED: N_("Nothing changed."),
+    Effect.ACTIVE: N_("The values are in use now. Nothing needs to be restarted."),
+    Effect.PENDING: N_(
+        "The new values wait beside the old ones. Press Save in the DingTalk console now: its "
+        "first call makes them active, and no event is lost meanwhile."
+    ),
+}
+
+
+class CredentialsPage(Page):
+    """Shows the sets masked, and takes new values at any time."""
+
+    def __init__(self, parent: tk.Misc, session: Session) -> None:
+        super().__init__(parent, session)
+        texts, theme = self.texts, self.theme
+        area = Scrolled(self, theme)
+        area.pack(fill="both", expand=True)
+        body = area.body
+        heading(
+            body,
+            theme,
+            texts("Credentials"),
+            texts("token, aes_key and key prove that a call comes from DingTalk."),
+        ).pack(fill="x", pady=theme.pad(0, 10))
+        self._add_doctor(body)
+        self._sets = ttk.Frame(body)
+        self._sets.pack(fill="x")
+        self._cards: dict[str, CredentialSetCard] = {}
+        self._none = Wrapped(body, texts("No values have been entered yet."))
+        self._add_form(body)
+        session.watch(self, self._take)
+
+    def left(self) -> None:
+        """Take secrets off the screen."""
+        for card in self._cards.values():
+            card.hide_secrets()
+
+    def _add_doctor(self, body: ttk.Frame) -> None:
+        theme, texts = self.theme, self.texts
+        self._doctor_place = ttk.Frame(body)
+        self._doctor_place.pack(fill="x")
+        self.doctor = ttk.LabelFrame(
+            self._doctor_place,
+            text=texts("What was wrong with the last rejected call"),
+            padding=theme.px(12),
+        )
+        self._doctor_title = Wrapped(self.doctor, style="Bad.TLabel")
+        self._doctor_title.pack(fill="x")
+        self._doctor_hint = Wrapped(self.doctor)
+        self._doctor_hint.pack(fill="x", pady=theme.pad(2, 6))
+        self._doctor_when = Wrapped(self.doctor, style="Hint.TLabel")
+        self._doctor_when.pack(fill="x")
+        self._adopt_row = ButtonRow(self.doctor, theme, Action(texts("&Use this key"), self._adopt))
+        self.adopt_button = self._adopt_row.buttons[0]
+        self._offered_key = ""
+
+    def _add_form(self, body: ttk.Frame) -> None:
+        texts, theme = self.texts, self.theme
+        box = ttk.LabelFrame(body, text=texts("Enter other values"), padding=theme.px(12))
+        box.pack(fill="x", pady=theme.pad(8, 8))
+        Wrapped(
+            box,
+            texts(
+                "Here first or in the console first: both ways work, and the old values stay "
+                "valid until DingTalk uses the new ones."
+            ),
+            "Hint.TLabel",
+        ).pack(fill="x", pady=theme.pad(0, 8))
+        self.form = CredentialForm(box, self.session, can_generate=True)
+        self.form.pack(fill="x")
+        self.form.on_change = self._form_changed
+        row = ButtonRow(box, theme, Action(texts("Sa&ve"), self._save, is_default=True))
+        row.pack(fill="x")
+        self.save_button = row.buttons[0]
+        self.outcome = Wrapped(box, style="Strong.TLabel")
+        self.outcome.pack(fill="x", pady=theme.pad(8, 0))
+        for entry in self.form.entries.values():
+            entry.entry.bind("<Return>", lambda _: self.save_button.invoke())
+        self._form_changed()
+
+    # --- what is new
+
+    def _take(self, glance: Glance) -> None:
+        self._show_doctor(glance.status.doctor)
+        self._show_sets(glance.status.credentials)
+
+    def _show_doctor(self, call: RejectionView | None) -> None:
+        if call is None or call.is_settled:
+            self.doctor.pack_forget()
+            return
+        self._doctor_title.show(self.session.say(call.title))
+        self._doctor_hint.show(self.session.say(call.hint))
+        moment = self.texts.moment(call.at_ms)
+        self._doctor_when.show(
+            self.texts("{moment} from {remote}", moment=moment, remote=call.remote)
+        )
+        if call.offered_key:
+            self._offered_key = call.offered_key
+            self.adopt_button.configure(
+                text=self.texts("Use the key {key}", key=call.offered_key), underline=-1
+            )
+            self._adopt_row.pack(fill="x", pady=self.theme.pad(8, 0))
+        else:
+            self._adopt_row.pack_forget()
+        self.doctor.pack(fill="x", pady=self.theme.pad(0, 10))
+
+    def _show_sets(self, credentials: CredentialsView) -> None:
+        present: dict[str, CredentialSetView | None] = {
+            "active": credentials.active,
+            "pending": credentials.pending,
+            "previous": credentials.previous,
+        }
+        for role, view in present.items():
+            if view is None and role in self._cards:
+                self._cards.pop(role).destroy()
+            elif view is not None:
+                self._card(role).show(view, is_in_use=credentials.in_use == role)
+        for role in present:  # in this order also where one came later
+            if role in self._cards:
+                self._cards[role].pack_forget()
+                self._cards[role].pack(fill="x", pady=self.theme.pad(0, 8))
+        if self._cards:
+            self._none.pack_forget()
+        else:
+            self._none.pack(after=self._sets, fill="x", pady=self.theme.pad(0, 8))
+
+    def _card(self, role: str) -> CredentialSetCard:
+        if role not in self._cards:
+            title = self.texts(_ROLES[role])
+            self._cards[role] = CredentialSetCard(self._sets, self.session, role, title)
+        return self._cards[role]
+
+    # --- entering
+
+    def _form_changed(self) -> None:
+        is_ready = bool(self.form.values) and not self.form.has_problem
+        self.save_button.configure(state="normal" if is_ready else "disabled")
+
+    def _save(self) -> None:
+        values = self.form.values
+        self.session.ask(lambda: self.session.app.configure({"callback": values}), self._saved)
+
+    def _saved(self, outcome: Outcome) -> None:
+        if not self.winfo_exists():
+            return
+        self.form.clear()
+        if outcome.credentials is Effect.INCOMPLETE:
+            missing = ", ".join(name for name in FIELDS if name in outcome.missing)
+            text = self.texts("Kept. Still to be entered: {missing}", missing=missing)
+        else:
+            text = self.texts(_EFFECTS[outcome.credentials])
+        self.outcome.show(text)
+        self.session.frame.refresh()
+
+    def _adopt(self) -> None:
+        adopt_key(self.session, self._offered_key)

@@ -1,0 +1,68 @@
+"""Where windows stand, from one start to the next; always where they can be seen."""
+
+import logging
+import sys
+import tkinter as tk
+from pathlib import Path
+from threading import Lock
+
+from ui import remembered
+from ui.remembered import Area, Remembered
+from ui.session import Session
+
+_log = logging.getLogger(__name__)
+
+_FILE = "ui-state.json"
+
+
+class Places:
+    """Keeps what the windows remember, in memory and in the data folder."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._saving = Lock()
+        self._path: Path = session.app.folder.root / _FILE
+        session.remembered = remembered.load(self._path)
+
+    def put(self, window: tk.Tk | tk.Toplevel, name: str, default: str) -> None:
+        """Put a window where it was last time, or in the middle of the screen."""
+        kept = self._session.remembered.windows.get(name)
+        geometry = None if kept is None else remembered.fitted(kept, screen_of(window))
+        window.geometry(geometry or _centred(window, default))
+
+    def note(self, window: tk.Tk | tk.Toplevel, name: str) -> None:
+        """Remember where a window is; a maximised one keeps the place it had before."""
+        if window.state() == "normal":
+            geometry = window.geometry()
+            self.keep(self._session.remembered.with_window(name, geometry))
+
+    def keep(self, kept: Remembered) -> None:
+        """Remember something else, and write it down."""
+        if kept == self._session.remembered:
+            return
+        self._session.remembered = kept
+        self._session.ask(self._save, lambda _: None, lambda failure: _log.warning("%s", failure))
+
+    def _save(self) -> None:
+        """Write the newest state; on any worker, one at a time."""
+        with self._saving:
+            remembered.save(self._path, self._session.remembered)
+
+
+def screen_of(window: tk.Misc) -> Area:
+    """Return the rectangle of all screens together, in pixels."""
+    if sys.platform == "win32":
+        import ctypes  # noqa: PLC0415 - Windows only
+
+        virtual_screen = (76, 77, 78, 79)  # SM_XVIRTUALSCREEN and the three that follow
+        return Area(*map(ctypes.windll.user32.GetSystemMetrics, virtual_screen))
+    return Area(0, 0, window.winfo_screenwidth(), window.winfo_screenheight())
+
+
+def _centred(window: tk.Misc, size: str) -> str:
+    width, height = map(int, size.split("x"))
+    width = min(width, window.winfo_screenwidth())
+    height = min(height, window.winfo_screenheight() - 80)
+    left = (window.winfo_screenwidth() - width) // 2
+    top = (window.winfo_screenheight() - height) // 3
+    return f"{width}x{height}+{left}+{max(top, 0)}"

@@ -1,0 +1,390 @@
+"""The program with windows: its parts put together, started, and stopped in order.
+
+The tk thread owns every window; the tray, the workers and a second start post to the mailbox.
+"""
+
+import gc
+import logging
+import os
+import tkinter as tk
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from tkinter import messagebox
+from types import TracebackType
+
+from server.app import App
+from server.config.settings import Language
+from server.errors import AlreadyRunningError, DingBridgeError
+from server.status import Status
+from ui import autostart
+from ui.dialogs import CrashDialog, error_lines, report_of
+from ui.guide.window import GuideWindow
+from ui.mailbox import Mailbox
+from ui.pages.catalogue import page_makers
+from ui.places import Places
+from ui.session import PageName, Session
+from ui.single import SingleInstance
+from ui.text import Texts
+from ui.theme import Theme
+from ui.tray import Command, Switches, Tray
+from ui.watch import Watch
+from ui.window import MainWindow
+from ui.workers import Workers
+
+_log = logging.getLogger(__name__)
+
+_DELIVER_EVERY_MS = 25
+_DELIVER_FOR_S = 0.01
+_STOP_SERVICE_S = 3.5
+_STOP_WORKERS_S = 0.5
+_GIVE_UP_MS = 5000
+_MAIN = "main"
+_LANGUAGES = {
+    Command.LANGUAGE_AUTO: Language.AUTO,
+    Command.LANGUAGE_CHINESE: Language.CHINESE,
+    Command.LANGUAGE_ENGLISH: Language.ENGLISH,
+}
+_PAGES = {
+    Command.CREDENTIALS: PageName.CREDENTIALS,
+    Command.SELF_TEST: PageName.SELF_TEST,
+    Command.EVENTS: PageName.EVENTS,
+    Command.ABOUT: PageName.ABOUT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How the program was started.
+
+    `is_quiet`: by Windows at log-on, so no window opens; `autostart_command` starts it that way.
+    `scale` is 1.0 at 100 %, None for the system's.
+    """
+
+    is_quiet: bool = False
+    autostart_command: str = ""
+    scale: float | None = None
+
+
+class Program:
+    """One run of the windows. Build it on the main thread, then call `run`."""
+
+    def __init__(
+        self, app: App, texts: Texts, root: tk.Tk, single: SingleInstance, start: Start
+    ) -> None:
+        self._start = start
+        self._root = root
+        self._single = single
+        self._mailbox = Mailbox()
+        self._workers = Workers(self._mailbox, self.show_crash)
+        self.session = Session(app, texts, root, Theme(root, start.scale), self._workers, self)
+        self.tray = Tray(lambda command: self._mailbox.post(lambda: self._obey(command)))
+        self._watch = Watch(self.session, self.tray, self._switches, self._is_seen)
+        self._has_tray = False
+        self._autostart: bool | None = None
+        self._language = Language.AUTO
+        self._deliver_timer = self._give_up_timer = ""
+        self._is_quitting = False
+        self.has_ended = False
+        self._hanging: tuple[str, ...] = ()
+        self._crash: CrashDialog | None = None
+        self.guide: GuideWindow | None = None
+        root.withdraw()
+        root.title("DingBridge")
+        root.protocol("WM_DELETE_WINDOW", self.close_window)
+        root.report_callback_exception = self._callback_failed
+        self.places = Places(self.session)
+        self.window = MainWindow(self.session, page_makers(texts))
+        self.places.put(root, _MAIN, self.window.default_geometry())
+
+    # --- life
+
+    def run(self) -> tuple[str, ...]:
+        """Start everything and stay until the admin quits; returns what hung while stopping."""
+        self.start()
+        self._root.mainloop()
+        return self.finish()
+
+    def start(self) -> None:
+        """Start everything; the windows come up once tk handles events."""
+        self._workers.start()
+        self._deliver()
+        self.session.ask(self._prepare, self._prepared)
+
+    def finish(self) -> tuple[str, ...]:
+        """End the workers, after `has_ended`; returns what hung while stopping."""
+        self._root.after_cancel(self._deliver_timer)
+        self.window.destroy()
+        busy = self._workers.stop(_STOP_WORKERS_S)
+        if busy:  # with a question that nobody waits for any more; they end with the process
+            _log.info("Still at work: %s", ", ".join(busy))
+        return self._hanging
+
+    def _deliver(self) -> None:
+        self._deliver_timer = self._root.after(_DELIVER_EVERY_MS, self._deliver)
+        self._mailbox.deliver(_DELIVER_FOR_S)
+
+    def _prepare(self) -> tuple[bool | None, Language, DingBridgeError | None]:
+        """Start what needs no window; on a worker."""
+        app = self.session.app
+        self._single.listen(os.getpid(), lambda: self._mailbox.post(self.show_window))
+        ticked = autostart.is_enabled() if autostart.is_supported() else None
+        language, failure = Language.AUTO, None
+        try:
+            language = app.config().settings.ui.language
+            app.start()
+        except DingBridgeError as refusal:
+            failure = refusal
+        return ticked, language, failure
+
+    def _prepared(self, found: tuple[bool | None, Language, DingBridgeError | None]) -> None:
+        self._autostart, self._language, failure = found
+        self._watch.failure = failure
+        if failure is not None:
+            self._tell_start_failed(failure)
+        if isinstance(failure, AlreadyRunningError):
+            self.quit()
+            return
+        face = self._watch.face()
+        self.session.ask(lambda: self.tray.start(face), self._tray_started)
+
+    def _tell_start_failed(self, failure: DingBridgeError) -> None:
+        """Say why the service does not run; the windows stay, for it can be mended there."""
+        _log.error("The service did not start: %s", failure)
+        texts = self.session.texts
+        place = texts("Log file: {path}", path=str(self.session.app.folder.log_file))
+        messagebox.showerror("DingBridge", f"{error_lines(failure, texts)}\n\n{place}")
+
+    def _tray_started(self, has_tray: bool) -> None:  # noqa: FBT001 - a worker's answer
+        self._has_tray = has_tray
+        self.session.ask(self.session.app.status, self._open_first_window)
+
+    def _open_first_window(self, status: Status) -> None:
+        """Open the guide where nothing is set up, else the main window; not at log-on."""
+        is_set_up = status.credentials.active is not None
+        if not is_set_up and self._watch.failure is None:
+            self.open_guide()
+        elif not self._start.is_quiet or not self._has_tray:
+            self.show_window()
+        self._watch.look()
+
+    def quit(self) -> None:
+        """Stop everything in order; say so where something hangs."""
+        if self._is_quitting:
+            return
+        self._is_quitting = True
+        self._watch.stop()
+        self._close_guide()
+        if self._root.state() != "withdrawn":
+            self.places.note(self._root, _MAIN)
+        self._root.withdraw()
+        tray = self.session.texts("tray icon")
+        self._give_up_timer = self._root.after(_GIVE_UP_MS, lambda: self._ended((tray,)))
+        self.session.ask(self._stop_parts, self._ended)
+
+    def _stop_parts(self) -> tuple[str, ...]:
+        hanging = self.session.app.stop(_STOP_SERVICE_S)
+        self.tray.stop()
+        self._single.release()
+        return hanging
+
+    def _ended(self, hanging: tuple[str, ...]) -> None:
+        if self.has_ended:
+            return
+        self.has_ended = True
+        self._hanging = hanging
+        self._root.after_cancel(self._give_up_timer)
+        if hanging:
+            text = self.session.texts(
+                "DingBridge ends now, but did not stop in time: {names}. "
+                "No event that was acknowledged is lost.",
+                names=", ".join(hanging),
+            )
+            messagebox.showwarning("DingBridge", text)
+        self._root.quit()
+
+    # --- windows
+
+    def show_window(self) -> None:
+        """Bring the guide to the front where it is open, else the main window."""
+        if self._is_quitting:
+            return
+        window: tk.Tk | tk.Toplevel = self.guide.window if self.guide is not None else self._root
+        if window is self._root and self.window.page is None:
+            self.window.show(PageName.OVERVIEW)
+        window.deiconify()
+        window.lift()
+        window.focus_force()
+        self._watch.look()
+
+    def close_window(self) -> None:
+        """Close the main window; the tray stays, and the first time it says so."""
+        self.places.note(self._root, _MAIN)
+        if not self._has_tray:
+            self.quit()
+            return
+        self._root.withdraw()
+        if not self.session.remembered.is_tray_explained:
+            self.places.keep(replace(self.session.remembered, is_tray_explained=True))
+            texts = self.session.texts
+            title = texts("DingBridge goes on in the background")
+            text = texts("Its icon is beside the clock, maybe behind the ^ arrow. Quit it there.")
+            self.session.ask(lambda: self.tray.notify(title, text), lambda _: None)
+
+    def _is_seen(self) -> bool:
+        return self.guide is not None or bool(self._root.winfo_viewable())
+
+    # --- what pages ask for
+
+    def open_page(self, page: PageName) -> None:
+        """Show the main window with this page."""
+        self._close_guide()
+        self.window.show(page)
+        self.show_window()
+
+    def open_guide(self) -> None:
+        """Show the guided set-up."""
+        if self.guide is None:
+            self.guide = GuideWindow(self.session, self.places, self._guide_closed)
+        self.show_window()
+
+    def restart_service(self) -> None:
+        """Stop the service and start it with the settings as they are now."""
+        app = self.session.app
+
+        def restart() -> str:
+            app.stop(_STOP_SERVICE_S)
+            return app.start()
+
+        self.session.ask(restart, self._restarted, self._restart_failed)
+
+    def use_language(self, language: Language) -> None:
+        """Show everything in another language, and keep it."""
+        app = self.session.app
+        self.session.ask(
+            lambda: app.configure({"ui": {"language": language.value}}),
+            lambda _: self._speak(language),
+        )
+
+    def tell(self, text: str) -> None:
+        """Show a line at the bottom of the main window for a few seconds."""
+        self.window.tell(text)
+
+    def show_error(self, failure: DingBridgeError) -> None:
+        """Show what went wrong and what to do."""
+        _log.warning("%s", failure)
+        messagebox.showerror(
+            "DingBridge", error_lines(failure, self.session.texts), parent=self._front()
+        )
+
+    def refresh(self) -> None:
+        """Ask for the status now rather than with the next second."""
+        self._watch.look()
+
+    def _front(self) -> tk.Misc:
+        return self.guide.window if self.guide is not None else self._root
+
+    def _restarted(self, address: str) -> None:
+        self._watch.failure = None
+        self.tell(self.session.texts("The service listens on {address}", address=address))
+        self.refresh()
+
+    def _restart_failed(self, failure: DingBridgeError) -> None:
+        self._watch.failure = failure
+        self.show_error(failure)
+        self.refresh()
+
+    def _speak(self, language: Language) -> None:
+        """Build the windows anew in another language; the open page stays."""
+        self._language = language
+        self.session.texts = Texts(language)
+        page = self.window.page
+        is_guide_open = self.guide is not None
+        self._close_guide()
+        self.window.destroy()
+        self.window = MainWindow(self.session, page_makers(self.session.texts))
+        if page is not None:
+            self.window.show(page)
+        if is_guide_open:
+            self.open_guide()
+        self._collect_soon()
+        self.refresh()
+
+    def _close_guide(self) -> None:
+        if self.guide is not None:
+            self.guide.close()
+
+    def _guide_closed(self) -> None:
+        self.guide = None
+        self._collect_soon()
+
+    def _collect_soon(self) -> None:
+        """Collect closed windows here, on the tk thread.
+
+        Their variables and pictures call tk when they go; on a worker that would wait for us.
+        """
+        self._root.after_idle(gc.collect)
+
+    # --- the tray
+
+    def _switches(self) -> Switches:
+        return Switches(self._language, autostart=self._autostart)
+
+    def _obey(self, command: Command) -> None:
+        """Do what was chosen in the tray's menu."""
+        if command in _PAGES:
+            self.open_page(_PAGES[command])
+        elif command in _LANGUAGES:
+            self.use_language(_LANGUAGES[command])
+        else:
+            self._commands()[command]()
+
+    def _commands(self) -> Mapping[Command, Callable[[], object]]:
+        return {
+            Command.OPEN: self.show_window,
+            Command.COPY_URL: self._copy_url,
+            Command.OPEN_LOGS: lambda: self.session.open_path(self.session.app.folder.logs),
+            Command.TOGGLE_AUTOSTART: self._toggle_autostart,
+            Command.QUIT: self.quit,
+        }
+
+    def _copy_url(self) -> None:
+        url = self.session.callback_url()
+        self.session.copy(url, self.session.texts("Copied: {url}", url=url))
+
+    def _toggle_autostart(self) -> None:
+        is_wanted = not self._autostart
+        command = self._start.autostart_command
+
+        def switch() -> None:
+            if is_wanted:
+                autostart.enable(command)
+            else:
+                autostart.disable()
+
+        def switched(_: None) -> None:
+            self._autostart = is_wanted
+            self.refresh()
+
+        self.session.ask(switch, switched)
+
+    # --- mistakes of ours
+
+    def show_crash(self, mistake: BaseException) -> None:
+        """Log a mistake of ours and show it, one at a time."""
+        _log.error("A mistake in the windows", exc_info=mistake)
+        if self._crash is not None and self._crash.winfo_exists():
+            return
+        report = report_of(self.session.app, mistake)
+        self._crash = CrashDialog(
+            self._root,
+            report,
+            self.session.texts,
+            self.session.theme,
+            lambda: self.session.open_path(self.session.app.folder.logs),
+        )
+
+    def _callback_failed(
+        self, kind: type[BaseException], mistake: BaseException, trace: TracebackType | None
+    ) -> None:
+        del kind, trace
+        self.show_crash(mistake)

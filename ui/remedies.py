@@ -1,0 +1,93 @@
+"""The button that solves a notice: its label and what it does."""
+
+from collections.abc import Callable
+
+from server.message import N_
+from server.status import Notice
+from ui.session import PageName, Session
+from ui.widgets.layout import Action
+
+
+def remedy(notice: Notice, session: Session) -> Action | None:
+    """Return the button that goes with a notice, None where only the hint helps."""
+    key = _offered_key(session) if notice.code == "rejected-call" else None
+    if key is not None:
+        return Action(session.texts("Use the key {key}", key=key), lambda: adopt_key(session, key))
+    found = _REMEDIES.get(notice.code)
+    if found is None:
+        return None
+    label, act = found
+    return Action(session.texts(label), lambda: act(session))
+
+
+def adopt_key(session: Session, key: str) -> None:
+    """Use the key that DingTalk sent, and say so."""
+
+    def done(_: object) -> None:
+        session.frame.tell(session.texts("The key is {key} now.", key=key))
+        session.frame.refresh()
+
+    session.ask(lambda: session.app.adopt_key(key), done)
+
+
+def _offered_key(session: Session) -> str | None:
+    doctor = session.glance.status.doctor if session.glance else None
+    return None if doctor is None else doctor.offered_key
+
+
+def _credentials(session: Session) -> None:
+    session.frame.open_page(PageName.CREDENTIALS)
+
+
+def _settings(session: Session) -> None:
+    session.frame.open_page(PageName.SETTINGS)
+
+
+def _restart(session: Session) -> None:
+    session.frame.restart_service()
+
+
+def _guide(session: Session) -> None:
+    session.frame.open_guide()
+
+
+def _clock(session: Session) -> None:
+    session.open_address("ms-settings:dateandtime")
+
+
+def _data_folder(session: Session) -> None:
+    session.open_path(session.app.folder.root)
+
+
+def _logs(session: Session) -> None:
+    session.open_path(session.app.folder.logs)
+
+
+def _self_test(session: Session) -> None:
+    session.frame.open_page(PageName.SELF_TEST)
+
+
+_REMEDIES: dict[str, tuple[str, Callable[[Session], None]]] = {
+    "not-set-up": (N_("Set up now"), _guide),
+    "no-contact": (N_("Show the steps"), _guide),
+    "long-silence": (N_("Self-test"), _self_test),
+    "rejected-call": (N_("Look at it"), _credentials),
+    "pending": (N_("Show the values"), _credentials),
+    "clock": (N_("Open the clock's settings"), _clock),
+    "not-running": (N_("Start it again"), _restart),
+    "port-in-use": (N_("Try again"), _restart),
+    "port-forbidden": (N_("Change the port"), _settings),
+    "address-unavailable": (N_("Change the address"), _settings),
+    "trouble": (N_("Open log folder"), _logs),
+    "note": (N_("Open data folder"), _data_folder),
+    "database-moved": (N_("Open data folder"), _data_folder),
+    "settings-invalid": (N_("Open data folder"), _data_folder),
+    "file-damaged": (N_("Open data folder"), _data_folder),
+    "file-newer": (N_("Open data folder"), _data_folder),
+    "file-access": (N_("Open data folder"), _data_folder),
+    "secrets-locked": (N_("Enter them again"), _credentials),
+    "journal-damaged": (N_("Start it again"), _restart),
+    "journal-access": (N_("Open data folder"), _data_folder),
+    "journal-busy": (N_("Try again"), _restart),
+    "journal-full": (N_("Open data folder"), _data_folder),
+}

@@ -1,0 +1,148 @@
+"""What every page works with: the facade asked off the tk thread, texts, looks, the last status.
+
+All of it belongs to the tk thread.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+import tkinter as tk
+import webbrowser
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from server.app import App
+from server.config.settings import Language
+from server.errors import DingBridgeError
+from server.message import Message
+from ui.health import Glance
+from ui.remembered import Remembered
+from ui.text import Texts
+from ui.theme import Theme
+from ui.workers import Workers
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class PageName(StrEnum):
+    """The pages of the main window, in the order of its list."""
+
+    OVERVIEW = "overview"
+    CREDENTIALS = "credentials"
+    EVENTS = "events"
+    REJECTED = "rejected"
+    SELF_TEST = "self-test"
+    SYNC = "sync"
+    SETTINGS = "settings"
+    ABOUT = "about"
+
+
+class Frame(Protocol):
+    """What a page may ask of the program around it."""
+
+    def open_page(self, page: PageName) -> None:
+        """Show the main window with this page."""
+
+    def open_guide(self) -> None:
+        """Show the guided set-up."""
+
+    def restart_service(self) -> None:
+        """Stop the service and start it with the settings as they are now."""
+
+    def use_language(self, language: Language) -> None:
+        """Show everything in another language, and keep it."""
+
+    def tell(self, text: str) -> None:
+        """Show a line at the bottom of the main window for a few seconds."""
+
+    def show_error(self, failure: DingBridgeError) -> None:
+        """Show what went wrong and what to do."""
+
+    def refresh(self) -> None:
+        """Ask for the status now rather than with the next second."""
+
+
+class Session:
+    """Handed to every page and dialog."""
+
+    def __init__(
+        self, app: App, texts: Texts, root: tk.Tk, theme: Theme, workers: Workers, frame: Frame
+    ) -> None:
+        self.app = app
+        self.texts = texts
+        self.root = root
+        self.theme = theme
+        self.frame = frame
+        self.glance: Glance | None = None
+        self.remembered = Remembered()
+        self._workers = workers
+        self._watchers: list[Callable[[Glance], object]] = []
+
+    def ask(
+        self,
+        job: Callable[[], T],
+        done: Callable[[T], object],
+        failed: Callable[[DingBridgeError], object] | None = None,
+    ) -> None:
+        """Run `job` off the tk thread, then `done`; a refusal goes to `failed` or into a dialog."""
+        self._workers.ask(job, done, failed or self.frame.show_error)
+
+    def watch(self, widget: tk.Misc, watcher: Callable[[Glance], object]) -> None:
+        """Call `watcher` with each new status for as long as `widget` lives."""
+        self._watchers.append(watcher)
+
+        def forget(event: "tk.Event[tk.Misc]") -> None:
+            # A container hears of its children's ends, too.
+            if event.widget is widget and watcher in self._watchers:
+                self._watchers.remove(watcher)
+
+        widget.bind("<Destroy>", forget, add=True)
+        if self.glance is not None:
+            watcher(self.glance)
+
+    def take(self, glance: Glance) -> None:
+        """Take a new status and tell all who watch it."""
+        self.glance = glance
+        for watcher in tuple(self._watchers):
+            watcher(glance)
+
+    def say(self, message: Message) -> str:
+        """Return a message of the server in the reader's language."""
+        return self.texts.of(message)
+
+    def copy(self, text: str, told: str) -> None:
+        """Put `text` on the clipboard and tell so."""
+        self.root.clipboard_clear()
+        self.root.clipboard_append(text)
+        self.frame.tell(told)
+
+    def open_path(self, path: Path) -> None:
+        """Show a folder in the system's file manager."""
+        self.ask(lambda: _open(path), lambda _: None)
+
+    def open_address(self, address: str) -> None:
+        """Open a web address or one of Windows' own (`ms-settings:`)."""
+        self.ask(lambda: _open_address(address), lambda _: None)
+
+    def callback_url(self) -> str:
+        """Return the address to paste into the console, as far as it is known."""
+        return self.glance.status.callback_url if self.glance else ""
+
+
+def _open(path: Path) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    if sys.platform == "win32":
+        os.startfile(path)  # noqa: S606 - a folder of ours
+    else:
+        subprocess.run(["xdg-open", str(path)], check=False)
+
+
+def _open_address(address: str) -> None:
+    if sys.platform == "win32":
+        os.startfile(address)  # noqa: S606 - addresses of ours
+    else:
+        webbrowser.open(address)

@@ -1,0 +1,94 @@
+"""Looks after the status: asks for it, tells the pages and the tray, notifies once a cause."""
+
+from collections.abc import Callable
+from time import monotonic, time_ns
+
+from server.errors import DingBridgeError
+from server.message import N_, Message
+from server.status import Level, Status
+from ui.health import Glance, Health, Verdict, judge
+from ui.session import Session
+from ui.tray import Face, Switches, Tray, face_of
+
+_EVERY_MS = 1000
+_EVERY_HIDDEN_MS = 3000
+# A question that was never answered (a mistake of ours, told elsewhere) must not end the looking.
+_PATIENCE_S = 20.0
+_STARTING = Message(N_("DingBridge is starting."))
+# Told by the guide or by the windows while somebody is there; no reason to call anybody.
+_NOT_WORTH_A_CALL = frozenset({"not-set-up", "no-contact"})
+
+
+class Watch:
+    """Belongs to the tk thread; `is_seen` tells whether a window is open just now."""
+
+    def __init__(
+        self,
+        session: Session,
+        tray: Tray,
+        switches: Callable[[], Switches],
+        is_seen: Callable[[], bool],
+    ) -> None:
+        self.failure: DingBridgeError | None = None
+        self._session = session
+        self._tray = tray
+        self._switches = switches
+        self._is_seen = is_seen
+        self._timer = ""
+        self._asked_at_s: float | None = None
+        self._told: frozenset[str] = frozenset()
+
+    def look(self) -> None:
+        """Ask for the status now, and go on doing so."""
+        self.stop()
+        root = self._session.root
+        self._timer = root.after(_EVERY_MS if self._is_seen() else _EVERY_HIDDEN_MS, self.look)
+        now_s = monotonic()
+        if self._asked_at_s is not None and now_s - self._asked_at_s < _PATIENCE_S:
+            return
+        self._asked_at_s = now_s
+        self._session.ask(self._session.app.status, self._take, self._refused)
+
+    def stop(self) -> None:
+        """Stop asking."""
+        if self._timer:
+            self._session.root.after_cancel(self._timer)
+            self._timer = ""
+
+    def face(self) -> Face:
+        """Return what the tray is to show now."""
+        glance = self._session.glance
+        verdict = judge(glance) if glance else Verdict(Health.NOT_SET_UP, _STARTING, ())
+        return face_of(verdict, self._switches(), self._session.texts)
+
+    def _take(self, status: Status) -> None:
+        self._asked_at_s = None
+        if self._session.app.is_serving:
+            self.failure = None
+        self._session.take(Glance(status, time_ns() // 1_000_000, self.failure))
+        face = self.face()
+        self._session.ask(lambda: self._tray.show(face), lambda _: None)
+        self._notify()
+
+    def _refused(self, failure: DingBridgeError) -> None:
+        """Show why there is no status in place of the one before."""
+        self._asked_at_s = None
+        self.failure = failure
+
+    def _notify(self) -> None:
+        """Tell what is new and needs a person, where nobody looks; once for each cause."""
+        if self._session.glance is None:
+            return
+        causes = {
+            notice.code: notice
+            for notice in judge(self._session.glance).attention
+            if notice.level is not Level.INFO and notice.code not in _NOT_WORTH_A_CALL
+        }
+        new = causes.keys() - self._told
+        self._told = frozenset(causes)
+        if self._is_seen():
+            return
+        for code in new:
+            title = self._session.say(causes[code].title)
+            text = self._session.say(causes[code].hint)
+            self._session.ask(lambda: self._tray.notify(title, text), lambda _: None)  # noqa: B023 - asked for before the next round

@@ -1,0 +1,95 @@
+"""The self-test's steps, one line each, with what to do below the one that failed."""
+
+import tkinter as tk
+from tkinter import ttk
+
+from server.message import N_
+from server.status import SelfTestReport, Step, StepState
+from ui.health import Health
+from ui.text import Texts
+from ui.theme import Theme
+from ui.widgets.layout import Wrapped
+
+_MARKS = {
+    StepState.PASSED: ("✓", "Good.TLabel"),
+    StepState.FAILED: ("✗", "Bad.TLabel"),
+    StepState.SKIPPED: ("–", "Hint.TLabel"),
+    StepState.NOTE: ("i", "Strong.TLabel"),
+}
+
+
+_GROUPS = {
+    "check_url": N_("DingTalk's check of the address:"),
+    "chinese_event": N_("An event with Chinese text:"),
+    "public_url": N_("The same through the public address:"),
+}
+
+
+class StepList(ttk.Frame):
+    """Shows a report; empty until `show` is called."""
+
+    def __init__(self, parent: tk.Misc, theme: Theme, texts: Texts) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._texts = texts
+        self.columnconfigure(1, weight=1)
+
+    def clear(self) -> None:
+        """Show nothing."""
+        for child in self.winfo_children():
+            child.destroy()
+
+    def show(self, report: SelfTestReport) -> None:
+        """Show the steps of a report."""
+        self.clear()
+        self._add_summary(report)
+        group = ""
+        for step in report.steps:
+            before, group = group, step.name.partition(".")[0]
+            if group != before and group in _GROUPS:
+                self._add_heading(self._texts(_GROUPS[group]))
+            self._add(step)
+
+    def _add_heading(self, text: str) -> None:
+        ttk.Label(self, text=text, style="Hint.TLabel").grid(
+            row=self.grid_size()[1],
+            column=0,
+            columnspan=2,
+            sticky="w",
+            pady=self._theme.pad(8, 2),
+        )
+
+    def _add_summary(self, report: SelfTestReport) -> None:
+        health = Health.WORKING if report.is_passed else Health.BROKEN
+        text = (
+            self._texts("All is well.")
+            if report.is_passed
+            else self._texts("The self-test failed.")
+        )
+        ttk.Label(self, image=self._theme.pictures.small_states[health]).grid(row=0, column=0)
+        ttk.Label(self, text=text, style="Strong.TLabel").grid(
+            row=0, column=1, sticky="w", padx=self._theme.pad(8, 0), pady=self._theme.pad(4, 8)
+        )
+
+    def _add(self, step: Step) -> None:
+        row = self.grid_size()[1]
+        mark, style = _MARKS[step.state]
+        ttk.Label(self, text=mark, style=style, width=2, anchor="center").grid(
+            row=row, column=0, sticky="n", pady=self._theme.pad(1, 1)
+        )
+        title = self._texts.of(step.title)
+        if step.state in {StepState.PASSED, StepState.FAILED}:
+            milliseconds = f"{step.elapsed_ms:.0f}"
+            title = f"{title} ({milliseconds} ms)"
+        shown_style = style if step.state is StepState.FAILED else "TLabel"
+        Wrapped(self, title, shown_style).grid(
+            row=row, column=1, sticky="ew", padx=self._theme.pad(8, 0)
+        )
+        if step.hint is not None:
+            Wrapped(self, self._texts.of(step.hint), "Hint.TLabel").grid(
+                row=row + 1,
+                column=1,
+                sticky="ew",
+                padx=self._theme.pad(8, 0),
+                pady=self._theme.pad(0, 4),
+            )
