@@ -133,7 +133,8 @@ def _with_windows(app: "App", texts: "Texts", options: argparse.Namespace) -> in
     try:
         import tkinter as tk
 
-        from ui.program import Start, run_program
+        from ui.program import Start
+        from ui.starting import run_program
     except ImportError:  # a Python without tk
         return _without_window(app, texts, options)
     try:

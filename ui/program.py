@@ -25,7 +25,7 @@ from ui.places import Places
 from ui.session import PageName, Session
 from ui.single import SingleInstance
 from ui.text import Texts
-from ui.theme import Theme, make_dpi_aware
+from ui.theme import Theme
 from ui.tray import Command, Switches, Tray
 from ui.watch import Watch
 from ui.window import MainWindow
@@ -388,38 +388,3 @@ class Program:
     ) -> None:
         del kind, trace
         self.show_crash(mistake)
-
-
-def run_program(app: App, texts: Texts, start: Start) -> int:
-    """Show the windows of a data folder until the admin quits; returns the exit code.
-
-    A second start brings the first one's window up and returns. Raises tk.TclError where there is
-    no screen, and FileAccessError where the data folder cannot be used.
-    """
-    make_dpi_aware()
-    root = tk.Tk(className="DingBridge")
-    root.withdraw()
-    app.folder.ensure()
-    single = SingleInstance(app.folder.root)
-    if not single.acquire():
-        return _raise_running(single, texts)
-    log = app.set_up_logging()
-    try:
-        hanging = Program(app, texts, root, single, start).run()
-    finally:
-        root.destroy()
-        log.close()
-    return 1 if hanging else 0
-
-
-def _raise_running(single: SingleInstance, texts: Texts) -> int:
-    if single.ask_to_raise():
-        return 0
-    messagebox.showerror(
-        "DingBridge",
-        texts(
-            "DingBridge is running already, but does not answer. End “DingBridge” in the Task "
-            "Manager, then start it again."
-        ),
-    )
-    return 1
