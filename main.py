@@ -156,7 +156,7 @@ def _with_windows(app: "App", texts: "Texts", options: argparse.Namespace) -> in
         import tkinter as tk
 
         from ui.program import Start
-        from ui.start import run_program
+        from ui.starting import run_program
     except ImportError:  # a Python without tk
         return _without_window(app, texts, options)
     try:
