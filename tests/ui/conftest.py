@@ -18,9 +18,10 @@ os.environ["PYSTRAY_BACKEND"] = "dummy"
 
 
 @pytest.fixture(autouse=True)
-def _collect_on_this_thread() -> Iterator[None]:
+def _collect_on_this_thread(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
-    gc.collect()
+    if "display" in request.fixturenames:
+        gc.collect()
 
 
 @pytest.fixture(autouse=True)
