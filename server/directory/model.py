@@ -12,7 +12,7 @@ from typing import Final
 from server.message import Message
 
 DINGTALK_ROOT: Final = "1"
-"""DingTalk's root department, the company itself (facts/dingtalk.md 5.2)."""
+"""DingTalk's root department, the company itself (`department/listsub`)."""
 
 
 class Unknown(Enum):
@@ -81,7 +81,7 @@ class Person:
 
     mobile, email: absent both when empty and when the app may not read them, so that "" and
     UNKNOWN mean the same there. manager_userid: UNKNOWN where only `user/list` was read, "" where
-    `user/get` names nobody (facts/dingtalk.md 5.2, 5.3).
+    `user/get` names nobody (`v2/user/get`, `v2/user/list`).
     """
 
     dingtalk_userid: str

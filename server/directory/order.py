@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 TOP: Final = 2**32
-STEP: Final = 2**16  # 30,000 nodes in one department (facts/wecom.md 2.2) still fit
+STEP: Final = 2**16  # 30,000 nodes in one department (81001) still fit
 _ROOM_AFTER_WIDENING: Final = 64
 
 

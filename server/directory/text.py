@@ -1,4 +1,4 @@
-"""Values as WeCom takes them: names, mobiles, emails, userids (limits: facts/wecom.md 2.1, 2.2).
+"""Values as WeCom takes them: names, mobiles, emails, userids (limits: user/create, department/create).
 
 String in, string out; None where nothing usable can be made of it.
 """

@@ -1,6 +1,6 @@
 """Reading DingTalk for a run: the whole scope, or what events named, deep where it matters.
 
-`user/list` gives no manager and `department/listsub` no order (facts/dingtalk.md 5.2): managers are
+`user/list` gives no manager and `department/listsub` no order: managers are
 read for new and changed people at once and for a seventh of the others every day.
 """
 

@@ -1,6 +1,6 @@
 """Events that DingTalk could not deliver: fetched, and stored before anything else is done.
 
-Reading the list clears it at DingTalk (facts/dingtalk.md 4), so each page is on the disk before
+Reading the list clears it at DingTalk, so each page is on the disk before
 the next one is asked for.
 """
 

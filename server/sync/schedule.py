@@ -117,7 +117,7 @@ def event_patience_ms(attempts: int) -> int:
 def quarantine_after(former: Quarantine | None, cause: Cause, now_ms: int) -> Quarantine:
     """Keep still for an hour after each attempt, and for a day once a whole day was in vain.
 
-    WeCom blocks an address that keeps asking with a wrong secret (facts/wecom.md 1).
+    WeCom blocks an address that keeps asking with a wrong secret (its note on 45009).
     """
     strikes = former.strikes + 1 if former else 1
     since_ms = former.since_ms if former else now_ms

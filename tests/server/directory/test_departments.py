@@ -1,4 +1,4 @@
-"""DESIGN section 3, scope and departments, rule by rule, on a small company."""
+"""The mirror's rules: scope and departments, rule by rule, on a small company."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""DESIGN section 3, links and leavers, rule by rule, on a small company."""
+"""The mirror's rules: links and leavers, rule by rule, on a small company."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""DESIGN section 3, people, rule by rule, on a small company."""
+"""The mirror's rules: people, rule by rule, on a small company."""
 
 from dataclasses import replace
 

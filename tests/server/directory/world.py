@@ -1,6 +1,6 @@
 """A WeCom in memory, as strict as the real one, and the smallest engine that applies a plan to it.
 
-Constraints and codes: facts/wecom.md 2.1, 2.2 and 4.
+Constraints and codes as WeCom documents them for user/* and department/*.
 """
 
 from collections.abc import Callable, Iterable
