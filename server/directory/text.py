@@ -1,4 +1,4 @@
-"""Values as WeCom takes them: names, mobiles, emails, userids (limits: user/create, department/create).
+"""Values as WeCom takes them, within the limits of user/create and department/create.
 
 String in, string out; None where nothing usable can be made of it.
 """
