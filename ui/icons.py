@@ -1,4 +1,4 @@
-"""The program's pictures, drawn when they are needed, so that they are sharp at any size.
+"""The pictures of the program's states, drawn when needed, so that they are sharp at any size.
 
 Each state has a shape and a sign of its own: who does not see colours can tell them apart.
 """
@@ -27,7 +27,6 @@ _TRAY_FILLS = MappingProxyType(
         Health.BROKEN: "#dc2626",
     }
 )
-_BRAND = "#1664d9"
 _WHITE = "#ffffff"
 _DARK = "#231a05"
 # Drawn so many times larger and then made smaller: Pillow's lines have no soft edges of their own.
@@ -38,12 +37,10 @@ Pen = ImageDraw.ImageDraw
 
 def state_image(health: Health, size_px: int) -> Image.Image:
     """Return the picture of a state: ring, disc with tick, triangle with "!", square with "x"."""
-    return _drawn(size_px, lambda pen, scale: _DRAWERS[health](pen, scale, _TRAY_FILLS[health]))
-
-
-def app_image(size_px: int) -> Image.Image:
-    """Return the program's own picture: a bridge."""
-    return _drawn(size_px, _bridge)
+    side = size_px * _OVERSAMPLING
+    image = Image.new("RGBA", (side, side), (0, 0, 0, 0))
+    _DRAWERS[health](ImageDraw.Draw(image), side / 16, _TRAY_FILLS[health])
+    return image.resize((size_px, size_px), Image.Resampling.LANCZOS)
 
 
 def png(image: Image.Image) -> bytes:
@@ -51,13 +48,6 @@ def png(image: Image.Image) -> bytes:
     target = io.BytesIO()
     image.save(target, "PNG")
     return target.getvalue()
-
-
-def _drawn(size_px: int, draw: Callable[[Pen, float], None]) -> Image.Image:
-    side = size_px * _OVERSAMPLING
-    image = Image.new("RGBA", (side, side), (0, 0, 0, 0))
-    draw(ImageDraw.Draw(image), side / 16)
-    return image.resize((size_px, size_px), Image.Resampling.LANCZOS)
 
 
 def _scaled(scale: float, *points: tuple[float, float]) -> list[tuple[float, float]]:
@@ -87,17 +77,6 @@ def _square(pen: Pen, scale: float, fill: str) -> None:
     pen.rounded_rectangle(_scaled(scale, (0.8, 0.8), (15.2, 15.2)), radius=3 * scale, fill=fill)
     for ends in (((4.5, 4.5), (11.5, 11.5)), ((11.5, 4.5), (4.5, 11.5))):
         pen.line(_scaled(scale, *ends), fill=_WHITE, width=round(2.2 * scale))
-
-
-def _bridge(pen: Pen, scale: float) -> None:
-    pen.rounded_rectangle(_scaled(scale, (0, 0), (16, 16)), radius=3.5 * scale, fill=_BRAND)
-    pen.rectangle(_scaled(scale, (2, 10), (14, 11.4)), fill=_WHITE)
-    for x in (5.0, 11.0):
-        pen.rectangle(_scaled(scale, (x - 0.6, 3.6), (x + 0.6, 13)), fill=_WHITE)
-    width = round(0.9 * scale)
-    pen.arc(_scaled(scale, (5, -2), (11, 8.6)), 20, 160, fill=_WHITE, width=width)
-    pen.line(_scaled(scale, (5, 4), (2, 10)), fill=_WHITE, width=width)
-    pen.line(_scaled(scale, (11, 4), (14, 10)), fill=_WHITE, width=width)
 
 
 _DRAWERS: MappingProxyType[Health, Callable[[Pen, float, str], None]] = MappingProxyType(

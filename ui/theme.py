@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from tkinter import font, ttk
 
+from ui.assets.icon import draw
 from ui.health import Health
-from ui.icons import COLOURS, app_image, png, state_image
+from ui.icons import COLOURS, png, state_image
 
 GREY = "#5f6672"
 RED = "#b91c1c"
@@ -167,8 +168,8 @@ class Theme:
         return Pictures(
             states(40),
             states(18),
-            photo(png(app_image(self.px(56)))),
-            tuple(photo(png(app_image(size))) for size in (64, 32, 16)),
+            photo(png(draw(self.px(56)))),
+            tuple(photo(png(draw(size))) for size in (64, 32, 16)),
         )
 
 

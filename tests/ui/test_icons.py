@@ -3,8 +3,9 @@ from itertools import combinations
 import pytest
 from PIL import ImageChops
 
+from ui.assets.icon import draw
 from ui.health import Health
-from ui.icons import app_image, png, state_image
+from ui.icons import png, state_image
 
 
 @pytest.mark.parametrize("size_px", [16, 20, 24, 32])
@@ -30,4 +31,4 @@ def test_a_picture_fills_its_place(health: Health) -> None:
 
 
 def test_pictures_are_png_for_tk() -> None:
-    assert png(app_image(16)).startswith(b"\x89PNG")
+    assert png(draw(16)).startswith(b"\x89PNG")
