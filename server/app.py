@@ -28,6 +28,7 @@ from server.journal.opening import peek
 from server.logs import LogSetup, SecretMask, set_up_logging
 from server.message import Message
 from server.mirror import Mirror
+from server.moving import Moving
 from server.room import shortage
 from server.service import Service, now_ms
 from server.status import (
@@ -77,6 +78,9 @@ class App:
         self._mask = SecretMask()
         self._service: Service | None = None
         self.mirror = Mirror(folder, self._store, clock_ms, self._logged)
+        self.moving = Moving(
+            folder, self._store, clock_ms, lambda: self._service is not None, self.stop
+        )
 
     # --- the service in this process
 

@@ -35,6 +35,10 @@ server.app            : server.selftest server.service server.views server.verdi
 server.app            : server.config server.instance server.journal server.logs server.room
 server.app            : server.sync.parties
 server.app            : server.mirror server.sync_views crypto server.errors server.message
+server.app            : server.moving
+server.moving         : server.config server.instance server.journal.copying crypto.secret
+server.moving         : server.status server.errors server.export_errors server.message
+server.moving         : server.version
 server.mirror         : server.sync.engine server.sync.wishes server.sync_orders server.sync_views
 server.mirror         : server.config server.journal server.directory.causes server.status
 server.mirror         : server.errors server.message
@@ -68,10 +72,12 @@ server.journal        : server.directory.model
 server.logs           : server.config crypto server.errors server.message
 server.instance       : server.config server.errors server.message
 server.config         : server.config server.verdicts crypto server.errors server.message
+server.config         : server.export_errors
 server.room           : server.config server.verdicts server.message
 server.status         : server.message
 server.verdicts       : crypto server.message
 server.errors         : server.fate server.message
+server.export_errors  : server.errors server.message
 server.fate           :
 server.message        :
 server.version        :
