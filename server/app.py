@@ -21,6 +21,7 @@ from server.config.paths import DataFolder
 from server.config.rules import UnfitError
 from server.config.settings import known_settings
 from server.config.store import Config, ConfigStore, Outcome
+from server.connections import Connections
 from server.errors import DingBridgeError, JournalClosedError
 from server.instance import running_service
 from server.journal import contact, events, listing, rejections
@@ -78,6 +79,7 @@ class App:
         self._mask = SecretMask()
         self._service: Service | None = None
         self.mirror = Mirror(folder, self._store, clock_ms, self._logged)
+        self.connections = Connections(self._store)
         self.moving = Moving(
             folder, self._store, clock_ms, lambda: self._service is not None, self.stop
         )

@@ -35,7 +35,10 @@ server.app            : server.selftest server.service server.views server.verdi
 server.app            : server.config server.instance server.journal server.logs server.room
 server.app            : server.sync.parties
 server.app            : server.mirror server.sync_views crypto server.errors server.message
-server.app            : server.moving
+server.app            : server.moving server.connections
+server.connections    : server.config server.dingtalk server.wecom server.rest server.trial
+server.connections    : server.sync.wishes server.status server.errors server.fate server.message
+server.trial          : server.status server.errors server.message
 server.moving         : server.config server.instance server.journal.copying crypto.secret
 server.moving         : server.status server.errors server.export_errors server.message
 server.moving         : server.version
@@ -47,7 +50,7 @@ server.sync_orders    : server.errors server.message server.version
 server.sync_views     : server.journal server.directory.causes server.directory.guard
 server.sync_views     : server.directory.model server.status server.message
 server.selftest       : server.app server.web server.config server.instance server.status
-server.selftest       : server.room crypto server.errors server.message
+server.selftest       : server.room server.trial crypto server.errors server.message
 server.service        : server.web server.config server.instance server.journal server.logs
 server.service        : server.sync.engine server.sync.parties server.sync.worker
 server.service        : crypto server.errors server.message server.version

@@ -143,6 +143,14 @@ class ConfigStore:
                 result.missing,
             )
 
+    def tried(self, changes: Mapping[str, object]) -> Config:
+        """Return what `merge` would make of `changes`, and save nothing; raises as `merge`."""
+        self._folder.ensure()
+        with self._locked():
+            disk = self._read()
+            result = merged(disk.settings, self._secrets(disk), changes)
+        return Config(result.settings, result.secrets)
+
     def update_keyring(self, change: Callable[[Keyring], Keyring]) -> Config:
         """Replace the keyring on the disk by what `change` makes of it; raises what `load` raises.
 
