@@ -257,7 +257,8 @@ def _read_wecom(client: WeComClient, settings: Settings) -> Generator[Step, None
         Message(N_("Whether the secret may change contacts shows with the first change only.")),
         Message(
             N_(
-                "The console must say API编辑通讯录 there (edit contacts by API); it begins as read-only."
+                "Contacts Sync must be set to API编辑通讯录 (edit contacts by API) in the console; "
+                "it begins as read-only."
             )
         ),
     )

@@ -63,13 +63,13 @@ class Moving:
         short = PassphraseShortError(minimum=PASSPHRASE_CHARACTERS)
         return short.title if len(text.strip()) < PASSPHRASE_CHARACTERS else None
 
-    def export(self, path: Path, passphrase: Secret) -> ExportView:
+    def export(self, path: Path, passphrase: str) -> ExportView:
         """Write everything to `path`, sealed; a file that is there is replaced. Changes nothing.
 
         A service may run meanwhile. Raises PassphraseShortError, StoreError, SettingsError and
         JournalError.
         """
-        if self.judge_passphrase(passphrase.reveal()) is not None:
+        if self.judge_passphrase(passphrase) is not None:
             raise PassphraseShortError(minimum=PASSPHRASE_CHARACTERS)
         settings, secrets = self._store.portable()
         with self._room_for_copy() as copy:
@@ -81,11 +81,11 @@ class Moving:
                 "secrets": secrets,
                 "has_database": has_database,
             }
-            write_export(path, passphrase, head, copy if has_database else None)
+            write_export(path, Secret(passphrase), head, copy if has_database else None)
         with named(path):
             return ExportView(str(path), path.stat().st_size, has_database)
 
-    def import_from(self, path: Path, passphrase: Secret) -> ImportView:
+    def import_from(self, path: Path, passphrase: str) -> ImportView:
         """Put an export in the place of everything here; the old files are moved aside and kept.
 
         The export is examined whole before anything is changed. A service in this process is
@@ -98,7 +98,7 @@ class Moving:
             if not is_serving:
                 self._hold_alone(held)
             try:
-                staged = self._stage(path, passphrase)
+                staged = self._stage(path, Secret(passphrase))
                 if is_serving:
                     self._stop_service()
                     self._hold_alone(held)

@@ -30,6 +30,7 @@ main                  : server.simulator.demo
 ui                    : ui server.app server.status server.errors server.message
 ui                    : server.config.settings server.config.merge server.config.store
 ui                    : server.config.files server.config.locks server.version
+ui                    : server.export_errors
 server                :
 server.app            : server.selftest server.service server.views server.verdicts server.status
 server.app            : server.config server.instance server.journal server.logs server.room

@@ -33,7 +33,7 @@ from tests.crypto.made_up import ACTIVE
 from tests.server.folders import ACTIVE_VALUES, LOOPBACK, OTHER_VALUES, app_on
 from tests.server.web.service import sender_for
 
-PASSPHRASE = Secret("four made up words")
+PASSPHRASE = "four made up words"
 
 
 @pytest.fixture(autouse=True)
@@ -135,7 +135,7 @@ def test_no_secret_lies_open_in_the_file_or_is_left_behind(
         content = path.read_bytes() if path.is_file() else b""
         for secret in old.config().secrets.all():
             assert secret.reveal().encode() not in content, path
-        assert PASSPHRASE.reveal().encode() not in content
+        assert PASSPHRASE.encode() not in content
     for folder in ("old", "new"):
         assert not [one for one in (tmp_path / folder).iterdir() if ".tmp" in one.name]
 
@@ -208,7 +208,7 @@ def test_an_import_while_this_process_serves_stops_it_first(
         assert new.stop() == ()
 
 
-def _refused(app: App, source: Path, passphrase: Secret = PASSPHRASE) -> DingBridgeError:
+def _refused(app: App, source: Path, passphrase: str = PASSPHRASE) -> DingBridgeError:
     before = _state(app.folder.root)
     with pytest.raises(DingBridgeError) as caught:
         app.moving.import_from(source, passphrase)
@@ -233,7 +233,7 @@ def test_a_service_goes_on_where_the_export_cannot_be_used(exported: Path, tmp_p
     address = running.start()
     try:
         with pytest.raises(PassphraseWrongError):
-            running.moving.import_from(exported, Secret("another passphrase"))
+            running.moving.import_from(exported, "another passphrase")
         assert running.is_serving
         _deliver(address, 1)
     finally:
@@ -245,7 +245,7 @@ def test_a_wrong_passphrase_and_a_damaged_file_change_nothing(
 ) -> None:
     new = _app(tmp_path / "new", 2)
     new.configure({"callback": {"port": 9191}})
-    assert isinstance(_refused(new, exported, Secret("another one")), PassphraseWrongError)
+    assert isinstance(_refused(new, exported, "another one"), PassphraseWrongError)
 
     exported.write_bytes(exported.read_bytes()[:-1])
     assert isinstance(_refused(new, exported), ExportDamagedError)
@@ -277,18 +277,22 @@ def test_an_export_is_judged_whole_before_anything_is_changed(
         "has_database": False,
     }
     change(head)
-    write_export(tmp_path / "moved", PASSPHRASE, head, None)
+    write_export(tmp_path / "moved", Secret(PASSPHRASE), head, None)
 
     assert type(_refused(_app(tmp_path / "new", 2), tmp_path / "moved")) is kind
 
 
 def _with_database(old: App, tmp_path: Path, content: bytes) -> Path:
     settings, secrets = old._store.portable()
-    head = {"version": "1", "exported_at_ms": 1, "settings": settings, "secrets": secrets}
+    head: dict[str, object] = {
+        "version": "1",
+        "exported_at_ms": 1,
+        "settings": settings,
+        "secrets": secrets,
+        "has_database": True,
+    }
     (tmp_path / "other.db").write_bytes(content)
-    write_export(
-        tmp_path / "moved", PASSPHRASE, {**head, "has_database": True}, tmp_path / "other.db"
-    )
+    write_export(tmp_path / "moved", Secret(PASSPHRASE), head, tmp_path / "other.db")
     return tmp_path / "moved"
 
 
@@ -306,7 +310,7 @@ def test_a_newer_or_damaged_database_is_refused(old: App, tmp_path: Path) -> Non
 
 def test_a_short_passphrase_is_refused_with_the_length_needed(old: App, tmp_path: Path) -> None:
     with pytest.raises(PassphraseShortError) as caught:
-        old.moving.export(tmp_path / "moved", Secret("elevensigns"))
+        old.moving.export(tmp_path / "moved", "elevensigns")
     assert caught.value.values["minimum"] == 12
     assert not (tmp_path / "moved").exists()
     assert old.moving.judge_passphrase(" " * 20) is not None
