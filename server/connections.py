@@ -181,10 +181,7 @@ def _read_dingtalk(
         yield Step(
             "dingtalk.nobody",
             StepState.NOTE,
-            Message(
-                N_("The first {count} departments hold nobody, so no person was tried."),
-                {"count": _DEPARTMENTS_LOOKED_INTO},
-            ),
+            Message(N_("The first departments hold nobody, so no person was tried.")),
         )
         return
     yield attempt(
