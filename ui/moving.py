@@ -55,16 +55,19 @@ class _MoveDialog(tk.Toplevel):
         # The entries' variables call tk when they go: here, and not on a worker.
         self.session.root.after_idle(gc.collect)
 
-    def add_passphrase(self, label: str, judge: Callable[[str], str], hint: str = "") -> ValueEntry:
+    def add_passphrase(
+        self, label: str, judge: Callable[[str], str] | None = None, hint: str = ""
+    ) -> ValueEntry:
         """Add an entry that does not show what is typed; `judge` says what is wrong with it."""
         entry = ValueEntry(
             self.form,
             self.theme,
             self.texts,
             label,
-            lambda text: Judged(text, judge(text)),
+            lambda text: Judged(text, judge(text) if judge else ""),
             is_secret=True,
             hint=hint,
+            is_praised=judge is not None,
         )
         entry.pack(fill="x", pady=self.theme.pad(0, 8))
         entry.on_change = self.changed
@@ -214,7 +217,7 @@ class ImportDialog(_MoveDialog):
         )
         self.path = tk.StringVar(self)
         self._add_file()
-        self.passphrase = self.add_passphrase(texts("Passphrase"), lambda _: "")
+        self.passphrase = self.add_passphrase(texts("Passphrase"))
         self.go_button: ttk.Button | None = None
         self.go_button = self.add_buttons(texts("&Import"), self._import)
         self.path.trace_add("write", lambda *_: self.changed())

@@ -108,8 +108,8 @@ class SettingsPage(Page):
         row = ButtonRow(
             frame,
             theme,
-            Action(texts("&Export…"), lambda: ExportDialog(self, self.session)),
-            Action(texts("&Import…"), lambda: ImportDialog(self, self.session)),
+            Action(texts("E&xport…"), lambda: ExportDialog(self, self.session)),
+            Action(texts("I&mport…"), lambda: ImportDialog(self, self.session)),
         )
         row.pack(anchor="w")
         self.export_button, self.import_button = row.buttons

@@ -39,7 +39,7 @@ class ConnectionPanel(ttk.Frame):
         self.buttons = ButtonRow(
             self,
             theme,
-            Action(texts("&Test the connection"), self.run),
+            Action(texts("Test the co&nnection"), self.run),
             Action(texts("Give up"), self.give_up),
         )
         self.buttons.pack(fill="x")
