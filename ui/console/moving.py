@@ -35,7 +35,9 @@ def import_(app: App, texts: Texts, options: Namespace) -> int:
 
 
 def _export_page(view: ExportView, texts: Texts) -> Iterator[str]:
-    yield texts("Exported to {path} ({size} KiB).", path=view.path, size=view.size_bytes // 1024)
+    yield texts(
+        "Exported to {path} ({size} KiB).", path=view.path, size=-(-view.size_bytes // 1024)
+    )
     yield from (f"- {line}" for line in after_export(view, texts))
 
 
