@@ -215,6 +215,7 @@ class ImportDialog(_MoveDialog):
                 "here now is moved aside and kept."
             ),
         )
+        self._has_imported = False
         self.path = tk.StringVar(self)
         self._add_file()
         self.passphrase = self.add_passphrase(texts("Passphrase"))
@@ -257,6 +258,7 @@ class ImportDialog(_MoveDialog):
         )
 
     def _done(self, view: ImportView) -> None:
+        self._has_imported = True
         self.session.frame.restart_service()
         if self.winfo_exists():
             headline = self.texts(
@@ -265,9 +267,6 @@ class ImportDialog(_MoveDialog):
                 version=view.version,
             )
             self.finish(headline, after_import(view, self.texts))
-            self._has_imported = True
-
-    _has_imported = False
 
     def close(self) -> None:
         """Close; after an import the overview shows what is in use now."""
