@@ -9,6 +9,8 @@ import pytest
 
 from crypto.sealed_stream import StreamCipher
 from server.app import App
+from server.config import replacement
+from server.errors import FileAccessError
 from tests.ui.hand import shown_texts
 from tests.ui.office import KEY, TOKEN, office
 from tests.ui.stage import Stage
@@ -161,6 +163,29 @@ def test_import_from_the_settings_keeps_what_was_here(
     assert "replaced-" in " ".join(shown_texts(dialog)).replace("\n", "")
     stage.hand.wait_for(lambda: stage.app.is_serving)
     assert stage.app.reveal("pending", "token") == "ofTheOldPC"
+    dialog.close()
+
+
+def test_where_a_file_is_held_the_service_goes_on_with_what_was_here(
+    stage: Stage, chosen: Path, tmp_path: Path, language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office(tmp_path / "old", language).moving.export(chosen, PASSPHRASE)
+
+    def held(*_: object) -> None:
+        raise FileAccessError(path="dingbridge.db", reason="somebody holds it")
+
+    monkeypatch.setattr(replacement, "replace", held)
+    before = stage.app.config()
+    stage.hand.click(_page(stage).import_button)
+    dialog = _import_dialog(stage)
+    dialog.path.set(str(chosen))
+    dialog.passphrase.text.set(PASSPHRASE)
+    assert dialog.go_button is not None
+    stage.hand.click(dialog.go_button)
+
+    stage.hand.wait_for(lambda: "somebody holds it" in dialog.told.full_text)
+    stage.hand.wait_for(lambda: stage.app.is_serving)
+    assert stage.app.config() == before
     dialog.close()
 
 
