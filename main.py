@@ -69,8 +69,23 @@ def _parser() -> argparse.ArgumentParser:
     how = sync.add_mutually_exclusive_group()
     how.add_argument("--preview", action="store_true", help="only show what would be changed")
     how.add_argument("--allow", metavar="DIGEST", help="approve what is held under this digest")
+    tried = with_json("test-connection", "try the accounts of DingTalk and WeCom; writes nothing")
+    tried.add_argument("vendor", nargs="?", choices=("dingtalk", "wecom"), help="only this one")
+    _add_moving(command)
     command("demo", "show it all on this computer alone; no account needed")
     return parser
+
+
+def _add_moving(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    for name, text in (
+        ("export", "write everything into one sealed file, for another computer"),
+        ("import", "put an export in the place of this data folder's files"),
+    ):
+        moved = command(name, text)
+        moved.add_argument("file", type=Path, metavar="FILE", help="the sealed file")
+        moved.add_argument(
+            "--passphrase-file", type=Path, metavar="PFILE", help="its first line; else you type it"
+        )
 
 
 def _port(text: str) -> int:
@@ -129,7 +144,7 @@ def _delivered(run: Callable[[], int]) -> int:
 
 
 def _command(options: argparse.Namespace) -> "Command":
-    from ui.console import commands
+    from ui.console import commands, connections, moving
 
     by_name: dict[str | None, Command] = {
         "serve": commands.serve,
@@ -138,6 +153,9 @@ def _command(options: argparse.Namespace) -> "Command":
         "events": commands.events,
         "self-test": commands.self_test,
         "sync": commands.sync,
+        "test-connection": connections.test_connection,
+        "export": moving.export,
+        "import": moving.import_,
         "demo": _demo,
         None: _with_windows,
     }
@@ -177,8 +195,9 @@ def _autostart_command(options: argparse.Namespace) -> str:
 
 def _without_window(app: "App", texts: "Texts", options: argparse.Namespace) -> int:
     from ui.console import commands
+    from ui.console.output import say
 
-    commands.say(texts("There is no window here; running as “serve”."))
+    say(texts("There is no window here; running as “serve”."))
     options.host = options.port = None
     return commands.serve(app, texts, options)
 

@@ -21,6 +21,7 @@ from server.config.paths import DataFolder
 from server.config.rules import UnfitError
 from server.config.settings import known_settings
 from server.config.store import Config, ConfigStore, Outcome
+from server.connections import Connections
 from server.errors import DingBridgeError, JournalClosedError
 from server.instance import running_service
 from server.journal import contact, events, listing, rejections
@@ -28,6 +29,7 @@ from server.journal.opening import peek
 from server.logs import LogSetup, SecretMask, set_up_logging
 from server.message import Message
 from server.mirror import Mirror
+from server.moving import Moving
 from server.room import shortage
 from server.service import Service, now_ms
 from server.status import (
@@ -77,6 +79,10 @@ class App:
         self._mask = SecretMask()
         self._service: Service | None = None
         self.mirror = Mirror(folder, self._store, clock_ms, self._logged)
+        self.connections = Connections(self._store)
+        self.moving = Moving(
+            folder, self._store, clock_ms, lambda: self._service is not None, self.stop
+        )
 
     # --- the service in this process
 

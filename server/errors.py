@@ -8,6 +8,12 @@ DingBridgeError
 │   ├── FileAccessError           the folder or file cannot be read or written
 │   └── SecretsLockedError        sealed by Windows for another account
 ├── AlreadyRunningError           another copy serves this data folder
+├── ExportError                   moving to another computer; in `server.export_errors`
+│   ├── PassphraseShortError
+│   ├── PassphraseWrongError
+│   ├── ExportForeignError        the file is something else
+│   ├── ExportNewerError          exported by a newer version of the program
+│   └── ExportDamagedError
 ├── ListenerError
 │   ├── PortInUseError
 │   │   └── PortHeldError         and the system tells by which program

@@ -317,3 +317,28 @@ class SelfTestReport:
     def is_passed(self) -> bool:
         """Whether no step failed and none had to be left out."""
         return all(step.state in {StepState.PASSED, StepState.NOTE} for step in self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportView:
+    """An export that was written. `has_database`: with events, runs, and the mirror's ledger."""
+
+    path: str
+    size_bytes: int
+    has_database: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ImportView:
+    """What took the place of this folder's files; `replaced` is where the old ones are kept.
+
+    `replaced` is empty where there were none. `exported_at_ms` and `version` are of the computer
+    the export comes from, `public_url` and `is_mirroring` of its settings.
+    """
+
+    replaced: str
+    exported_at_ms: int
+    version: str
+    has_database: bool
+    public_url: str
+    is_mirroring: bool

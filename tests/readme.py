@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crypto.doctor import Diagnosis, Verdict
-from server import errors
+from server import errors, export_errors
 from server.config.settings import Language, known_settings
 from server.dingtalk import errors as dingtalk
 from server.directory.causes import cause
@@ -116,7 +116,8 @@ def _template(readme: Readme, message: Message) -> str:
 
 def error_rows(readme: Readme) -> Rows:
     """Return code, title and hint of every error that has words of its own, as the code orders."""
-    kinds = [kind for kind in vars(errors).values() if inspect.isclass(kind)]
+    found = vars(errors) | vars(export_errors)
+    kinds = [kind for kind in found.values() if inspect.isclass(kind)]
     return [
         [
             _code(kind.code),

@@ -10,9 +10,14 @@ from pathlib import Path
 
 from PIL import ImageGrab
 
+from server.simulator.company import Company
+from server.simulator.contacts_dingtalk import DingTalkContacts
+from server.simulator.contacts_wecom import WeComContacts
+from server.simulator.httpd import LoopbackServer
 from tests.ui.office import check_address, let_age, office, send_events
 from tests.ui.screen import screen
 from tests.ui.stage import Stage, on_stage, open_main
+from ui.moving import ExportDialog, ImportDialog
 from ui.session import PageName
 
 _LANGUAGES = ("en", "zh-CN")
@@ -28,10 +33,10 @@ class Camera:
         self._display = display
         self._suffix = suffix
 
-    def take(self, stage: Stage, name: str) -> None:
+    def take(self, stage: Stage, name: str, dialog: tk.Toplevel | None = None) -> None:
         """Let the window come to rest and take its picture."""
         guide = stage.program.guide
-        window = stage.root if guide is None else guide.window
+        window = dialog or (stage.root if guide is None else guide.window)
         for _ in range(25):
             stage.hand.let_settle()
         left, top = window.winfo_rootx(), window.winfo_rooty()
@@ -130,16 +135,73 @@ def _in_use(camera: Camera, display: str, root: tk.Tk, language: str, scale: flo
             camera.take(stage, "25-self-test")
             program.open_page(PageName.SETTINGS)
             settings = program.window.built(PageName.SETTINGS)
-            for number in range(6):
+            for number in range(7):
                 settings.tabs.select(number)  # type: ignore[attr-defined] # the page with the settings
                 camera.take(stage, f"{30 + number}-settings")
             settings.tabs.select(0)  # type: ignore[attr-defined] # as above
             settings.fields["callback.port"].text.set("99999")  # type: ignore[attr-defined] # as above
-            camera.take(stage, "36-settings-wrong")
+            camera.take(stage, "37-settings-wrong")
+            settings.fields["callback.port"].text.set("0")  # type: ignore[attr-defined] # as above
+            _connections(camera, stage, settings)
+            _moving(camera, stage, settings, Path(folder))
             program.open_page(PageName.ABOUT)
             camera.take(stage, "40-about")
             program.show_crash(RuntimeError("made up for the picture"))
             camera.take(stage, "41-crash")
+
+
+def _connections(camera: Camera, stage: Stage, settings: object) -> None:
+    company = Company()
+    company.hire(company.draft("王伟", (1,), mobile="13800000001"))
+    dingtalk, wecom = DingTalkContacts(company), WeComContacts()
+    wecom.rules.is_ip_trusted = False
+    with LoopbackServer(dingtalk.handle) as source, LoopbackServer(wecom.handle) as target:
+        stage.app.configure(
+            {
+                "dingtalk": {
+                    "app_key": dingtalk.rules.app_key,
+                    "app_secret": dingtalk.rules.app_secret,
+                    "api_base": source.address,
+                },
+                "wecom": {
+                    "corp_id": wecom.rules.corp_id,
+                    "contact_secret": wecom.rules.contact_secret,
+                    "api_base": target.address,
+                },
+            }
+        )
+        settings.undo_button.invoke()  # type: ignore[attr-defined] # the page with the settings
+        settings._load()  # type: ignore[attr-defined] # as above
+        for number, section in ((1, "dingtalk"), (2, "wecom")):
+            settings.tabs.select(number)  # type: ignore[attr-defined] # as above
+            panel = settings.tests[section]  # type: ignore[attr-defined] # as above
+            stage.hand.let_settle()
+            panel.run()
+            stage.hand.wait_for(lambda: str(panel.test_button.cget("state")) == "normal")  # noqa: B023 - waited for before the next round
+            camera.take(stage, f"38-connection-{section}")
+
+
+def _moving(camera: Camera, stage: Stage, settings: object, folder: Path) -> None:
+    target = folder / "DingBridge-2026-11-22.dingbridge"
+    export = ExportDialog(settings, stage.program.session)  # type: ignore[arg-type] # the page with the settings
+    export.passphrase.text.set("too short")
+    camera.take(stage, "39-export", export)
+    export.passphrase.text.set("four made up words")
+    export._export(stage.app, target)
+    stage.hand.wait_for(lambda: not export.passphrase.winfo_exists())
+    camera.take(stage, "39-export-done", export)
+    export.close()
+    taken = ImportDialog(settings, stage.program.session)  # type: ignore[arg-type] # as above
+    taken.path.set(str(target))
+    taken.passphrase.text.set("another phrase")
+    taken._import()
+    stage.hand.wait_for(lambda: taken.told.full_text)
+    camera.take(stage, "39-import-wrong", taken)
+    taken.passphrase.text.set("four made up words")
+    taken._import()
+    stage.hand.wait_for(lambda: not taken.passphrase.winfo_exists() and stage.app.is_serving)
+    camera.take(stage, "39-import-done", taken)
+    taken.close()
 
 
 def _look_again(stage: Stage) -> None:

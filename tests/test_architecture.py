@@ -30,11 +30,19 @@ main                  : server.simulator.demo
 ui                    : ui server.app server.status server.errors server.message
 ui                    : server.config.settings server.config.merge server.config.store
 ui                    : server.config.files server.config.locks server.version
+ui                    : server.export_errors
 server                :
 server.app            : server.selftest server.service server.views server.verdicts server.status
 server.app            : server.config server.instance server.journal server.logs server.room
 server.app            : server.sync.parties
 server.app            : server.mirror server.sync_views crypto server.errors server.message
+server.app            : server.moving server.connections
+server.connections    : server.config server.dingtalk server.wecom server.rest server.trial
+server.connections    : server.sync.wishes server.status server.errors server.fate server.message
+server.trial          : server.status server.errors server.message
+server.moving         : server.config server.instance server.journal.copying crypto.secret
+server.moving         : server.status server.errors server.export_errors server.message
+server.moving         : server.version
 server.mirror         : server.sync.engine server.sync.wishes server.sync_orders server.sync_views
 server.mirror         : server.config server.journal server.directory.causes server.status
 server.mirror         : server.errors server.message
@@ -43,7 +51,7 @@ server.sync_orders    : server.errors server.message server.version
 server.sync_views     : server.journal server.directory.causes server.directory.guard
 server.sync_views     : server.directory.model server.status server.message
 server.selftest       : server.app server.web server.config server.instance server.status
-server.selftest       : server.room crypto server.errors server.message
+server.selftest       : server.room server.trial crypto server.errors server.message
 server.service        : server.web server.config server.instance server.journal server.logs
 server.service        : server.sync.engine server.sync.parties server.sync.worker
 server.service        : crypto server.errors server.message server.version
@@ -68,10 +76,12 @@ server.journal        : server.directory.model
 server.logs           : server.config crypto server.errors server.message
 server.instance       : server.config server.errors server.message
 server.config         : server.config server.verdicts crypto server.errors server.message
+server.config         : server.export_errors
 server.room           : server.config server.verdicts server.message
 server.status         : server.message
 server.verdicts       : crypto server.message
 server.errors         : server.fate server.message
+server.export_errors  : server.errors server.message
 server.fate           :
 server.message        :
 server.version        :

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from typing import BinaryIO
 
 from server.errors import FileAccessError, FileDamagedError, FileNewerError
 
@@ -152,20 +153,20 @@ def write_atomically(path: Path, content: bytes) -> None:
 def _write_all(files: list[tuple[Path, bytes]]) -> None:
     try:
         for path, content in files:
-            with _named(path):
-                _write_through(_half_written(path), content)
+            with named(path):
+                _write_through(half_written(path), content)
         for path, _ in files:
-            with _named(path):
-                _replace(_half_written(path), path)
-                _sync_folder(path.parent)
+            with named(path):
+                replace_path(half_written(path), path)
+                sync_folder(path.parent)
     finally:
         for path, _ in files:
             with suppress(OSError):  # only tidies up; what went wrong is on its way already
-                _half_written(path).unlink(missing_ok=True)
+                half_written(path).unlink(missing_ok=True)
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def named(path: Path) -> Iterator[None]:
     """Say which file it was that the system refused."""
     try:
         yield
@@ -177,24 +178,33 @@ def discard_leftovers(path: Path) -> None:
     """Remove what a process that was killed while saving `path` left half written."""
     for target in (path, backup_of(path)):
         with suppress(OSError):  # harmless where it is: the next save replaces it
-            _half_written(target).unlink(missing_ok=True)
+            half_written(target).unlink(missing_ok=True)
 
 
-def _half_written(path: Path) -> Path:
+def half_written(path: Path) -> Path:
+    """Return where the new content of `path` lies until it is complete."""
     return path.with_name(path.name + ".tmp")
 
 
 def _write_through(path: Path, content: bytes) -> None:
+    with written_through(path) as stream:
+        stream.write(content)
+
+
+@contextmanager
+def written_through(path: Path) -> Iterator[BinaryIO]:
+    """Give a new file to write to, for its owner only; on the disk at the end. Raises OSError."""
     # A leftover of a killed process may have wider rights than we want: never written into.
     path.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(path, flags, _OWNER_ONLY), "wb") as stream:
-        stream.write(content)
+        yield stream
         stream.flush()
         os.fsync(stream.fileno())
 
 
-def _replace(source: Path, target: Path) -> None:
+def replace_path(source: Path, target: Path) -> None:
+    """Rename `source` to `target`, with patience on Windows; raises OSError."""
     for _ in range(_ATTEMPTS - 1):
         try:
             source.replace(target)
@@ -205,7 +215,7 @@ def _replace(source: Path, target: Path) -> None:
     source.replace(target)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the new name itself survive a power cut; Windows offers nothing of the kind."""
     if os.name == "nt":
         return

@@ -8,8 +8,10 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from crypto.credentials import Field, Keyring
+from server.config import replacement
 from server.config.files import (
     FileImage,
     JsonObject,
@@ -28,7 +30,7 @@ from server.config.locks import FileLock, LockHeldError
 from server.config.merge import Effect, changes_secrets, merged
 from server.config.parsing import parse_settings
 from server.config.paths import DataFolder
-from server.config.sealing import Sealer, system_sealer
+from server.config.sealing import PlainSealer, Sealer, system_sealer
 from server.config.secrets import Secrets, parse_secrets, render_secrets
 from server.config.settings import Settings
 from server.errors import FileAccessError, SecretsLockedError
@@ -141,6 +143,14 @@ class ConfigStore:
                 result.missing,
             )
 
+    def tried(self, changes: Mapping[str, object]) -> Config:
+        """Return what `merge` would make of `changes`, and save nothing; raises as `merge`."""
+        self._folder.ensure()
+        with self._locked():
+            disk = self._read()
+            result = merged(disk.settings, self._secrets(disk), changes)
+        return Config(result.settings, result.secrets)
+
     def update_keyring(self, change: Callable[[Keyring], Keyring]) -> Config:
         """Replace the keyring on the disk by what `change` makes of it; raises what `load` raises.
 
@@ -154,10 +164,57 @@ class ConfigStore:
                 self._save(disk, disk.settings, config.secrets)
             return config
 
-    def _has_files(self) -> bool:
-        return any(
-            stamp_of(path) != Stamp() for path in (self._folder.settings, self._folder.secrets)
+    # --- moving to another computer
+
+    def portable(self) -> tuple[JsonObject, JsonObject]:
+        """Return both files' JSON with the secrets in the open, to be sealed at once.
+
+        Raises what `load` raises: what cannot be used here is not carried elsewhere.
+        """
+        self._folder.ensure()
+        with self._locked():
+            disk = self._read()
+            config = self._config(disk, self._secrets(disk))
+        secrets = render_secrets(config.secrets, PlainSealer())
+        return disk.settings, {"version": disk.secrets["version"], **secrets}
+
+    def stage(
+        self, staged: DataFolder, settings: JsonObject, secrets: JsonObject, origin: Path
+    ) -> Config:
+        """Write what `portable` returned elsewhere to the files of `staged`, sealed for here.
+
+        `origin` is where it came from, for the errors: FileNewerError, FileDamagedError,
+        SettingsError, FileAccessError.
+        """
+        plain = parse_document(FileImage(origin, render(secrets)), _SECRETS_STEPS)
+        opened = parse_secrets(plain, origin, PlainSealer())
+        disk = _Disk(
+            FileImage(staged.settings),
+            FileImage(staged.secrets),
+            parse_document(FileImage(origin, render(settings)), _SETTINGS_STEPS),
+            {"version": plain["version"]},
+            (),
         )
+        config = self._config(disk, opened)
+        sealed = {**disk.secrets, **self._sealed(opened)}
+        write_atomically(staged.settings, render(disk.settings))
+        write_atomically(staged.secrets, render(sealed))
+        return config
+
+    def replace_folder(self, now_ms: int) -> Path | None:
+        """Put the staged files in the place of this folder's; returns where the old ones are.
+
+        For whoever holds the lock of the service. Raises FileAccessError.
+        """
+        with self._locked():
+            return replacement.replace(self._folder, now_ms)
+
+    # --- the files
+
+    def _has_files(self) -> bool:
+        paths = (self._folder.settings, self._folder.secrets)
+        is_there = any(stamp_of(path) != Stamp() for path in paths)
+        return is_there or replacement.is_unfinished(self._folder)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -171,6 +228,7 @@ class ConfigStore:
             reason = "another program keeps it locked"
             raise FileAccessError(path=str(path), reason=reason) from exc
         try:
+            replacement.finish(self._folder)
             yield
         finally:
             lock.release()

@@ -63,6 +63,13 @@ def connect(path: Path, *, read_only: bool = False) -> Connection:
     return conn
 
 
+def connect_plainly(path: Path) -> Connection:
+    """Open or create a file that nobody else knows of, without WAL; raises `sqlite3.Error`."""
+    conn = sqlite3.connect(_uri(path.absolute(), "rwc"), uri=True, isolation_level=None)
+    conn.text_factory = _text
+    return conn
+
+
 def connect_in_memory() -> Connection:
     """Open an empty database that is gone when it is closed."""
     conn = sqlite3.connect(":memory:", isolation_level=None)

@@ -6,14 +6,12 @@ with problems listed.
 
 import json
 import logging
-import signal
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType, MappingProxyType
+from types import MappingProxyType
 
 from server.app import App
 from server.config.settings import Language
@@ -26,9 +24,12 @@ from server.errors import (
     SecretsLockedError,
     SettingsError,
 )
+from server.export_errors import PassphraseShortError
 from server.message import N_, Message
 from server.status import EventView
 from ui.console import documents, pages, sync_pages
+from ui.console.output import say, show
+from ui.console.stopping import stop_on_signals
 from ui.text import Texts
 
 _log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ _WRONG_SETTINGS = (
     FileNewerError,
     FileAccessError,
     SecretsLockedError,
+    PassphraseShortError,
 )
 _STOP_WITHIN_S = 3.0
 _LOOK_EVERY_S = 0.5
@@ -62,32 +64,13 @@ def report_error(failure: DingBridgeError, texts: Texts, *, as_json: bool) -> in
     return WRONG if isinstance(failure, _WRONG_SETTINGS) else FAILED
 
 
-def _print(lines: Iterable[str]) -> None:
-    for line in lines:
-        print(_visible(line))
-
-
-def say(*lines: str) -> None:
-    """Write to standard error, as far as there is one and somebody reads it."""
-    if sys.stderr is None:  # print would take standard output instead
-        return
-    with suppress(OSError):
-        for line in lines:
-            print(_visible(line), file=sys.stderr, flush=True)
-
-
-def _visible(line: str) -> str:
-    """Blank out what would steer the terminal; names and texts may come from anybody."""
-    return "".join(sign if sign.isprintable() else " " for sign in line)
-
-
 def status(app: App, texts: Texts, options: Namespace) -> int:
     """Print everything at a glance."""
     found = app.status()
     if options.json:
         print(documents.dumped(documents.status_document(found, texts)))
     else:
-        _print(pages.status_page(found, texts))
+        show(pages.status_page(found, texts))
     unreadable = {failure.code for failure in _WRONG_SETTINGS}
     return WRONG if any(notice.code in unreadable for notice in found.notices) else GOOD
 
@@ -106,7 +89,7 @@ def events(app: App, texts: Texts, options: Namespace) -> int:
     if options.json:
         print(documents.dumped([documents.event_document(event) for event in found]))
     else:
-        _print(pages.event_line(event, texts) for event in found)
+        show(pages.event_line(event, texts) for event in found)
     return GOOD
 
 
@@ -116,14 +99,14 @@ def self_test(app: App, texts: Texts, options: Namespace) -> int:
     if options.json:
         print(documents.dumped(documents.self_test_document(report, texts)))
     else:
-        _print(pages.self_test_page(report, texts))
+        show(pages.self_test_page(report, texts))
     return GOOD if report.is_passed else FAILED
 
 
 def configure(app: App, texts: Texts, options: Namespace) -> int:
     """Merge a JSON object of settings from a file or standard input."""
     outcome = app.configure(_object_from(options.source))
-    _print(pages.outcome_page(outcome, texts))
+    show(pages.outcome_page(outcome, texts))
     return GOOD
 
 
@@ -154,7 +137,7 @@ _SYNC_CODES = MappingProxyType({"success": GOOD, "preview": GOOD, "partial": WIT
 def sync(app: App, texts: Texts, options: Namespace) -> int:
     """Have a full run made, or its preview, and print what it did."""
     stop = threading.Event()
-    restore = _stop_on_signals(stop)
+    restore = stop_on_signals(stop)
     if not options.json:
         say(texts("Syncing. Large companies take some minutes; Ctrl+C ends it."))
     try:
@@ -168,14 +151,14 @@ def sync(app: App, texts: Texts, options: Namespace) -> int:
     if options.json:
         print(documents.dumped(documents.sync_document(run, texts)))
     else:
-        _print(sync_pages.run_page(run, texts))
+        show(sync_pages.run_page(run, texts))
     return _SYNC_CODES.get(run.summary.status or "", FAILED)
 
 
 def serve(app: App, texts: Texts, options: Namespace) -> int:
     """Serve until SIGINT or SIGTERM."""
     stop = threading.Event()
-    restore = _stop_on_signals(stop)
+    restore = stop_on_signals(stop)
     log = app.set_up_logging()
     try:
         address = app.start(options.host, options.port)
@@ -194,26 +177,3 @@ def serve(app: App, texts: Texts, options: Namespace) -> int:
     if has_broken_down:
         say(texts("The service broke down; the log file has the details."))
     return FAILED if has_broken_down or hanging else GOOD
-
-
-def _stop_on_signals(stop: threading.Event) -> "_Restore":
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if sys.platform == "win32":
-        numbers.append(signal.SIGBREAK)
-
-    def request_stop(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        stop.set()
-
-    return _Restore({number: signal.signal(number, request_stop) for number in numbers})
-
-
-class _Restore:
-    """Puts the signal handlers back that were there before."""
-
-    def __init__(self, handlers: Mapping[signal.Signals, object]) -> None:
-        self._handlers = handlers
-
-    def __call__(self) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)  # type: ignore[arg-type] # what signal() returned

@@ -91,10 +91,15 @@ _MARKS = {
 def self_test_page(report: SelfTestReport, texts: Texts) -> Iterator[str]:
     """Yield a line a step, and the hint under a step that failed."""
     for step in report.steps:
-        yield _step_line(step, texts)
-        if step.hint is not None:
-            yield f"      {texts.of(step.hint)}"
+        yield from step_lines(step, texts)
     yield texts("All is well.") if report.is_passed else texts("The self-test failed.")
+
+
+def step_lines(step: Step, texts: Texts) -> Iterator[str]:
+    """Yield the line of a step, and what to do where it failed."""
+    yield _step_line(step, texts)
+    if step.hint is not None:
+        yield f"      {texts.of(step.hint)}"
 
 
 def _step_line(step: Step, texts: Texts) -> str:

@@ -9,6 +9,7 @@ from server.message import N_
 from server.status import SelfTestReport
 from ui.guide.step import Step
 from ui.health import Glance
+from ui.moving import ImportDialog
 from ui.session import Session
 from ui.widgets.credential_form import CredentialForm
 from ui.widgets.layout import Action, ButtonRow, Scrolled, Wrapped
@@ -36,6 +37,11 @@ class WelcomeStep(Step):
             )
         )
         self.add_text(texts("You can stop at any step and go on later; nothing is lost."))
+        moving = Action(
+            texts("I am &moving from another computer…"), lambda: ImportDialog(self, session)
+        )
+        self.moving_row = ButtonRow(self, theme, moving)
+        self.moving_row.pack(anchor="w", pady=theme.pad(0, 8))
         box = ttk.LabelFrame(self, text=texts("Where to find it again"), padding=theme.px(12))
         box.pack(fill="x", pady=theme.pad(8, 0))
         Wrapped(

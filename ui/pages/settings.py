@@ -2,16 +2,23 @@
 
 import tkinter as tk
 from collections.abc import Mapping
+from functools import partial
 from tkinter import ttk
 
 from server.config.settings import Language, SettingInfo, known_settings
 from server.config.store import Config, Outcome
 from server.errors import DingBridgeError, SettingsError
+from ui.moving import ExportDialog, ImportDialog
 from ui.pages.page import Page
 from ui.session import Session
 from ui.setting_words import LABELS, LANGUAGES, SECTIONS
+from ui.widgets.connection import ConnectionPanel
 from ui.widgets.layout import Action, ButtonRow, Scrolled, Wrapped, heading
 from ui.widgets.setting import SettingField, make_field
+
+# A test of these sections' accounts takes what is typed in them, and in the last what to mirror.
+_TESTED = ("dingtalk", "wecom")
+_USED_BY_TESTS = (*_TESTED, "sync")
 
 
 class SettingsPage(Page):
@@ -21,6 +28,7 @@ class SettingsPage(Page):
         super().__init__(parent, session)
         texts, theme = self.texts, self.theme
         self.fields: dict[str, SettingField] = {}
+        self.tests: dict[str, ConnectionPanel] = {}
         hint = texts("Every change is checked before it is saved, and can be taken back.")
         heading(self, theme, texts("Settings"), hint).pack(fill="x", pady=theme.pad(0, 8))
         self._add_buttons()
@@ -29,6 +37,7 @@ class SettingsPage(Page):
         for section, title in SECTIONS.items():
             self._add_section(section, texts(title))
         self._add_language()
+        self._add_moving()
         self._is_loaded = False
 
     def shown(self) -> None:
@@ -63,8 +72,14 @@ class SettingsPage(Page):
             if info.section == section and info.name in LABELS:
                 field = make_field(area.body, self.session, info)
                 field.pack(fill="x", pady=self.theme.pad(0, 12))
-                field.on_change = self._changed
+                field.on_change = partial(self._field_changed, field)
                 self.fields[info.name] = field
+        if section in _TESTED:
+            panel = ConnectionPanel(
+                area.body, self.session, section, self._tested_changes, self._refused
+            )
+            panel.pack(fill="x", pady=self.theme.pad(4, 0))
+            self.tests[section] = panel
 
     def _add_language(self) -> None:
         texts, theme = self.texts, self.theme
@@ -76,6 +91,28 @@ class SettingsPage(Page):
         self.language.pack(anchor="w", pady=theme.pad(2, 2))
         self.language.bind("<<ComboboxSelected>>", lambda _: self._choose_language())
         Wrapped(frame, texts("Takes effect at once."), "Hint.TLabel").pack(fill="x")
+
+    def _add_moving(self) -> None:
+        texts, theme = self.texts, self.theme
+        frame = ttk.Frame(self.tabs, padding=theme.px(14))
+        self.tabs.add(frame, text=texts("Moving"))
+        ttk.Label(frame, text=texts("Move to another computer"), style="Strong.TLabel").pack(
+            anchor="w"
+        )
+        explained = texts(
+            "Windows seals the secrets for this account, so a copy of the data folder is of no use "
+            "elsewhere. Export here, quit, and import on the new computer: settings, secrets, "
+            "events, and the mirror's knowledge of who is who go along."
+        )
+        Wrapped(frame, explained, "Hint.TLabel").pack(fill="x", pady=theme.pad(2, 8))
+        row = ButtonRow(
+            frame,
+            theme,
+            Action(texts("E&xport…"), lambda: ExportDialog(self, self.session)),
+            Action(texts("I&mport…"), lambda: ImportDialog(self, self.session)),
+        )
+        row.pack(anchor="w")
+        self.export_button, self.import_button = row.buttons
 
     # --- loading and saving
 
@@ -98,6 +135,16 @@ class SettingsPage(Page):
 
     def _changes(self) -> dict[str, object]:
         return {name: field.value for name, field in self.fields.items() if field.is_changed}
+
+    def _tested_changes(self) -> Mapping[str, object]:
+        nested = _nested(self._changes())
+        return {section: nested[section] for section in _USED_BY_TESTS if section in nested}
+
+    def _field_changed(self, field: SettingField) -> None:
+        panel = self.tests.get(field.setting.section)
+        if panel is not None and field.is_changed:
+            panel.forget()
+        self._changed()
 
     def _changed(self) -> None:
         changes = self._changes()

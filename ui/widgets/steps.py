@@ -26,7 +26,7 @@ _GROUPS = {
 
 
 class StepList(ttk.Frame):
-    """Shows a report; empty until `show` is called."""
+    """Shows a report, or its steps one by one."""
 
     def __init__(self, parent: tk.Misc, theme: Theme, texts: Texts) -> None:
         super().__init__(parent)
@@ -42,13 +42,14 @@ class StepList(ttk.Frame):
     def show(self, report: SelfTestReport) -> None:
         """Show the steps of a report."""
         self.clear()
-        self._add_summary(report)
+        good, bad = self._texts("All is well."), self._texts("The self-test failed.")
+        self.add_summary(good if report.is_passed else bad, is_good=report.is_passed)
         group = ""
         for step in report.steps:
             before, group = group, step.name.partition(".")[0]
             if group != before and group in _GROUPS:
                 self._add_heading(self._texts(_GROUPS[group]))
-            self._add(step)
+            self.add(step)
 
     def _add_heading(self, text: str) -> None:
         ttk.Label(self, text=text, style="Hint.TLabel").grid(
@@ -59,19 +60,17 @@ class StepList(ttk.Frame):
             pady=self._theme.pad(8, 2),
         )
 
-    def _add_summary(self, report: SelfTestReport) -> None:
-        health = Health.WORKING if report.is_passed else Health.BROKEN
-        text = (
-            self._texts("All is well.")
-            if report.is_passed
-            else self._texts("The self-test failed.")
-        )
-        ttk.Label(self, image=self._theme.pictures.small_states[health]).grid(row=0, column=0)
+    def add_summary(self, text: str, *, is_good: bool) -> None:
+        """Add a line about the whole."""
+        row = self.grid_size()[1]
+        health = Health.WORKING if is_good else Health.BROKEN
+        ttk.Label(self, image=self._theme.pictures.small_states[health]).grid(row=row, column=0)
         ttk.Label(self, text=text, style="Strong.TLabel").grid(
-            row=0, column=1, sticky="w", padx=self._theme.pad(8, 0), pady=self._theme.pad(4, 8)
+            row=row, column=1, sticky="w", padx=self._theme.pad(8, 0), pady=self._theme.pad(4, 8)
         )
 
-    def _add(self, step: Step) -> None:
+    def add(self, step: Step) -> None:
+        """Add a step."""
         row = self.grid_size()[1]
         mark, style = _MARKS[step.state]
         ttk.Label(self, text=mark, style=style, width=2, anchor="center").grid(

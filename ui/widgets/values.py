@@ -33,9 +33,12 @@ class ValueEntry(ttk.Frame):
         *,
         is_secret: bool = False,
         hint: str = "",
+        is_praised: bool = True,
     ) -> None:
+        """Judge with `judge`; unless `is_praised`, nothing is said of what is right."""
         super().__init__(parent)
         self._texts = texts
+        self._is_praised = is_praised
         self._judge = judge
         self._hint = hint
         self.text = tk.StringVar(self)
@@ -78,7 +81,7 @@ class ValueEntry(ttk.Frame):
 
     def _changed(self) -> None:
         judged = self.judged
-        if self.is_empty:
+        if self.is_empty or not (judged.problem or self._is_praised):
             self._verdict.show(self._hint, "Hint.TLabel")
         elif judged.problem:
             self._verdict.show(judged.problem, "Bad.TLabel")

@@ -15,7 +15,8 @@ from server.errors import (
     PortInUseError,
     SettingsError,
 )
-from ui.console.commands import report_error, say, texts_for
+from ui.console.commands import report_error, texts_for
+from ui.console.output import say
 from ui.text import Texts
 
 ENGLISH = Texts(Language.ENGLISH)

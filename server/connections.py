@@ -1,0 +1,298 @@
+"""Tries the accounts of DingTalk and WeCom, as they are or as somebody has just typed them.
+
+A token alone proves little: trusted addresses, permissions and scopes are asked for by the calls
+of business only. So those that the mirror begins with are made, and nothing is written.
+"""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
+from enum import StrEnum
+from threading import Event
+from time import monotonic
+from typing import TypeVar
+
+from server.config.settings import Settings
+from server.config.store import Config, ConfigStore
+from server.dingtalk import client as dingtalk
+from server.dingtalk.client import DingTalkClient
+from server.dingtalk.wire import DingTalkUser
+from server.errors import CredentialsRejectedError, VendorRefusedError
+from server.fate import Fate
+from server.message import N_, Message
+from server.rest.gateway import Surroundings
+from server.rest.retry import RetryPolicy
+from server.rest.session import Limits
+from server.rest.tokens import Account
+from server.status import SelfTestReport, Step, StepState
+from server.sync.wishes import missing
+from server.trial import FaultError, attempt
+from server.wecom import client as wecom
+from server.wecom.client import WeComClient
+
+T = TypeVar("T")
+
+# WeCom shuts out an address for an hour after many wrong secrets, and a button is pressed quickly.
+_REFUSAL_HOLDS_S = 60.0
+_DEPARTMENTS_LOOKED_INTO = 20
+_POLICY = RetryPolicy(longest_wait_s=5.0)  # somebody sits and waits
+_LIMITS = Limits(total_s=20.0)
+_CONTACTS_SYNC = N_(
+    "In the WeCom console, Management Tools, Contacts Sync (管理工具, 通讯录同步), switch on the "
+    "API, allow it to edit contacts (API编辑通讯录), and use the secret shown there: that of an "
+    "app will not do."
+)
+_FIELDS = N_(
+    "Open the app in the DingTalk console, Permissions (权限管理), and switch on "
+    "企业员工手机号信息, and 邮箱等个人信息 where emails are wanted. WeCom needs one of the two of "
+    "everybody."
+)
+
+
+class Vendor(StrEnum):
+    """Whose account is tried."""
+
+    DINGTALK = "dingtalk"
+    WECOM = "wecom"
+
+
+class Connections:
+    """Tests of the accounts of one data folder. Methods may be called from any thread."""
+
+    def __init__(
+        self,
+        store: ConfigStore,
+        clock: Callable[[], float] = monotonic,
+        policy: RetryPolicy = _POLICY,
+        limits: Limits = _LIMITS,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._policy = policy
+        self._limits = limits
+        self._refused: dict[Account, tuple[float, CredentialsRejectedError]] = {}
+
+    def test(
+        self,
+        vendor: str,
+        changes: Mapping[str, object],
+        stop: Event,
+        told: Callable[[Step], object],
+    ) -> SelfTestReport:
+        """Try an account with `changes` laid over what is stored; nothing is saved.
+
+        `told` hears each step as it is done. Once `stop` is set no further call is made. Raises
+        StoreError, and SettingsError for values that cannot be used.
+        """
+        config = self._store.tried(changes)
+        trial = {Vendor.DINGTALK: self._dingtalk, Vendor.WECOM: self._wecom}[Vendor(vendor)]
+        steps: list[Step] = []
+        with closing(trial(config, stop)) as attempts:
+            for step in attempts:
+                if stop.is_set():
+                    break  # what was going on has been given up, and did not fail
+                steps.append(step)
+                told(step)
+                if step.state is StepState.FAILED or stop.is_set():
+                    break
+        return SelfTestReport(tuple(steps))
+
+    def _dingtalk(self, config: Config, stop: Event) -> Generator[Step, None, None]:
+        settings, secret = config.settings.dingtalk, config.secrets.app_secret
+        yield attempt(
+            "dingtalk.values",
+            N_("AppKey and AppSecret are entered."),
+            lambda: _ensure_entered(config, "dingtalk"),
+        )
+        client = dingtalk.connect(
+            settings.app_key, secret, settings.api_base, self._surroundings(stop)
+        )
+        account = Account(settings.api_base, settings.app_key, secret)
+        with closing(client):
+            yield attempt(
+                "dingtalk.token",
+                N_("DingTalk accepts AppKey and AppSecret."),
+                lambda: self._log_in(account, client.log_in),
+            )
+            yield from _read_dingtalk(client, config.settings, stop)
+
+    def _wecom(self, config: Config, stop: Event) -> Generator[Step, None, None]:
+        settings, secret = config.settings.wecom, config.secrets.contact_secret
+        yield attempt(
+            "wecom.values",
+            N_("The corp id and the secret of Contacts Sync are entered."),
+            lambda: _ensure_entered(config, "wecom"),
+        )
+        client = wecom.connect(
+            settings.corp_id, secret, settings.api_base, self._surroundings(stop)
+        )
+        account = Account(settings.api_base, settings.corp_id, secret)
+        with closing(client):
+            yield attempt(
+                "wecom.token",
+                N_("WeCom accepts the corp id and the secret."),
+                lambda: self._log_in(account, client.log_in),
+            )
+            yield from _read_wecom(client, config.settings)
+
+    def _surroundings(self, stop: Event) -> Surroundings:
+        """Return fresh ones: a token from before would not tell whether the secret is right now."""
+        return Surroundings(
+            clock=self._clock, wait=stop.wait, limits=self._limits, policy=self._policy
+        )
+
+    def _log_in(self, account: Account, log_in: Callable[[], None]) -> None:
+        """Log in, unless the same values were refused a moment ago; then refuse them alike."""
+        now_s = self._clock()
+        at_s, refusal = self._refused.get(account, (0.0, None))
+        if refusal is not None and now_s - at_s < _REFUSAL_HOLDS_S:
+            raise refusal.with_traceback(None)
+        try:
+            log_in()
+        except CredentialsRejectedError as error:
+            self._refused = {account: (now_s, error)}
+            raise
+
+
+def _ensure_entered(config: Config, section: str) -> None:
+    names = [name for name in missing(config) if name.startswith(section)]
+    if names:
+        raise FaultError(
+            Message(N_("Still to be entered: {names}"), {"names": ", ".join(names)}),
+            Message(N_("Copy them from the console, and test again.")),
+        )
+
+
+def _read_dingtalk(
+    client: DingTalkClient, settings: Settings, stop: Event
+) -> Generator[Step, None, None]:
+    roots = tuple(map(str, settings.sync.source_department_ids))
+    yield attempt(
+        "dingtalk.departments",
+        N_("The departments can be read."),
+        lambda: _read_roots(client, roots),
+    )
+    people: list[DingTalkUser] = []
+    yield attempt(
+        "dingtalk.people",
+        N_("People can be read."),
+        lambda: people.extend(_first_people(client, roots, stop)),
+    )
+    if not people:
+        yield Step(
+            "dingtalk.nobody",
+            StepState.NOTE,
+            Message(N_("The first departments hold nobody, so no person was tried.")),
+        )
+        return
+    yield attempt(
+        "dingtalk.person",
+        N_("A person can be read with the manager."),
+        lambda: _read_person(client, people[0]),
+    )
+    yield _sight(people)
+
+
+def _read_roots(client: DingTalkClient, roots: Sequence[str]) -> Message:
+    names = [client.get_department(root).name for root in roots]
+    client.list_subdepartments(roots[0])
+    return Message(N_("The departments can be read: {names}"), {"names": ", ".join(names)})
+
+
+def _first_people(
+    client: DingTalkClient, roots: Sequence[str], stop: Event
+) -> tuple[DingTalkUser, ...]:
+    """Return the first people met on the way down; () where the first departments hold nobody."""
+    waiting = list(roots)
+    for _ in range(_DEPARTMENTS_LOOKED_INTO):
+        if not waiting or stop.is_set():
+            break
+        department_id = waiting.pop(0)
+        if users := client.list_users(department_id).users:
+            return users
+        below = client.list_subdepartments(department_id)
+        waiting += [one.department_id for one in below]
+    return ()
+
+
+def _read_person(client: DingTalkClient, person: DingTalkUser) -> None:
+    client.get_user(person.userid)
+
+
+def _sight(people: Sequence[DingTalkUser]) -> Step:
+    """Tell what can be seen of people: a field without permission is left out without a word."""
+    values = {"count": len(people)}
+    mobiles = sum(bool(person.mobile) for person in people)
+    if mobiles:
+        text = N_("Mobiles can be read: {mobiles} of {count} people have one.")
+        return Step(
+            "dingtalk.fields", StepState.PASSED, Message(text, {"mobiles": mobiles, **values})
+        )
+    if any(person.email for person in people):
+        text = N_("Emails can be read, but none of {count} people shows a mobile.")
+        return Step("dingtalk.fields", StepState.NOTE, Message(text, values), Message(_FIELDS))
+    text = N_("None of {count} people shows a mobile or an email.")
+    return Step("dingtalk.fields", StepState.FAILED, Message(text, values), Message(_FIELDS))
+
+
+def _read_wecom(client: WeComClient, settings: Settings) -> Generator[Step, None, None]:
+    department_ids: set[str] = set()
+    yield attempt(
+        "wecom.departments",
+        N_("WeCom takes calls from this network."),
+        lambda: _read_departments(client, department_ids),
+    )
+    target = str(settings.sync.target_department_id)
+    yield attempt(
+        "wecom.target",
+        N_("The department for the mirror is there."),
+        lambda: _ensure_target(target, department_ids),
+    )
+    yield attempt("wecom.members", N_("The members can be listed."), lambda: _list_members(client))
+    yield Step(
+        "wecom.writing",
+        StepState.NOTE,
+        Message(N_("Whether the secret may change contacts shows with the first change only.")),
+        Message(
+            N_(
+                "Contacts Sync must be set to API编辑通讯录 (edit contacts by API) in the console; "
+                "it begins as read-only."
+            )
+        ),
+    )
+
+
+def _read_departments(client: WeComClient, found: set[str]) -> Message:
+    found.update(one.department_id for one in _allowed(client.list_departments))
+    text = N_("WeCom takes calls from this network, and shows {count} departments.")
+    return Message(text, {"count": len(found)})
+
+
+def _list_members(client: WeComClient) -> Message:
+    count = len(_allowed(client.list_members))
+    text = N_("It is the secret of Contacts Sync: {count} members can be listed.")
+    return Message(text, {"count": count})
+
+
+def _ensure_target(target: str, department_ids: set[str]) -> Message:
+    values = {"department": target}
+    if target not in department_ids:
+        raise FaultError(
+            Message(N_("WeCom has no department {department}."), values),
+            Message(
+                N_(
+                    "Enter the id of a department that is there as the department for the mirror "
+                    "(sync.target_department_id); 1 is the company."
+                )
+            ),
+        )
+    return Message(N_("The department for the mirror, {department}, is there."), values)
+
+
+def _allowed(read: Callable[[], T]) -> T:
+    """Read what every secret of Contacts Sync may read; 48009 is then not to be shrugged off."""
+    try:
+        return read()
+    except VendorRefusedError as refusal:
+        if refusal.fate is not Fate.DEGRADE:
+            raise
+        raise FaultError(refusal.title, Message(_CONTACTS_SYNC)) from refusal

@@ -1,0 +1,53 @@
+"""What can go wrong with an export and its import; drawn in the tree of `server.errors`."""
+
+from server.errors import DingBridgeError
+from server.message import N_
+
+
+class ExportError(DingBridgeError):
+    """An export could not be made or taken in; nothing was changed."""
+
+    code = "export-error"
+
+
+class PassphraseShortError(ExportError):
+    """The passphrase could be guessed. Gaps: minimum."""
+
+    code = "passphrase-short"
+    title_text = N_("The passphrase is too short: {minimum} characters or more are needed.")
+    hint_text = N_("Four words that do not belong together are long enough and easy to remember.")
+
+
+class PassphraseWrongError(ExportError):
+    """The passphrase is not the one of the file. Gaps: path."""
+
+    code = "passphrase-wrong"
+    title_text = N_("This passphrase does not open {path}.")
+    hint_text = N_(
+        "Mind capital letters and blanks. Where it is lost, export again on the old computer; "
+        "nobody can open the file without it."
+    )
+
+
+class ExportForeignError(ExportError):
+    """The file is something else. Gaps: path."""
+
+    code = "export-foreign"
+    title_text = N_("{path} is not an export of DingBridge.")
+    hint_text = N_("Choose the file that “export” wrote on the old computer.")
+
+
+class ExportNewerError(ExportError):
+    """The file was written by a newer version. Gaps: path."""
+
+    code = "export-newer"
+    title_text = N_("{path} was exported by a newer version of DingBridge.")
+    hint_text = N_("Install at least that version on this computer, then import again.")
+
+
+class ExportDamagedError(ExportError):
+    """The file is not what was written. Gaps: path."""
+
+    code = "export-damaged"
+    title_text = N_("{path} is damaged or incomplete.")
+    hint_text = N_("Nothing was changed. Copy the file once more, or export again.")
