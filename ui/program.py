@@ -24,6 +24,7 @@ from ui.pages.catalogue import page_makers
 from ui.places import Places
 from ui.session import PageName, Session
 from ui.shutdown import Shutdown
+from ui.signals import stop_signals
 from ui.single import SingleInstance
 from ui.text import Texts
 from ui.theme import Theme
@@ -90,9 +91,10 @@ class Program:
 
     def run(self) -> tuple[str, ...]:
         """Start everything and stay until the admin quits; returns what hung while stopping."""
-        self.start()
-        self._root.mainloop()
-        return self.finish()
+        with stop_signals(lambda: self._mailbox.post(self.quit)):
+            self.start()
+            self._root.mainloop()
+            return self.finish()
 
     def start(self) -> None:
         """Start everything; the windows come up once tk handles events."""

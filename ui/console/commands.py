@@ -6,14 +6,13 @@ with problems listed.
 
 import json
 import logging
-import signal
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import FrameType, MappingProxyType
+from types import MappingProxyType
 
 from server.app import App
 from server.config.settings import Language
@@ -29,6 +28,7 @@ from server.errors import (
 from server.message import N_, Message
 from server.status import EventView
 from ui.console import documents, pages, sync_pages
+from ui.signals import stop_signals
 from ui.text import Texts
 
 _log = logging.getLogger(__name__)
@@ -196,24 +196,8 @@ def serve(app: App, texts: Texts, options: Namespace) -> int:
     return FAILED if has_broken_down or hanging else GOOD
 
 
-def _stop_on_signals(stop: threading.Event) -> "_Restore":
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if sys.platform == "win32":
-        numbers.append(signal.SIGBREAK)
-
-    def request_stop(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        stop.set()
-
-    return _Restore({number: signal.signal(number, request_stop) for number in numbers})
-
-
-class _Restore:
-    """Puts the signal handlers back that were there before."""
-
-    def __init__(self, handlers: Mapping[signal.Signals, object]) -> None:
-        self._handlers = handlers
-
-    def __call__(self) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)  # type: ignore[arg-type] # what signal() returned
+def _stop_on_signals(stop: threading.Event) -> Callable[[], None]:
+    """Set `stop` for each such signal, until what is returned is called."""
+    meanwhile = ExitStack()
+    meanwhile.enter_context(stop_signals(stop.set))
+    return meanwhile.close
