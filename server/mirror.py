@@ -97,6 +97,10 @@ class Mirror:
 
     # --- what is
 
+    def missing(self) -> tuple[str, ...]:
+        """Name the settings without which no sync can be made. Raises StoreError, SettingsError."""
+        return missing(self._store.load())
+
     def runs(self, limit: int = 20, before_id: int | None = None) -> tuple[RunSummary, ...]:
         """Return up to `limit` runs, the newest first, below `before_id`. Raises JournalError."""
         return self._read(lambda conn: tuple(map(run_summary, runs.latest(conn, limit, before_id))))

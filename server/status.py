@@ -214,13 +214,15 @@ class SyncView:
     """The mirror's state.
 
     last_success_at_ms moves only when a full run read everything and everything succeeded.
-    last_run: the last that ended, of any kind. current_run: the one under way.
+    last_run: the last that ended, of any kind; last_full_run: the last full one. current_run: the
+    one under way, with the results it has so far.
     """
 
     is_enabled: bool
     state: SyncState = SyncState.NEVER
     last_success_at_ms: int | None = None
     last_run: RunSummary | None = None
+    last_full_run: RunSummary | None = None
     current_run: RunSummary | None = None
     next_full_run_at_ms: int | None = None
     held: HeldView | None = None

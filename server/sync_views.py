@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from sqlite3 import Connection
 
 from server.directory.causes import Cause
@@ -185,12 +185,19 @@ def sync_view(conn: Connection, *, is_enabled: bool, is_alive: bool) -> SyncView
         state=_state(state.quarantine, full, of_events) if latest else SyncState.NEVER,
         last_success_at_ms=runs.last_success_ms(conn),
         last_run=run_summary(max(ended, key=lambda run: run.id)) if ended else None,
-        current_run=run_summary(under_way[-1]) if under_way else None,
+        last_full_run=run_summary(full) if full else None,
+        current_run=_under_way(conn, under_way[-1]) if under_way else None,
         next_full_run_at_ms=state.next_full_run_ms,
         held=None if state.held is None else held_view(state.held),
         quarantine=None if state.quarantine is None else _quarantine_view(state.quarantine),
         conflicts=len(ledger.conflicts(conn)),
     )
+
+
+def _under_way(conn: Connection, run: Run) -> RunSummary:
+    """Show a run with the results it has so far."""
+    counts = runs.counts_so_far(conn, run.id)
+    return replace(run_summary(run), totals=RunTotals(**asdict(counts)))
 
 
 def _state(quarantine: Quarantine | None, full: Run | None, of_events: Run | None) -> SyncState:
@@ -255,9 +262,9 @@ def sync_notices(sync: SyncView) -> Iterator[Notice]:
     if sync.quarantine is not None:
         error = sync.quarantine.error
         yield Notice("sync-quarantined", Level.ERROR, error.title, error.hint)
-    elif sync.state is SyncState.FAILED and sync.last_run and sync.last_run.error:
-        error = sync.last_run.error
-        yield Notice("sync-failed", Level.ERROR, error.title, error.hint)
+    elif sync.state is SyncState.FAILED:
+        errors = [run.error for run in _telling(sync) if run.error]
+        yield from [Notice("sync-failed", Level.ERROR, one.title, one.hint) for one in errors[:1]]
     if sync.held is not None and not sync.held.is_rejected:
         yield from _held_notices(sync.held)
     if sync.conflicts:
@@ -266,13 +273,36 @@ def sync_notices(sync: SyncView) -> Iterator[Notice]:
             {"count": sync.conflicts},
         )
         yield Notice("sync-conflicts", Level.WARNING, title, _CONFLICTS_HINT)
-    if sync.last_run is not None:
-        for reason in sync.last_run.incomplete_reason:
+    for run in _telling(sync):
+        yield from _left_out_notices(run)
+        for reason in run.incomplete_reason:
             yield Notice("sync-incomplete", Level.WARNING, reason, _INCOMPLETE_HINT)
-        for warning in sync.last_run.warnings:
+        for warning in run.warnings:
             yield Notice("sync-warning", Level.INFO, warning, _WARNING_HINT)
 
 
+def _telling(sync: SyncView) -> list[RunSummary]:
+    """Name the runs that the state is judged by: the last full one, and of events since.
+
+    What the full one told stays true until the next: a person hired since mends nobody's record.
+    """
+    found = [sync.last_run] if sync.last_run else []
+    if sync.last_full_run and sync.last_full_run not in found:
+        found.append(sync.last_full_run)
+    return found
+
+
+def _left_out_notices(run: RunSummary) -> Iterator[Notice]:
+    """Tell of single records that failed or were left out; conflicts are told on their own."""
+    count = run.totals.failed + run.totals.skipped - run.totals.conflicts
+    if run.status == RunStatus.PARTIAL and count > 0:
+        title = Message(N_("Changes that the last sync could not make: {count}."), {"count": count})
+        yield Notice("sync-left-out", Level.WARNING, title, _LEFT_OUT_HINT)
+
+
+_LEFT_OUT_HINT = Message(
+    N_("Each says why and what to do about it; everything else was done. See the sync's history.")
+)
 _CONFLICTS_HINT = Message(
     N_("Each says what to do about it; nobody else is affected. The list is with the sync.")
 )

@@ -16,7 +16,7 @@ from server.journal.runs import Ending, RecordedChange, Result, RunCause, RunCou
 from server.journal.schema import migrate
 from server.journal.sync_state import Held, Quarantine
 from server.message import Message
-from server.status import ErrorView, RunSummary, SyncState, SyncView
+from server.status import ErrorView, RunSummary, RunTotals, SyncState, SyncView
 from server.sync_views import (
     change_views,
     conflict_views,
@@ -110,6 +110,15 @@ def test_a_run_is_under_way_only_while_somebody_is_at_it(conn: Connection) -> No
     current = _view(conn, is_alive=True).current_run
     assert current is not None
     assert (current.id, current.status) == (run_id, None)
+
+
+def test_a_run_under_way_tells_how_far_it_is(conn: Connection) -> None:
+    run_id = runs.begin(conn, RunCause.ASKED, 100)
+    conflict = _change("u2", {}, Action.CONFLICT)
+    runs.record(conn, run_id, _change("u1", {}), replace(conflict, result=Result.SKIPPED))
+    current = _view(conn, is_alive=True).current_run
+    assert current is not None
+    assert current.totals == RunTotals(failed=1, skipped=1, conflicts=1)
 
 
 @pytest.mark.parametrize("run_cause", list(RunCause))
@@ -228,6 +237,22 @@ def test_conflicts_and_an_incomplete_reading_are_told(conn: Connection) -> None:
     )
     expected = ["sync-conflicts", "sync-incomplete", "sync-warning", "sync-warning"]
     assert _codes(_view(conn)) == expected
+
+
+def test_what_single_records_lack_is_told_until_the_next_full_run(conn: Connection) -> None:
+    counts = RunCounts(done=9, failed=1, skipped=3, conflicts=2)
+    _run(conn, replace(PARTIAL, counts=counts))
+    _run(conn, SUCCESS, is_full=False)
+    (notice,) = sync_notices(_view(conn))
+    assert (notice.code, notice.title.values) == ("sync-left-out", {"count": 2})
+    _run(conn)
+    assert _codes(_view(conn)) == []
+
+
+def test_a_failed_full_run_is_told_also_after_events_were_followed(conn: Connection) -> None:
+    _run(conn, FAILED)
+    _run(conn, SUCCESS, is_full=False)
+    assert _codes(_view(conn)) == ["sync-failed"]
 
 
 def test_an_interrupted_run_without_an_error_calls_for_no_notice(conn: Connection) -> None:
