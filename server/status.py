@@ -222,12 +222,12 @@ class SyncView:
     state: SyncState = SyncState.NEVER
     last_success_at_ms: int | None = None
     last_run: RunSummary | None = None
-    last_full_run: RunSummary | None = None
     current_run: RunSummary | None = None
     next_full_run_at_ms: int | None = None
     held: HeldView | None = None
     quarantine: QuarantineView | None = None
     conflicts: int = 0
+    last_full_run: RunSummary | None = None
 
 
 class Level(StrEnum):

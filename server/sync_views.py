@@ -185,12 +185,12 @@ def sync_view(conn: Connection, *, is_enabled: bool, is_alive: bool) -> SyncView
         state=_state(state.quarantine, full, of_events) if latest else SyncState.NEVER,
         last_success_at_ms=runs.last_success_ms(conn),
         last_run=run_summary(max(ended, key=lambda run: run.id)) if ended else None,
-        last_full_run=run_summary(full) if full else None,
         current_run=_under_way(conn, under_way[-1]) if under_way else None,
         next_full_run_at_ms=state.next_full_run_ms,
         held=None if state.held is None else held_view(state.held),
         quarantine=None if state.quarantine is None else _quarantine_view(state.quarantine),
         conflicts=len(ledger.conflicts(conn)),
+        last_full_run=run_summary(full) if full else None,
     )
 
 
