@@ -100,7 +100,8 @@ class ChangeView:
 
     action: create, adopt, update, enable, disable, delete, conflict. kind: person, department.
     fields: old and new by WeCom's field name; old is None where it is not known. result: planned,
-    done, held, skipped, failed. name: empty where it is not known any more.
+    done, held, skipped, failed. name: empty where it is not known any more. names: what those are
+    called whose WeCom ids the fields hold, by kind and id, as far as it is known.
     """
 
     action: str
@@ -112,6 +113,7 @@ class ChangeView:
     result: str
     error: ErrorView | None = None
     warnings: tuple[Message, ...] = ()
+    names: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

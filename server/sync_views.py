@@ -8,7 +8,8 @@ from sqlite3 import Connection
 from server.directory.causes import Cause
 from server.directory.guard import Hold, HoldReason
 from server.directory.model import Conflict, Kind
-from server.journal import ledger, runs, sync_state
+from server.journal import ledger, runs, sync_state, wecom_names
+from server.journal.progress import counts_so_far
 from server.journal.runs import RecordedChange, Run, RunCause, RunStatus
 from server.journal.sync_state import Held, Quarantine
 from server.message import N_, Message
@@ -114,11 +115,11 @@ def run_summary(run: Run) -> RunSummary:
     )
 
 
-def failed_run(cause: Cause, at_ms: int) -> RunView:
+def failed_run(cause: Cause, at_ms: int) -> RunSummary:
     """Show a run that never began."""
     asked = Message(_CAUSES[RunCause.ASKED])
     failed = str(RunStatus.FAILED)
-    return RunView(RunSummary(0, asked, True, at_ms, at_ms, failed, error=error_view(cause)))  # noqa: FBT003 - the fields in their order
+    return RunSummary(0, asked, True, at_ms, at_ms, failed, error=error_view(cause))  # noqa: FBT003 - the fields in their order
 
 
 def change_views(
@@ -126,8 +127,8 @@ def change_views(
 ) -> tuple[ChangeView, ...]:
     """Show up to `limit` changes of a run (-1: all) after the first `after`."""
     listed = runs.changes(conn, run_id, limit, after)
-    names = _names(conn, listed)
-    return tuple([_change_view(change, names) for change in listed])
+    names, mentioned = _names(conn, listed), _mentioned(conn, run_id, listed)
+    return tuple([_change_view(change, names, mentioned) for change in listed])
 
 
 _Names = dict[tuple[Kind, str], str]
@@ -146,12 +147,42 @@ def _names(conn: Connection, changes: Sequence[RecordedChange]) -> _Names:
     }
 
 
+# The fields whose values are WeCom ids, and of what.
+_IDS = {
+    "department": Kind.DEPARTMENT,
+    "main_department": Kind.DEPARTMENT,
+    "parentid": Kind.DEPARTMENT,
+    "direct_leader": Kind.PERSON,
+}
+
+
+def _mentioned(conn: Connection, run_id: int, changes: Iterable[RecordedChange]) -> _Names:
+    """Find what those are called whose WeCom ids are values of fields."""
+    wanted: defaultdict[Kind, set[str]] = defaultdict(set)
+    for change in changes:
+        for kind, wecom_id in _ids_in(change):
+            wanted[kind].add(wecom_id)
+    return {
+        (kind, wecom_id): name
+        for kind, ids in wanted.items()
+        for wecom_id, name in wecom_names.find(conn, run_id, kind, ids).items()
+    }
+
+
+def _ids_in(change: RecordedChange) -> Iterator[tuple[Kind, str]]:
+    for field_name in _IDS.keys() & change.fields.keys():
+        for value in change.fields[field_name]:
+            for wecom_id in value if isinstance(value, tuple) else (value,):
+                if wecom_id:
+                    yield _IDS[field_name], str(wecom_id)
+
+
 def _own_name(change: RecordedChange) -> str:
     old, new = change.fields.get("name", (None, None))
     return str(new or old or "")
 
 
-def _change_view(change: RecordedChange, names: _Names) -> ChangeView:
+def _change_view(change: RecordedChange, names: _Names, mentioned: _Names) -> ChangeView:
     return ChangeView(
         action=change.action.value,
         kind=change.kind.value,
@@ -162,6 +193,9 @@ def _change_view(change: RecordedChange, names: _Names) -> ChangeView:
         result=str(change.result),
         error=error_view(change.error),
         warnings=change.warnings,
+        names={
+            (key[0].value, key[1]): mentioned[key] for key in _ids_in(change) if key in mentioned
+        },
     )
 
 
@@ -196,7 +230,7 @@ def sync_view(conn: Connection, *, is_enabled: bool, is_alive: bool) -> SyncView
 
 def _under_way(conn: Connection, run: Run) -> RunSummary:
     """Show a run with the results it has so far."""
-    counts = runs.counts_so_far(conn, run.id)
+    counts = counts_so_far(conn, run.id)
     return replace(run_summary(run), totals=RunTotals(**asdict(counts)))
 
 

@@ -237,17 +237,6 @@ def changes(
     return tuple(map(_change, rows))
 
 
-def counts_so_far(conn: Connection, run_id: int) -> RunCounts:
-    """Count the results that a run under way has recorded; what it read is told at its end."""
-    rows = conn.execute(
-        "SELECT result, count(*), sum(action = ?) FROM sync_changes WHERE run_id = ?"
-        " GROUP BY result",
-        (Action.CONFLICT.value, run_id),
-    ).fetchall()
-    counted = {Result(result).value: count for result, count, _ in rows}
-    return RunCounts(**counted, conflicts=sum(conflicts for _, _, conflicts in rows))
-
-
 def last_conflict(conn: Connection, kind: Kind, dingtalk_id: str) -> RecordedChange | None:
     """Return how the last run that met this conflict explained it."""
     row = conn.execute(

@@ -9,7 +9,7 @@ import pytest
 from server.directory.causes import Cause, cause
 from server.directory.change import Action, Fields
 from server.directory.guard import Hold, HoldReason
-from server.directory.model import Conflict, Kind, Member, PersonLink
+from server.directory.model import Conflict, DepartmentLink, Kind, Member, PersonLink, TargetState
 from server.journal import ledger, runs, sync_state
 from server.journal.connection import connect_in_memory
 from server.journal.runs import Ending, RecordedChange, Result, RunCause, RunCounts, RunStatus
@@ -156,6 +156,17 @@ def test_a_change_is_shown_with_the_name_it_has_or_had(conn: Connection) -> None
     assert [view.dingtalk_id for view in views] == ["u1", "u2", "u3", "u4"]
     assert views[0].fields == {"name": ("李", "王")}
     assert views[0].error == ErrorView("mobile-held", named.error.title, named.error.hint)  # type: ignore[union-attr] # it was given one
+
+
+def test_ids_in_fields_are_shown_with_their_names(conn: Connection) -> None:
+    ledger.put_person(conn, PersonLink("u3", "w3", Member("赵")))
+    ledger.put_department(conn, DepartmentLink("10", "2", TargetState("研发", "1", 5)))
+    run_id = _run(conn)
+    fields: Fields = {"department": (("2", "9"), ("2",)), "direct_leader": (None, "w3")}
+    runs.record(conn, run_id, _change("u1", fields), _change("u2", {}))
+    first, second = change_views(conn, run_id)
+    assert first.names == {("department", "2"): "研发", ("person", "w3"): "赵"}
+    assert second.names == {}
 
 
 def test_a_run_is_shown_with_its_ending_and_changes(conn: Connection) -> None:

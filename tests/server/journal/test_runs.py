@@ -103,14 +103,6 @@ def test_counts_are_those_of_the_changes() -> None:
     assert RunCounts.of(changes, people=9, departments=2) == expected
 
 
-def test_a_run_under_way_is_counted_by_what_it_recorded(conn: Connection) -> None:
-    run_id = runs.begin(conn, RunCause.DAILY, 100)
-    assert runs.counts_so_far(conn, run_id) == RunCounts()
-    conflict = _change("u3", Result.SKIPPED, Action.CONFLICT)
-    runs.record(conn, run_id, _change("u1"), _change("u2"), conflict)
-    assert runs.counts_so_far(conn, run_id) == RunCounts(done=2, skipped=1, conflicts=1)
-
-
 def test_a_run_without_an_end_is_found_and_closed_once(conn: Connection) -> None:
     _run(conn)
     cut_short = runs.begin(conn, RunCause.ASKED, 100)
