@@ -42,13 +42,17 @@ class Mirror:
         store: ConfigStore,
         clock_ms: Callable[[], int],
         logged: Callable[[Config], AbstractContextManager[None]],
+        posted: Callable[[], object],
     ) -> None:
-        """Take the folder's parts; `logged` writes the log of a run that this process makes."""
+        """Take the folder's parts; `logged` writes the log of a run that this process makes.
+
+        `posted` is called when a run was ordered from the service.
+        """
         self._logged = logged
         self._folder = folder
         self._store = store
         self._clock_ms = clock_ms
-        self._orders = Orders(folder, clock_ms)
+        self._orders = Orders(folder, clock_ms, posted)
 
     # --- what is to be
 

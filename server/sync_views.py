@@ -329,7 +329,7 @@ def _telling(sync: SyncView) -> list[RunSummary]:
 def _left_out_notices(run: RunSummary) -> Iterator[Notice]:
     """Tell of single records that failed or were left out; conflicts are told on their own."""
     count = run.totals.failed + run.totals.skipped - run.totals.conflicts
-    if run.status == RunStatus.PARTIAL and count > 0:
+    if run.status in (RunStatus.PARTIAL, RunStatus.HELD) and count > 0:
         title = Message(N_("Changes that the last sync could not make: {count}."), {"count": count})
         yield Notice("sync-left-out", Level.WARNING, title, _LEFT_OUT_HINT)
 

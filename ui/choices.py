@@ -47,12 +47,16 @@ class Choices:
             Command.COPY_URL: self._copy_url,
             Command.OPEN_LOGS: lambda: session.open_path(session.app.folder.logs),
             Command.TOGGLE_AUTOSTART: self._toggle_autostart,
+            Command.TOGGLE_SYNC: self._toggle_sync,
+            Command.PREVIEW_SYNC: self._preview_sync,
             Command.QUIT: quit_program,
         }
 
     def switches(self) -> Switches:
         """Return what is ticked."""
-        return Switches(self.language, autostart=self.is_autostart)
+        glance = self._session.glance
+        is_synced = glance.status.sync.is_enabled if glance else None
+        return Switches(self.language, sync=is_synced, autostart=self.is_autostart)
 
     def obey(self, command: Command) -> None:
         """Do what was chosen."""
@@ -66,6 +70,35 @@ class Choices:
     def _copy_url(self) -> None:
         url = self._session.callback_url()
         self._session.copy(url, self._session.texts("Copied: {url}", url=url))
+
+    def _toggle_sync(self) -> None:
+        """Switch the mirror; where it is not set up, its page says what is missing."""
+        app, glance = self._session.app, self._session.glance
+        is_wanted = glance is None or not glance.status.sync.is_enabled
+
+        def switch() -> bool:
+            is_possible = not is_wanted or not app.mirror.missing()
+            if is_possible:
+                app.switch_sync(is_on=is_wanted)
+            return is_possible
+
+        def switched(is_done: bool) -> None:  # noqa: FBT001 - a worker's answer
+            if not is_done:
+                self._session.frame.open_page(PageName.SYNC)
+            self._session.frame.refresh()
+
+        self._session.ask(switch, switched)
+
+    def _preview_sync(self) -> None:
+        """Show the page, and have the preview made there where everything is set up."""
+        session = self._session
+        session.frame.open_page(PageName.SYNC)
+
+        def found(missing: tuple[str, ...]) -> None:
+            if not missing:
+                session.orders.preview()
+
+        session.ask(session.app.mirror.missing, found)
 
     def _toggle_autostart(self) -> None:
         is_wanted = not self.is_autostart

@@ -203,10 +203,12 @@ class Program:
 
     # --- what pages ask for
 
-    def open_page(self, page: PageName) -> None:
-        """Show the main window with this page."""
+    def open_page(self, page: PageName, part: str = "") -> None:
+        """Show the main window with this page, and of it the part that the page knows."""
         self._close_guide()
         self.window.show(page)
+        if part:
+            self.window.built(page).open_part(part)
         self.show_window()
 
     def open_guide(self) -> None:
