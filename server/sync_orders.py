@@ -51,7 +51,10 @@ class Orders:
         clock_ms: Callable[[], int],
         posted: Callable[[], object] = lambda: None,
     ) -> None:
-        """`posted` is called when a request was left; a service looks by itself in a second."""
+        """Take the folder; `posted` is called when a request was left.
+
+        A service looks by itself, too, within a second.
+        """
         self._posted = posted
         self._folder = folder
         self._clock_ms = clock_ms
