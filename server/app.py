@@ -78,7 +78,7 @@ class App:
         self._clock_ms = clock_ms
         self._mask = SecretMask()
         self._service: Service | None = None
-        self.mirror = Mirror(folder, self._store, clock_ms, self._logged)
+        self.mirror = Mirror(folder, self._store, clock_ms, self._logged, self._wake)
         self.connections = Connections(self._store)
         self.moving = Moving(
             folder, self._store, clock_ms, lambda: self._service is not None, self.stop
@@ -287,6 +287,11 @@ class App:
         from server.selftest import run_self_test  # noqa: PLC0415 - brings an HTTP client along
 
         return run_self_test(self, self._clock_ms)
+
+    def _wake(self) -> None:
+        """Let the service of this process, where there is one, look for requests at once."""
+        if self._service is not None:
+            self._service.wake()
 
     @contextmanager
     def _logged(self, config: Config) -> Iterator[None]:

@@ -42,25 +42,36 @@ class Mirror:
         store: ConfigStore,
         clock_ms: Callable[[], int],
         logged: Callable[[Config], AbstractContextManager[None]],
+        posted: Callable[[], object],
     ) -> None:
-        """Take the folder's parts; `logged` writes the log of a run that this process makes."""
+        """Take the folder's parts; `logged` writes the log of a run that this process makes.
+
+        `posted` is called when a run was ordered from the service.
+        """
         self._logged = logged
         self._folder = folder
         self._store = store
         self._clock_ms = clock_ms
-        self._orders = Orders(folder, clock_ms)
+        self._orders = Orders(folder, clock_ms, posted)
 
     # --- what is to be
 
     def sync(
         self, *, preview: bool = False, allow: str | None = None, stop: Event | None = None
     ) -> RunView:
+        """Have a full run made as `order` does; returns it with all its changes."""
+        summary = self.order(preview=preview, allow=allow, stop=stop)
+        return (self.run(summary.id) if summary.id else None) or RunView(summary)
+
+    def order(
+        self, *, preview: bool = False, allow: str | None = None, stop: Event | None = None
+    ) -> RunSummary:
         """Have a full run made, by the service where one runs, and wait for its end.
 
         `preview` writes nothing to WeCom. `allow` is the digest of what is approved; with any other
         than that of what awaits approval the run ends `refused`. `stop` gives up: a run made here
-        ends in good order, the service's goes on. What fails in the run is told in the view; raises
-        SettingsError where the mirror is not set up, StoreError, JournalError, and
+        ends in good order, the service's goes on. What fails in the run is told in its summary;
+        raises SettingsError where the mirror is not set up, StoreError, JournalError, and
         CallCancelledError where a run made here was given up.
         """
         stop = stop or Event()
@@ -72,7 +83,7 @@ class Mirror:
         answer = self._orders.carry_out(_request(allow, preview=preview), run_here, stop)
         if answer.refusal is not None:
             return failed_run(answer.refusal, self._clock_ms())
-        found = None if answer.run_id is None else self.run(answer.run_id)
+        found = None if answer.run_id is None else self.summary(answer.run_id)
         return found or failed_run(_LOST, self._clock_ms())
 
     def _run_here(self, journal: Journal, stop: Event, allow: str | None, *, preview: bool) -> int:
@@ -97,9 +108,22 @@ class Mirror:
 
     # --- what is
 
+    def missing(self) -> tuple[str, ...]:
+        """Name the settings without which no sync can be made. Raises StoreError, SettingsError."""
+        return missing(self._store.load())
+
     def runs(self, limit: int = 20, before_id: int | None = None) -> tuple[RunSummary, ...]:
         """Return up to `limit` runs, the newest first, below `before_id`. Raises JournalError."""
         return self._read(lambda conn: tuple(map(run_summary, runs.latest(conn, limit, before_id))))
+
+    def summary(self, run_id: int) -> RunSummary | None:
+        """Return a run without its changes, None where it is not kept any more."""
+
+        def found(conn: Connection) -> RunSummary | None:
+            run = runs.find(conn, run_id)
+            return None if run is None else run_summary(run)
+
+        return self._read(found)
 
     def run(self, run_id: int) -> RunView | None:
         """Return a run with all its changes, None where it is not kept any more."""

@@ -165,6 +165,10 @@ class Service:
         """Return the list of rejected calls, for the facade."""
         return self._rejections
 
+    def wake(self) -> None:
+        """Look for changes and requests now rather than with the next second."""
+        self._wake.set()
+
     def take_up_changes(self) -> None:
         """Take up changed settings now rather than within a second; done on return.
 

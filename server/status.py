@@ -100,7 +100,8 @@ class ChangeView:
 
     action: create, adopt, update, enable, disable, delete, conflict. kind: person, department.
     fields: old and new by WeCom's field name; old is None where it is not known. result: planned,
-    done, held, skipped, failed. name: empty where it is not known any more.
+    done, held, skipped, failed. name: empty where it is not known any more. names: what those are
+    called whose WeCom ids the fields hold, by kind and id, as far as it is known.
     """
 
     action: str
@@ -112,6 +113,7 @@ class ChangeView:
     result: str
     error: ErrorView | None = None
     warnings: tuple[Message, ...] = ()
+    names: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +216,8 @@ class SyncView:
     """The mirror's state.
 
     last_success_at_ms moves only when a full run read everything and everything succeeded.
-    last_run: the last that ended, of any kind. current_run: the one under way.
+    last_run: the last that ended, of any kind; last_full_run: the last full one. current_run: the
+    one under way, with the results it has so far.
     """
 
     is_enabled: bool
@@ -226,6 +229,7 @@ class SyncView:
     held: HeldView | None = None
     quarantine: QuarantineView | None = None
     conflicts: int = 0
+    last_full_run: RunSummary | None = None
 
 
 class Level(StrEnum):

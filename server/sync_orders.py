@@ -45,7 +45,17 @@ _GIVEN_UP = Cause(
 class Orders:
     """Carries out orders for one data folder; any process may have one."""
 
-    def __init__(self, folder: DataFolder, clock_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        folder: DataFolder,
+        clock_ms: Callable[[], int],
+        posted: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Take the folder; `posted` is called when a request was left.
+
+        A service looks by itself, too, within a second.
+        """
+        self._posted = posted
         self._folder = folder
         self._clock_ms = clock_ms
 
@@ -78,6 +88,9 @@ class Orders:
 
     def _lock(self) -> InstanceLock | None:
         self._folder.ensure()
+        service = running_service(self._folder)
+        if service is not None and service.address:
+            return None  # it serves; only somebody who just starts or ends is worth the patience
         try:
             return acquire(self._folder, VERSION, self._clock_ms())
         except AlreadyRunningError:
@@ -105,6 +118,7 @@ class Orders:
             return None
         path = self._folder.database
         posted = write_beside(path, lambda conn: requests.post(conn, request, self._clock_ms()))
+        self._posted()
         while True:
             is_alive = self._is_alive(service)  # before the look, lest its last word be missed
             answer = peek(path, lambda conn: requests.answer_of(conn, posted))

@@ -2,13 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from sqlite3 import Connection
 
 from server.directory.causes import Cause
 from server.directory.guard import Hold, HoldReason
 from server.directory.model import Conflict, Kind
-from server.journal import ledger, runs, sync_state
+from server.journal import ledger, runs, sync_state, wecom_names
+from server.journal.progress import counts_so_far
 from server.journal.runs import RecordedChange, Run, RunCause, RunStatus
 from server.journal.sync_state import Held, Quarantine
 from server.message import N_, Message
@@ -114,11 +115,11 @@ def run_summary(run: Run) -> RunSummary:
     )
 
 
-def failed_run(cause: Cause, at_ms: int) -> RunView:
+def failed_run(cause: Cause, at_ms: int) -> RunSummary:
     """Show a run that never began."""
     asked = Message(_CAUSES[RunCause.ASKED])
     failed = str(RunStatus.FAILED)
-    return RunView(RunSummary(0, asked, True, at_ms, at_ms, failed, error=error_view(cause)))  # noqa: FBT003 - the fields in their order
+    return RunSummary(0, asked, True, at_ms, at_ms, failed, error=error_view(cause))  # noqa: FBT003 - the fields in their order
 
 
 def change_views(
@@ -126,8 +127,8 @@ def change_views(
 ) -> tuple[ChangeView, ...]:
     """Show up to `limit` changes of a run (-1: all) after the first `after`."""
     listed = runs.changes(conn, run_id, limit, after)
-    names = _names(conn, listed)
-    return tuple([_change_view(change, names) for change in listed])
+    names, mentioned = _names(conn, listed), _mentioned(conn, run_id, listed)
+    return tuple([_change_view(change, names, mentioned) for change in listed])
 
 
 _Names = dict[tuple[Kind, str], str]
@@ -146,12 +147,42 @@ def _names(conn: Connection, changes: Sequence[RecordedChange]) -> _Names:
     }
 
 
+# The fields whose values are WeCom ids, and of what.
+_IDS = {
+    "department": Kind.DEPARTMENT,
+    "main_department": Kind.DEPARTMENT,
+    "parentid": Kind.DEPARTMENT,
+    "direct_leader": Kind.PERSON,
+}
+
+
+def _mentioned(conn: Connection, run_id: int, changes: Iterable[RecordedChange]) -> _Names:
+    """Find what those are called whose WeCom ids are values of fields."""
+    wanted: defaultdict[Kind, set[str]] = defaultdict(set)
+    for change in changes:
+        for kind, wecom_id in _ids_in(change):
+            wanted[kind].add(wecom_id)
+    return {
+        (kind, wecom_id): name
+        for kind, ids in wanted.items()
+        for wecom_id, name in wecom_names.find(conn, run_id, kind, ids).items()
+    }
+
+
+def _ids_in(change: RecordedChange) -> Iterator[tuple[Kind, str]]:
+    for field_name in _IDS.keys() & change.fields.keys():
+        for value in change.fields[field_name]:
+            for wecom_id in value if isinstance(value, tuple) else (value,):
+                if wecom_id:
+                    yield _IDS[field_name], str(wecom_id)
+
+
 def _own_name(change: RecordedChange) -> str:
     old, new = change.fields.get("name", (None, None))
     return str(new or old or "")
 
 
-def _change_view(change: RecordedChange, names: _Names) -> ChangeView:
+def _change_view(change: RecordedChange, names: _Names, mentioned: _Names) -> ChangeView:
     return ChangeView(
         action=change.action.value,
         kind=change.kind.value,
@@ -162,6 +193,9 @@ def _change_view(change: RecordedChange, names: _Names) -> ChangeView:
         result=str(change.result),
         error=error_view(change.error),
         warnings=change.warnings,
+        names={
+            (key[0].value, key[1]): mentioned[key] for key in _ids_in(change) if key in mentioned
+        },
     )
 
 
@@ -185,12 +219,19 @@ def sync_view(conn: Connection, *, is_enabled: bool, is_alive: bool) -> SyncView
         state=_state(state.quarantine, full, of_events) if latest else SyncState.NEVER,
         last_success_at_ms=runs.last_success_ms(conn),
         last_run=run_summary(max(ended, key=lambda run: run.id)) if ended else None,
-        current_run=run_summary(under_way[-1]) if under_way else None,
+        current_run=_under_way(conn, under_way[-1]) if under_way else None,
         next_full_run_at_ms=state.next_full_run_ms,
         held=None if state.held is None else held_view(state.held),
         quarantine=None if state.quarantine is None else _quarantine_view(state.quarantine),
         conflicts=len(ledger.conflicts(conn)),
+        last_full_run=run_summary(full) if full else None,
     )
+
+
+def _under_way(conn: Connection, run: Run) -> RunSummary:
+    """Show a run with the results it has so far."""
+    counts = counts_so_far(conn, run.id)
+    return replace(run_summary(run), totals=RunTotals(**asdict(counts)))
 
 
 def _state(quarantine: Quarantine | None, full: Run | None, of_events: Run | None) -> SyncState:
@@ -255,9 +296,9 @@ def sync_notices(sync: SyncView) -> Iterator[Notice]:
     if sync.quarantine is not None:
         error = sync.quarantine.error
         yield Notice("sync-quarantined", Level.ERROR, error.title, error.hint)
-    elif sync.state is SyncState.FAILED and sync.last_run and sync.last_run.error:
-        error = sync.last_run.error
-        yield Notice("sync-failed", Level.ERROR, error.title, error.hint)
+    elif sync.state is SyncState.FAILED:
+        errors = [run.error for run in _telling(sync) if run.error]
+        yield from [Notice("sync-failed", Level.ERROR, one.title, one.hint) for one in errors[:1]]
     if sync.held is not None and not sync.held.is_rejected:
         yield from _held_notices(sync.held)
     if sync.conflicts:
@@ -266,13 +307,36 @@ def sync_notices(sync: SyncView) -> Iterator[Notice]:
             {"count": sync.conflicts},
         )
         yield Notice("sync-conflicts", Level.WARNING, title, _CONFLICTS_HINT)
-    if sync.last_run is not None:
-        for reason in sync.last_run.incomplete_reason:
+    for run in _telling(sync):
+        yield from _left_out_notices(run)
+        for reason in run.incomplete_reason:
             yield Notice("sync-incomplete", Level.WARNING, reason, _INCOMPLETE_HINT)
-        for warning in sync.last_run.warnings:
+        for warning in run.warnings:
             yield Notice("sync-warning", Level.INFO, warning, _WARNING_HINT)
 
 
+def _telling(sync: SyncView) -> list[RunSummary]:
+    """Name the runs that the state is judged by: the last full one, and of events since.
+
+    What the full one told stays true until the next: a person hired since mends nobody's record.
+    """
+    found = [sync.last_run] if sync.last_run else []
+    if sync.last_full_run and sync.last_full_run not in found:
+        found.append(sync.last_full_run)
+    return found
+
+
+def _left_out_notices(run: RunSummary) -> Iterator[Notice]:
+    """Tell of single records that failed or were left out; conflicts are told on their own."""
+    count = run.totals.failed + run.totals.skipped - run.totals.conflicts
+    if run.status in (RunStatus.PARTIAL, RunStatus.HELD) and count > 0:
+        title = Message(N_("Changes that the last sync could not make: {count}."), {"count": count})
+        yield Notice("sync-left-out", Level.WARNING, title, _LEFT_OUT_HINT)
+
+
+_LEFT_OUT_HINT = Message(
+    N_("Each says why and what to do about it; everything else was done. See the sync's history.")
+)
 _CONFLICTS_HINT = Message(
     N_("Each says what to do about it; nobody else is affected. The list is with the sync.")
 )

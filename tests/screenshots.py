@@ -14,8 +14,11 @@ from server.simulator.company import Company
 from server.simulator.contacts_dingtalk import DingTalkContacts
 from server.simulator.contacts_wecom import WeComContacts
 from server.simulator.httpd import LoopbackServer
+from server.app import App
 from tests.ui.office import check_address, let_age, office, send_events
+from tests.ui.platforms import Platforms, mirrored, platforms
 from tests.ui.screen import screen
+from tests.ui.sitting import Sitting
 from tests.ui.stage import Stage, on_stage, open_main
 from ui.moving import ExportDialog, ImportDialog
 from ui.session import PageName
@@ -57,6 +60,9 @@ def main(arguments: list[str]) -> int:
                 camera = Camera(folder, display, f"{language}-{scale * 100:.0f}")
                 _first_run(camera, display, root, language, scale)
                 _in_use(camera, display, root, language, scale)
+                _not_mirrored(camera, display, root, language, scale)
+                with platforms(300, 40, odd=True) as both:
+                    _mirror(camera, display, root, language, scale, both)
     return 0
 
 
@@ -202,6 +208,93 @@ def _moving(camera: Camera, stage: Stage, settings: object, folder: Path) -> Non
     stage.hand.wait_for(lambda: not taken.passphrase.winfo_exists() and stage.app.is_serving)
     camera.take(stage, "39-import-done", taken)
     taken.close()
+
+
+def _not_mirrored(camera: Camera, display: str, root: tk.Tk, language: str, scale: float) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        app = office(Path(folder), language)
+        with on_stage(app, display, root, scale) as stage:
+            Sitting(stage)
+            camera.take(stage, "50-sync-not-set-up")
+
+
+def _mirror(
+    camera: Camera, display: str, root: tk.Tk, language: str, scale: float, both: Platforms
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        app = mirrored(Path(folder), language, both)
+        with on_stage(app, display, root, scale) as stage:
+            sitting = Sitting(stage)
+            check_address(app)
+            camera.take(stage, "51-sync-new")
+            _first_sync(camera, sitting, both)
+            _preview_and_hold(camera, sitting, both)
+            _overviews(camera, sitting, both)
+
+
+def _first_sync(camera: Camera, sitting: Sitting, both: Platforms) -> None:
+    stage, decision = sitting.stage, sitting.page.decision
+    sitting.preview()
+    decision.pane.table.select(60)
+    camera.take(stage, "52-sync-first-preview")
+    decision.allow_button.invoke()
+    camera.take(stage, "53-sync-allow")
+    dialog = decision.dialog
+    assert dialog is not None
+    both.dawdle("user/create", 0.05)
+    dialog.allow_button.invoke()
+    stage.hand.wait_for(lambda: _has_done(sitting.app, 20))
+    _look_again(stage)
+    camera.take(stage, "54-sync-running")
+    both.faults.switch_off()
+    stage.hand.wait_for(sitting.is_idle)
+
+
+def _preview_and_hold(camera: Camera, sitting: Sitting, both: Platforms) -> None:
+    stage, decision = sitting.stage, sitting.page.decision
+    both.leave(12)
+    both.change_some()
+    both.hire_one_whom_wecom_knows()
+    sitting.app.configure({"sync": {"protected_wecom_userids": ["lao-ban"]}})
+    sitting.preview()
+    camera.take(stage, "55-sync-preview")
+    decision.pane.table.select(len(decision.pane.feed.rows) - 2)
+    camera.take(stage, "56-sync-preview-selected")
+    sitting.sync()
+    stage.hand.wait_for(lambda: sitting.app.status().sync.held)
+    _look_again(stage)
+    decision.pane.table.select(1)
+    camera.take(stage, "57-sync-held")
+
+
+def _overviews(camera: Camera, sitting: Sitting, both: Platforms) -> None:
+    stage, page, program = sitting.stage, sitting.page, sitting.stage.program
+    program.open_page(PageName.OVERVIEW)
+    camera.take(stage, "58-overview-held")
+    program.open_page(PageName.SYNC, "conflicts")
+    stage.hand.wait_for(page.conflicts.table.tree.get_children)
+    page.conflicts.table.select(0)
+    camera.take(stage, "59-sync-conflicts")
+    program.open_page(PageName.SYNC, "left-out")
+    camera.take(stage, "60-sync-left-out")
+    sitting.open_tab(0)
+    page.decision.reject_button.invoke()
+    stage.hand.wait_for(lambda: page.decision.proposal and page.decision.proposal.is_rejected)
+    camera.take(stage, "61-sync-rejected")
+    both.trust(is_trusted=False)
+    sitting.app.switch_sync(is_on=True)
+    stage.hand.wait_for(lambda: sitting.app.status().sync.quarantine)
+    _look_again(stage)
+    sitting.open_tab(2)
+    page.history.table.select(0)
+    camera.take(stage, "62-sync-quarantine")
+    program.open_page(PageName.OVERVIEW)
+    camera.take(stage, "63-overview-quarantine")
+
+
+def _has_done(app: App, count: int) -> bool:
+    run = app.status().sync.current_run
+    return run is not None and run.totals.done >= count
 
 
 def _look_again(stage: Stage) -> None:

@@ -19,7 +19,7 @@ _PAGE = 1000
 _FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
-class _Writer(Protocol):
+class CsvWriter(Protocol):
     """What csv.writer returns."""
 
     def writerow(self, row: list[str], /) -> object:
@@ -33,15 +33,16 @@ def export(app: App, wanted: EventFilter, path: Path, texts: Texts) -> int:
     """
     events = _all(app, wanted)
     try:
-        with path.open("w", encoding="utf-8-sig" if _is_csv(path) else "utf-8", newline="") as file:
-            if _is_csv(path):
+        with path.open("w", encoding="utf-8-sig" if is_csv(path) else "utf-8", newline="") as file:
+            if is_csv(path):
                 return _write_csv(csv.writer(file), events, texts)
             return _write_json(file, events)
     except OSError as exc:
         raise access_error(path, exc) from exc
 
 
-def _is_csv(path: Path) -> bool:
+def is_csv(path: Path) -> bool:
+    """Return whether a file of this name is to be a table."""
     return path.suffix.lower() == ".csv"
 
 
@@ -55,7 +56,7 @@ def _all(app: App, wanted: EventFilter) -> Iterator[EventView]:
             return
 
 
-def _write_csv(writer: _Writer, events: Iterator[EventView], texts: Texts) -> int:
+def _write_csv(writer: CsvWriter, events: Iterator[EventView], texts: Texts) -> int:
     writer.writerow(
         [
             texts("Number"),
@@ -72,7 +73,7 @@ def _write_csv(writer: _Writer, events: Iterator[EventView], texts: Texts) -> in
     )
     count = 0
     for event in events:
-        writer.writerow([_cell(text) for text in _cells(event, texts)])
+        writer.writerow([plain_cell(text) for text in _cells(event, texts)])
         count += 1
     return count
 
@@ -93,7 +94,8 @@ def _cells(event: EventView, texts: Texts) -> list[str]:
     ]
 
 
-def _cell(text: str) -> str:
+def plain_cell(text: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula."""
     return f"'{text}" if text.startswith(_FORMULA_SIGNS) else text
 
 

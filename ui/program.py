@@ -7,26 +7,28 @@ import gc
 import logging
 import os
 import tkinter as tk
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from tkinter import messagebox
-from types import TracebackType
 
 from server.app import App
 from server.config.settings import Language
 from server.errors import AlreadyRunningError, DingBridgeError
 from server.status import Status
 from ui import autostart
-from ui.dialogs import CrashDialog, error_lines, report_of
+from ui.choices import Choices
+from ui.crashes import Crashes
+from ui.dialogs import error_lines
 from ui.guide.window import GuideWindow
 from ui.mailbox import Mailbox
 from ui.pages.catalogue import page_makers
 from ui.places import Places
 from ui.session import PageName, Session
+from ui.shutdown import Shutdown
+from ui.signals import stop_signals
 from ui.single import SingleInstance
 from ui.text import Texts
 from ui.theme import Theme
-from ui.tray import Command, Switches, Tray
+from ui.tray import Tray
 from ui.watch import Watch
 from ui.window import MainWindow
 from ui.workers import Workers
@@ -37,19 +39,7 @@ _DELIVER_EVERY_MS = 25
 _DELIVER_FOR_S = 0.01
 _STOP_SERVICE_S = 3.5
 _STOP_WORKERS_S = 0.5
-_GIVE_UP_MS = 5000
 _MAIN = "main"
-_LANGUAGES = {
-    Command.LANGUAGE_AUTO: Language.AUTO,
-    Command.LANGUAGE_CHINESE: Language.CHINESE,
-    Command.LANGUAGE_ENGLISH: Language.ENGLISH,
-}
-_PAGES = {
-    Command.CREDENTIALS: PageName.CREDENTIALS,
-    Command.SELF_TEST: PageName.SELF_TEST,
-    Command.EVENTS: PageName.EVENTS,
-    Command.ABOUT: PageName.ABOUT,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,32 +67,34 @@ class Program:
         self._mailbox = Mailbox()
         self._workers = Workers(self._mailbox, self.show_crash)
         self.session = Session(app, texts, root, Theme(root, start.scale), self._workers, self)
-        self.tray = Tray(lambda command: self._mailbox.post(lambda: self._obey(command)))
-        self._watch = Watch(self.session, self.tray, self._switches, self._is_seen)
+        self.tray = Tray(lambda command: self._mailbox.post(lambda: self._choices.obey(command)))
+        self._choices = Choices(self.session, start.autostart_command, self.show_window, self.quit)
+        self._watch = Watch(self.session, self.tray, self._choices.switches, self._is_seen)
+        self._crashes = Crashes(self.session)
+        self._shutdown = Shutdown(self.session, self.tray, single)
         self._has_tray = False
-        self._autostart: bool | None = None
-        self._language = Language.AUTO
-        self._deliver_timer = self._give_up_timer = ""
-        self._is_quitting = False
-        self.has_ended = False
-        self._hanging: tuple[str, ...] = ()
-        self._crash: CrashDialog | None = None
+        self._deliver_timer = ""
         self.guide: GuideWindow | None = None
         root.withdraw()
         root.title("DingBridge")
         root.protocol("WM_DELETE_WINDOW", self.close_window)
-        root.report_callback_exception = self._callback_failed
         self.places = Places(self.session)
         self.window = MainWindow(self.session, page_makers(texts))
         self.places.put(root, _MAIN, self.window.default_geometry())
 
     # --- life
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether everything was stopped."""
+        return self._shutdown.has_ended
+
     def run(self) -> tuple[str, ...]:
         """Start everything and stay until the admin quits; returns what hung while stopping."""
-        self.start()
-        self._root.mainloop()
-        return self.finish()
+        with stop_signals(lambda: self._mailbox.post(self.quit)):
+            self.start()
+            self._root.mainloop()
+            return self.finish()
 
     def start(self) -> None:
         """Start everything; the windows come up once tk handles events."""
@@ -117,7 +109,7 @@ class Program:
         busy = self._workers.stop(_STOP_WORKERS_S)
         if busy:  # with a question that nobody waits for any more; they end with the process
             _log.info("Still at work: %s", ", ".join(busy))
-        return self._hanging
+        return self._shutdown.hanging
 
     def _deliver(self) -> None:
         self._deliver_timer = self._root.after(_DELIVER_EVERY_MS, self._deliver)
@@ -137,7 +129,7 @@ class Program:
         return ticked, language, failure
 
     def _prepared(self, found: tuple[bool | None, Language, DingBridgeError | None]) -> None:
-        self._autostart, self._language, failure = found
+        self._choices.is_autostart, self._choices.language, failure = found
         self._watch.failure = failure
         if failure is not None:
             self._tell_start_failed(failure)
@@ -169,44 +161,21 @@ class Program:
 
     def quit(self) -> None:
         """Stop everything in order; say so where something hangs."""
-        if self._is_quitting:
+        if self._shutdown.has_begun:
             return
-        self._is_quitting = True
         self._watch.stop()
+        self.session.orders.give_up()
         self._close_guide()
         if self._root.state() != "withdrawn":
             self.places.note(self._root, _MAIN)
         self._root.withdraw()
-        tray = self.session.texts("tray icon")
-        self._give_up_timer = self._root.after(_GIVE_UP_MS, lambda: self._ended((tray,)))
-        self.session.ask(self._stop_parts, self._ended)
-
-    def _stop_parts(self) -> tuple[str, ...]:
-        hanging = self.session.app.stop(_STOP_SERVICE_S)
-        self.tray.stop()
-        self._single.release()
-        return hanging
-
-    def _ended(self, hanging: tuple[str, ...]) -> None:
-        if self.has_ended:
-            return
-        self.has_ended = True
-        self._hanging = hanging
-        self._root.after_cancel(self._give_up_timer)
-        if hanging:
-            text = self.session.texts(
-                "DingBridge ends now, but did not stop in time: {names}. "
-                "No event that was acknowledged is lost.",
-                names=", ".join(hanging),
-            )
-            messagebox.showwarning("DingBridge", text)
-        self._root.quit()
+        self._shutdown.begin()
 
     # --- windows
 
     def show_window(self) -> None:
         """Bring the guide to the front where it is open, else the main window."""
-        if self._is_quitting:
+        if self._shutdown.has_begun:
             return
         window: tk.Tk | tk.Toplevel = self.guide.window if self.guide is not None else self._root
         if window is self._root and self.window.page is None:
@@ -235,10 +204,12 @@ class Program:
 
     # --- what pages ask for
 
-    def open_page(self, page: PageName) -> None:
-        """Show the main window with this page."""
+    def open_page(self, page: PageName, part: str = "") -> None:
+        """Show the main window with this page, and of it the part that the page knows."""
         self._close_guide()
         self.window.show(page)
+        if part:
+            self.window.built(page).open_part(part)
         self.show_window()
 
     def open_guide(self) -> None:
@@ -276,6 +247,10 @@ class Program:
             "DingBridge", error_lines(failure, self.session.texts), parent=self._front()
         )
 
+    def show_crash(self, mistake: BaseException) -> None:
+        """Log a mistake of ours and show it, one at a time."""
+        self._crashes.show(mistake)
+
     def refresh(self) -> None:
         """Ask for the status now rather than with the next second."""
         self._watch.look()
@@ -295,7 +270,7 @@ class Program:
 
     def _speak(self, language: Language) -> None:
         """Build the windows anew in another language; the open page stays."""
-        self._language = language
+        self._choices.language = language
         self.session.texts = Texts(language)
         page = self.window.page
         is_guide_open = self.guide is not None
@@ -323,68 +298,3 @@ class Program:
         Their variables and pictures call tk when they go; on a worker that would wait for us.
         """
         self._root.after_idle(gc.collect)
-
-    # --- the tray
-
-    def _switches(self) -> Switches:
-        return Switches(self._language, autostart=self._autostart)
-
-    def _obey(self, command: Command) -> None:
-        """Do what was chosen in the tray's menu."""
-        if command in _PAGES:
-            self.open_page(_PAGES[command])
-        elif command in _LANGUAGES:
-            self.use_language(_LANGUAGES[command])
-        else:
-            self._commands()[command]()
-
-    def _commands(self) -> Mapping[Command, Callable[[], object]]:
-        return {
-            Command.OPEN: self.show_window,
-            Command.COPY_URL: self._copy_url,
-            Command.OPEN_LOGS: lambda: self.session.open_path(self.session.app.folder.logs),
-            Command.TOGGLE_AUTOSTART: self._toggle_autostart,
-            Command.QUIT: self.quit,
-        }
-
-    def _copy_url(self) -> None:
-        url = self.session.callback_url()
-        self.session.copy(url, self.session.texts("Copied: {url}", url=url))
-
-    def _toggle_autostart(self) -> None:
-        is_wanted = not self._autostart
-        command = self._start.autostart_command
-
-        def switch() -> None:
-            if is_wanted:
-                autostart.enable(command)
-            else:
-                autostart.disable()
-
-        def switched(_: None) -> None:
-            self._autostart = is_wanted
-            self.refresh()
-
-        self.session.ask(switch, switched)
-
-    # --- mistakes of ours
-
-    def show_crash(self, mistake: BaseException) -> None:
-        """Log a mistake of ours and show it, one at a time."""
-        _log.error("A mistake in the windows", exc_info=mistake)
-        if self._crash is not None and self._crash.winfo_exists():
-            return
-        report = report_of(self.session.app, mistake)
-        self._crash = CrashDialog(
-            self._root,
-            report,
-            self.session.texts,
-            self.session.theme,
-            lambda: self.session.open_path(self.session.app.folder.logs),
-        )
-
-    def _callback_failed(
-        self, kind: type[BaseException], mistake: BaseException, trace: TracebackType | None
-    ) -> None:
-        del kind, trace
-        self.show_crash(mistake)

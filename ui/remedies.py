@@ -67,6 +67,18 @@ def _self_test(session: Session) -> None:
     session.frame.open_page(PageName.SELF_TEST)
 
 
+def _sync(session: Session) -> None:
+    session.frame.open_page(PageName.SYNC)
+
+
+def _conflicts(session: Session) -> None:
+    session.frame.open_page(PageName.SYNC, "conflicts")
+
+
+def _left_out(session: Session) -> None:
+    session.frame.open_page(PageName.SYNC, "left-out")
+
+
 _REMEDIES: dict[str, tuple[str, Callable[[Session], None]]] = {
     "not-set-up": (N_("Set up now"), _guide),
     "no-contact": (N_("Show the steps"), _guide),
@@ -78,6 +90,12 @@ _REMEDIES: dict[str, tuple[str, Callable[[Session], None]]] = {
     "port-in-use": (N_("Try again"), _restart),
     "port-forbidden": (N_("Change the port"), _settings),
     "address-unavailable": (N_("Change the address"), _settings),
+    "sync-quarantined": (N_("What to do"), _sync),
+    "sync-failed": (N_("Look at it"), _sync),
+    "sync-held": (N_("Decide now"), _sync),
+    "sync-conflicts": (N_("Show the conflicts"), _conflicts),
+    "sync-incomplete": (N_("Look at it"), _sync),
+    "sync-left-out": (N_("Show which"), _left_out),
     "trouble": (N_("Open log folder"), _logs),
     "note": (N_("Open data folder"), _data_folder),
     "database-moved": (N_("Open data folder"), _data_folder),

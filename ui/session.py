@@ -19,6 +19,7 @@ from server.config.settings import Language
 from server.errors import DingBridgeError
 from server.message import Message
 from ui.health import Glance
+from ui.orders import SyncOrders
 from ui.remembered import Remembered
 from ui.text import Texts
 from ui.theme import Theme
@@ -44,8 +45,8 @@ class PageName(StrEnum):
 class Frame(Protocol):
     """What a page may ask of the program around it."""
 
-    def open_page(self, page: PageName) -> None:
-        """Show the main window with this page."""
+    def open_page(self, page: PageName, part: str = "") -> None:
+        """Show the main window with this page, and of it the part that the page knows."""
 
     def open_guide(self) -> None:
         """Show the guided set-up."""
@@ -79,6 +80,7 @@ class Session:
         self.frame = frame
         self.glance: Glance | None = None
         self.remembered = Remembered()
+        self.orders = SyncOrders(self)
         self._workers = workers
         self._watchers: list[Callable[[Glance], object]] = []
 

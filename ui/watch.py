@@ -36,6 +36,7 @@ class Watch:
         self._is_seen = is_seen
         self._timer = ""
         self._asked_at_s: float | None = None
+        self._is_asked_anew = False
         self._told: frozenset[str] = frozenset()
 
     def look(self) -> None:
@@ -45,6 +46,7 @@ class Watch:
         self._timer = root.after(_EVERY_MS if self._is_seen() else _EVERY_HIDDEN_MS, self.look)
         now_s = monotonic()
         if self._asked_at_s is not None and now_s - self._asked_at_s < _PATIENCE_S:
+            self._is_asked_anew = True  # the answer under way may be older than what is asked about
             return
         self._asked_at_s = now_s
         self._session.ask(self._session.app.status, self._take, self._refused)
@@ -62,7 +64,7 @@ class Watch:
         return face_of(verdict, self._switches(), self._session.texts)
 
     def _take(self, status: Status) -> None:
-        self._asked_at_s = None
+        self._answered()
         if self._session.app.is_serving:
             self.failure = None
         self._session.take(Glance(status, time_ns() // 1_000_000, self.failure))
@@ -72,8 +74,14 @@ class Watch:
 
     def _refused(self, failure: DingBridgeError) -> None:
         """Show why there is no status in place of the one before."""
-        self._asked_at_s = None
+        self._answered()
         self.failure = failure
+
+    def _answered(self) -> None:
+        self._asked_at_s = None
+        if self._is_asked_anew and self._timer:
+            self._is_asked_anew = False
+            self.look()
 
     def _notify(self) -> None:
         """Tell what is new and needs a person, where nobody looks; once for each cause."""

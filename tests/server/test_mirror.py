@@ -93,12 +93,9 @@ def test_sync_is_switched_on_and_off(app: App) -> None:
 def test_a_mirror_that_is_not_set_up_says_what_is_missing(app: App) -> None:
     with pytest.raises(SettingsError) as caught:
         app.sync()
-    assert [problem.name for problem in caught.value.problems] == [
-        "dingtalk.app_key",
-        "dingtalk.app_secret",
-        "wecom.corp_id",
-        "wecom.contact_secret",
-    ]
+    expected = ["dingtalk.app_key", "dingtalk.app_secret", "wecom.corp_id", "wecom.contact_secret"]
+    assert [problem.name for problem in caught.value.problems] == expected
+    assert list(app.mirror.missing()) == expected
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,14 @@ import pytest
 from server.directory.causes import Cause, cause
 from server.directory.change import Action, Fields
 from server.directory.guard import Hold, HoldReason
-from server.directory.model import Conflict, Kind, Member, PersonLink
+from server.directory.model import Conflict, DepartmentLink, Kind, Member, PersonLink, TargetState
 from server.journal import ledger, runs, sync_state
 from server.journal.connection import connect_in_memory
 from server.journal.runs import Ending, RecordedChange, Result, RunCause, RunCounts, RunStatus
 from server.journal.schema import migrate
 from server.journal.sync_state import Held, Quarantine
 from server.message import Message
-from server.status import ErrorView, RunSummary, SyncState, SyncView
+from server.status import ErrorView, RunSummary, RunTotals, SyncState, SyncView
 from server.sync_views import (
     change_views,
     conflict_views,
@@ -112,6 +112,15 @@ def test_a_run_is_under_way_only_while_somebody_is_at_it(conn: Connection) -> No
     assert (current.id, current.status) == (run_id, None)
 
 
+def test_a_run_under_way_tells_how_far_it_is(conn: Connection) -> None:
+    run_id = runs.begin(conn, RunCause.ASKED, 100)
+    conflict = _change("u2", {}, Action.CONFLICT)
+    runs.record(conn, run_id, _change("u1", {}), replace(conflict, result=Result.SKIPPED))
+    current = _view(conn, is_alive=True).current_run
+    assert current is not None
+    assert current.totals == RunTotals(failed=1, skipped=1, conflicts=1)
+
+
 @pytest.mark.parametrize("run_cause", list(RunCause))
 def test_every_cause_of_a_run_has_a_text(conn: Connection, run_cause: RunCause) -> None:
     runs.begin(conn, run_cause, 100)
@@ -147,6 +156,17 @@ def test_a_change_is_shown_with_the_name_it_has_or_had(conn: Connection) -> None
     assert [view.dingtalk_id for view in views] == ["u1", "u2", "u3", "u4"]
     assert views[0].fields == {"name": ("李", "王")}
     assert views[0].error == ErrorView("mobile-held", named.error.title, named.error.hint)  # type: ignore[union-attr] # it was given one
+
+
+def test_ids_in_fields_are_shown_with_their_names(conn: Connection) -> None:
+    ledger.put_person(conn, PersonLink("u3", "w3", Member("赵")))
+    ledger.put_department(conn, DepartmentLink("10", "2", TargetState("研发", "1", 5)))
+    run_id = _run(conn)
+    fields: Fields = {"department": (("2", "9"), ("2",)), "direct_leader": (None, "w3")}
+    runs.record(conn, run_id, _change("u1", fields), _change("u2", {}))
+    first, second = change_views(conn, run_id)
+    assert first.names == {("department", "2"): "研发", ("person", "w3"): "赵"}
+    assert second.names == {}
 
 
 def test_a_run_is_shown_with_its_ending_and_changes(conn: Connection) -> None:
@@ -228,6 +248,22 @@ def test_conflicts_and_an_incomplete_reading_are_told(conn: Connection) -> None:
     )
     expected = ["sync-conflicts", "sync-incomplete", "sync-warning", "sync-warning"]
     assert _codes(_view(conn)) == expected
+
+
+def test_what_single_records_lack_is_told_until_the_next_full_run(conn: Connection) -> None:
+    counts = RunCounts(done=9, failed=1, skipped=3, conflicts=2)
+    _run(conn, replace(PARTIAL, counts=counts))
+    _run(conn, SUCCESS, is_full=False)
+    (notice,) = sync_notices(_view(conn))
+    assert (notice.code, notice.title.values) == ("sync-left-out", {"count": 2})
+    _run(conn)
+    assert _codes(_view(conn)) == []
+
+
+def test_a_failed_full_run_is_told_also_after_events_were_followed(conn: Connection) -> None:
+    _run(conn, FAILED)
+    _run(conn, SUCCESS, is_full=False)
+    assert _codes(_view(conn)) == ["sync-failed"]
 
 
 def test_an_interrupted_run_without_an_error_calls_for_no_notice(conn: Connection) -> None:

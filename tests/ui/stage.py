@@ -38,6 +38,7 @@ def on_stage(app: App, display: str, root: tk.Tk, scale: float = 1.0) -> Iterato
     single = SingleInstance(app.folder.root)
     assert single.acquire()
     texts = Texts(app.config().settings.ui.language)
+    others = set(_own_threads())  # those of the simulated platforms
     program = Program(app, texts, root, single, Start(scale=scale))
     program.start()
     try:
@@ -46,7 +47,7 @@ def on_stage(app: App, display: str, root: tk.Tk, scale: float = 1.0) -> Iterato
         program.quit()
         hand.wait_for(lambda: program.has_ended)
         hanging = program.finish()
-        wait_until(lambda: not _own_threads())
+        wait_until(lambda: not set(_own_threads()) - others)
         hand.close()
         for child in root.winfo_children():
             child.destroy()

@@ -43,7 +43,7 @@ def _look(stage: Stage) -> None:
         stage.hand.wait_for(lambda: stage.program.session.glance is not before)  # noqa: B023 - waited for before the next round
 
 
-@pytest.mark.parametrize("name", [name for name in PageName if name is not PageName.SYNC])
+@pytest.mark.parametrize("name", list(PageName))
 def test_every_page_opens_with_a_click_and_fits_into_the_window(
     stage: Stage, name: PageName
 ) -> None:
@@ -90,9 +90,18 @@ class TestOverview:
         assert stage.app.reveal("pending", "key") == "dingtheotherkey0"
         assert stage.app.reveal("pending", "token") == TOKEN
 
+    def test_the_sync_is_one_click_away(self, stage: Stage) -> None:
+        page = _open(stage, PageName.OVERVIEW)
+        assert isinstance(page, OverviewPage)
+        assert page.sync_state.full_text == stage.texts("No sync has been made yet.")
+
+        stage.hand.click_button(page, stage.texts("Open the sy&nc").replace("&", ""))
+
+        stage.hand.wait_for(lambda: _shown(stage) is PageName.SYNC)
+
     def test_the_address_is_copied_with_one_click(self, stage: Stage) -> None:
         page = _open(stage, PageName.OVERVIEW)
-        label = stage.texts("Cop&y").replace("&", "")
+        label = stage.texts("Co&py").replace("&", "")
 
         stage.hand.click_button(page, label)
 
@@ -347,9 +356,8 @@ class TestAbout:
 
 def test_no_secret_is_shown_anywhere_unasked(stage: Stage) -> None:
     for name in PageName:
-        if name is not PageName.SYNC:
-            _open(stage, name)
-            stage.hand.let_settle()
-            words = " ".join(shown_texts(stage.program.window.frame))
-            assert TOKEN not in words
-            assert AES_KEY not in words
+        _open(stage, name)
+        stage.hand.let_settle()
+        words = " ".join(shown_texts(stage.program.window.frame))
+        assert TOKEN not in words
+        assert AES_KEY not in words

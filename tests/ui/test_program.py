@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
+from pathlib import Path
 
 import pytest
 
@@ -11,11 +12,13 @@ from server.config.settings import Language
 from server.errors import PortInUseError
 from tests.ui.hand import every, shown_texts
 from tests.ui.office import TOKEN, check_address
+from tests.ui.platforms import mirrored, platforms
 from tests.ui.stage import Stage, open_main
 from ui.dialogs import CrashDialog
+from ui.health import Health, judge
 from ui.session import PageName
 from ui.single import SingleInstance
-from ui.tray import Command
+from ui.tray import TITLE_UNITS, Command, cut
 
 Staged = Callable[[App], AbstractContextManager[Stage]]
 
@@ -75,6 +78,60 @@ def test_the_tray_changes_the_language(stage: Stage, language: str) -> None:
     stage.hand.wait_for(lambda: stage.texts.language is expected)
     label = stage.texts("&Overview").replace("&", "")
     assert label in {str(one.cget("text")) for one in every(stage.root) if "text" in one.keys()}  # noqa: SIM118 - a widget is no mapping
+
+
+def test_the_tray_switches_the_sync_where_it_is_set_up(
+    tmp_path: Path, language: str, staged: Staged
+) -> None:
+    with platforms(4, 2) as both, staged(mirrored(tmp_path / "data", language, both)) as stage:
+        open_main(stage)
+        for is_on in (True, False):
+            _choose(stage, Command.TOGGLE_SYNC)
+            stage.hand.wait_for(lambda: stage.app.status().sync.is_enabled is is_on)  # noqa: B023 - waited for before the next round
+            stage.hand.wait_for(lambda: _is_ticked(stage, Command.TOGGLE_SYNC) is is_on)  # noqa: B023 - as above
+
+
+def test_the_tray_leads_to_what_the_sync_lacks(stage: Stage) -> None:
+    _choose(stage, Command.TOGGLE_SYNC)
+    stage.hand.wait_for(lambda: stage.program.window.page is PageName.SYNC)
+    assert not stage.app.status().sync.is_enabled
+
+    _choose(stage, Command.PREVIEW_SYNC)
+    assert stage.app.mirror.runs() == ()
+
+
+def test_the_tray_has_a_preview_made(tmp_path: Path, language: str, staged: Staged) -> None:
+    with platforms(4, 2) as both, staged(mirrored(tmp_path / "data", language, both)) as stage:
+        open_main(stage)
+        _choose(stage, Command.PREVIEW_SYNC)
+        stage.hand.wait_for(lambda: stage.program.window.page is PageName.SYNC)
+        stage.hand.wait_for(lambda: [run.status for run in stage.app.mirror.runs()] == ["preview"])
+
+
+def test_what_is_held_is_notified_once_and_colours_the_icon(
+    tmp_path: Path, language: str, staged: Staged
+) -> None:
+    with platforms(4, 2) as both, staged(mirrored(tmp_path / "data", language, both)) as stage:
+        open_main(stage)
+        check_address(stage.app)
+        stage.program.close_window()
+        icon = stage.program.tray._icon
+        stage.hand.wait_for(lambda: icon.told)
+        for _ in range(2):
+            assert stage.app.sync().summary.status == "held"
+            stage.program.refresh()
+            stage.hand.wait_for(lambda: len(icon.told) == 2)
+
+        glance = stage.program.session.glance
+        assert glance is not None
+        assert judge(glance).health is Health.ATTENTION
+        words = "This is the first run: nothing is written to WeCom until you approve its preview."
+        assert icon.told[1][0] == cut(stage.texts(words), TITLE_UNITS)
+
+
+def _is_ticked(stage: Stage, command: Command) -> bool | None:
+    entries = stage.program.tray._menu()
+    return next(entry.is_ticked for entry in entries if entry.command is command)
 
 
 def test_a_rejected_call_is_notified_once_where_nobody_looks(stage: Stage) -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 from argparse import Namespace
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
 
@@ -29,7 +30,7 @@ from server.message import N_, Message
 from server.status import EventView
 from ui.console import documents, pages, sync_pages
 from ui.console.output import say, show
-from ui.console.stopping import stop_on_signals
+from ui.signals import stop_signals
 from ui.text import Texts
 
 _log = logging.getLogger(__name__)
@@ -137,17 +138,15 @@ _SYNC_CODES = MappingProxyType({"success": GOOD, "preview": GOOD, "partial": WIT
 def sync(app: App, texts: Texts, options: Namespace) -> int:
     """Have a full run made, or its preview, and print what it did."""
     stop = threading.Event()
-    restore = stop_on_signals(stop)
     if not options.json:
         say(texts("Syncing. Large companies take some minutes; Ctrl+C ends it."))
     try:
-        run = app.sync(preview=options.preview, allow=options.allow, stop=stop)
+        with stop_signals(stop.set):
+            run = app.sync(preview=options.preview, allow=options.allow, stop=stop)
     except DingBridgeError as failure:
         if options.json:
             print(documents.dumped(documents.unmade_sync_document(failure, texts)))
         return report_error(failure, texts, as_json=False)
-    finally:
-        restore()
     if options.json:
         print(documents.dumped(documents.sync_document(run, texts)))
     else:
@@ -158,22 +157,18 @@ def sync(app: App, texts: Texts, options: Namespace) -> int:
 def serve(app: App, texts: Texts, options: Namespace) -> int:
     """Serve until SIGINT or SIGTERM."""
     stop = threading.Event()
-    restore = stop_on_signals(stop)
-    log = app.set_up_logging()
-    try:
-        address = app.start(options.host, options.port)
+    with stop_signals(stop.set), closing(app.set_up_logging()):
+        try:
+            address = app.start(options.host, options.port)
+        except DingBridgeError as failure:
+            # Whoever started this without a console finds the reason in the log.
+            _log.error("The service could not start: %s", failure)
+            raise
         say(f"listening on {address}")
         while not stop.wait(_LOOK_EVERY_S) and app.is_serving:
             pass
         has_broken_down = not app.is_serving
         hanging = app.stop(_STOP_WITHIN_S)
-    except DingBridgeError as failure:
-        # Whoever started this without a console finds the reason in the log.
-        _log.error("The service could not start: %s", failure)
-        raise
-    finally:
-        log.close()
-        restore()
     if has_broken_down:
         say(texts("The service broke down; the log file has the details."))
     return FAILED if has_broken_down or hanging else GOOD

@@ -7,7 +7,7 @@ from server.app import App
 from server.status import SelfTestReport, Step
 from ui.console import documents, pages
 from ui.console.output import show
-from ui.console.stopping import stop_on_signals
+from ui.signals import stop_signals
 from ui.text import Texts
 
 VENDORS = ("dingtalk", "wecom")
@@ -23,11 +23,8 @@ def test_connection(app: App, texts: Texts, options: Namespace) -> int:
 
     chosen = VENDORS if options.vendor is None else (options.vendor,)
     stop = Event()
-    restore = stop_on_signals(stop)
-    try:
+    with stop_signals(stop.set):
         reports = [app.connections.test(vendor, {}, stop, told) for vendor in chosen]
-    finally:
-        restore()
     report = SelfTestReport(tuple(step for one in reports for step in one.steps))
     is_passed = report.is_passed and not stop.is_set()
     if options.json:

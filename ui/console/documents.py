@@ -123,7 +123,7 @@ def sync_document(run: RunView, texts: Texts) -> Document:
         "snapshot_complete": bool(summary.snapshot_complete),
         "incomplete_reason": _lines(summary.incomplete_reason, texts),
         "error": _error(summary.error, texts),
-        "changes": [_change(change, texts) for change in run.changes],
+        "changes": [change_document(change, texts) for change in run.changes],
     }
 
 
@@ -139,7 +139,8 @@ def unmade_sync_document(failure: DingBridgeError, texts: Texts) -> Document:
     }
 
 
-def _change(change: ChangeView, texts: Texts) -> Document:
+def change_document(change: ChangeView, texts: Texts) -> Document:
+    """Return one element of the changes that `sync --json` prints."""
     return {
         "action": change.action,
         "kind": change.kind,

@@ -27,7 +27,7 @@ class WaitingStep(Step):
         row.pack(fill="x", pady=theme.pad(0, 8))
         self._url = ttk.Entry(row, font="TkFixedFont")
         self._url.pack(side="left", fill="x", expand=True)
-        ButtonRow(row, theme, Action(texts("Cop&y"), self._copy), side="right").pack(side="right")
+        ButtonRow(row, theme, Action(texts("Co&py"), self._copy), side="right").pack(side="right")
         self.add_text(texts("2. Check that token and aes_key there are the ones entered here."))
         self.add_text(texts("3. Press Save. DingTalk calls at once, and this page turns green."))
         box = ttk.Frame(self, padding=theme.px(14), relief="solid", borderwidth=1)

@@ -9,6 +9,7 @@ from ui.pages.overview import OverviewPage
 from ui.pages.rejected import RejectedPage
 from ui.pages.selftest import SelfTestPage
 from ui.pages.settings import SettingsPage
+from ui.pages.sync.page import SyncPage
 from ui.session import PageName
 from ui.text import Texts
 from ui.window import PageMaker
@@ -22,6 +23,7 @@ def page_makers(texts: Texts) -> Mapping[PageName, tuple[str, PageMaker]]:
         PageName.EVENTS: (texts("&Events"), EventsPage),
         PageName.REJECTED: (texts("&Rejected calls"), RejectedPage),
         PageName.SELF_TEST: (texts("Self-&test"), SelfTestPage),
+        PageName.SYNC: (texts("S&ync"), SyncPage),
         PageName.SETTINGS: (texts("&Settings"), SettingsPage),
         PageName.ABOUT: (texts("&About"), AboutPage),
     }

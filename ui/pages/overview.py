@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from tkinter import ttk
 
 from server.message import N_
-from server.status import Level, Notice, Status
+from server.status import Level, Notice, Status, SyncView
 from ui.health import Glance, Health, Verdict, judge, last_contact
 from ui.pages.page import Page
 from ui.remedies import remedy
+from ui.run_words import health_of, state_words, time_words
 from ui.session import PageName, Session
 from ui.tray import HEALTH_WORDS
 from ui.widgets.chart import ColumnChart
@@ -43,6 +44,7 @@ class OverviewPage(Page):
         columns.columnconfigure((0, 1), weight=1, uniform="half")
         self._add_address(columns)
         self._add_contact(columns)
+        self._add_sync(columns)
         self._add_events(columns)
         session.watch(self, self._take)
 
@@ -93,7 +95,7 @@ class OverviewPage(Page):
         ButtonRow(
             card,
             self.theme,
-            Action(texts("Cop&y"), self._copy_url),
+            Action(texts("Co&py"), self._copy_url),
             Action(texts("Set-up &guide"), self.session.frame.open_guide),
         ).pack(fill="x", side="bottom")
 
@@ -109,8 +111,23 @@ class OverviewPage(Page):
         )
         ButtonRow(card, self.theme, open_credentials).pack(fill="x", side="bottom")
 
+    def _add_sync(self, columns: ttk.Frame) -> None:
+        card = self._card(columns, self.texts("Sync to WeCom"), 1, 0, span=2)
+        open_sync = Action(
+            self.texts("Open the sy&nc"), lambda: self.session.frame.open_page(PageName.SYNC)
+        )
+        ButtonRow(card, self.theme, open_sync, side="right").pack(side="right")
+        self._sync_picture = ttk.Label(card)
+        self._sync_picture.pack(side="left", anchor="n", padx=self.theme.pad(0, 10))
+        words = ttk.Frame(card)
+        words.pack(side="left", fill="x", expand=True)
+        self.sync_state = Wrapped(words, style="Strong.TLabel")
+        self.sync_state.pack(fill="x")
+        self.sync_times = Wrapped(words, style="Hint.TLabel")
+        self.sync_times.pack(fill="x")
+
     def _add_events(self, columns: ttk.Frame) -> None:
-        card = self._card(columns, self.texts("Events of the last 7 days"), 1, 0, span=2)
+        card = self._card(columns, self.texts("Events of the last 7 days"), 2, 0, span=2)
         background = ttk.Style(self).lookup("TFrame", "background") or "SystemButtonFace"
         self.chart = ColumnChart(card, self.theme, background)
         self.chart.pack(fill="x")
@@ -133,6 +150,7 @@ class OverviewPage(Page):
             self._show_attention(verdict.attention)
         self._show_address(glance.status)
         self._show_contact(glance.status)
+        self._show_sync(glance.status.sync)
         counts = glance.status.events
         total = counts.pending + counts.working + counts.done + counts.ignored + counts.failed
         self._counts.show(
@@ -206,6 +224,12 @@ class OverviewPage(Page):
                 calls=f"{contact.calls:,}",
             )
         )
+
+    def _show_sync(self, sync: SyncView) -> None:
+        picture = self.theme.pictures.small_states[health_of(sync)]
+        self._sync_picture.configure(image=picture)
+        self.sync_state.show(state_words(sync, self.texts))
+        self.sync_times.show(time_words(sync, self.texts))
 
     def _copy_url(self) -> None:
         url = self.session.callback_url()

@@ -18,5 +18,8 @@ class Page(ttk.Frame):
     def shown(self) -> None:
         """Show what is new; called each time the page comes up."""
 
+    def open_part(self, part: str) -> None:
+        """Show one of this page's parts, by a name of the page's own."""
+
     def left(self) -> None:
         """Stop what only matters while the page is seen."""

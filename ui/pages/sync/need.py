@@ -1,0 +1,108 @@
+"""What keeps the mirror from working, and the buttons that help: one card at the page's head."""
+
+import tkinter as tk
+from collections.abc import Sequence
+from dataclasses import dataclass
+from tkinter import ttk
+
+from server.status import ErrorView, SyncState, SyncView
+from ui.health import Health
+from ui.session import PageName, Session
+from ui.setting_words import LABELS
+from ui.widgets.layout import Action, ButtonRow, Wrapped
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """What is told; `ip` is the address to add where the platform named it."""
+
+    health: Health
+    title: str
+    hint: str
+    is_setting: bool = False
+    is_tried_again: bool = False
+    ip: str = ""
+
+
+class NeedCard(ttk.Frame):
+    """Empty where nothing is needed."""
+
+    def __init__(self, parent: tk.Misc, session: Session) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._shown: _Need | None = None
+        self.buttons: Sequence[ttk.Button] = ()
+
+    def show(self, sync: SyncView, missing: Sequence[str]) -> None:
+        """Show what is needed now, the gravest only."""
+        need = self._need(sync, missing)
+        if need == self._shown:
+            return
+        self._shown = need
+        for child in self.winfo_children():
+            child.destroy()
+        self.buttons = ()
+        self.configure(height=1)  # an empty frame keeps the height it had
+        if need is not None:
+            self._build(need)
+
+    def _need(self, sync: SyncView, missing: Sequence[str]) -> _Need | None:
+        texts = self._session.texts
+        if missing:
+            return _Need(
+                Health.NOT_SET_UP,
+                texts("Before anything can be synced, these settings are needed:"),
+                texts(", ").join(texts(LABELS.get(name, name)) for name in missing),
+                is_setting=True,
+            )
+        if sync.quarantine is not None:
+            hint = texts(
+                "{hint} It is tried again by itself at {moment}.",
+                hint=texts.of(sync.quarantine.error.hint),
+                moment=texts.moment(sync.quarantine.until_ms),
+            )
+            return self._of_error(sync.quarantine.error, hint)
+        errors = [run.error for run in (sync.last_run, sync.last_full_run) if run and run.error]
+        if sync.state is SyncState.FAILED and errors:
+            return self._of_error(errors[0], texts.of(errors[0].hint))
+        if sync.last_full_run is not None and sync.last_full_run.incomplete_reason:
+            reasons = " ".join(map(texts.of, sync.last_full_run.incomplete_reason))
+            told = texts("DingTalk was not read completely, so nobody was removed.")
+            return _Need(Health.ATTENTION, reasons, told, is_tried_again=True)
+        return None
+
+    def _of_error(self, error: ErrorView, hint: str) -> _Need:
+        title = self._session.say(error.title)
+        ip = str(error.hint.values.get("ip") or error.title.values.get("ip") or "")
+        return _Need(Health.BROKEN, title, hint, is_setting=True, is_tried_again=True, ip=ip)
+
+    def _build(self, need: _Need) -> None:
+        theme = self._session.theme
+        card = ttk.Frame(self, padding=theme.px(10), relief="solid", borderwidth=1)
+        card.pack(fill="x", pady=theme.pad(10, 0))
+        picture = theme.pictures.small_states[need.health]
+        ttk.Label(card, image=picture).pack(side="left", anchor="n", padx=theme.pad(0, 10))
+        row = ButtonRow(card, theme, *self._actions(need), side="right")
+        row.pack(side="right")
+        self.buttons = row.buttons
+        words = ttk.Frame(card)
+        words.pack(side="left", fill="x", expand=True)
+        Wrapped(words, need.title, "Strong.TLabel").pack(fill="x")
+        Wrapped(words, need.hint, "Hint.TLabel").pack(fill="x")
+
+    def _actions(self, need: _Need) -> list[Action]:
+        session, texts = self._session, self._session.texts
+        actions = []
+        if need.is_tried_again:
+            actions.append(Action(texts("Try a&gain now"), session.orders.sync))
+        if need.ip:
+            told = texts("Copied: {url}", url=need.ip)
+            actions.append(
+                Action(texts("Copy {ip}", ip=need.ip), lambda: session.copy(need.ip, told))
+            )
+        elif need.is_setting:
+            open_settings = Action(
+                texts("Open sett&ings"), lambda: session.frame.open_page(PageName.SETTINGS)
+            )
+            actions.append(open_settings)
+        return actions

@@ -1,0 +1,118 @@
+"""The sync: how it stands, what would change, what waits for a decision, what was done."""
+
+import tkinter as tk
+from tkinter import ttk
+
+from server.config.store import Outcome
+from server.status import SyncView
+from ui.health import Glance
+from ui.pages.page import Page
+from ui.pages.sync.conflicts import ConflictsPane
+from ui.pages.sync.decision import DecisionPane
+from ui.pages.sync.history import HistoryPane
+from ui.pages.sync.need import NeedCard
+from ui.pages.sync.state import StateCard
+from ui.proposal import proposal_of
+from ui.session import Session
+from ui.widgets.layout import heading
+
+
+class SyncPage(Page):
+    """Follows the status; asks for lists only when the status says that they changed."""
+
+    def __init__(self, parent: tk.Misc, session: Session) -> None:
+        super().__init__(parent, session)
+        texts, theme = self.texts, self.theme
+        self._missing: tuple[str, ...] | None = None
+        self._known: object = None
+        self._is_seen = False
+        hint = texts("Keeps WeCom's people and departments as they are in DingTalk.")
+        heading(self, theme, texts("Sync"), hint).pack(fill="x", pady=theme.pad(0, 10))
+        self.head = StateCard(self, session, self._switch)
+        self.head.pack(fill="x")
+        self.need = NeedCard(self, session)
+        self.need.pack(fill="x")
+        self.tabs = ttk.Notebook(self)
+        self.tabs.pack(fill="both", expand=True, pady=theme.pad(12, 0))
+        self.decision = DecisionPane(self.tabs, session)
+        self.conflicts = ConflictsPane(self.tabs, session)
+        self.history = HistoryPane(self.tabs, session)
+        self.history.on_runs = self._show
+        self.tabs.add(self.decision, text=texts("What would change"))
+        self.tabs.add(self.conflicts, text=texts("Conflicts"))
+        self.tabs.add(self.history, text=texts("History"))
+        session.watch(self, self._take)
+
+    def shown(self) -> None:
+        """Look for all that may have changed while nobody looked."""
+        self._is_seen = True
+        self._known = None
+        self.session.ask(self.session.app.mirror.missing, self._found_missing, lambda _: None)
+        if self.session.glance is not None:
+            self._take(self.session.glance)
+
+    def open_part(self, part: str) -> None:
+        """Show the `conflicts`, or who was `left-out` by the last full sync."""
+        tab = self.conflicts if part == "conflicts" else self.history
+        self.tabs.select(tab)  # type: ignore[no-untyped-call] # as the library's stubs have it
+        sync = self._sync()
+        if part == "left-out" and sync is not None and sync.last_full_run is not None:
+            self.history.choose(sync.last_full_run, "problems")
+
+    def left(self) -> None:
+        """Stop following."""
+        self._is_seen = False
+
+    # --- what is new
+
+    def _sync(self) -> SyncView | None:
+        return self.session.glance.status.sync if self.session.glance else None
+
+    def _take(self, glance: Glance) -> None:
+        if not self._is_seen:
+            return
+        sync = glance.status.sync
+        current = sync.current_run.id if sync.current_run else None
+        last = sync.last_run.id if sync.last_run else None
+        known = (current, last, sync.conflicts, sync.held, self.session.orders.answered)
+        if known != self._known:
+            self._known = known
+            self.history.feed.refresh()
+            self.conflicts.refresh()
+        self.history.follow()
+        self._show()
+
+    def _show(self) -> None:
+        sync = self._sync()
+        if sync is None:
+            return
+        is_ready = self._missing == ()
+        self.head.show(sync, is_ready=is_ready)
+        self.need.show(sync, self._missing or ())
+        conflicts = self.texts("Conflicts")
+        if sync.conflicts:
+            conflicts = self.texts("Conflicts ({count})", count=sync.conflicts)
+        self.tabs.tab(self.conflicts, text=conflicts)  # type: ignore[no-untyped-call] # as the library's stubs have it
+        if self.history.feed.is_loaded:
+            proposal = proposal_of(sync, [row.run for row in self.history.feed.rows])
+            is_free = is_ready and sync.current_run is None and not self.session.orders.is_waiting
+            self.decision.show(proposal, is_free=is_free)
+
+    def _found_missing(self, missing: tuple[str, ...]) -> None:
+        if self.winfo_exists():
+            self._missing = missing
+            self._show()
+
+    # --- the switch
+
+    def _switch(self, is_on: bool) -> None:  # noqa: FBT001 - the check button's value
+        app = self.session.app
+        self.session.ask(lambda: app.switch_sync(is_on=is_on), self._switched)
+
+    def _switched(self, outcome: Outcome) -> None:
+        if outcome.config.settings.sync.enabled:
+            told = self.texts("The mirror is on; a full sync begins.")
+        else:
+            told = self.texts("The mirror is off; events are still received and kept.")
+        self.session.frame.tell(told)
+        self.session.frame.refresh()
