@@ -22,11 +22,11 @@ from crypto.credentials import Credentials, Role
 from crypto.envelope import RANDOM_BYTES
 from server.config.files import stamp_of
 from server.config.paths import DataFolder
-from server.errors import DingBridgeError
 from server.instance import ServiceRecord, running_service
 from server.message import N_, Message
 from server.room import shortage
-from server.status import SelfTestReport, Status, Step, StepState
+from server.status import SelfTestReport, Status
+from server.trial import FaultError, Trial
 from server.web.desk import SELF_TEST_KEY
 
 if TYPE_CHECKING:
@@ -62,49 +62,9 @@ def is_published_address(address: str) -> bool:
     return any(parsed in network for network in PUBLISHED_RANGES)
 
 
-class _FaultError(Exception):
-    """A step failed; carries what the admin is told."""
-
-    def __init__(self, title: Message, hint: Message) -> None:
-        super().__init__(str(title))
-        self.title = title
-        self.hint = hint
-
-
-@dataclass(slots=True)
-class _Trial:
-    """One self-test under way: the steps so far, and whether a failed one ended it."""
-
-    steps: list[Step]
-    has_failed: bool = False
-
-    def step(self, name: str, title: str, work: Callable[[], Message | None]) -> None:
-        """Do `work` unless an earlier step failed; note the outcome and the time it took.
-
-        `work` raises _FaultError or DingBridgeError, or returns a better title, or None.
-        """
-        if self.has_failed:
-            self.steps.append(Step(name, StepState.SKIPPED, Message(title)))
-            return
-        began_s = time.perf_counter()
-        hint: Message | None = None
-        try:
-            shown = work() or Message(title)
-            state = StepState.PASSED
-        except (_FaultError, DingBridgeError) as fault:
-            self.has_failed = True
-            state, shown, hint = StepState.FAILED, fault.title, fault.hint
-        elapsed_ms = (time.perf_counter() - began_s) * 1000
-        self.steps.append(Step(name, state, shown, hint, elapsed_ms))
-
-    def note(self, name: str, title: Message, hint: Message | None = None) -> None:
-        """Add what neither passes nor fails."""
-        self.steps.append(Step(name, StepState.NOTE, title, hint))
-
-
 def run_self_test(app: "App", clock_ms: Callable[[], int]) -> SelfTestReport:
     """Run all steps; starts the service for the time of the test where none runs."""
-    trial = _Trial([])
+    trial = Trial()
     credentials: list[Credentials] = []
     addresses: list[str] = []
     trial.step(
@@ -140,7 +100,7 @@ def run_self_test(app: "App", clock_ms: Callable[[], int]) -> SelfTestReport:
 def _credentials(app: "App") -> Credentials:
     active = app.config().secrets.keyring.active
     if active is None:
-        raise _FaultError(
+        raise FaultError(
             Message(N_("token, aes_key and key have not all been entered yet.")),
             Message(N_("Enter the three values from the DingTalk console.")),
         )
@@ -149,7 +109,7 @@ def _credentials(app: "App") -> Credentials:
 
 def _address_of(record: ServiceRecord) -> str:
     if not record.address:
-        raise _FaultError(
+        raise FaultError(
             Message(N_("DingBridge is just starting on this data folder.")),
             Message(N_("Try again in a moment.")),
         )
@@ -171,7 +131,7 @@ def _let_changes_be_taken_up(folder: DataFolder) -> None:
 def _check_room(app: "App") -> None:
     advice = shortage(app.folder)
     if advice is not None:
-        raise _FaultError(advice.title, advice.hint)
+        raise FaultError(advice.title, advice.hint)
 
 
 def _rounds(
@@ -218,7 +178,7 @@ class _RoundTrip:
     fields: dict[str, str] | None = None
     elapsed_s: float = 0.0
 
-    def run(self, trial: _Trial) -> None:
+    def run(self, trial: Trial) -> None:
         """Add this round trip's steps."""
         trial.step(f"{self.name}.sent", N_("A signed, encrypted call was answered."), self._send)
         trial.step(f"{self.name}.json", N_("The answer has the four fields."), self._take_apart)
@@ -256,7 +216,7 @@ class _RoundTrip:
         except requests.RequestException as failure:
             # The exception's own text quotes the whole address, signature and all.
             values = {"address": address, "reason": type(failure).__name__}
-            raise _FaultError(
+            raise FaultError(
                 Message(N_("{address} cannot be reached ({reason})."), values),
                 Message(
                     N_(
@@ -298,7 +258,7 @@ class _RoundTrip:
     def _check_time(self) -> Message | None:
         values = {"elapsed_ms": round(self.elapsed_s * 1000), "budget_ms": round(BUDGET_S * 1000)}
         if self.elapsed_s > BUDGET_S:
-            raise _FaultError(
+            raise FaultError(
                 Message(N_("It took {elapsed_ms} ms; DingTalk waits {budget_ms} ms."), values),
                 Message(N_("Something slows this computer or the way to it down: check both.")),
             )
@@ -326,12 +286,12 @@ def _check_status(address: str, answer: requests.Response) -> None:
         hint = N_("The event could not be stored. See the status for the reason.")
     else:
         hint = N_("Another program answers at this address, or a proxy in between fails.")
-    raise _FaultError(title, Message(hint, values))
+    raise FaultError(title, Message(hint, values))
 
 
-def _other_values(address: str) -> _FaultError:
+def _other_values(address: str) -> FaultError:
     values = {"address": address}
-    return _FaultError(
+    return FaultError(
         Message(N_("The program at {address} uses other values than these."), values),
         Message(
             N_(
@@ -343,9 +303,9 @@ def _other_values(address: str) -> _FaultError:
     )
 
 
-def _foreign_answer(address: str) -> _FaultError:
+def _foreign_answer(address: str) -> FaultError:
     values = {"address": address}
-    return _FaultError(
+    return FaultError(
         Message(N_("The answer from {address} is not DingBridge's."), values),
         Message(N_("Another program answers at this address, or a proxy changes the answer.")),
     )

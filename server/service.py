@@ -1,9 +1,9 @@
 """The running service: its parts started in order of need, and stopped in reverse.
 
 Threads: `dingbridge-web` answers callbacks, `dingbridge-journal` writes, `dingbridge-sync` mirrors,
-`dingbridge-housekeeper` does what must not delay an answer: it saves a promotion, takes up changed
-settings, looks for requests of other commands, stores the list of rejected calls, and removes old
-events.
+`dingbridge-subscription` compares with DingTalk's own record, `dingbridge-housekeeper` does what
+must not delay an answer: it saves a promotion, takes up changed settings, looks for requests of
+other commands, stores the list of rejected calls, and removes old events.
 """
 
 import logging
@@ -28,6 +28,7 @@ from server.journal.journal import Journal
 from server.journal.rejections import Rejection
 from server.journal.retention import prune
 from server.logs import SecretMask
+from server.subscription.watch import Watch
 from server.sync.engine import Engine
 from server.sync.parties import Pace, Road
 from server.sync.worker import Worker
@@ -110,9 +111,13 @@ class Service:
             self._address = self._address_of(self._listener, self._config.settings)
             self._worker = self._mirror()
             self._worker.refuse_left_over()
+            self._watch = Watch(
+                self._journal, self._config_now, clock_ms=self._clock_ms, pace=self._pace
+            )
             self._instance.publish(self._address)
             self._housekeeper.start()
             self._worker.start()
+            self._watch.start()
             undo.pop_all()
         self._announce()
         return self._address
@@ -141,6 +146,7 @@ class Service:
         self._stopping.set()
         self._wake.set()
         self._worker.request_stop()
+        self._watch.request_stop()
         self._listener.request_stop()
         if not self._listener.join(left_s()):
             hanging.append("dingbridge-web")
@@ -149,6 +155,8 @@ class Service:
             hanging.append(self._housekeeper.name)
         if not self._worker.join(left_s()):
             hanging.append("dingbridge-sync")
+        if not self._watch.join(left_s()):
+            hanging.append("dingbridge-subscription")
         if not self._journal.close(left_s()):
             hanging.append("dingbridge-journal")
         self._instance.release()
@@ -294,6 +302,7 @@ class Service:
                 self._use_keyring(keyring)
         self._mask.unregister(before.secrets.all())
         self._worker.nudge()
+        self._watch.nudge()
         path = config.settings.callback.path
         if path != before.settings.callback.path:
             self._listener.replace_application(build_app(self._desk, path))
@@ -304,6 +313,7 @@ class Service:
         self._unstored = self._rejections.taken_if_changed() or self._unstored
         if self._unstored is not None:
             latest = self._unstored
+            self._watch.hear(latest)
             self._write(lambda conn: stored_rejections.replace_all(conn, latest))
             self._unstored = None
 

@@ -33,7 +33,7 @@ ui                    : server.config.files server.config.locks server.version
 server                :
 server.app            : server.selftest server.service server.views server.verdicts server.status
 server.app            : server.config server.instance server.journal server.logs server.room
-server.app            : server.sync.parties
+server.app            : server.sync.parties server.subscription
 server.app            : server.mirror server.sync_views crypto server.errors server.message
 server.mirror         : server.sync.engine server.sync.wishes server.sync_orders server.sync_views
 server.mirror         : server.config server.journal server.directory.causes server.status
@@ -43,9 +43,15 @@ server.sync_orders    : server.errors server.message server.version
 server.sync_views     : server.journal server.directory.causes server.directory.guard
 server.sync_views     : server.directory.model server.status server.message
 server.selftest       : server.app server.web server.config server.instance server.status
-server.selftest       : server.room crypto server.errors server.message
+server.selftest       : server.room server.trial crypto server.errors server.message
 server.service        : server.web server.config server.instance server.journal server.logs
 server.service        : server.sync.engine server.sync.parties server.sync.worker
+server.service        : server.subscription.watch
+server.subscription   : server.subscription server.app server.selftest server.trial server.config
+server.subscription   : server.dingtalk server.rest server.journal server.instance server.status
+server.subscription   : server.sync.parties server.sync_orders server.directory.causes crypto
+server.subscription   : server.errors server.fate server.message
+server.trial          : server.status server.errors server.message
 server.service        : crypto server.errors server.message server.version
 server.views          : server.web server.config server.instance server.journal server.verdicts
 server.views          : crypto server.errors server.message server.status

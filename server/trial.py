@@ -1,0 +1,61 @@
+"""A trial goes step by step and says of each what came of it; after a failure the rest is skipped.
+
+What the steps do is not known here.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from server.errors import DingBridgeError
+from server.message import Message
+from server.status import Step, StepState
+
+
+class FaultError(Exception):
+    """A step failed; carries what the admin is told."""
+
+    def __init__(self, title: Message, hint: Message) -> None:
+        super().__init__(str(title))
+        self.title = title
+        self.hint = hint
+
+
+def _unheard(step: Step) -> None:
+    del step
+
+
+@dataclass(slots=True)
+class Trial:
+    """The steps so far, and whether a failed one ended it; `heard` is called with each at once."""
+
+    steps: list[Step] = field(default_factory=list)
+    has_failed: bool = False
+    heard: Callable[[Step], object] = _unheard
+
+    def step(self, name: str, title: str, work: Callable[[], Message | None]) -> None:
+        """Do `work` unless an earlier step failed; note the outcome and the time it took.
+
+        `work` raises FaultError or DingBridgeError, or returns a better title, or None.
+        """
+        if self.has_failed:
+            self._add(Step(name, StepState.SKIPPED, Message(title)))
+            return
+        began_s = time.perf_counter()
+        hint: Message | None = None
+        try:
+            shown = work() or Message(title)
+            state = StepState.PASSED
+        except (FaultError, DingBridgeError) as fault:
+            self.has_failed = True
+            state, shown, hint = StepState.FAILED, fault.title, fault.hint
+        elapsed_ms = (time.perf_counter() - began_s) * 1000
+        self._add(Step(name, state, shown, hint, elapsed_ms))
+
+    def note(self, name: str, title: Message, hint: Message | None = None) -> None:
+        """Add what neither passes nor fails."""
+        self._add(Step(name, StepState.NOTE, title, hint))
+
+    def _add(self, step: Step) -> None:
+        self.steps.append(step)
+        self.heard(step)
