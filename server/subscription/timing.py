@@ -15,41 +15,45 @@ class Timing:
     """What is due next."""
 
     def __init__(self) -> None:
-        self._at_ms = 0  # at once
-        self._is_prompted = True
+        self._regular_at_ms = 0  # at once
+        self._rejected_at_ms: int | None = None
         self._quiet_ms = QUIET_MS
         self._quiet_until_ms = 0
         self._failures = 0
 
     def due_in_ms(self, now_ms: int) -> int:
         """Return how long to wait; at most a day, also where the clock was set back."""
-        return min(max(0, self._at_ms - now_ms), DAY_MS)
+        at_ms = self._regular_at_ms
+        if self._rejected_at_ms is not None:
+            at_ms = min(at_ms, self._rejected_at_ms)
+        return min(max(0, at_ms - now_ms), DAY_MS)
 
-    @property
-    def is_prompted(self) -> bool:
-        """Whether what comes next is worth trying a secret again that DingTalk refused.
+    def is_regular(self, now_ms: int) -> bool:
+        """Whether asking is due by itself, and not only because of a rejected call.
 
-        Not after a rejected call, which strangers can cause.
+        Only then a secret that DingTalk refused is worth another try: strangers can cause the rest.
         """
-        return self._is_prompted
+        return self._regular_at_ms <= now_ms
 
     def changed(self, now_ms: int) -> None:
         """Ask now, because settings are other ones."""
-        self._at_ms, self._is_prompted = now_ms, True
+        self._regular_at_ms = now_ms
         self._quiet_ms, self._failures = QUIET_MS, 0
 
     def rejected(self, now_ms: int) -> None:
         """Ask soon, because a call was rejected."""
-        wanted_ms = max(now_ms, min(self._quiet_until_ms, now_ms + DAY_MS))
-        if wanted_ms < self._at_ms:
-            self._at_ms, self._is_prompted = wanted_ms, False
+        if self._rejected_at_ms is None:
+            self._rejected_at_ms = max(now_ms, min(self._quiet_until_ms, now_ms + DAY_MS))
 
     def asked(self, now_ms: int, *, is_news: bool, is_retryable: bool = False) -> None:
         """Note that DingTalk was asked, and whether that told something new."""
         self._quiet_ms = QUIET_MS if is_news else min(self._quiet_ms * 2, DAY_MS)
         self._quiet_until_ms = now_ms + self._quiet_ms
+        self._rejected_at_ms = None
         wait_ms = DAY_MS
         if is_retryable:
             wait_ms = _RETRY_MS[min(self._failures, len(_RETRY_MS) - 1)]
-        self._failures = self._failures + 1 if is_retryable else 0
-        self._at_ms, self._is_prompted = now_ms + wait_ms, True
+        if self.is_regular(now_ms):
+            self._failures = self._failures + 1 if is_retryable else 0
+            self._regular_at_ms = now_ms + wait_ms
+        self._regular_at_ms = min(self._regular_at_ms, now_ms + wait_ms)

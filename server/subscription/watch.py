@@ -116,7 +116,7 @@ class Watch:
         return self._timing.due_in_ms(now_ms) / 1000
 
     def _ask(self, config: Config) -> None:
-        if self._timing.is_prompted:
+        if self._timing.is_regular(self._clock_ms()):
             self._tokens.forget_refusals()
         with line(config, self._pace, self._tokens, self._stopping) as client:
             finding = look(client, Ours.of(config), self._clock_ms())
