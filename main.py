@@ -69,6 +69,12 @@ def _parser() -> argparse.ArgumentParser:
     how = sync.add_mutually_exclusive_group()
     how.add_argument("--preview", action="store_true", help="only show what would be changed")
     how.add_argument("--allow", metavar="DIGEST", help="approve what is held under this digest")
+    subscription = with_json(
+        "subscription", "compare with the subscription as DingTalk itself has it on record"
+    )
+    way = subscription.add_mutually_exclusive_group()
+    way.add_argument("--take", action="store_true", help="use DingTalk's token and aes_key here")
+    way.add_argument("--register", action="store_true", help="write ours to DingTalk")
     command("demo", "show it all on this computer alone; no account needed")
     return parser
 
@@ -138,6 +144,7 @@ def _command(options: argparse.Namespace) -> "Command":
         "events": commands.events,
         "self-test": commands.self_test,
         "sync": commands.sync,
+        "subscription": commands.subscription,
         "demo": _demo,
         None: _with_windows,
     }

@@ -8,6 +8,7 @@ from server.config.store import Outcome
 from server.errors import DingBridgeError, SettingsError
 from server.message import N_
 from server.status import CredentialSetView, EventView, SelfTestReport, Status, Step, StepState
+from ui.console.subscription_pages import subscription_line
 from ui.console.sync_pages import sync_lines
 from ui.text import Texts
 
@@ -27,6 +28,7 @@ def status_page(status: Status, texts: Texts) -> Iterator[str]:
     else:
         yield texts("Service: not running")
     yield from _credentials_lines(status, texts)
+    yield subscription_line(status.subscription, texts)
     counts = status.events
     yield texts(
         "Events: {pending} pending, {working} in work, {done} done, {ignored} ignored, "
@@ -91,10 +93,15 @@ _MARKS = {
 def self_test_page(report: SelfTestReport, texts: Texts) -> Iterator[str]:
     """Yield a line a step, and the hint under a step that failed."""
     for step in report.steps:
-        yield _step_line(step, texts)
-        if step.hint is not None:
-            yield f"      {texts.of(step.hint)}"
+        yield from step_lines(step, texts)
     yield texts("All is well.") if report.is_passed else texts("The self-test failed.")
+
+
+def step_lines(step: Step, texts: Texts) -> Iterator[str]:
+    """Yield the line of a step, and what to do about it."""
+    yield _step_line(step, texts)
+    if step.hint is not None:
+        yield f"      {texts.of(step.hint)}"
 
 
 def _step_line(step: Step, texts: Texts) -> str:
