@@ -26,7 +26,7 @@ _GROUPS = {
 
 
 class StepList(ttk.Frame):
-    """Shows a report; empty until `show` is called."""
+    """Shows a report, or steps as they come; empty until one of them is shown."""
 
     def __init__(self, parent: tk.Misc, theme: Theme, texts: Texts) -> None:
         super().__init__(parent)
@@ -48,7 +48,7 @@ class StepList(ttk.Frame):
             before, group = group, step.name.partition(".")[0]
             if group != before and group in _GROUPS:
                 self._add_heading(self._texts(_GROUPS[group]))
-            self._add(step)
+            self.add(step)
 
     def _add_heading(self, text: str) -> None:
         ttk.Label(self, text=text, style="Hint.TLabel").grid(
@@ -71,7 +71,8 @@ class StepList(ttk.Frame):
             row=0, column=1, sticky="w", padx=self._theme.pad(8, 0), pady=self._theme.pad(4, 8)
         )
 
-    def _add(self, step: Step) -> None:
+    def add(self, step: Step) -> None:
+        """Show one more step below the others."""
         row = self.grid_size()[1]
         mark, style = _MARKS[step.state]
         ttk.Label(self, text=mark, style=style, width=2, anchor="center").grid(
