@@ -95,7 +95,7 @@ class _Registration:
         if self.credentials is None:
             raise FaultError(
                 Message(N_("token, aes_key and key have not all been entered yet.")),
-                Message(N_("Enter token and aes_key, or have them generated; the key is known.")),
+                Message(N_("Enter the three values first; token and aes_key can be generated.")),
             )
         length = len(self.credentials.token.reveal())
         if length not in _TOKEN_CHARACTERS:

@@ -43,10 +43,7 @@ _HEADLINES = {
     ),
     SubscriptionState.DIFFERS: (
         N_("DingTalk has something else on record: {names}."),
-        N_(
-            "Take DingTalk's values where those are right, or write yours to DingTalk. No event is "
-            "lost either way."
-        ),
+        N_("Take DingTalk's values where those are right, or write yours to DingTalk."),
         "Bad.TLabel",
     ),
     SubscriptionState.NO_RECORD: (
