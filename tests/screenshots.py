@@ -7,9 +7,12 @@ import sys
 import tempfile
 import tkinter as tk
 from pathlib import Path
+from unittest.mock import patch
 
 from PIL import ImageGrab
 
+from server.simulator.callback_registry import CheckOutcome
+from tests.server.subscription.registry import NEEDED, OTHER_TOKEN, app_of, open_registry
 from tests.ui.office import check_address, let_age, office, send_events
 from tests.ui.screen import screen
 from tests.ui.stage import Stage, on_stage, open_main
@@ -52,6 +55,7 @@ def main(arguments: list[str]) -> int:
                 camera = Camera(folder, display, f"{language}-{scale * 100:.0f}")
                 _first_run(camera, display, root, language, scale)
                 _in_use(camera, display, root, language, scale)
+                _subscription(camera, display, root, language, scale)
     return 0
 
 
@@ -140,6 +144,47 @@ def _in_use(camera: Camera, display: str, root: tk.Tk, language: str, scale: flo
             camera.take(stage, "40-about")
             program.show_crash(RuntimeError("made up for the picture"))
             camera.take(stage, "41-crash")
+
+
+def _subscription(camera: Camera, display: str, root: tk.Tk, language: str, scale: float) -> None:
+    """DingTalk's own record: another one, none, ours after it was written, and not known."""
+    with tempfile.TemporaryDirectory() as folder, open_registry() as registry:
+        app = app_of(registry, Path(folder))
+        app.configure({"ui": {"language": language}})
+        old_url = "https://dingtalk-callbacks.old.example.com/department-of-it/dingtalk/receiver"
+        registry.holds(token=OTHER_TOKEN, url=old_url, tags=NEEDED[:4])
+        with on_stage(app, display, root, scale) as stage:
+            open_main(stage)
+            stage.program.open_page(PageName.CREDENTIALS)
+            page = stage.program.window.built(PageName.CREDENTIALS)
+            card = page.subscription  # type: ignore[attr-defined] # the page with the credentials
+
+            def press(name: str) -> None:
+                _look_again(stage)
+                getattr(card, f"{name}_button").invoke()
+                stage.hand.wait_for(lambda: str(card.compare_button.cget("state")) == "normal")
+                _look_again(stage)
+
+            press("compare")
+            camera.take(stage, "26-subscription-differs")
+            app.configure({"callback": {"public_url": app.status().service.address}})
+            press("compare")
+            with patch("tkinter.messagebox.askokcancel", return_value=True):
+                press("write")
+            camera.take(stage, "27-subscription-written")
+            registry.api.callbacks.subscription = None
+            press("compare")
+            camera.take(stage, "28-subscription-none")
+            registry.api.callbacks.url_check = lambda _: CheckOutcome.UNREACHABLE
+            with patch("tkinter.messagebox.askokcancel", return_value=True):
+                press("write")
+            camera.take(stage, "29-subscription-refused")
+            app.configure({"dingtalk": {"app_secret": "madeUpAndWrong"}})
+            press("compare")
+            camera.take(stage, "2a-subscription-failed")
+            app.configure({"dingtalk": {"app_secret": ""}})
+            _look_again(stage)
+            camera.take(stage, "2b-subscription-not-set-up")
 
 
 def _look_again(stage: Stage) -> None:

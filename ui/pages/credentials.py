@@ -51,9 +51,9 @@ class CredentialsPage(Page):
         self._sets.pack(fill="x")
         self._cards: dict[str, CredentialSetCard] = {}
         self._none = Wrapped(body, texts("No values have been entered yet."))
-        self._add_form(body)
         self.subscription = SubscriptionCard(body, session)
-        self.subscription.pack(fill="x", pady=theme.pad(0, 8))
+        self.subscription.pack(fill="x")
+        self._add_form(body)
         session.watch(self, self._take)
 
     def left(self) -> None:

@@ -231,6 +231,7 @@ class SubscriptionCard(ttk.LabelFrame):
             self._end(texts("DingTalk has our subscription on record."), "Good.TLabel")
         else:
             self._end(texts("The subscription could not be registered."), "Bad.TLabel")
+        self.steps.focus_set()  # scrolls them into sight
 
     def _is_agreed(self, question: str) -> bool:
         return messagebox.askokcancel("DingBridge", question, parent=self)
@@ -293,6 +294,14 @@ class _Comparison(ttk.Frame):
                 (("url", texts("Address")), ("token", "token"), ("aes_key", "aes_key")), 1
             )
         }
+        self.bind("<Configure>", self._resized)
+
+    def _resized(self, event: "tk.Event[tk.Misc]") -> None:
+        """Break long addresses, so that both fit side by side."""
+        theme = self._session.theme
+        width = max((event.width - theme.px(170)) // 2, theme.px(120))
+        for cell in self._rows["url"][:2]:
+            cell.configure(wraplength=width)
 
     def _add_row(self, row: int, label: str) -> tuple[ttk.Label, ttk.Label, ttk.Label]:
         theme = self._session.theme
