@@ -7,12 +7,21 @@ from server.config.merge import Effect
 from server.config.store import Outcome
 from server.errors import DingBridgeError, SettingsError
 from server.message import N_
-from server.status import CredentialSetView, EventView, SelfTestReport, Status, Step, StepState
+from server.status import (
+    CredentialSetView,
+    EventView,
+    SelfTestReport,
+    Status,
+    Step,
+    StepState,
+    SubscriptionState,
+)
 from ui.console.subscription_pages import subscription_line
 from ui.console.sync_pages import sync_lines
 from ui.text import Texts
 
 _PAYLOAD_CHARACTERS = 160
+_SAYS_NOTHING = frozenset({SubscriptionState.NOT_SET_UP, SubscriptionState.NOT_COMPARED})
 
 
 def status_page(status: Status, texts: Texts) -> Iterator[str]:
@@ -28,7 +37,8 @@ def status_page(status: Status, texts: Texts) -> Iterator[str]:
     else:
         yield texts("Service: not running")
     yield from _credentials_lines(status, texts)
-    yield subscription_line(status.subscription, texts)
+    if status.subscription.state not in _SAYS_NOTHING:
+        yield subscription_line(status.subscription, texts)
     counts = status.events
     yield texts(
         "Events: {pending} pending, {working} in work, {done} done, {ignored} ignored, "
