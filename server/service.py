@@ -48,6 +48,7 @@ _PRUNE_EVERY_MS = 60 * 60 * 1000
 _HOUR_MS = 60 * 60 * 1000
 _DAY_MS = 24 * _HOUR_MS
 _JOB_S = 30.0
+_LEAVE_S = 0.5
 _KEPT_RUNS = 1000
 
 
@@ -155,11 +156,11 @@ class Service:
             hanging.append(self._housekeeper.name)
         if not self._worker.join(left_s()):
             hanging.append("dingbridge-sync")
-        if not self._watch.join(left_s()):
-            hanging.append("dingbridge-subscription")
         if not self._journal.close(left_s()):
             hanging.append("dingbridge-journal")
         self._instance.release()
+        # Where this one still waits for DingTalk, it does nothing with the answer any more.
+        self._watch.join(min(left_s(), _LEAVE_S))
         for name in hanging:
             _log.error("The thread %s did not stop in time", name)
         _log.info("Stopped")

@@ -59,7 +59,7 @@ class Watch:
         self._thread.start()
 
     def request_stop(self) -> None:
-        """End soon; a call under way is waited for, its repetition is not."""
+        """End soon. A call under way goes on, and nothing is done with its answer any more."""
         self._stopping.set()
         self._nudged.set()
 
@@ -76,7 +76,7 @@ class Watch:
     def hear(self, rejections: Iterable[Rejection]) -> None:
         """Take note of rejected calls; those that were no callback at all mean nothing here."""
         newest_ms = max((one.at_ms for one in rejections if one.verdict is not None), default=0)
-        if newest_ms > self._newest_rejection_ms:
+        if newest_ms != self._newest_rejection_ms:  # the clock may have been set back
             self._newest_rejection_ms = newest_ms
             self._was_rejected.set()
             self._nudged.set()
@@ -93,6 +93,8 @@ class Watch:
         except CallCancelledError:
             return 0.0
         except DingBridgeError as failure:
+            if self._stopping.is_set():  # the database was closed meanwhile
+                return 0.0
             _log.error("DingTalk's record could not be compared: %s", failure)
         except Exception:  # noqa: BLE001 - the thread must outlive a fault; it is told in full
             _log.exception("Comparing DingTalk's record met a fault of its own")
@@ -120,6 +122,8 @@ class Watch:
             self._tokens.forget_refusals()
         with line(config, self._pace, self._tokens, self._stopping) as client:
             finding = look(client, Ours.of(config), self._clock_ms())
+        if self._stopping.is_set():
+            return
         is_news = False
         try:
             job = self._journal.run(lambda conn: stored.note(conn, finding))

@@ -213,14 +213,17 @@ class SubscriptionCard(ttk.LabelFrame):
         self._end(self._session.texts(_TAKEN[outcome.credentials]))
 
     def _write(self) -> None:
-        question = _REPLACE_QUESTION if self._view.url else _NEW_QUESTION
-        ours = self._session.callback_url()
-        if not self._is_agreed(self._session.texts(question, url=self._view.url, ours=ours)):
-            return
+        if self._view.our_url and not self._is_agreed(self._write_question()):
+            return  # without an address of ours nothing is written: the steps say so
         self._begin()
         subscription, heard = self._session.app.subscription, self._heard.put
         self._session.ask(lambda: subscription.register(heard), self._written, self._failed)
         self._follow()
+
+    def _write_question(self) -> str:
+        view = self._view
+        question = _REPLACE_QUESTION if view.url else _NEW_QUESTION
+        return self._session.texts(question, url=view.url, ours=view.our_url)
 
     def _written(self, report: SelfTestReport) -> None:
         texts = self._session.texts

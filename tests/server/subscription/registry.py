@@ -15,6 +15,7 @@ from server.simulator.callback_registry import Subscription as Registered
 from server.simulator.company import Company
 from server.simulator.contacts_dingtalk import DingTalkContacts
 from server.simulator.dingtalk_callbacks import Patience
+from server.simulator.faults import DINGTALK_ANSWERS, FaultPlan
 from server.simulator.httpd import LoopbackServer
 from server.simulator.url_check import LoopbackUrlCheck
 from server.subscription.facade import Subscription
@@ -39,6 +40,7 @@ class Registry:
 
     api: DingTalkContacts
     check: LoopbackUrlCheck
+    faults: FaultPlan
     address: str
 
     @property
@@ -63,8 +65,9 @@ def open_registry() -> Iterator[Registry]:
     rng = random.Random(2026)  # noqa: S311 - repeatable, not secret
     check = LoopbackUrlCheck(company.corp_id, rng, Patience(deadline_s=10))
     api = DingTalkContacts(company, calls_per_second=None, url_check=check)
-    with LoopbackServer(api.handle) as server:
-        yield Registry(api, check, server.address)
+    faults = FaultPlan(1, DINGTALK_ANSWERS, api.tokens.revoke)
+    with LoopbackServer(faults.wrap(api.handle)) as server:
+        yield Registry(api, check, faults, server.address)
 
 
 def app_of(registry: Registry, folder: Path, **callback: object) -> App:

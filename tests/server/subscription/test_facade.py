@@ -17,6 +17,7 @@ from server.errors import (
 )
 from server.simulator.callback_registry import CheckOutcome, Subscription
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience
+from server.simulator.faults import Fault, Rule
 from server.status import Level, SelfTestReport, Step, StepState, SubscriptionState
 from tests.server.simulator.seeds import seeded
 from tests.server.subscription.registry import (
@@ -314,11 +315,40 @@ class TestRegister:
         assert (step.name, "127.0.0.1:1" in str(step.title)) == ("self_test", True)
         assert registry.asked("/call_back/register_call_back") == 0
 
+    @pytest.mark.parametrize("fault", [Fault.LATE_DROPPED, Fault.LATE_BUSY, Fault.DROPPED])
+    @pytest.mark.parametrize("verb", ["register", "update"])
+    def test_a_lost_reply_is_made_up_for(
+        self, app: App, registry: Registry, verb: str, fault: Fault
+    ) -> None:
+        serve_publicly(app)
+        if verb == "update":
+            registry.holds(token=OTHER_TOKEN)
+        registry.faults.add(Rule(fault, path=f"/{verb}_call_back", times=1))
+        report = app.subscription.register()
+        # A reply lost before or after the call took effect looks alike: what DingTalk has decides.
+        assert report.is_passed or (verb, fault) == ("register", Fault.DROPPED), report
+        assert (app.status().subscription.state is EQUAL) == report.is_passed
+
     def test_a_refusal_is_told(self, app: App, registry: Registry) -> None:
         serve_publicly(app)
         registry.api.rules.missing_permissions = frozenset({"qyapi_base"})
         step = failed(app.subscription.register())
         assert (step.name, step.state) == ("record", StepState.FAILED)
+
+
+def test_a_service_that_stops_does_not_wait_for_dingtalk(
+    app: App, registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry.faults.add(Rule(Fault.SLOW, path="/gettoken", delay_s=60, times=1))
+    app.start()
+    thread = app._service._watch._thread  # type: ignore[union-attr] # it serves
+    eventually(lambda: bool(registry.faults.injected))
+    assert app.stop(timeout_s=20) == ()
+    assert thread.is_alive()
+    registry.faults.switch_off()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert [one for one in caplog.records if one.levelname == "ERROR"] == []
 
 
 def test_a_rejected_call_makes_the_service_compare(app: App, registry: Registry) -> None:
@@ -328,6 +358,7 @@ def test_a_rejected_call_makes_the_service_compare(app: App, registry: Registry)
     asked = registry.asked()
     # The first question of this service was news, so the quiet time is the shortest.
     watch = app._service._watch  # type: ignore[union-attr] # it serves
+    eventually(lambda: watch._timing._quiet_until_ms > 0)
     watch._timing._quiet_until_ms = 0
     registry.holds(token=OTHER_TOKEN)
     assert not call_as(app, OTHER_TOKEN, AES_KEY, registry.corp_id)
