@@ -56,7 +56,7 @@ def compare(record: CallbackRecord | None, ours: Ours, now_ms: int) -> Finding:
         return Finding(now_ms, ours.subject, Standing.NO_RECORD)
     fits = _fitting(record, ours.keyring, now_ms)
     differences = (
-        *(() if fits in {Role.ACTIVE, Role.PENDING} else _other_values(record, ours)),
+        *_other_values(record, ours),
         *((URL,) if ours.url and not is_same_address(record.url, ours.url) else ()),
     )
     return Finding(
@@ -82,7 +82,10 @@ def _fitting(record: CallbackRecord, keyring: Keyring, now_ms: int) -> Role | No
 
 
 def _other_values(record: CallbackRecord, ours: Ours) -> tuple[str, ...]:
-    """Name the values that differ, against the set that comes closest, the active one first."""
+    """Name the values that differ, against the set that comes closest, the active one first.
+
+    The previous set does not count: it is accepted for a while only.
+    """
     sets = [one for one in (ours.keyring.active, ours.keyring.pending) if one is not None]
     differing = [
         tuple(

@@ -315,6 +315,16 @@ class TestRegister:
         assert (step.name, "127.0.0.1:1" in str(step.title)) == ("self_test", True)
         assert registry.asked("/call_back/register_call_back") == 0
 
+    def test_an_event_that_dingtalk_does_not_know_is_told(
+        self, app: App, registry: Registry
+    ) -> None:
+        serve_publicly(app)
+        registry.holds(token=OTHER_TOKEN, tags=("User_Add_Org",))
+        step = failed(app.subscription.register())
+        assert (step.name, "71008" in str(step.title)) == ("written", True)
+        assert registry.record is not None
+        assert registry.record.token == OTHER_TOKEN
+
     @pytest.mark.parametrize("fault", [Fault.LATE_DROPPED, Fault.LATE_BUSY, Fault.DROPPED])
     @pytest.mark.parametrize("verb", ["register", "update"])
     def test_a_lost_reply_is_made_up_for(
