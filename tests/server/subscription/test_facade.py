@@ -308,6 +308,15 @@ class TestRegister:
         assert failed(report).name == step
         assert registry.asked("/call_back/register_call_back") == 0
 
+    def test_without_any_values_nothing_is_sent(self, registry: Registry, tmp_path: Path) -> None:
+        app = app_of(registry, tmp_path / "other")
+        app.folder.secrets.unlink()
+        app.configure({"dingtalk": {"app_secret": registry.api.rules.app_secret}})
+        report = app.subscription.register()
+        assert failed(report).name == "values"
+        assert {step.state for step in report.steps[1:]} == {StepState.SKIPPED}
+        assert app.subscription.compare().state is SubscriptionState.NO_RECORD
+
     def test_a_failed_self_test_ends_it(self, app: App, registry: Registry) -> None:
         app.configure({"callback": {"public_url": "http://127.0.0.1:1/api/callback"}})
         report = app.subscription.register()
