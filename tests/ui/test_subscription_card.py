@@ -19,7 +19,7 @@ from tests.server.subscription.registry import (
     app_of,
     open_registry,
 )
-from tests.ui.hand import shown_texts
+from tests.ui.hand import every, shown_texts
 from tests.ui.stage import Stage, open_main
 from ui.pages.credentials import CredentialsPage
 from ui.session import PageName
@@ -112,7 +112,8 @@ def test_the_service_compares_and_the_card_says_that_all_is_equal(
 
 
 def test_what_differs_is_named_and_masked(stage: Stage, registry: Registry) -> None:
-    registry.holds(token=OTHER_TOKEN, url="https://old.example.com/callback")
+    old_url = "https://dingtalk-callbacks.old.example.com/department-of-it/dingtalk/receiver"
+    registry.holds(token=OTHER_TOKEN, url=old_url)
     card = open_card(stage)
     compare(stage, card)
     stage.hand.wait_for(is_shown(stage, SubscriptionState.DIFFERS))
@@ -120,7 +121,9 @@ def test_what_differs_is_named_and_masked(stage: Stage, registry: Registry) -> N
     stage.hand.let_settle()
     shown = shown_texts(card)
     assert "token, url" in card.headline.full_text
-    assert {"https://old.example.com/callback", URL} <= set(shown)
+    assert {old_url, URL} <= set(shown)
+    cut = [one for one in every(card._table) if one.winfo_width() < one.winfo_reqwidth()]
+    assert cut == []
     assert shown.count(stage.texts("✗ differs")) == 2
     assert shown.count(stage.texts("✓ equal")) == 1
     assert OTHER_TOKEN not in " ".join(shown)

@@ -302,7 +302,11 @@ class _Comparison(ttk.Frame):
     def _resized(self, event: "tk.Event[tk.Misc]") -> None:
         """Break long addresses, so that both fit side by side."""
         theme = self._session.theme
-        width = max((event.width - theme.px(170)) // 2, theme.px(120))
+        labels = self.grid_slaves(column=0)
+        verdicts = [verdict for _, _, verdict in self._rows.values()]
+        beside = sum(max(one.winfo_reqwidth() for one in column) for column in (labels, verdicts))
+        gaps = theme.px(16 + 24 + 24)
+        width = max((event.width - beside - gaps) // 2, theme.px(120))
         for cell in self._rows["url"][:2]:
             cell.configure(wraplength=width)
 
@@ -317,7 +321,8 @@ class _Comparison(ttk.Frame):
             ttk.Label(self),
         )
         for column, cell in enumerate(cells, 1):
-            cell.grid(row=row, column=column, sticky="w", padx=theme.pad(0, 24))
+            gap = 24 if column < len(cells) else 0
+            cell.grid(row=row, column=column, sticky="w", padx=theme.pad(0, gap))
         return cells
 
     def show(self, view: SubscriptionView, ours: CredentialSetView | None) -> None:
