@@ -305,7 +305,7 @@ class _Comparison(ttk.Frame):
         labels = self.grid_slaves(column=0)
         verdicts = [verdict for _, _, verdict in self._rows.values()]
         beside = sum(max(one.winfo_reqwidth() for one in column) for column in (labels, verdicts))
-        gaps = theme.px(16 + 24 + 24)
+        gaps = theme.px(16 + 24 + 24 + 8)  # and a little, since labels have a rim of their own
         width = max((event.width - beside - gaps) // 2, theme.px(120))
         for cell in self._rows["url"][:2]:
             cell.configure(wraplength=width)
