@@ -72,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     tried = with_json("test-connection", "try the accounts of DingTalk and WeCom; writes nothing")
     tried.add_argument("vendor", nargs="?", choices=("dingtalk", "wecom"), help="only this one")
     _add_moving(command)
+    subscription = with_json(
+        "subscription", "compare with the subscription as DingTalk itself has it on record"
+    )
+    way = subscription.add_mutually_exclusive_group()
+    way.add_argument("--take", action="store_true", help="use DingTalk's token and aes_key here")
+    way.add_argument("--register", action="store_true", help="write ours to DingTalk")
     command("demo", "show it all on this computer alone; no account needed")
     return parser
 
@@ -156,6 +162,7 @@ def _command(options: argparse.Namespace) -> "Command":
         "test-connection": connections.test_connection,
         "export": moving.export,
         "import": moving.import_,
+        "subscription": commands.subscription,
         "demo": _demo,
         None: _with_windows,
     }

@@ -52,6 +52,10 @@ class Credentials:
         joined = f"{self.token.reveal()}\0{self.aes_key.reveal()}\0{self.key}"
         return hashlib.sha256(joined.encode()).hexdigest()[:16]
 
+    def has_same_secrets(self, other: "Credentials") -> bool:
+        """Whether token and aes_key are the same, whatever the key."""
+        return (self.token, self.aes_key) == (other.token, other.aes_key)
+
 
 @dataclass(frozen=True, slots=True)
 class Keyring:

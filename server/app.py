@@ -40,8 +40,11 @@ from server.status import (
     RunView,
     SelfTestReport,
     Status,
+    SubscriptionView,
     SyncView,
 )
+from server.subscription.facade import Subscription
+from server.subscription.views import subscription_notices
 from server.sync.parties import Pace
 from server.sync_views import sync_notices, sync_view
 from server.verdicts import describe_problem
@@ -83,6 +86,7 @@ class App:
         self.moving = Moving(
             folder, self._store, clock_ms, lambda: self._service is not None, self.stop
         )
+        self.subscription = Subscription(self, clock_ms)
 
     # --- the service in this process
 
@@ -135,12 +139,16 @@ class App:
             SyncView(is_enabled),
             failures,
         )
+        subscription = _or_noted(
+            lambda: self.subscription.view(config or Config()), SubscriptionView(), failures
+        )
+        credentials = credentials_view(config or Config(), stored.uses, self._clock_ms())
         room = shortage(self.folder)
         public_url = config.settings.callback.public_url if config is not None else ""
         damaged = tuple(str(path) for path in sorted(self.folder.root.glob("*.damaged-*.db")))
         return Status(
             service=service_view(record),
-            credentials=credentials_view(config or Config(), stored.uses, self._clock_ms()),
+            credentials=credentials,
             doctor=doctor,
             events=event_counts(stored.counts),
             sync=sync,
@@ -148,9 +156,11 @@ class App:
                 *failures,
                 *notices(config, record, doctor, damaged, room),
                 *sync_notices(sync),
+                *subscription_notices(subscription, credentials, is_mirroring=is_enabled),
             ),
             callback_url=public_url or (record.address if record else ""),
             has_public_url=bool(public_url),
+            subscription=subscription,
         )
 
     def events(

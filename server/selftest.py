@@ -25,8 +25,8 @@ from server.config.paths import DataFolder
 from server.instance import ServiceRecord, running_service
 from server.message import N_, Message
 from server.room import shortage
-from server.status import SelfTestReport, Status, Step, StepState
-from server.trial import FaultError, attempt
+from server.status import SelfTestReport, Status
+from server.trial import FaultError, Trial
 from server.web.desk import SELF_TEST_KEY
 
 if TYPE_CHECKING:
@@ -62,32 +62,9 @@ def is_published_address(address: str) -> bool:
     return any(parsed in network for network in PUBLISHED_RANGES)
 
 
-@dataclass(slots=True)
-class _Trial:
-    """One self-test under way: the steps so far, and whether a failed one ended it."""
-
-    steps: list[Step]
-    has_failed: bool = False
-
-    def step(self, name: str, title: str, work: Callable[[], Message | None]) -> None:
-        """Do `work` unless an earlier step failed; note the outcome and the time it took.
-
-        `work` raises FaultError or DingBridgeError, or returns a better title, or None.
-        """
-        if self.has_failed:
-            self.steps.append(Step(name, StepState.SKIPPED, Message(title)))
-            return
-        self.steps.append(attempt(name, title, work))
-        self.has_failed = self.steps[-1].state is StepState.FAILED
-
-    def note(self, name: str, title: Message, hint: Message | None = None) -> None:
-        """Add what neither passes nor fails."""
-        self.steps.append(Step(name, StepState.NOTE, title, hint))
-
-
 def run_self_test(app: "App", clock_ms: Callable[[], int]) -> SelfTestReport:
     """Run all steps; starts the service for the time of the test where none runs."""
-    trial = _Trial([])
+    trial = Trial()
     credentials: list[Credentials] = []
     addresses: list[str] = []
     trial.step(
@@ -201,7 +178,7 @@ class _RoundTrip:
     fields: dict[str, str] | None = None
     elapsed_s: float = 0.0
 
-    def run(self, trial: _Trial) -> None:
+    def run(self, trial: Trial) -> None:
         """Add this round trip's steps."""
         trial.step(f"{self.name}.sent", N_("A signed, encrypted call was answered."), self._send)
         trial.step(f"{self.name}.json", N_("The answer has the four fields."), self._take_apart)

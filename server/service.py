@@ -1,9 +1,9 @@
 """The running service: its parts started in order of need, and stopped in reverse.
 
 Threads: `dingbridge-web` answers callbacks, `dingbridge-journal` writes, `dingbridge-sync` mirrors,
-`dingbridge-housekeeper` does what must not delay an answer: it saves a promotion, takes up changed
-settings, looks for requests of other commands, stores the list of rejected calls, and removes old
-events.
+`dingbridge-subscription` compares with DingTalk's own record, `dingbridge-housekeeper` does what
+must not delay an answer: it saves a promotion, takes up changed settings, looks for requests of
+other commands, stores the list of rejected calls, and removes old events.
 """
 
 import logging
@@ -28,6 +28,7 @@ from server.journal.journal import Journal
 from server.journal.rejections import Rejection
 from server.journal.retention import prune
 from server.logs import SecretMask
+from server.subscription.watch import Watch
 from server.sync.engine import Engine
 from server.sync.parties import Pace, Road
 from server.sync.worker import Worker
@@ -47,6 +48,7 @@ _PRUNE_EVERY_MS = 60 * 60 * 1000
 _HOUR_MS = 60 * 60 * 1000
 _DAY_MS = 24 * _HOUR_MS
 _JOB_S = 30.0
+_LEAVE_S = 0.5
 _KEPT_RUNS = 1000
 
 
@@ -110,9 +112,13 @@ class Service:
             self._address = self._address_of(self._listener, self._config.settings)
             self._worker = self._mirror()
             self._worker.refuse_left_over()
+            self._watch = Watch(
+                self._journal, self._config_now, clock_ms=self._clock_ms, pace=self._pace
+            )
             self._instance.publish(self._address)
             self._housekeeper.start()
             self._worker.start()
+            self._watch.start()
             undo.pop_all()
         self._announce()
         return self._address
@@ -141,6 +147,7 @@ class Service:
         self._stopping.set()
         self._wake.set()
         self._worker.request_stop()
+        self._watch.request_stop()
         self._listener.request_stop()
         if not self._listener.join(left_s()):
             hanging.append("dingbridge-web")
@@ -152,6 +159,8 @@ class Service:
         if not self._journal.close(left_s()):
             hanging.append("dingbridge-journal")
         self._instance.release()
+        # Where this one still waits for DingTalk, it does nothing with the answer any more.
+        self._watch.join(min(left_s(), _LEAVE_S))
         for name in hanging:
             _log.error("The thread %s did not stop in time", name)
         _log.info("Stopped")
@@ -298,6 +307,7 @@ class Service:
                 self._use_keyring(keyring)
         self._mask.unregister(before.secrets.all())
         self._worker.nudge()
+        self._watch.nudge()
         path = config.settings.callback.path
         if path != before.settings.callback.path:
             self._listener.replace_application(build_app(self._desk, path))
@@ -308,6 +318,7 @@ class Service:
         self._unstored = self._rejections.taken_if_changed() or self._unstored
         if self._unstored is not None:
             latest = self._unstored
+            self._watch.hear(latest)
             self._write(lambda conn: stored_rejections.replace_all(conn, latest))
             self._unstored = None
 

@@ -232,6 +232,62 @@ class SyncView:
     last_full_run: RunSummary | None = None
 
 
+class SubscriptionState(StrEnum):
+    """How DingTalk's own record of the subscription stands to what is entered here.
+
+    NOT_SET_UP: app_key or app_secret is missing, so DingTalk cannot be asked. NOT_COMPARED: not yet
+    since the last change. NO_RECORD: DingTalk has none, which is so for a subscription made in the
+    console. FAILED: DingTalk could not be asked.
+    """
+
+    NOT_SET_UP = "not-set-up"
+    NOT_COMPARED = "not-compared"
+    EQUAL = "equal"
+    DIFFERS = "differs"
+    NO_RECORD = "no-record"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionView:
+    """DingTalk's own record of the subscription, secrets masked, beside ours.
+
+    fits: the set of credentials that DingTalk's values are, None for none. differences: token,
+    aes_key, url. unusable: DingTalk's values that cannot be taken. missing_events: what the mirror
+    needs and DingTalk does not send. missing: settings that are not entered. since_ms: since when
+    it is found like this. will_pass: the failure may mend itself.
+    """
+
+    state: SubscriptionState = SubscriptionState.NOT_COMPARED
+    our_url: str = ""
+    checked_at_ms: int | None = None
+    since_ms: int = 0
+    url: str = ""
+    token: str = ""
+    aes_key: str = ""
+    event_types: tuple[str, ...] = ()
+    fits: str | None = None
+    differences: tuple[str, ...] = ()
+    unusable: tuple[str, ...] = ()
+    missing_events: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    error: ErrorView | None = None
+    will_pass: bool = False
+
+    @property
+    def can_be_taken(self) -> bool:
+        """Whether DingTalk's token and aes_key are worth taking: other ones, and usable."""
+        is_other = bool({"token", "aes_key"} & set(self.differences))
+        return is_other and not self.unusable
+
+    @property
+    def can_be_written(self) -> bool:
+        """Whether writing ours to DingTalk would change something there."""
+        if self.state is SubscriptionState.NO_RECORD:
+            return True
+        return self.state is SubscriptionState.DIFFERS or bool(self.missing_events)
+
+
 class Level(StrEnum):
     """How much a notice needs somebody."""
 
@@ -266,6 +322,7 @@ class Status:
     notices: tuple[Notice, ...]
     callback_url: str = ""
     has_public_url: bool = False
+    subscription: SubscriptionView = field(default_factory=SubscriptionView)
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +359,7 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of the self-test; `hint` says what to do where it failed."""
+    """One step of a trial; `hint` says what to do where it failed."""
 
     name: str
     state: StepState
@@ -313,7 +370,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class SelfTestReport:
-    """The self-test's steps in order. Notes neither pass nor fail."""
+    """The steps of a self-test, or of another trial, in order. Notes neither pass nor fail."""
 
     steps: tuple[Step, ...]
 

@@ -7,14 +7,17 @@ import sys
 import tempfile
 import tkinter as tk
 from pathlib import Path
+from unittest.mock import patch
 
 from PIL import ImageGrab
 
+from server.app import App
+from server.simulator.callback_registry import CheckOutcome
 from server.simulator.company import Company
 from server.simulator.contacts_dingtalk import DingTalkContacts
 from server.simulator.contacts_wecom import WeComContacts
 from server.simulator.httpd import LoopbackServer
-from server.app import App
+from tests.server.subscription.registry import NEEDED, OTHER_TOKEN, app_of, open_registry
 from tests.ui.office import check_address, let_age, office, send_events
 from tests.ui.platforms import Platforms, mirrored, platforms
 from tests.ui.screen import screen
@@ -63,6 +66,7 @@ def main(arguments: list[str]) -> int:
                 _not_mirrored(camera, display, root, language, scale)
                 with platforms(300, 40, odd=True) as both:
                     _mirror(camera, display, root, language, scale, both)
+                _subscription(camera, display, root, language, scale)
     return 0
 
 
@@ -295,6 +299,47 @@ def _overviews(camera: Camera, sitting: Sitting, both: Platforms) -> None:
 def _has_done(app: App, count: int) -> bool:
     run = app.status().sync.current_run
     return run is not None and run.totals.done >= count
+
+
+def _subscription(camera: Camera, display: str, root: tk.Tk, language: str, scale: float) -> None:
+    """DingTalk's own record: another one, none, ours after it was written, and not known."""
+    with tempfile.TemporaryDirectory() as folder, open_registry() as registry:
+        app = app_of(registry, Path(folder))
+        app.configure({"ui": {"language": language}})
+        old_url = "https://dingtalk-callbacks.old.example.com/department-of-it/dingtalk/receiver"
+        registry.holds(token=OTHER_TOKEN, url=old_url, tags=NEEDED[:4])
+        with on_stage(app, display, root, scale) as stage:
+            open_main(stage)
+            stage.program.open_page(PageName.CREDENTIALS)
+            page = stage.program.window.built(PageName.CREDENTIALS)
+            card = page.subscription  # type: ignore[attr-defined] # the page with the credentials
+
+            def press(name: str) -> None:
+                _look_again(stage)
+                getattr(card, f"{name}_button").invoke()
+                stage.hand.wait_for(lambda: str(card.compare_button.cget("state")) == "normal")
+                _look_again(stage)
+
+            press("compare")
+            camera.take(stage, "26-subscription-differs")
+            app.configure({"callback": {"public_url": app.status().service.address}})
+            press("compare")
+            with patch("tkinter.messagebox.askokcancel", return_value=True):
+                press("write")
+            camera.take(stage, "27-subscription-written")
+            registry.api.callbacks.subscription = None
+            press("compare")
+            camera.take(stage, "28-subscription-none")
+            registry.api.callbacks.url_check = lambda _: CheckOutcome.UNREACHABLE
+            with patch("tkinter.messagebox.askokcancel", return_value=True):
+                press("write")
+            camera.take(stage, "29-subscription-refused")
+            app.configure({"dingtalk": {"app_secret": "madeUpAndWrong"}})
+            press("compare")
+            camera.take(stage, "2a-subscription-failed")
+            app.configure({"dingtalk": {"app_secret": ""}})
+            _look_again(stage)
+            camera.take(stage, "2b-subscription-not-set-up")
 
 
 def _look_again(stage: Stage) -> None:

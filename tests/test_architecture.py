@@ -34,7 +34,7 @@ ui                    : server.export_errors
 server                :
 server.app            : server.selftest server.service server.views server.verdicts server.status
 server.app            : server.config server.instance server.journal server.logs server.room
-server.app            : server.sync.parties
+server.app            : server.sync.parties server.subscription
 server.app            : server.mirror server.sync_views crypto server.errors server.message
 server.app            : server.moving server.connections
 server.connections    : server.config server.dingtalk server.wecom server.rest server.trial
@@ -54,6 +54,12 @@ server.selftest       : server.app server.web server.config server.instance serv
 server.selftest       : server.room server.trial crypto server.errors server.message
 server.service        : server.web server.config server.instance server.journal server.logs
 server.service        : server.sync.engine server.sync.parties server.sync.worker
+server.service        : server.subscription.watch
+server.subscription   : server.subscription server.app server.selftest server.trial server.config
+server.subscription   : server.dingtalk server.rest server.journal server.instance server.status
+server.subscription   : server.sync.parties server.sync_orders server.directory.causes crypto
+server.subscription   : server.errors server.fate server.message
+server.trial          : server.status server.errors server.message
 server.service        : crypto server.errors server.message server.version
 server.views          : server.web server.config server.instance server.journal server.verdicts
 server.views          : crypto server.errors server.message server.status

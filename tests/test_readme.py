@@ -33,6 +33,7 @@ from server.status import (
     Status,
     Step,
     StepState,
+    SubscriptionView,
     SyncState,
     SyncView,
 )
@@ -118,6 +119,7 @@ def test_the_exit_codes_are_the_programs(readme: Readme) -> None:
         (["events"], 0),
         (["self-test"], 1),
         (["sync"], 2),
+        (["subscription"], 2),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else str(value),
 )
@@ -212,6 +214,9 @@ def _sample_documents(texts: Texts) -> dict[str, object]:
             held=HeldView("0", 1, 1, (MESSAGE,)),
         ),
         (Notice("note", Level.INFO, MESSAGE, MESSAGE),),
+        subscription=SubscriptionView(
+            event_types=("a",), differences=("token",), missing_events=("b",)
+        ),
     )
     payload = {"EventType": "user_add_org", "userId": ["1"]}
     event = EventView(1, 1, "user_add_org", "1", "1", "pending", None, payload, 0)
@@ -221,13 +226,16 @@ def _sample_documents(texts: Texts) -> dict[str, object]:
         "status": documents.status_document(status, texts),
         "events": [documents.event_document(event)],
         "self-test": documents.self_test_document(report, texts),
+        "subscription": documents.subscription_document(
+            SubscriptionView(event_types=("a",)), texts, "active", report
+        ),
         "sync": documents.sync_document(RunView(RUN, (CHANGE,)), texts),
         "error": documents.error_document(failure, texts),
     }
 
 
 @either
-@pytest.mark.parametrize("name", ["status", "events", "self-test", "sync", "error"])
+@pytest.mark.parametrize("name", ["status", "events", "self-test", "subscription", "sync", "error"])
 def test_the_json_documents_have_the_names_shown(readme: Readme, name: str) -> None:
     document = json.loads(documents.dumped(_sample_documents(readme.texts)[name]))
 

@@ -23,6 +23,15 @@ _DEPARTMENT_PREFIX = "org_dept_"
 _COMPANY_PREFIX = "org_"
 # Roles, who is an administrator: nothing of it is mirrored.
 _NOT_MIRRORED = frozenset({"org_admin_add", "org_admin_remove"})
+NEEDED_EVENTS = (
+    "user_add_org",
+    "user_modify_org",
+    "user_leave_org",
+    "org_dept_create",
+    "org_dept_modify",
+    "org_dept_remove",
+)
+"""What an app must subscribe to: without one of these the mirror follows at the daily run only."""
 
 
 class FullRunReason(Enum):

@@ -182,7 +182,17 @@ _V2 = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2)
+# How DingTalk's own record of the subscription compares with ours: one row, and no secret in it.
+_V3 = (
+    """
+    CREATE TABLE subscription_finding (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        finding TEXT NOT NULL
+    ) STRICT
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2, _V3)
 
 
 def version_of(conn: Connection) -> int:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -98,3 +100,9 @@ def test_only_a_previous_set_whose_grace_is_over_expires() -> None:
 
 def test_an_empty_keyring_has_no_set_in_force() -> None:
     assert list(Keyring().sets(0)) == []
+
+
+def test_sets_that_differ_in_the_key_alone_have_the_same_secrets() -> None:
+    assert ACTIVE.has_same_secrets(replace(ACTIVE, key="dingother"))
+    assert not ACTIVE.has_same_secrets(replace(ACTIVE, token=PENDING.token))
+    assert not ACTIVE.has_same_secrets(replace(ACTIVE, aes_key=PENDING.aes_key))

@@ -34,6 +34,7 @@ def on_stage(app: App, display: str, root: tk.Tk, scale: float = 1.0) -> Iterato
     """Run the program; it is quit at the end as its menu does it. `root` serves many programs."""
     # What the last program left must not be collected on a worker: tk objects belong to a thread.
     gc.collect()
+    others = _own_threads()  # of a simulated platform, which outlives the program
     hand = Hand(root, display)
     single = SingleInstance(app.folder.root)
     assert single.acquire()
@@ -47,15 +48,15 @@ def on_stage(app: App, display: str, root: tk.Tk, scale: float = 1.0) -> Iterato
         program.quit()
         hand.wait_for(lambda: program.has_ended)
         hanging = program.finish()
-        wait_until(lambda: not set(_own_threads()) - others)
+        wait_until(lambda: _own_threads() <= others)
         hand.close()
         for child in root.winfo_children():
             child.destroy()
         assert hanging == ()
 
 
-def _own_threads() -> list[threading.Thread]:
-    return [one for one in threading.enumerate() if one.name.startswith("dingbridge-")]
+def _own_threads() -> set[threading.Thread]:
+    return {one for one in threading.enumerate() if one.name.startswith("dingbridge-")}
 
 
 def open_main(stage: Stage) -> None:

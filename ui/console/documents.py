@@ -21,6 +21,7 @@ from server.status import (
     RunView,
     SelfTestReport,
     Status,
+    SubscriptionView,
     SyncView,
 )
 from ui.text import Texts
@@ -62,6 +63,7 @@ def status_document(status: Status, texts: Texts) -> Document:
         "doctor": None if status.doctor is None else _rejection(status.doctor, texts),
         "events": asdict(status.events),
         "sync": sync_state_document(status.sync, texts),
+        "subscription": subscription_state_document(status.subscription, texts),
         "notices": [_notice(notice, texts) for notice in status.notices],
     }
 
@@ -226,6 +228,38 @@ def self_test_document(report: SelfTestReport, texts: Texts) -> Document:
             }
             for step in report.steps
         ],
+    }
+
+
+def subscription_state_document(view: SubscriptionView, texts: Texts) -> Document:
+    """Return the part of `status --json` and of `subscription --json` about DingTalk's record."""
+    return {
+        "state": str(view.state),
+        "checked_at": iso(view.checked_at_ms),
+        "url": view.url or None,
+        "token": view.token or None,
+        "aes_key": view.aes_key or None,
+        "events": list(view.event_types),
+        "fits": view.fits,
+        "differences": list(view.differences),
+        "unusable": list(view.unusable),
+        "missing_events": list(view.missing_events),
+        "missing_settings": list(view.missing),
+        "error": _error(view.error, texts),
+    }
+
+
+def subscription_document(
+    view: SubscriptionView,
+    texts: Texts,
+    credentials: str | None = None,
+    report: SelfTestReport | None = None,
+) -> Document:
+    """Return the document of `subscription --json`."""
+    return {
+        **subscription_state_document(view, texts),
+        "credentials": credentials,
+        "steps": None if report is None else self_test_document(report, texts)["steps"],
     }
 
 

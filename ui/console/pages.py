@@ -7,11 +7,21 @@ from server.config.merge import Effect
 from server.config.store import Outcome
 from server.errors import DingBridgeError, SettingsError
 from server.message import N_
-from server.status import CredentialSetView, EventView, SelfTestReport, Status, Step, StepState
+from server.status import (
+    CredentialSetView,
+    EventView,
+    SelfTestReport,
+    Status,
+    Step,
+    StepState,
+    SubscriptionState,
+)
+from ui.console.subscription_pages import subscription_line
 from ui.console.sync_pages import sync_lines
 from ui.text import Texts
 
 _PAYLOAD_CHARACTERS = 160
+_SAYS_NOTHING = frozenset({SubscriptionState.NOT_SET_UP, SubscriptionState.NOT_COMPARED})
 
 
 def status_page(status: Status, texts: Texts) -> Iterator[str]:
@@ -27,6 +37,8 @@ def status_page(status: Status, texts: Texts) -> Iterator[str]:
     else:
         yield texts("Service: not running")
     yield from _credentials_lines(status, texts)
+    if status.subscription.state not in _SAYS_NOTHING:
+        yield subscription_line(status.subscription, texts)
     counts = status.events
     yield texts(
         "Events: {pending} pending, {working} in work, {done} done, {ignored} ignored, "
@@ -96,7 +108,7 @@ def self_test_page(report: SelfTestReport, texts: Texts) -> Iterator[str]:
 
 
 def step_lines(step: Step, texts: Texts) -> Iterator[str]:
-    """Yield the line of a step, and what to do where it failed."""
+    """Yield the line of a step, and what to do about it."""
     yield _step_line(step, texts)
     if step.hint is not None:
         yield f"      {texts.of(step.hint)}"

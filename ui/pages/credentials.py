@@ -14,6 +14,7 @@ from ui.session import Session
 from ui.widgets.credential_form import FIELDS, CredentialForm
 from ui.widgets.credential_set import CredentialSetCard
 from ui.widgets.layout import Action, ButtonRow, Scrolled, Wrapped, heading
+from ui.widgets.subscription_card import SubscriptionCard
 
 _ROLES = {
     "active": N_("Active"),
@@ -50,6 +51,8 @@ class CredentialsPage(Page):
         self._sets.pack(fill="x")
         self._cards: dict[str, CredentialSetCard] = {}
         self._none = Wrapped(body, texts("No values have been entered yet."))
+        self.subscription = SubscriptionCard(body, session)
+        self.subscription.pack(fill="x")
         self._add_form(body)
         session.watch(self, self._take)
 
@@ -106,6 +109,7 @@ class CredentialsPage(Page):
     def _take(self, glance: Glance) -> None:
         self._show_doctor(glance.status.doctor)
         self._show_sets(glance.status.credentials)
+        self.subscription.show(glance.status)
 
     def _show_doctor(self, call: RejectionView | None) -> None:
         if call is None or call.is_settled:

@@ -26,7 +26,7 @@ _GROUPS = {
 
 
 class StepList(ttk.Frame):
-    """Shows a report, or its steps one by one."""
+    """Shows a report, or steps as they come; empty until one of them is shown."""
 
     def __init__(self, parent: tk.Misc, theme: Theme, texts: Texts) -> None:
         super().__init__(parent)
@@ -70,7 +70,7 @@ class StepList(ttk.Frame):
         )
 
     def add(self, step: Step) -> None:
-        """Add a step."""
+        """Show one more step below the others."""
         row = self.grid_size()[1]
         mark, style = _MARKS[step.state]
         ttk.Label(self, text=mark, style=style, width=2, anchor="center").grid(

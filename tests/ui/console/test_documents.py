@@ -20,6 +20,8 @@ from server.status import (
     Status,
     Step,
     StepState,
+    SubscriptionState,
+    SubscriptionView,
     SyncView,
 )
 from ui.console.documents import (
@@ -87,6 +89,16 @@ def test_a_full_status_has_the_promised_names() -> None:
         EventCounts(1, 2, 3, 4, 5, 6),
         SyncView(is_enabled=False),
         (Notice("c", Level.WARNING, Message("{n}", {"n": 1}), Message("H")),),
+        subscription=SubscriptionView(
+            SubscriptionState.DIFFERS,
+            checked_at_ms=NOW_MS,
+            url="https://old.example.com/",
+            token="ab••••yz",
+            aes_key="••••",
+            event_types=("user_add_org",),
+            differences=("token", "url"),
+            missing_events=("user_leave_org",),
+        ),
     )
     expected_set = {
         "token": "t***",
@@ -143,6 +155,20 @@ def test_a_full_status_has_the_promised_names() -> None:
             "held": None,
             "quarantine": None,
             "conflicts": 0,
+        },
+        "subscription": {
+            "state": "differs",
+            "checked_at": NOW,
+            "url": "https://old.example.com/",
+            "token": "ab••••yz",
+            "aes_key": "••••",
+            "events": ["user_add_org"],
+            "fits": None,
+            "differences": ["token", "url"],
+            "unusable": [],
+            "missing_events": ["user_leave_org"],
+            "missing_settings": [],
+            "error": None,
         },
         "notices": [{"code": "c", "level": "warning", "title": "1", "hint": "H"}],
     }

@@ -1,0 +1,143 @@
+"""Compares DingTalk's record of the subscription with ours. Pure: values in, a finding out.
+
+`key` is not compared: DingTalk's record does not hold it.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from urllib.parse import urlsplit
+
+from crypto.credentials import Credentials, Field, Keyring, Role
+from crypto.entry import clean, judge
+from crypto.secret import Secret
+from server.config.store import Config
+from server.dingtalk.events import NEEDED_EVENTS
+from server.dingtalk.wire import CallbackRecord
+from server.journal.subscription import Finding, ShownRecord, Standing
+
+URL = "url"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """What this side has: the sets of credentials, the public address, and whose app it is."""
+
+    keyring: Keyring
+    url: str
+    app: str
+
+    @classmethod
+    def of(cls, config: Config) -> "Ours":
+        """Take it out of settings and secrets."""
+        dingtalk = config.settings.dingtalk
+        return cls(
+            config.secrets.keyring,
+            config.settings.callback.public_url,
+            f"{dingtalk.app_key}@{dingtalk.api_base}",
+        )
+
+    @property
+    def newest(self) -> Credentials | None:
+        """The set that the admin entered last."""
+        return self.keyring.pending or self.keyring.active
+
+    @property
+    def subject(self) -> str:
+        """A name for what is compared that gives none of it away; another one after a change."""
+        sets = (self.keyring.active, self.keyring.pending)
+        names = [one.fingerprint if one else "" for one in sets]
+        return sha256("\0".join([*names, self.url, self.app]).encode()).hexdigest()[:16]
+
+
+def compare(record: CallbackRecord | None, ours: Ours, now_ms: int) -> Finding:
+    """Say how DingTalk's record, None where it has none, stands to ours."""
+    if record is None:
+        return Finding(now_ms, ours.subject, Standing.NO_RECORD)
+    fits = _fitting(record, ours.keyring, now_ms)
+    differences = (
+        *_other_values(record, ours),
+        *((URL,) if ours.url and not is_same_address(record.url, ours.url) else ()),
+    )
+    return Finding(
+        now_ms,
+        ours.subject,
+        Standing.DIFFERS if differences else Standing.EQUAL,
+        record=ShownRecord(
+            record.url, record.token.masked(), record.aes_key.masked(), record.event_types
+        ),
+        fits=fits,
+        differences=differences,
+        unusable=tuple(map(str, unusable_values(record))),
+        missing_events=missing_events(record),
+    )
+
+
+def _fitting(record: CallbackRecord, keyring: Keyring, now_ms: int) -> Role | None:
+    """Return the role of the set whose token and aes_key DingTalk has, None for none."""
+    for role, one in keyring.sets(now_ms):
+        if (one.token, one.aes_key) == (record.token, record.aes_key):
+            return role
+    return None
+
+
+def _other_values(record: CallbackRecord, ours: Ours) -> tuple[str, ...]:
+    """Name the values that differ, against the set that comes closest, the active one first.
+
+    The previous set does not count: it is accepted for a while only.
+    """
+    sets = [one for one in (ours.keyring.active, ours.keyring.pending) if one is not None]
+    differing = [
+        tuple(
+            str(field)
+            for field, mine, theirs in (
+                (Field.TOKEN, one.token, record.token),
+                (Field.AES_KEY, one.aes_key, record.aes_key),
+            )
+            if mine != theirs
+        )
+        for one in sets
+    ]
+    return min(differing, key=len, default=(str(Field.TOKEN), str(Field.AES_KEY)))
+
+
+def is_same_address(one: str, other: str) -> bool:
+    """Whether two addresses lead to the same place; DingTalk's may lack its scheme."""
+    left, right = _address(one), _address(other)
+    if left is None or right is None:
+        return one.strip() == other.strip()
+    if "" in {left[0], right[0]}:
+        left, right = ("", *left[1:]), ("", *right[1:])
+    return left == right
+
+
+def _address(text: str) -> tuple[str, str, int | None, str, str] | None:
+    """Take an address apart as far as it matters: a slash at the end does not."""
+    stripped = text.strip()
+    has_scheme = "://" in stripped
+    try:
+        parts = urlsplit(stripped if has_scheme else f"//{stripped}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return None
+    scheme = parts.scheme.lower()
+    if port == _DEFAULT_PORTS.get(scheme):
+        port = None
+    return scheme, host, port, parts.path.rstrip("/"), parts.query
+
+
+def missing_events(record: CallbackRecord) -> tuple[str, ...]:
+    """Name the events that the mirror needs and DingTalk's record does not hold."""
+    subscribed = {event_type.strip().lower() for event_type in record.event_types}
+    return tuple(event_type for event_type in NEEDED_EVENTS if event_type not in subscribed)
+
+
+def unusable_values(record: CallbackRecord) -> tuple[Field, ...]:
+    """Name the values of DingTalk's record that cannot be used here as they are."""
+    values = ((Field.TOKEN, record.token), (Field.AES_KEY, record.aes_key))
+    return tuple(field for field, value in values if not _is_usable(field, value))
+
+
+def _is_usable(field: Field, value: Secret) -> bool:
+    plain = value.reveal()
+    return clean(field, plain) == plain and judge(field, plain) is None

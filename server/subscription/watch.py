@@ -1,0 +1,145 @@
+"""The thread `dingbridge-subscription`: compares DingTalk's record with ours whenever that is due.
+
+Beside the callback's path: nothing waits for it, and it waits on an event and not in a sleep. It
+does nothing where app_key or app_secret is not entered, and does not need the sync to be on.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+
+from crypto.secret import Secret
+from server.config.store import Config
+from server.errors import CallCancelledError, DingBridgeError
+from server.journal import subscription as stored
+from server.journal.journal import Journal
+from server.journal.rejections import Rejection
+from server.journal.subscription import Finding, Standing
+from server.rest.tokens import TokenCache
+from server.subscription.asking import line, look, missing
+from server.subscription.comparison import Ours
+from server.subscription.timing import Timing
+from server.sync.parties import Pace
+
+_log = logging.getLogger(__name__)
+
+_LONGEST_WAIT_S = 60.0
+_AFTER_TROUBLE_S = 60.0
+_JOB_S = 30.0
+
+
+class Watch:
+    """One thread for one journal. Start it once, stop it once."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        config: Callable[[], Config],
+        *,
+        clock_ms: Callable[[], int],
+        pace: Pace | None = None,
+    ) -> None:
+        self._journal = journal
+        self._config = config
+        self._clock_ms = clock_ms
+        self._pace = pace or Pace()
+        self._tokens = TokenCache(self._pace.clock)
+        self._timing = Timing()
+        self._known: tuple[str, Secret] | None = None
+        self._newest_rejection_ms = 0
+        self._was_rejected = threading.Event()
+        self._nudged = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, name="dingbridge-subscription", daemon=True
+        )
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def request_stop(self) -> None:
+        """End soon. A call under way goes on, and nothing is done with its answer any more."""
+        self._stopping.set()
+        self._nudged.set()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end, at most `timeout_s`; return whether the thread has ended."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def nudge(self) -> None:
+        """Look at the settings now: they changed."""
+        self._nudged.set()
+
+    def hear(self, rejections: Iterable[Rejection]) -> None:
+        """Take note of rejected calls; those that were no callback at all mean nothing here."""
+        newest_ms = max((one.at_ms for one in rejections if one.verdict is not None), default=0)
+        if newest_ms != self._newest_rejection_ms:  # the clock may have been set back
+            self._newest_rejection_ms = newest_ms
+            self._was_rejected.set()
+            self._nudged.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._nudged.wait(min(self._guarded(), _LONGEST_WAIT_S))
+            self._nudged.clear()
+
+    def _guarded(self) -> float:
+        """Do what is due; the one handler of this thread."""
+        try:
+            return self.loop(self._clock_ms())
+        except CallCancelledError:
+            return 0.0
+        except DingBridgeError as failure:
+            if self._stopping.is_set():  # the database was closed meanwhile
+                return 0.0
+            _log.error("DingTalk's record could not be compared: %s", failure)
+        except Exception:  # noqa: BLE001 - the thread must outlive a fault; it is told in full
+            _log.exception("Comparing DingTalk's record met a fault of its own")
+        return _AFTER_TROUBLE_S
+
+    def loop(self, now_ms: int) -> float:
+        """Ask where that is due; return the seconds until it may be due again."""
+        config = self._config()
+        if missing(config):
+            return _LONGEST_WAIT_S
+        known = (Ours.of(config).subject, config.secrets.app_secret)
+        if known != self._known:
+            self._known = known
+            self._timing.changed(now_ms)
+        if self._was_rejected.is_set():
+            self._was_rejected.clear()
+            self._timing.rejected(now_ms)
+        if not self._timing.due_in_ms(now_ms):
+            self._ask(config)
+            now_ms = self._clock_ms()
+        return self._timing.due_in_ms(now_ms) / 1000
+
+    def _ask(self, config: Config) -> None:
+        if self._timing.is_regular(self._clock_ms()):
+            self._tokens.forget_refusals()
+        with line(config, self._pace, self._tokens, self._stopping) as client:
+            finding = look(client, Ours.of(config), self._clock_ms())
+        if self._stopping.is_set():
+            return
+        is_news = False
+        try:
+            job = self._journal.run(lambda conn: stored.note(conn, finding))
+            is_news = bool(job.result(_JOB_S))
+        finally:  # also where the database is full: asking again would not mend that
+            self._timing.asked(finding.at_ms, is_news=is_news, is_retryable=finding.will_pass)
+        if is_news:
+            _tell(finding)
+
+
+def _tell(finding: Finding) -> None:
+    if finding.standing is Standing.FAILED and finding.cause is not None:
+        _log.warning("DingTalk could not be asked for its record: %s", finding.cause.title)
+    elif finding.standing is Standing.DIFFERS:
+        _log.warning("DingTalk's own record differs: %s", ", ".join(finding.differences))
+    else:
+        _log.info("Compared with DingTalk's own record: %s", finding.standing)
+    if finding.missing_events:
+        _log.info("DingTalk's record lacks events: %s", ", ".join(finding.missing_events))
