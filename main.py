@@ -65,21 +65,25 @@ def _parser() -> argparse.ArgumentParser:
     events.add_argument("--limit", type=_count, default=50, metavar="N", help="at most N (50)")
     events.add_argument("--type", dest="event_type", metavar="T", help="only of this type")
     with_json("self-test", "make a check_url round trip through the real socket")
+    _add_platforms(with_json)
+    _add_moving(command)
+    command("demo", "show it all on this computer alone; no account needed")
+    return parser
+
+
+def _add_platforms(with_json: Callable[[str, str], argparse.ArgumentParser]) -> None:
     sync = with_json("sync", "compare the whole directory and bring WeCom in step with it")
     how = sync.add_mutually_exclusive_group()
     how.add_argument("--preview", action="store_true", help="only show what would be changed")
     how.add_argument("--allow", metavar="DIGEST", help="approve what is held under this digest")
     tried = with_json("test-connection", "try the accounts of DingTalk and WeCom; writes nothing")
     tried.add_argument("vendor", nargs="?", choices=("dingtalk", "wecom"), help="only this one")
-    _add_moving(command)
     subscription = with_json(
         "subscription", "compare with the subscription as DingTalk itself has it on record"
     )
     way = subscription.add_mutually_exclusive_group()
     way.add_argument("--take", action="store_true", help="use DingTalk's token and aes_key here")
     way.add_argument("--register", action="store_true", help="write ours to DingTalk")
-    command("demo", "show it all on this computer alone; no account needed")
-    return parser
 
 
 def _add_moving(command: Callable[[str, str], argparse.ArgumentParser]) -> None:

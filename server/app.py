@@ -30,6 +30,7 @@ from server.logs import LogSetup, SecretMask, set_up_logging
 from server.message import Message
 from server.mirror import Mirror
 from server.moving import Moving
+from server.reports import SelfTestReport
 from server.room import shortage
 from server.service import Service, now_ms
 from server.status import (
@@ -38,7 +39,6 @@ from server.status import (
     Notice,
     RejectionView,
     RunView,
-    SelfTestReport,
     Status,
     SubscriptionView,
     SyncView,

@@ -19,11 +19,11 @@ from server.dingtalk.wire import DingTalkUser
 from server.errors import CredentialsRejectedError, VendorRefusedError
 from server.fate import Fate
 from server.message import N_, Message
+from server.reports import SelfTestReport, Step, StepState
 from server.rest.gateway import Surroundings
 from server.rest.retry import RetryPolicy
 from server.rest.session import Limits
 from server.rest.tokens import Account
-from server.status import SelfTestReport, Step, StepState
 from server.sync.wishes import missing
 from server.trial import FaultError, attempt
 from server.wecom import client as wecom

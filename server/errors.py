@@ -19,8 +19,9 @@ DingBridgeError
 │   │   └── PortHeldError         and the system tells by which program
 │   ├── PortForbiddenError
 │   └── AddressUnavailableError
-├── NoRecordError                 DingTalk has no record of the subscription to take
-├── RecordUnusableError           DingTalk's record holds values that cannot be used here
+├── RecordError                   DingTalk's own record; in `server.subscription.errors`
+│   ├── NoRecordError             there is none to take
+│   └── RecordUnusableError       it holds values that cannot be used here
 ├── JournalError                  all of them mean: nothing was stored
 │   ├── JournalFullError          no room on the disk; goes on when there is room
 │   ├── JournalBusyError          somebody else holds the database for too long
@@ -188,25 +189,6 @@ class AddressUnavailableError(ListenerError):
     code = "address-unavailable"
     title_text = N_("{host} is not an address of this computer.")
     hint_text = N_('Set callback.host to "0.0.0.0", or to an address this computer has.')
-
-
-class NoRecordError(DingBridgeError):
-    """DingTalk has no record that a program could read."""
-
-    code = "subscription-not-recorded"
-    title_text = N_("DingTalk has no record of a subscription that a program registered.")
-    hint_text = N_(
-        "A subscription made in the DingTalk console is not told to programs: copy token and "
-        "aes_key from the console."
-    )
-
-
-class RecordUnusableError(DingBridgeError):
-    """DingTalk's record holds values that cannot be used here. Gaps: names."""
-
-    code = "subscription-unusable"
-    title_text = N_("DingTalk's record holds values that cannot be used here: {names}.")
-    hint_text = N_("Enter values of letters and digits here, and write them to DingTalk instead.")
 
 
 class JournalError(DingBridgeError):

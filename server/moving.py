@@ -21,7 +21,7 @@ from server.export_errors import ExportDamagedError, PassphraseShortError
 from server.instance import acquire
 from server.journal.copying import check_database, copy_database
 from server.message import Message
-from server.status import ExportView, ImportView
+from server.reports import ExportView, ImportView
 from server.version import VERSION
 
 PASSPHRASE_CHARACTERS = 12

@@ -24,8 +24,9 @@ from server.config.files import stamp_of
 from server.config.paths import DataFolder
 from server.instance import ServiceRecord, running_service
 from server.message import N_, Message
+from server.reports import SelfTestReport
 from server.room import shortage
-from server.status import SelfTestReport, Status
+from server.status import Status
 from server.trial import FaultError, Trial
 from server.web.desk import SELF_TEST_KEY
 

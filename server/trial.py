@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from server.errors import DingBridgeError
 from server.message import Message
-from server.status import Step, StepState
+from server.reports import Step, StepState
 
 
 class FaultError(Exception):

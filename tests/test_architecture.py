@@ -30,18 +30,17 @@ main                  : server.simulator.demo
 ui                    : ui server.app server.status server.errors server.message
 ui                    : server.config.settings server.config.merge server.config.store
 ui                    : server.config.files server.config.locks server.version
-ui                    : server.export_errors
+ui                    : server.export_errors server.reports
 server                :
 server.app            : server.selftest server.service server.views server.verdicts server.status
 server.app            : server.config server.instance server.journal server.logs server.room
 server.app            : server.sync.parties server.subscription
 server.app            : server.mirror server.sync_views crypto server.errors server.message
-server.app            : server.moving server.connections
+server.app            : server.moving server.connections server.reports
 server.connections    : server.config server.dingtalk server.wecom server.rest server.trial
-server.connections    : server.sync.wishes server.status server.errors server.fate server.message
-server.trial          : server.status server.errors server.message
+server.connections    : server.sync.wishes server.reports server.errors server.fate server.message
 server.moving         : server.config server.instance server.journal.copying crypto.secret
-server.moving         : server.status server.errors server.export_errors server.message
+server.moving         : server.reports server.errors server.export_errors server.message
 server.moving         : server.version
 server.mirror         : server.sync.engine server.sync.wishes server.sync_orders server.sync_views
 server.mirror         : server.config server.journal server.directory.causes server.status
@@ -51,15 +50,15 @@ server.sync_orders    : server.errors server.message server.version
 server.sync_views     : server.journal server.directory.causes server.directory.guard
 server.sync_views     : server.directory.model server.status server.message
 server.selftest       : server.app server.web server.config server.instance server.status
-server.selftest       : server.room server.trial crypto server.errors server.message
+server.selftest       : server.room server.trial server.reports crypto server.errors server.message
 server.service        : server.web server.config server.instance server.journal server.logs
 server.service        : server.sync.engine server.sync.parties server.sync.worker
 server.service        : server.subscription.watch
 server.subscription   : server.subscription server.app server.selftest server.trial server.config
 server.subscription   : server.dingtalk server.rest server.journal server.instance server.status
 server.subscription   : server.sync.parties server.sync_orders server.directory.causes crypto
-server.subscription   : server.errors server.fate server.message
-server.trial          : server.status server.errors server.message
+server.subscription   : server.errors server.fate server.reports server.message
+server.trial          : server.reports server.errors server.message
 server.service        : crypto server.errors server.message server.version
 server.views          : server.web server.config server.instance server.journal server.verdicts
 server.views          : crypto server.errors server.message server.status
@@ -85,6 +84,7 @@ server.config         : server.config server.verdicts crypto server.errors serve
 server.config         : server.export_errors
 server.room           : server.config server.verdicts server.message
 server.status         : server.message
+server.reports        : server.message
 server.verdicts       : crypto server.message
 server.errors         : server.fate server.message
 server.export_errors  : server.errors server.message
@@ -93,7 +93,7 @@ server.message        :
 server.version        :
 server.simulator      : server.simulator
 server.simulator.demo : server.simulator server.app server.config.paths server.service
-server.simulator.demo : server.status server.message
+server.simulator.demo : server.reports server.status server.message
 server.simulator.demo_mirror : server.simulator server.app server.config.paths server.status
 server.simulator.demo_mirror : server.message server.sync.parties
 server.simulator.stage : server.message

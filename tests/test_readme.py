@@ -14,6 +14,7 @@ from server.app import App
 from server.config.paths import DataFolder
 from server.errors import Problem, SettingsError
 from server.message import Message
+from server.reports import SelfTestReport, Step, StepState
 from server.simulator.payloads import CONTACT_EVENTS
 from server.status import (
     ChangeView,
@@ -28,11 +29,8 @@ from server.status import (
     RejectionView,
     RunSummary,
     RunView,
-    SelfTestReport,
     ServiceView,
     Status,
-    Step,
-    StepState,
     SubscriptionView,
     SyncState,
     SyncView,

@@ -9,7 +9,7 @@ from tkinter import filedialog, ttk
 
 from server.app import App
 from server.errors import DingBridgeError
-from server.status import ExportView, ImportView
+from server.reports import ExportView, ImportView
 from ui.dialogs import centre, error_lines
 from ui.moving_words import after_export, after_import
 from ui.session import PageName, Session

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from server.status import ExportView, ImportView
+from server.reports import ExportView, ImportView
 from ui.text import Texts
 
 

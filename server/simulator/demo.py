@@ -14,13 +14,13 @@ from pathlib import Path
 from server.app import App
 from server.config.paths import DataFolder
 from server.message import N_
+from server.reports import StepState
 from server.service import now_ms
 from server.simulator.demo_mirror import PACE, MirrorScenes
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience
 from server.simulator.envelope import SignedText
 from server.simulator.payloads import CONTACT_EVENTS, EventMaker, as_captured, check_url
 from server.simulator.stage import Say, Stage, Texts
-from server.status import StepState
 
 
 @dataclass(frozen=True, slots=True)

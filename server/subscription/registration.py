@@ -21,8 +21,9 @@ from server.instance import running_service
 from server.journal import contact
 from server.journal.opening import peek
 from server.message import N_, Message
+from server.reports import SelfTestReport, Step, StepState
 from server.selftest import run_self_test
-from server.status import RejectionView, SelfTestReport, Step, StepState
+from server.status import RejectionView
 from server.subscription.comparison import Ours, compare
 from server.trial import FaultError, Trial
 

@@ -13,6 +13,7 @@ from server.config.paths import DataFolder
 from server.config.store import ConfigStore
 from server.connections import Connections, Vendor
 from server.errors import SettingsError
+from server.reports import SelfTestReport, Step, StepState
 from server.rest.retry import RetryPolicy
 from server.rest.session import Limits
 from server.simulator.company import Company
@@ -21,7 +22,6 @@ from server.simulator.contacts_wecom import WeComContacts
 from server.simulator.dingtalk_records import Sight
 from server.simulator.faults import DINGTALK_ANSWERS, WECOM_ANSWERS, Fault, FaultPlan, Rule
 from server.simulator.httpd import LoopbackServer, Reply
-from server.status import SelfTestReport, Step, StepState
 
 DINGTALK, WECOM = Vendor.DINGTALK, Vendor.WECOM
 

@@ -14,8 +14,8 @@ import requests
 from server import selftest
 from server.app import App
 from server.instance import ServiceRecord
+from server.reports import SelfTestReport, Step, StepState
 from server.selftest import is_published_address
-from server.status import SelfTestReport, Step, StepState
 from tests.server.folders import OTHER_VALUES, app_on
 
 

@@ -27,7 +27,8 @@ from server.errors import (
 )
 from server.export_errors import PassphraseShortError
 from server.message import N_, Message
-from server.status import EventView, Step, SubscriptionState, SubscriptionView
+from server.reports import Step
+from server.status import EventView, SubscriptionState, SubscriptionView
 from ui.console import documents, pages, subscription_pages, sync_pages
 from ui.console.output import say, show
 from ui.signals import stop_signals

@@ -4,7 +4,7 @@ from argparse import Namespace
 from threading import Event
 
 from server.app import App
-from server.status import SelfTestReport, Step
+from server.reports import SelfTestReport, Step
 from ui.console import documents, pages
 from ui.console.output import show
 from ui.signals import stop_signals

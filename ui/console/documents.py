@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from server.errors import DingBridgeError, SettingsError
 from server.message import Message
+from server.reports import SelfTestReport
 from server.status import (
     ChangeView,
     CredentialSetView,
@@ -19,7 +20,6 @@ from server.status import (
     RejectionView,
     RunSummary,
     RunView,
-    SelfTestReport,
     Status,
     SubscriptionView,
     SyncView,

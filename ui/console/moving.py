@@ -7,7 +7,7 @@ from pathlib import Path
 from server.app import App
 from server.errors import Problem, SettingsError
 from server.message import N_, Message
-from server.status import ExportView, ImportView
+from server.reports import ExportView, ImportView
 from ui.console.output import show
 from ui.console.passphrase import passphrase
 from ui.moving_words import after_export, after_import

@@ -7,15 +7,8 @@ from server.config.merge import Effect
 from server.config.store import Outcome
 from server.errors import DingBridgeError, SettingsError
 from server.message import N_
-from server.status import (
-    CredentialSetView,
-    EventView,
-    SelfTestReport,
-    Status,
-    Step,
-    StepState,
-    SubscriptionState,
-)
+from server.reports import SelfTestReport, Step, StepState
+from server.status import CredentialSetView, EventView, Status, SubscriptionState
 from ui.console.subscription_pages import subscription_line
 from ui.console.sync_pages import sync_lines
 from ui.text import Texts

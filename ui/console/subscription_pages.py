@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from server.message import N_
-from server.status import SelfTestReport, SubscriptionState, SubscriptionView
+from server.reports import SelfTestReport
+from server.status import SubscriptionState, SubscriptionView
 from ui.text import Texts
 
 _STATES = {

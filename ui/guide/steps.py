@@ -6,7 +6,7 @@ from tkinter import ttk
 
 from server.app import App
 from server.message import N_
-from server.status import SelfTestReport
+from server.reports import SelfTestReport
 from ui.guide.step import Step
 from ui.health import Glance
 from ui.moving import ImportDialog

@@ -4,7 +4,7 @@ import tkinter as tk
 from tkinter import ttk
 
 from server.errors import DingBridgeError
-from server.status import SelfTestReport
+from server.reports import SelfTestReport
 from ui.pages.page import Page
 from ui.session import Session
 from ui.widgets.layout import Action, ButtonRow, Scrolled, heading

@@ -7,7 +7,7 @@ from threading import Event
 from tkinter import ttk
 
 from server.errors import DingBridgeError
-from server.status import SelfTestReport, Step
+from server.reports import SelfTestReport, Step
 from ui.session import Session
 from ui.widgets.layout import Action, ButtonRow, Wrapped
 from ui.widgets.steps import StepList

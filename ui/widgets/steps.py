@@ -4,7 +4,7 @@ import tkinter as tk
 from tkinter import ttk
 
 from server.message import N_
-from server.status import SelfTestReport, Step, StepState
+from server.reports import SelfTestReport, Step, StepState
 from ui.health import Health
 from ui.text import Texts
 from ui.theme import Theme

@@ -9,14 +9,8 @@ from server.config.merge import Effect
 from server.config.store import Outcome
 from server.errors import DingBridgeError
 from server.message import N_
-from server.status import (
-    CredentialSetView,
-    SelfTestReport,
-    Status,
-    Step,
-    SubscriptionState,
-    SubscriptionView,
-)
+from server.reports import SelfTestReport, Step
+from server.status import CredentialSetView, Status, SubscriptionState, SubscriptionView
 from ui.session import PageName, Session
 from ui.widgets.layout import Action, ButtonRow, Wrapped
 from ui.widgets.steps import StepList

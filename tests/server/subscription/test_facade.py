@@ -11,14 +11,14 @@ from server.app import App
 from server.config.merge import Effect
 from server.errors import (
     CredentialsRejectedError,
-    NoRecordError,
-    RecordUnusableError,
     SettingsError,
 )
+from server.reports import SelfTestReport, Step, StepState
 from server.simulator.callback_registry import CheckOutcome, Subscription
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience
 from server.simulator.faults import Fault, Rule
-from server.status import Level, SelfTestReport, Step, StepState, SubscriptionState
+from server.status import Level, SubscriptionState
+from server.subscription.errors import NoRecordError, RecordUnusableError
 from tests.server.simulator.seeds import seeded
 from tests.server.subscription.registry import (
     AES_KEY,

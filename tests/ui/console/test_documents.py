@@ -7,6 +7,7 @@ import pytest
 from server.config.settings import Language
 from server.errors import PortInUseError, Problem, SettingsError
 from server.message import Message
+from server.reports import SelfTestReport, Step, StepState
 from server.status import (
     CredentialSetView,
     CredentialsView,
@@ -15,11 +16,8 @@ from server.status import (
     Level,
     Notice,
     RejectionView,
-    SelfTestReport,
     ServiceView,
     Status,
-    Step,
-    StepState,
     SubscriptionState,
     SubscriptionView,
     SyncView,

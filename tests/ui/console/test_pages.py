@@ -10,6 +10,7 @@ from server.config.settings import Language
 from server.config.store import Config, Outcome
 from server.errors import Problem, SettingsError
 from server.message import Message
+from server.reports import SelfTestReport, Step, StepState
 from server.status import (
     CredentialSetView,
     CredentialsView,
@@ -17,11 +18,8 @@ from server.status import (
     EventView,
     Level,
     Notice,
-    SelfTestReport,
     ServiceView,
     Status,
-    Step,
-    StepState,
     SyncView,
 )
 from ui.console.pages import error_page, event_line, outcome_page, self_test_page, status_page
