@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     how = sync.add_mutually_exclusive_group()
     how.add_argument("--preview", action="store_true", help="only show what would be changed")
     how.add_argument("--allow", metavar="DIGEST", help="approve what is held under this digest")
+    how.add_argument("--reject", metavar="DIGEST", help="decide against what is held under it")
     command("demo", "show it all on this computer alone; no account needed")
     return parser
 

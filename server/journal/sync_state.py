@@ -89,6 +89,12 @@ def set_held(conn: Connection, held: Held | None) -> bool:
     return held is not None and not is_known
 
 
+def is_held(conn: Connection, digest: str) -> bool:
+    """Whether exactly this awaits approval, rejected or not."""
+    held = load(conn).held
+    return held is not None and held.digest == digest
+
+
 def reject_held(conn: Connection, digest: str) -> bool:
     """Note that the admin does not want what is held; False where another digest is held now."""
     held = load(conn).held

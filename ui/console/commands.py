@@ -152,7 +152,9 @@ _SYNC_CODES = MappingProxyType({"success": GOOD, "preview": GOOD, "partial": WIT
 
 
 def sync(app: App, texts: Texts, options: Namespace) -> int:
-    """Have a full run made, or its preview, and print what it did."""
+    """Have a full run made, or its preview, and print what it did; or reject what is held."""
+    if options.reject is not None:
+        return _reject(app, texts, options)
     stop = threading.Event()
     restore = _stop_on_signals(stop)
     if not options.json:
@@ -170,6 +172,20 @@ def sync(app: App, texts: Texts, options: Namespace) -> int:
     else:
         _print(sync_pages.run_page(run, texts))
     return _SYNC_CODES.get(run.summary.status or "", FAILED)
+
+
+def _reject(app: App, texts: Texts, options: Namespace) -> int:
+    """Decide against exactly what is held; no run is made."""
+    is_rejected = app.mirror.reject(options.reject)
+    held = app.status().sync.held
+    if options.json:
+        listed = app.mirror.held_changes() if is_rejected else ()
+        digest = held.digest if held else None
+        status = "rejected" if is_rejected else "refused"
+        print(documents.dumped(documents.decision_document(status, digest, listed, texts)))
+    else:
+        _print(sync_pages.decision_page(held, texts, is_rejected=is_rejected))
+    return GOOD if is_rejected else FAILED
 
 
 def serve(app: App, texts: Texts, options: Namespace) -> int:

@@ -139,6 +139,20 @@ def unmade_sync_document(failure: DingBridgeError, texts: Texts) -> Document:
     }
 
 
+def decision_document(
+    status: str, digest: str | None, held: Iterable[ChangeView], texts: Texts
+) -> Document:
+    """Return the document of `sync --reject --json`: the same fields, though no run was made."""
+    return {
+        "status": status,
+        "digest": digest,
+        "snapshot_complete": False,
+        "incomplete_reason": None,
+        "error": None,
+        "changes": [_change(change, texts) for change in held],
+    }
+
+
 def _change(change: ChangeView, texts: Texts) -> Document:
     return {
         "action": change.action,
