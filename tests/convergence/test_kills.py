@@ -21,7 +21,9 @@ from server.journal.runs import RunStatus
 from server.simulator.company import Payload
 from server.simulator.company_generator import generate
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience
+from server.simulator.faults import Fault, Rule
 from server.simulator.wecom_console import WeComConsole
+from server.sync.schedule import MINUTE_MS
 from tests.convergence.history import History, foreigners, settle_foreigners, unexplained
 from tests.convergence.lives import Life, Nursery, Order, Started, forked
 from tests.e2e.program import FIRST
@@ -29,7 +31,8 @@ from tests.server.sync.world import DAY_MS, Sides, open_sides
 
 CASES = int(os.environ.get("DINGBRIDGE_CONVERGENCE_CASES", "40")) // 10
 FIRST_SEED = int(os.environ.get("DINGBRIDGE_CONVERGENCE_SEED", "1"))
-LONGEST_LIFE_S = 0.5
+LONGEST_LIFE_S = 0.8
+SLOWLY = Rule(Fault.SLOW, delay_s=0.01)  # so that a life ends in the middle of something
 UNASKED = {"approve_first_run": False, "max_removals": 10_000, "max_removal_percent": 100}
 
 pytestmark = [
@@ -103,18 +106,21 @@ class _Case:
 
     def live(self, life_s: float) -> None:
         """Let a service live for so long, while things happen and their events reach it."""
-        history = self._history
+        history, sides = self._history, self._sides
         for _ in range(history.random.randrange(1, 8)):
             history.happen()
-        self._sides.dingtalk_faults.add(*history.rules(0.05))
-        self._sides.wecom_faults.add(*history.rules(0.08))
+        sides.switch_off_faults()
+        sides.dingtalk_faults.add(*history.rules(0.01), SLOWLY)
+        sides.wecom_faults.add(*history.rules(0.03), SLOWLY)
         life = self._bear()
         reaper = threading.Timer(life_s, life.kill)
         reaper.start()
         self._deliver(life, history.delivered(), time.monotonic() + life_s)
         reaper.join()
         assert life.end() == -signal.SIGKILL
-        self.ahead_ms += history.random.randrange(3600_000, 2 * DAY_MS)
+        # Minutes later the next service follows events; days later it makes a full run first.
+        longest_ms = history.random.choice((5 * MINUTE_MS, DAY_MS // 2, 2 * DAY_MS))
+        self.ahead_ms += history.random.randrange(1000, longest_ms)
 
     def recover(self) -> None:
         """Have a service that nobody kills make the full run, and stop it in good order."""
