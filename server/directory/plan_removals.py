@@ -10,6 +10,7 @@ from server.directory.causes import cause
 from server.directory.change import Action, Change, Fields, member_changes
 from server.directory.desired import Desired
 from server.directory.model import (
+    NOBODY,
     DepartmentLink,
     Kind,
     Leavers,
@@ -120,11 +121,7 @@ class RemovalPlanner:
 
     def _stayers(self) -> Iterable[str]:
         """Name the members who are not cleared out: foreign, enabled, protected."""
-        movable = {
-            fold(leaver.link.wecom_userid)
-            for leaver in self._leavers.values()
-            if leaver.link.accepted
-        }
+        movable = {fold(leaver.link.wecom_userid) for leaver in self._leavers.values()}
         movable |= {
             fold(person.wecom_userid)
             for person in self._desired.people.values()
@@ -136,10 +133,12 @@ class RemovalPlanner:
         link, action = leaver.link, leaver.action
         payload = link.accepted
         fields: Fields = {}
-        if action is not Action.DELETE and link.accepted:
-            payload = self._cleared(link, link.accepted, emptied)
-            if payload is not link.accepted:
-                fields = member_changes(link.accepted, payload, self._members_departments(link))
+        # Of whom a kill let us know nothing but the userid, WeCom still tells the departments.
+        accepted = link.accepted or NOBODY
+        cleared = self._cleared(link, accepted, emptied)
+        if action is not Action.DELETE and cleared is not accepted:
+            payload = cleared
+            fields = member_changes(accepted, cleared, self._members_departments(link))
         if action is Action.DISABLE:
             fields = {"enable": (True, False), **fields}
         if action is None and not fields:
