@@ -48,6 +48,8 @@ _HOUR_MS = 60 * 60 * 1000
 _DAY_MS = 24 * _HOUR_MS
 _JOB_S = 30.0
 _KEPT_RUNS = 1000
+# Of the time to stop in: what a vendor has left to answer the call under way.
+_PATIENCE_SHARE = 0.5
 
 
 def now_ms() -> int:
@@ -147,6 +149,8 @@ class Service:
         self._housekeeper.join(left_s())
         if self._housekeeper.is_alive():
             hanging.append(self._housekeeper.name)
+        if not self._worker.join(left_s() * _PATIENCE_SHARE):
+            self._worker.cut()
         if not self._worker.join(left_s()):
             hanging.append("dingbridge-sync")
         if not self._journal.close(left_s()):

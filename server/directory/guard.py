@@ -105,10 +105,10 @@ def allowance(kind: Kind, ledger: Ledger, rules: Rules, now_s: float) -> int:
 
 
 def linked_count(kind: Kind, ledger: Ledger) -> int:
-    """Count what of ours is enabled in WeCom."""
+    """Count what of ours is enabled in WeCom, with what was begun: that can be removed, too."""
     if kind is Kind.DEPARTMENT:
-        return sum(1 for link in ledger.departments.values() if link.accepted)
-    return sum(1 for link in ledger.people.values() if link.accepted and link.is_enabled)
+        return len(ledger.departments)
+    return sum(1 for link in ledger.people.values() if link.is_enabled)
 
 
 def used_removals(kind: Kind, ledger: Ledger, now_s: float) -> int:

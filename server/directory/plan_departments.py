@@ -32,7 +32,7 @@ class DepartmentPlanner:
 
     def plan(self) -> None:
         """Fill `changes`, and `noted` with links that only the ledger has to learn."""
-        for wecom_id in self._wanted:
+        for wecom_id in sorted(self._wanted, key=self._has_known_name):
             chain = [wecom_id]
             while chain:
                 blocker = self._blocker(self._wanted[chain[-1]])
@@ -40,6 +40,16 @@ class DepartmentPlanner:
                     chain.append(blocker)
                 else:
                     self._settle(self._wanted[chain.pop()], blocker)
+
+    def _has_known_name(self, wecom_id: str) -> bool:
+        """Whether a department can wait for its turn.
+
+        A create whose answer was lost has left a name that nobody knows, which may be in the way
+        of others (60008): it is given its name first, where its parent is there already.
+        """
+        link = self._wanted[wecom_id].link
+        is_begun = link is not None and link.accepted is None and wecom_id in self._structure.rows
+        return not (is_begun and self._wanted[wecom_id].state.parent_id in self._structure.rows)
 
     def _blocker(self, desired: DesiredDepartment) -> str | None:
         """Name the department that has the wished name in the wished place."""

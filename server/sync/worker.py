@@ -105,6 +105,10 @@ class Worker:
         self._stopping.set()
         self.nudge()
 
+    def cut(self) -> None:
+        """Do not wait for answers any longer; what became of a write is found out next time."""
+        self._engine.road.cut()
+
     def join(self, timeout_s: float) -> bool:
         """Wait for the end, at most `timeout_s`; return whether the thread has ended."""
         if self._thread.ident is not None:
