@@ -9,7 +9,14 @@ from collections.abc import Iterable
 from server.directory.causes import Cause, cause
 from server.directory.change import Action, Change, department_changes
 from server.directory.desired import Desired, DesiredDepartment
-from server.directory.model import DepartmentLink, Kind, Ledger, TargetDepartment, TargetState
+from server.directory.model import (
+    DepartmentLink,
+    Kind,
+    Ledger,
+    TargetDepartment,
+    TargetState,
+    doubt_key,
+)
 from server.directory.structure import Structure
 from server.directory.text import DEPARTMENT_NAME_MAX
 
@@ -25,6 +32,7 @@ class DepartmentPlanner:
         self._wanted = {each.wecom_id: each for each in desired.departments.values()}
         self._links = {link.wecom_id: link for link in ledger.departments.values()}
         self._leaving = frozenset(leaving)
+        self._doubts = ledger.doubts
         self._structure = structure
         self._done: set[str] = set()
         self.changes: list[Change] = []
@@ -44,11 +52,12 @@ class DepartmentPlanner:
     def _has_known_name(self, wecom_id: str) -> bool:
         """Whether a department can wait for its turn.
 
-        A create whose answer was lost has left a name that nobody knows, which may be in the way
-        of others (60008): it is given its name first, where its parent is there already.
+        A create or renaming whose answer was lost has left a name that nobody knows, which may be
+        in the way of others (60008): it is given its name first, where its parent is there already.
         """
         link = self._wanted[wecom_id].link
-        is_begun = link is not None and link.accepted is None and wecom_id in self._structure.rows
+        is_begun = link is not None and (link.accepted is None or "name" in self._doubted(wecom_id))
+        is_begun = is_begun and wecom_id in self._structure.rows
         return not (is_begun and self._wanted[wecom_id].state.parent_id in self._structure.rows)
 
     def _blocker(self, desired: DesiredDepartment) -> str | None:
@@ -91,7 +100,11 @@ class DepartmentPlanner:
 
     def _change(self, desired: DesiredDepartment, action: Action, reason: Cause | None) -> Change:
         row = self._structure.rows.get(desired.wecom_id)
-        fields = department_changes(self._structure.names.get(desired.wecom_id), row, desired.state)
+        name, state = self._structure.names.get(desired.wecom_id), desired.state
+        everything = department_changes(None, None, state)
+        doubted = self._doubted(desired.wecom_id)
+        fields = {key: pair for key, pair in everything.items() if key in doubted}
+        fields = {**fields, **department_changes(name, row, state)}
         return Change(
             action,
             Kind.DEPARTMENT,
@@ -102,6 +115,9 @@ class DepartmentPlanner:
             reason,
             desired.warnings,
         )
+
+    def _doubted(self, wecom_id: str) -> frozenset[str]:
+        return self._doubts.get(doubt_key(Kind.DEPARTMENT, wecom_id), frozenset())
 
     def _write(self, desired: DesiredDepartment) -> None:
         change = self._change(desired, _action(desired), None)

@@ -19,6 +19,7 @@ from server.directory.model import (
     MemberSeat,
     PersonLink,
     Rules,
+    doubt_key,
     fold,
     id_key,
 )
@@ -91,12 +92,17 @@ class RemovalPlanner:
         }
 
     def _action(self, link: PersonLink) -> Action | None:
-        if link.is_enabled:
+        if link.is_enabled or self._may_be_enabled(link):
             is_begun = link.accepted is None and not self._members_departments(link)
             return None if is_begun else Action.DISABLE
         waited_s = self._now_s - link.since_s
         is_due = waited_s >= self._rules.delete_after_days * _DAY_S
         return Action.DELETE if self._rules.leavers is Leavers.DELETE and is_due else None
+
+    def _may_be_enabled(self, link: PersonLink) -> bool:
+        """Whether somebody was being enabled when the answer was lost."""
+        key = doubt_key(Kind.PERSON, link.wecom_userid)
+        return "enable" in self._ledger.doubts.get(key, frozenset())
 
     def _members_departments(self, link: PersonLink) -> frozenset[str]:
         return self._structure.departments_of(link.wecom_userid) or frozenset()
@@ -150,7 +156,7 @@ class RemovalPlanner:
             link.wecom_userid,
             fields,
             payload,
-            counts=action is Action.DISABLE,
+            counts=action is Action.DISABLE and link.is_enabled,
         )
 
     def _cleared(self, link: PersonLink, accepted: Member, emptied: frozenset[str]) -> Member:
