@@ -87,8 +87,10 @@ class PeoplePlanner:
     def _fields(self, desired: DesiredPerson, action: Action) -> Fields:
         """Compare with what WeCom accepted; all there is, where it never answered."""
         link = desired.link
-        if action is Action.CREATE or link is None or link.accepted is None:
+        if action is Action.CREATE or link is None:
             return all_fields(desired.member)
+        if link.accepted is None:
+            return {**self._doubted(desired), **all_fields(desired.member)}
         there = None
         if self._structure.is_live:
             there = self._structure.departments_of(desired.wecom_userid)

@@ -115,9 +115,9 @@ class Book:
         self.ensure_stored()
         return not before
 
-    def trust(self, change: Change) -> None:
+    def trust(self, kind: Kind, wecom_id: str) -> None:
         """Note that WeCom answered, as part of what is stored next."""
-        key = doubt_key(change.kind, change.wecom_id)
+        key = doubt_key(kind, wecom_id)
         if self._doubts.pop(key, None) is not None:
             self._steps.append(partial(stored.drop_doubt, kind=key[0], wecom_id=key[1]))
 

@@ -146,6 +146,7 @@ class PeopleWriter:
         self._book.put_person(
             PersonLink(change.dingtalk_id, change.wecom_id, None, since_s=self._scene.now_s)
         )
+        self._book.doubt(change)
         self._book.ensure_stored()
 
     def _withdraw_intent(self, attempt: _Attempt) -> None:
@@ -154,6 +155,7 @@ class PeopleWriter:
         known = self._book.people.get(key)
         if known is None or known.accepted is not None or attempt.was_intended:
             return
+        self._book.trust(Kind.PERSON, known.wecom_userid)
         if attempt.link and not attempt.change.replaces:
             self._book.put_person(attempt.link)
         else:
@@ -162,7 +164,7 @@ class PeopleWriter:
     def _withdraw_doubt(self, attempt: _Attempt) -> None:
         """Take back the doubt about an update that WeCom refused; an older one stays."""
         if attempt.is_news:
-            self._book.trust(attempt.change)
+            self._book.trust(Kind.PERSON, attempt.change.wecom_id)
 
     def _correct(self, attempt: _Attempt, error: VendorError) -> None:
         """Change the attempt as the error's table says; raises the error where it does not."""
@@ -279,7 +281,8 @@ class PeopleWriter:
         if change.replaces and change.replaces != change.dingtalk_id:
             self._book.drop_person(change.replaces)
         link = former or link
-        self._book.trust(change)
+        self._book.trust(Kind.PERSON, change.wecom_id)
+        self._book.trust(Kind.PERSON, planned)
         is_new = change.action in (Action.CREATE, Action.ADOPT)
         switched = change.fields.get("enable")
         is_enabled = change.action is not Action.UPDATE or bool(
@@ -318,10 +321,10 @@ class PeopleWriter:
         except VendorError as error:
             if error.fix is not Fix.CREATE_INSTEAD:
                 raise
-            self._book.trust(change)
+            self._book.trust(change.kind, change.wecom_id)
             self._book.drop_person(link.dingtalk_userid)  # deleted in the console meanwhile
             return (RecordedChange.of(change, self._scene.done),)
-        self._book.trust(change)
+        self._book.trust(change.kind, change.wecom_id)
         is_disabled = change.action is Action.DISABLE
         self._book.put_person(
             replace(
@@ -337,7 +340,7 @@ class PeopleWriter:
 
     def _delete(self, change: Change) -> tuple[RecordedChange, ...]:
         answer = self._scene.target.delete_member(change.wecom_id)
-        self._book.trust(change)
+        self._book.trust(change.kind, change.wecom_id)
         self._book.drop_person(change.dingtalk_id)
         if change.counts:
             self._count(change)

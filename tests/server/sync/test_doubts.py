@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from server.directory.model import Kind
+from server.errors import CallCancelledError
 from server.journal import ledger as stored
 from server.journal.runs import RunStatus
 from server.simulator.faults import Fault, Rule
@@ -86,6 +87,28 @@ def test_a_department_name_that_went_back_after_a_lost_answer_is_written(world: 
     _assert_in_step_and_quiet(world)
 
 
+def test_a_value_of_a_lost_creation_is_cleared_where_dingtalk_has_none_any_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = world.hire("经理", mobile="13800000002")
+    world.sync()
+    person = world.hire("王伟", mobile="13800000001", manager_userid=manager.userid)
+    target = world.engine.road.parties(world.config, Event()).writer
+    real = target.create_member
+
+    def killed(member: wire.Member, *, invite: bool) -> Accepted:
+        real(member, invite=invite)
+        raise CallCancelledError({"vendor": "WeCom", "call": "killed"})
+
+    monkeypatch.setattr(target, "create_member", killed)
+    with pytest.raises(CallCancelledError):
+        world.sync()
+    monkeypatch.undo()
+    world.company.change(person.userid, manager_userid="")
+    _assert_in_step_and_quiet(world)
+    assert world.member_of(person.userid).direct_leader == ()
+
+
 def test_what_is_being_written_is_on_the_disk_before_the_call(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,7 +117,7 @@ def test_what_is_being_written_is_on_the_disk_before_the_call(
     world.sync()
     world.company.change(person.userid, title="经理")
     seen: list[object] = []
-    target, write = world.engine.road.parties(world.config, Event()).wecom, "update_member"
+    target, write = world.engine.road.parties(world.config, Event()).writer, "update_member"
     real = getattr(target, write)
 
     def spying(member: wire.Member) -> Accepted:
