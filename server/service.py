@@ -307,6 +307,7 @@ class Service:
     def _store_rejections(self) -> None:
         self._unstored = self._rejections.taken_if_changed() or self._unstored
         if self._unstored is not None:
+            self._worker.expect_missed()
             latest = self._unstored
             self._write(lambda conn: stored_rejections.replace_all(conn, latest))
             self._unstored = None

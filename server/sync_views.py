@@ -6,7 +6,7 @@ from dataclasses import asdict
 from sqlite3 import Connection
 
 from server.directory.causes import Cause
-from server.directory.guard import Hold, HoldReason
+from server.directory.hold import Hold, HoldReason
 from server.directory.model import Conflict, Kind
 from server.journal import ledger, runs, sync_state
 from server.journal.runs import RecordedChange, Run, RunCause, RunStatus

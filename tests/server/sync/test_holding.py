@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.directory.guard import HoldReason
+from server.directory.hold import HoldReason
 from server.journal import runs, sync_state
 from server.journal.runs import RunStatus
 from server.journal.sync_state import Held
