@@ -7,7 +7,6 @@ Knows which departments and people are in scope and what may be concluded from w
 from collections.abc import Mapping
 
 from server.directory import causes
-from server.directory.collecting import uncollected
 from server.directory.departments import map_departments
 from server.directory.desired import Desired, DesiredDepartment
 from server.directory.model import DINGTALK_ROOT, Ledger, Live, Rules, Snapshot, id_key
@@ -17,7 +16,6 @@ from server.directory.tree import Tree, grow
 from server.message import Message
 
 
-@uncollected
 def map_directory(snapshot: Snapshot, ledger: Ledger, live: Live | None, rules: Rules) -> Desired:
     """Map people and departments. `live` is None where an event's run did not read it."""
     tree = grow(snapshot, ledger, rules)

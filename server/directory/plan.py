@@ -8,7 +8,6 @@ uses the same code on what the event named: nothing else is touched or removed.
 from dataclasses import dataclass
 
 from server.directory.change import Change, digest_of
-from server.directory.collecting import uncollected
 from server.directory.desired import Desired
 from server.directory.model import DepartmentLink, Ledger, Live, PersonLink, Rules
 from server.directory.plan_departments import DepartmentPlanner
@@ -44,7 +43,6 @@ class Plan:
         return tuple(change for change in self.changes if change.is_executable)
 
 
-@uncollected
 def make_plan(
     desired: Desired, ledger: Ledger, live: Live | None, rules: Rules, now_s: float
 ) -> Plan:

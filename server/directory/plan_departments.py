@@ -40,6 +40,9 @@ class DepartmentPlanner:
 
     def plan(self) -> None:
         """Fill `changes`, and `noted` with links that only the ledger has to learn."""
+        for wecom_id in sorted(self._leaving):
+            if self._may_be_in_the_way(wecom_id):
+                self._step_aside(wecom_id)
         for wecom_id in sorted(self._wanted, key=self._has_known_name):
             chain = [wecom_id]
             while chain:
@@ -48,6 +51,17 @@ class DepartmentPlanner:
                     chain.append(blocker)
                 else:
                     self._settle(self._wanted[chain.pop()], blocker)
+
+    def _may_be_in_the_way(self, wecom_id: str) -> bool:
+        """Whether a department that goes may have, unknown to us, a name that another one needs."""
+        row = self._structure.rows.get(wecom_id)
+        if row is None or self._links[wecom_id].accepted is not None:
+            return False
+        return any(
+            each.state.parent_id == row.parent_id
+            and self._structure.holder_of(row.parent_id, each.state.name) != each.wecom_id
+            for each in self._wanted.values()
+        )
 
     def _has_known_name(self, wecom_id: str) -> bool:
         """Whether a department can wait for its turn.
@@ -132,14 +146,15 @@ class DepartmentPlanner:
     def _step_aside(self, wecom_id: str) -> None:
         """Give a department another name, so that its name is free for somebody else."""
         link, row = self._links[wecom_id], self._structure.rows[wecom_id]
-        old = self._structure.names[wecom_id]
+        known = self._structure.names.get(wecom_id)
+        old = known or link.department_id
         suffix = f"_{wecom_id}"
         name = old[: DEPARTMENT_NAME_MAX - len(suffix)] + suffix
         while self._structure.holder_of(row.parent_id, name):
             suffix = f"_{suffix}"
             name = old[: DEPARTMENT_NAME_MAX - len(suffix)] + suffix
         state = TargetState(name, row.parent_id, row.order)
-        fields = {"name": (old, name)}
+        fields = {"name": (known, name)}
         self.changes.append(
             Change(Action.UPDATE, Kind.DEPARTMENT, link.department_id, wecom_id, fields, state)
         )

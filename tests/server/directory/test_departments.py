@@ -274,3 +274,17 @@ def test_a_department_of_unknown_name_gets_its_own_before_another_takes_it() -> 
     plan = mirror.run(company)
     assert brief(plan.changes) == [("update", "6", None), ("update", "5", None)]
     assert mirror.plan(company).changes == ()
+
+
+def test_a_department_of_unknown_name_that_goes_makes_room_for_another() -> None:
+    """The answer to a create was lost, and DingTalk has removed the department meanwhile."""
+    mirror = mirrored(snapshot([], [department("5", name="A"), department("6", name="B")]))
+    mirror.departments["6"] = DepartmentLink("6", "6", None)
+    company = snapshot([], [department("5", name="A"), department("7", name="B")])
+    plan = mirror.run(company)
+    assert brief(plan.changes) == [
+        ("update", "6", None),
+        ("create", "7", None),
+        ("delete", "6", None),
+    ]
+    assert mirror.plan(company).changes == ()
