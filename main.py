@@ -76,6 +76,7 @@ def _add_platforms(with_json: Callable[[str, str], argparse.ArgumentParser]) -> 
     how = sync.add_mutually_exclusive_group()
     how.add_argument("--preview", action="store_true", help="only show what would be changed")
     how.add_argument("--allow", metavar="DIGEST", help="approve what is held under this digest")
+    how.add_argument("--reject", metavar="DIGEST", help="decide against what is held under it")
     tried = with_json("test-connection", "try the accounts of DingTalk and WeCom; writes nothing")
     tried.add_argument("vendor", nargs="?", choices=("dingtalk", "wecom"), help="only this one")
     subscription = with_json(

@@ -104,6 +104,8 @@ class Mirror:
         The people stay as they are, and it is not brought up again while it is the same list.
         Raises StoreError and JournalError.
         """
+        if not self._read(lambda conn: sync_state.is_held(conn, digest)):
+            return False  # without making a data folder for a slip of the pen
         return self._orders.write(lambda conn: sync_state.reject_held(conn, digest))
 
     # --- what is

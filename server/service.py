@@ -50,6 +50,8 @@ _DAY_MS = 24 * _HOUR_MS
 _JOB_S = 30.0
 _LEAVE_S = 0.5
 _KEPT_RUNS = 1000
+# Of the time to stop in: what a vendor has left to answer the call under way.
+_PATIENCE_SHARE = 0.5
 
 
 def now_ms() -> int:
@@ -154,6 +156,8 @@ class Service:
         self._housekeeper.join(left_s())
         if self._housekeeper.is_alive():
             hanging.append(self._housekeeper.name)
+        if not self._worker.join(left_s() * _PATIENCE_SHARE):
+            self._worker.cut()
         if not self._worker.join(left_s()):
             hanging.append("dingbridge-sync")
         if not self._journal.close(left_s()):
@@ -317,6 +321,7 @@ class Service:
     def _store_rejections(self) -> None:
         self._unstored = self._rejections.taken_if_changed() or self._unstored
         if self._unstored is not None:
+            self._worker.expect_missed()
             latest = self._unstored
             self._watch.hear(latest)
             self._write(lambda conn: stored_rejections.replace_all(conn, latest))

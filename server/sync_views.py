@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from sqlite3 import Connection
 
 from server.directory.causes import Cause
-from server.directory.guard import Hold, HoldReason
+from server.directory.hold import Hold, HoldReason
 from server.directory.model import Conflict, Kind
 from server.journal import ledger, runs, sync_state, wecom_names
 from server.journal.progress import counts_so_far

@@ -23,7 +23,7 @@ LONGEST_FUNCTION = 60
 #   values, which the journal keeps and everybody above may hold.
 # - server.dingtalk and server.wecom never meet; server.sync knows both, and of it only
 #   server.sync.parties how they are reached. What could not be delivered comes as DingTalk wrote
-#   it, so server.sync.missed takes the readers of loosely typed values along.
+#   it, so server.sync.missed has it read by server.dingtalk.events.
 _ARROWS = """
 main                  : ui server.app server.config.paths server.errors server.version
 main                  : server.simulator.demo
@@ -47,7 +47,7 @@ server.mirror         : server.config server.journal server.directory.causes ser
 server.mirror         : server.errors server.message
 server.sync_orders    : server.config server.instance server.journal server.directory.causes
 server.sync_orders    : server.errors server.message server.version
-server.sync_views     : server.journal server.directory.causes server.directory.guard
+server.sync_views     : server.journal server.directory.causes server.directory.hold
 server.sync_views     : server.directory.model server.status server.message
 server.selftest       : server.app server.web server.config server.instance server.status
 server.selftest       : server.room server.trial server.reports crypto server.errors server.message
@@ -65,7 +65,7 @@ server.views          : crypto server.errors server.message server.status
 server.web            : server.web server.journal crypto server.errors server.message
 server.sync           : server.sync server.dingtalk server.wecom server.directory
 server.sync           : server.journal server.config server.errors server.fate server.message
-server.sync.missed    : server.sync.book server.dingtalk.client server.rest.fields
+server.sync.missed    : server.sync.book server.dingtalk.client server.dingtalk.events
 server.sync.missed    : server.journal server.errors
 server.sync.parties   : server.sync.stopping server.dingtalk server.wecom server.rest
 server.sync.parties   : server.config.store crypto.secret
@@ -76,7 +76,7 @@ server.wecom          : server.errors server.fate server.message
 server.rest           : server.rest crypto.secret server.errors server.fate server.message
 server.directory      : server.directory server.message
 server.journal        : server.journal server.errors server.message
-server.journal        : server.directory.causes server.directory.change server.directory.guard
+server.journal        : server.directory.causes server.directory.change server.directory.hold
 server.journal        : server.directory.model
 server.logs           : server.config crypto server.errors server.message
 server.instance       : server.config server.errors server.message

@@ -68,6 +68,10 @@ class DingTalkClient:
         """Close idle connections."""
         self._gateway.close()
 
+    def cut(self) -> None:
+        """Give up: calls under way and all later ones end in `CallCancelledError`."""
+        self._gateway.cut()
+
     def log_in(self) -> None:
         """Make sure that AppKey and AppSecret give a token."""
         self._gateway.log_in()

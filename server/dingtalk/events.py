@@ -86,6 +86,25 @@ class NothingToDo:
 Hint = PersonChanged | DepartmentsChanged | FullRunNeeded | NothingToDo
 
 
+@dataclass(frozen=True, slots=True)
+class FailedEntry:
+    """What an entry of the list of undelivered events says of itself; None where it is silent."""
+
+    event_type: str | None
+    corp_id: str | None
+
+
+def read_failed_entry(payload: str) -> FailedEntry:
+    """Read an entry as the client wrote it down; its ids are `read_hint`'s business."""
+    entry = json.loads(payload)
+    if not isinstance(entry, Mapping):
+        return FailedEntry(None, None)
+    tag = fields.identifier(entry.get("call_back_tag"))
+    inner = entry.get(tag) if tag else None
+    corp_id = inner.get("corpid") if isinstance(inner, Mapping) else None
+    return FailedEntry(tag, fields.identifier(corp_id))
+
+
 def read_hint(payload: str) -> Hint:
     """Return what a decrypted payload, or an entry of the failed list, asks for. Never raises."""
     event = _parse_object(payload)

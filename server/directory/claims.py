@@ -11,8 +11,14 @@ def give_out(wanted: Mapping[str, str], held: Mapping[str, str]) -> dict[str, st
     wanted, held: person -> value, "" for none. Returns value -> person.
     """
     owners: dict[str, str] = {}
-    for key in sorted(wanted, key=id_key):
-        value = wanted[key]
-        if value and (value not in owners or held.get(key) == value):
+    for key, value in wanted.items():
+        if value and (value not in owners or _goes_before(key, owners[value], value, held)):
             owners[value] = key
     return owners
+
+
+def _goes_before(key: str, other: str, value: str, held: Mapping[str, str]) -> bool:
+    def rank(one: str) -> tuple[bool, tuple[int, str]]:
+        return held.get(one) != value, id_key(one)
+
+    return rank(key) < rank(other)

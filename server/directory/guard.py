@@ -6,46 +6,15 @@ events together. Refusals are values that carry their numbers.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 
 from server.directory.causes import cause
 from server.directory.change import Action, Change, digest_of
+from server.directory.hold import Hold, HoldReason
 from server.directory.model import Kind, Ledger, Rules, Snapshot, fold
 from server.directory.plan import Plan
 
 WINDOW_S = 86_400.0
 MASS_PERCENT = 30
-
-
-class HoldReason(Enum):
-    """Why nothing at all, or no removal, is done without the admin."""
-
-    FIRST_RUN = "first-run"
-    SCOPE_CHANGED = "scope-changed"
-    MASS_REMOVAL = "mass-removal"
-    NOBODY_SHARED = "nobody-shared"
-    ALLOWANCE = "allowance"
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """What is held and the numbers it was judged by.
-
-    wanted: removals in this plan. used: removals of the last 24 hours that still count. limit:
-    what those two together may reach. linked: what of ours is enabled in WeCom.
-    """
-
-    reason: HoldReason
-    kind: Kind
-    wanted: int
-    used: int
-    limit: int
-    linked: int
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the whole run is held, and not its removals only."""
-        return self.reason is not HoldReason.ALLOWANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +74,10 @@ def allowance(kind: Kind, ledger: Ledger, rules: Rules, now_s: float) -> int:
 
 
 def linked_count(kind: Kind, ledger: Ledger) -> int:
-    """Count what of ours is enabled in WeCom."""
+    """Count what of ours is enabled in WeCom, with what was begun: that can be removed, too."""
     if kind is Kind.DEPARTMENT:
-        return sum(1 for link in ledger.departments.values() if link.accepted)
-    return sum(1 for link in ledger.people.values() if link.accepted and link.is_enabled)
+        return len(ledger.departments)
+    return sum(1 for link in ledger.people.values() if link.is_enabled)
 
 
 def used_removals(kind: Kind, ledger: Ledger, now_s: float) -> int:

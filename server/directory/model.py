@@ -303,13 +303,23 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What we know of our own doing; people and departments are keyed by their DingTalk id."""
+    """What we know of our own doing; people and departments are keyed by their DingTalk id.
+
+    doubts: fields whose last write got no answer, so that WeCom may have them or not; the keys are
+    made by `doubt_key`.
+    """
 
     people: Mapping[str, PersonLink] = field(default_factory=dict)
     departments: Mapping[str, DepartmentLink] = field(default_factory=dict)
     conflicts: tuple[Conflict, ...] = ()
     removals: tuple[Removal, ...] = ()
     approved_scope: Scope | None = None
+    doubts: Mapping[tuple[Kind, str], frozenset[str]] = field(default_factory=dict)
+
+
+def doubt_key(kind: Kind, wecom_id: str) -> tuple[Kind, str]:
+    """Name a member or department in `Ledger.doubts`."""
+    return kind, fold(wecom_id)
 
 
 @dataclass(frozen=True, slots=True)

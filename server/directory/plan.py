@@ -51,7 +51,7 @@ def make_plan(
     leaving = leaving_departments(desired, ledger)
     departments = DepartmentPlanner(desired, ledger, structure, leaving)
     departments.plan()
-    people = PeoplePlanner(structure, rules.protected)
+    people = PeoplePlanner(structure, rules.protected, ledger)
     people.plan(arrange(desired.people, ledger, structure, rules.protected))
     removals = RemovalPlanner(desired, ledger, structure, rules, now_s).plan(leaving)
     return Plan(

@@ -9,7 +9,14 @@ from collections.abc import Iterable
 from server.directory.causes import Cause, cause
 from server.directory.change import Action, Change, department_changes
 from server.directory.desired import Desired, DesiredDepartment
-from server.directory.model import DepartmentLink, Kind, Ledger, TargetDepartment, TargetState
+from server.directory.model import (
+    DepartmentLink,
+    Kind,
+    Ledger,
+    TargetDepartment,
+    TargetState,
+    doubt_key,
+)
 from server.directory.structure import Structure
 from server.directory.text import DEPARTMENT_NAME_MAX
 
@@ -25,6 +32,7 @@ class DepartmentPlanner:
         self._wanted = {each.wecom_id: each for each in desired.departments.values()}
         self._links = {link.wecom_id: link for link in ledger.departments.values()}
         self._leaving = frozenset(leaving)
+        self._doubts = ledger.doubts
         self._structure = structure
         self._done: set[str] = set()
         self.changes: list[Change] = []
@@ -32,7 +40,10 @@ class DepartmentPlanner:
 
     def plan(self) -> None:
         """Fill `changes`, and `noted` with links that only the ledger has to learn."""
-        for wecom_id in self._wanted:
+        for wecom_id in sorted(self._leaving):
+            if self._may_be_in_the_way(wecom_id):
+                self._step_aside(wecom_id)
+        for wecom_id in sorted(self._wanted, key=self._has_known_name):
             chain = [wecom_id]
             while chain:
                 blocker = self._blocker(self._wanted[chain[-1]])
@@ -40,6 +51,28 @@ class DepartmentPlanner:
                     chain.append(blocker)
                 else:
                     self._settle(self._wanted[chain.pop()], blocker)
+
+    def _may_be_in_the_way(self, wecom_id: str) -> bool:
+        """Whether a department that goes may have, unknown to us, a name that another one needs."""
+        row = self._structure.rows.get(wecom_id)
+        if row is None or self._links[wecom_id].accepted is not None:
+            return False
+        return any(
+            each.state.parent_id == row.parent_id
+            and self._structure.holder_of(row.parent_id, each.state.name) != each.wecom_id
+            for each in self._wanted.values()
+        )
+
+    def _has_known_name(self, wecom_id: str) -> bool:
+        """Whether a department can wait for its turn.
+
+        A create or renaming whose answer was lost has left a name that nobody knows, which may be
+        in the way of others (60008): it is given its name first, where its parent is there already.
+        """
+        link = self._wanted[wecom_id].link
+        is_begun = link is not None and (link.accepted is None or "name" in self._doubted(wecom_id))
+        is_begun = is_begun and wecom_id in self._structure.rows
+        return not (is_begun and self._wanted[wecom_id].state.parent_id in self._structure.rows)
 
     def _blocker(self, desired: DesiredDepartment) -> str | None:
         """Name the department that has the wished name in the wished place."""
@@ -81,7 +114,11 @@ class DepartmentPlanner:
 
     def _change(self, desired: DesiredDepartment, action: Action, reason: Cause | None) -> Change:
         row = self._structure.rows.get(desired.wecom_id)
-        fields = department_changes(self._structure.names.get(desired.wecom_id), row, desired.state)
+        name, state = self._structure.names.get(desired.wecom_id), desired.state
+        everything = department_changes(None, None, state)
+        doubted = self._doubted(desired.wecom_id)
+        fields = {key: pair for key, pair in everything.items() if key in doubted}
+        fields = {**fields, **department_changes(name, row, state)}
         return Change(
             action,
             Kind.DEPARTMENT,
@@ -92,6 +129,9 @@ class DepartmentPlanner:
             reason,
             desired.warnings,
         )
+
+    def _doubted(self, wecom_id: str) -> frozenset[str]:
+        return self._doubts.get(doubt_key(Kind.DEPARTMENT, wecom_id), frozenset())
 
     def _write(self, desired: DesiredDepartment) -> None:
         change = self._change(desired, _action(desired), None)
@@ -106,14 +146,15 @@ class DepartmentPlanner:
     def _step_aside(self, wecom_id: str) -> None:
         """Give a department another name, so that its name is free for somebody else."""
         link, row = self._links[wecom_id], self._structure.rows[wecom_id]
-        old = self._structure.names[wecom_id]
+        known = self._structure.names.get(wecom_id)
+        old = known or link.department_id
         suffix = f"_{wecom_id}"
         name = old[: DEPARTMENT_NAME_MAX - len(suffix)] + suffix
         while self._structure.holder_of(row.parent_id, name):
             suffix = f"_{suffix}"
             name = old[: DEPARTMENT_NAME_MAX - len(suffix)] + suffix
         state = TargetState(name, row.parent_id, row.order)
-        fields = {"name": (old, name)}
+        fields = {"name": (known, name)}
         self.changes.append(
             Change(Action.UPDATE, Kind.DEPARTMENT, link.department_id, wecom_id, fields, state)
         )

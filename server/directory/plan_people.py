@@ -4,9 +4,16 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from server.directory import causes
-from server.directory.change import Action, Change, Fields, all_fields, member_changes
+from server.directory.change import (
+    Action,
+    Change,
+    Fields,
+    all_fields,
+    member_changes,
+    member_fields,
+)
 from server.directory.desired import DesiredPerson
-from server.directory.model import Kind, Member, PersonLink, fold
+from server.directory.model import Kind, Ledger, Member, PersonLink, doubt_key, fold
 from server.directory.sequence import Step
 from server.directory.structure import Structure
 
@@ -14,9 +21,10 @@ from server.directory.structure import Structure
 class PeoplePlanner:
     """Turns the arranged people into changes; `noted` are links only the ledger has to learn."""
 
-    def __init__(self, structure: Structure, protected: frozenset[str]) -> None:
+    def __init__(self, structure: Structure, protected: frozenset[str], ledger: Ledger) -> None:
         self._structure = structure
         self._protected = protected
+        self._doubts = ledger.doubts
         self.changes: list[Change] = []
         self.noted: list[PersonLink] = []
 
@@ -79,13 +87,25 @@ class PeoplePlanner:
     def _fields(self, desired: DesiredPerson, action: Action) -> Fields:
         """Compare with what WeCom accepted; all there is, where it never answered."""
         link = desired.link
-        if action is Action.CREATE or link is None or link.accepted is None:
+        if action is Action.CREATE or link is None:
             return all_fields(desired.member)
+        if link.accepted is None:
+            return {**self._doubted(desired), **all_fields(desired.member)}
         there = None
         if self._structure.is_live:
             there = self._structure.departments_of(desired.wecom_userid)
         fields = member_changes(link.accepted, desired.member, there)
+        if self._doubts:
+            fields = {**self._doubted(desired), **fields}
         return fields if link.is_enabled else {"enable": (False, True), **fields}
+
+    def _doubted(self, desired: DesiredPerson) -> Fields:
+        """Name the fields that WeCom may have otherwise than the ledger says."""
+        names = self._doubts.get(doubt_key(Kind.PERSON, desired.wecom_userid), frozenset())
+        values = {**member_fields(desired.member), "enable": True}
+        if not desired.member.mobile:
+            del values["mobile"]  # a mobile is never cleared
+        return {name: (None, values[name]) for name in values if name in names}
 
     def _change(self, desired: DesiredPerson, action: Action, fields: Fields) -> Change:
         warnings = desired.warnings

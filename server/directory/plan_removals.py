@@ -10,6 +10,7 @@ from server.directory.causes import cause
 from server.directory.change import Action, Change, Fields, member_changes
 from server.directory.desired import Desired
 from server.directory.model import (
+    NOBODY,
     DepartmentLink,
     Kind,
     Leavers,
@@ -18,6 +19,7 @@ from server.directory.model import (
     MemberSeat,
     PersonLink,
     Rules,
+    doubt_key,
     fold,
     id_key,
 )
@@ -90,12 +92,17 @@ class RemovalPlanner:
         }
 
     def _action(self, link: PersonLink) -> Action | None:
-        if link.is_enabled:
+        if link.is_enabled or self._may_be_enabled(link):
             is_begun = link.accepted is None and not self._members_departments(link)
             return None if is_begun else Action.DISABLE
         waited_s = self._now_s - link.since_s
         is_due = waited_s >= self._rules.delete_after_days * _DAY_S
         return Action.DELETE if self._rules.leavers is Leavers.DELETE and is_due else None
+
+    def _may_be_enabled(self, link: PersonLink) -> bool:
+        """Whether somebody was being enabled when the answer was lost."""
+        key = doubt_key(Kind.PERSON, link.wecom_userid)
+        return "enable" in self._ledger.doubts.get(key, frozenset())
 
     def _members_departments(self, link: PersonLink) -> frozenset[str]:
         return self._structure.departments_of(link.wecom_userid) or frozenset()
@@ -120,11 +127,7 @@ class RemovalPlanner:
 
     def _stayers(self) -> Iterable[str]:
         """Name the members who are not cleared out: foreign, enabled, protected."""
-        movable = {
-            fold(leaver.link.wecom_userid)
-            for leaver in self._leavers.values()
-            if leaver.link.accepted
-        }
+        movable = {fold(leaver.link.wecom_userid) for leaver in self._leavers.values()}
         movable |= {
             fold(person.wecom_userid)
             for person in self._desired.people.values()
@@ -136,10 +139,12 @@ class RemovalPlanner:
         link, action = leaver.link, leaver.action
         payload = link.accepted
         fields: Fields = {}
-        if action is not Action.DELETE and link.accepted:
-            payload = self._cleared(link, link.accepted, emptied)
-            if payload is not link.accepted:
-                fields = member_changes(link.accepted, payload, self._members_departments(link))
+        # Of whom a kill let us know nothing but the userid, WeCom still tells the departments.
+        accepted = link.accepted or NOBODY
+        cleared = self._cleared(link, accepted, emptied)
+        if action is not Action.DELETE and cleared is not accepted:
+            payload = cleared
+            fields = member_changes(accepted, cleared, self._members_departments(link))
         if action is Action.DISABLE:
             fields = {"enable": (True, False), **fields}
         if action is None and not fields:
@@ -151,7 +156,7 @@ class RemovalPlanner:
             link.wecom_userid,
             fields,
             payload,
-            counts=action is Action.DISABLE,
+            counts=action is Action.DISABLE and link.is_enabled,
         )
 
     def _cleared(self, link: PersonLink, accepted: Member, emptied: frozenset[str]) -> Member:

@@ -57,18 +57,23 @@ class _Arranger:
         self._mobiles: dict[str, str] = {}
         self._emails: dict[str, str] = {}
         heirs = {each.replaces: key for key, each in people.items() if each.replaces}
+        self._members: set[str] = set()
         for key, link in ledger.people.items():
             if link.accepted and self._is_there(link):
+                self._members.add(key)
                 self._mobiles[link.accepted.mobile] = heirs.get(key, key)
                 self._emails[link.accepted.email.lower()] = heirs.get(key, key)
+        self._holders = {
+            key: holders for key, each in people.items() if any(holders := self._find_holders(each))
+        }
         self.steps: dict[str, Step] = {}
 
     def run(self) -> None:
         """Fill `steps` in the order of writing."""
-        needed = {holder for each in self._people.values() for holder in self._holders(each)}
+        needed = {holder for holders in self._holders.values() for holder in holders}
         for key in self._people:
             if key in needed:
-                self._visit(key, self._holders)
+                self._visit(key, self._holders_among_us)
         for key, desired in self._people.items():
             if not self._exists(desired):
                 self._visit(key, self._new_managers)
@@ -94,11 +99,14 @@ class _Arranger:
             if current not in self.steps:
                 self.steps[current] = self._settle(self._people[current])
 
-    def _holders(self, desired: DesiredPerson) -> list[str]:
-        """Name the people whose mobile or email this person is to get."""
+    def _find_holders(self, desired: DesiredPerson) -> tuple[str, str]:
+        """Name whose mobile and whose email this person is to get, "" for nobody's."""
         if not self._is_written(desired):
-            return []
-        holders = (self._mobile_holder(desired), self._email_holder(desired))
+            return "", ""
+        return self._mobile_holder(desired), self._email_holder(desired)
+
+    def _holders_among_us(self, desired: DesiredPerson) -> list[str]:
+        holders = self._holders.get(desired.dingtalk_userid, ())
         return [holder for holder in holders if holder in self._people]
 
     def _new_managers(self, desired: DesiredPerson) -> list[str]:
@@ -115,11 +123,9 @@ class _Arranger:
         return there or link.is_hidden or not self._structure.is_live
 
     def _exists(self, desired: DesiredPerson) -> bool:
-        link = desired.link
-        return link is not None and link.accepted is not None and self._is_there(link)
+        return desired.link is not None and desired.link.dingtalk_userid in self._members
 
     def _mobile_holder(self, desired: DesiredPerson) -> str:
-        """Name whose mobile this person is to get, "" for nobody's."""
         mobile = desired.member.mobile
         holder = self._mobiles.get(mobile, "") if mobile else ""
         if not holder or mobile == _base(desired).mobile:
@@ -136,11 +142,10 @@ class _Arranger:
     def _settle(self, desired: DesiredPerson) -> Step:
         if not self._is_written(desired):
             return Step(desired)
-        holder = self._mobile_holder(desired)
-        if holder and not self._frees_mobile(holder):
-            desired = self._without_mobile(desired, holder)
-        holder = self._email_holder(desired)
-        if holder and not self._frees_email(holder):
+        of_mobile, of_email = self._holders.get(desired.dingtalk_userid, ("", ""))
+        if of_mobile and not self._frees_mobile(of_mobile):
+            desired = self._without_mobile(desired, of_mobile)
+        if of_email and not self._frees_email(of_email):
             desired = _without_email(desired)
         return self._with_leader(desired)
 

@@ -45,6 +45,8 @@ def number_of(name: str, accepted: str) -> int | None:
 
 def mobile(number: str, state_code: str) -> str | None:
     """Join number and country code: mainland China (86, or no code) without, others with `+`."""
+    if state_code in ("", "86") and number.isascii() and number.isdecimal():
+        return number if _MOBILE.fullmatch(number) else None  # nearly all, at a third of the time
     number = _BLANKS.sub("", number)
     code = _BLANKS.sub("", state_code).lstrip("+")
     if not number.startswith("+") and code not in ("", "86"):

@@ -30,6 +30,7 @@ from server.journal.coding import (
 )
 
 _SCOPE = "approved-scope"
+_DOUBT = "doubt"
 
 _TABLES = MappingProxyType(
     {
@@ -47,6 +48,7 @@ def load(conn: Connection) -> Ledger:
         conflicts=conflicts(conn),
         removals=_removals(conn),
         approved_scope=approved_scope(conn),
+        doubts=_doubts(conn),
     )
 
 
@@ -185,6 +187,27 @@ def add_removal(conn: Connection, removal: Removal) -> None:
 def forget_removals(conn: Connection, before_s: float) -> int:
     """Forget the removals older than `before_s` (seconds since 1970); return how many."""
     return conn.execute("DELETE FROM removals WHERE at_s < ?", (before_s,)).rowcount
+
+
+def put_doubt(conn: Connection, kind: Kind, wecom_id: str, fields: Iterable[str]) -> None:
+    """Note which fields are being written, before the call: a kill leaves their values open."""
+    name, value = f"{_DOUBT} {kind.value} {wecom_id}", json.dumps(sorted(fields))
+    conn.execute("INSERT OR REPLACE INTO sync_state VALUES (?, ?)", (name, value))
+
+
+def drop_doubt(conn: Connection, kind: Kind, wecom_id: str) -> None:
+    """Forget a doubt: WeCom has answered."""
+    name = f"{_DOUBT} {kind.value} {wecom_id}"
+    conn.execute("DELETE FROM sync_state WHERE name = ?", (name,))
+
+
+def _doubts(conn: Connection) -> dict[tuple[Kind, str], frozenset[str]]:
+    rows = conn.execute("SELECT name, value FROM sync_state WHERE name GLOB ?", (f"{_DOUBT} *",))
+    found: dict[tuple[Kind, str], frozenset[str]] = {}
+    for name, value in rows:
+        _, kind, wecom_id = name.split(" ", 2)
+        found[Kind(kind), wecom_id] = frozenset(json.loads(value))
+    return found
 
 
 def set_approved_scope(conn: Connection, scope: Scope) -> None:

@@ -10,7 +10,7 @@ from sqlite3 import Connection
 from typing import TypeVar
 
 from server.directory.causes import Cause
-from server.directory.guard import Hold, HoldReason
+from server.directory.hold import Hold, HoldReason
 from server.directory.model import Kind
 from server.journal.coding import cause_of, dump, plain_cause
 
@@ -87,6 +87,12 @@ def set_held(conn: Connection, held: Held | None) -> bool:
         held = replace(held, since_ms=known.since_ms, is_rejected=known.is_rejected)
     _store(conn, _HELD, None if held is None else _dump_held(held))
     return held is not None and not is_known
+
+
+def is_held(conn: Connection, digest: str) -> bool:
+    """Whether exactly this awaits approval, rejected or not."""
+    held = load(conn).held
+    return held is not None and held.digest == digest
 
 
 def reject_held(conn: Connection, digest: str) -> bool:

@@ -47,7 +47,7 @@ _CERTIFICATE = Meaning(
 _ADDRESS = Meaning(
     Fate.STOP,
     N_("The address of {vendor} in the settings cannot be used."),
-    N_("Correct dingtalk.api_base or wecom.api_base, or put back the original value."),
+    N_("Correct the api_base of {vendor} in the settings, or put back the original value."),
 )
 _REPLY_LATE = Meaning(Fate.RETRY, N_("{vendor} did not answer {call} in time."), _CHECK_NETWORK)
 _REPLY_LOST = Meaning(
@@ -79,8 +79,8 @@ REDIRECTED = NoAnswer(
         Fate.STOP,
         N_("{vendor}'s address answers with a redirect (HTTP {status}) instead of an answer."),
         N_(
-            "Check dingtalk.api_base or wecom.api_base (https, no other host), and whether this "
-            "network wants a login in the browser first."
+            "Check the api_base of {vendor} in the settings (https, no other host), and whether "
+            "this network wants a login in the browser first."
         ),
     ),
     maybe_done=False,
@@ -89,7 +89,7 @@ TOO_LARGE = NoAnswer(
     Meaning(
         Fate.STOP,
         N_("The answer of {vendor} to {call} is larger than DingBridge accepts."),
-        N_("Check dingtalk.api_base or wecom.api_base: this is not how {vendor} answers."),
+        N_("Check the api_base of {vendor} in the settings: that is not how it answers."),
     ),
     maybe_done=True,
 )
@@ -108,7 +108,7 @@ _NOT_FOUND = NoAnswer(
     Meaning(
         Fate.STOP,
         N_("{vendor}'s server does not know the call {call} (HTTP {status})."),
-        N_("Check dingtalk.api_base or wecom.api_base, or put back the original value."),
+        N_("Check the api_base of {vendor} in the settings, or put back the original value."),
     ),
     maybe_done=False,
 )

@@ -94,6 +94,10 @@ class Gateway:
         """Close idle connections."""
         self._channel.close()
 
+    def cut(self) -> None:
+        """Give up: calls under way and all later ones end in `CallCancelledError`."""
+        self._channel.cut()
+
     def ask(self, call: Call) -> dict[str, Any]:
         """Make a call with a token and return its answer; raises `VendorError`.
 

@@ -22,9 +22,10 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from crypto.secret import Secret
-from server.errors import VendorBlockedError, VendorError, VendorReplyError
+from server.errors import CallCancelledError, VendorBlockedError, VendorError, VendorReplyError
 from server.message import GapValue
 from server.rest import failures
+from server.rest.lines import Lines
 
 _LOG = logging.getLogger(__name__)
 _CHUNK_BYTES = 64 * 1024
@@ -78,7 +79,24 @@ class Limits:
     size_bytes: int = 32 * 1024 * 1024
 
 
-class _SystemTrustAdapter(HTTPAdapter):
+class _WatchedAdapter(HTTPAdapter):
+    """Tells `lines` of its connections."""
+
+    def __init__(self, lines: Lines, **options: Any) -> None:
+        self._lines = lines
+        super().__init__(**options)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self._lines.watch(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        self._lines.watch(manager)
+        return manager
+
+
+class _SystemTrustAdapter(_WatchedAdapter):
     """Trusts what Windows trusts, besides certifi: offices often read TLS with a CA of theirs."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -98,17 +116,21 @@ def _hide_query(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING
 
 
-def build_session(base: str, *, connections: int = 16) -> requests.Session:
+def build_session(
+    base: str, lines: Lines | None = None, *, connections: int = 16
+) -> requests.Session:
     """Return a session for `base`: TLS verified, no cookies, no retries, no .netrc.
 
-    Proxies of the environment are used, but not for a base on this very machine.
+    `lines` can cut its exchanges short. Proxies of the environment are used, but not for a base on
+    this very machine.
     """
     for name in ("urllib3.connectionpool", "urllib3.util.retry"):
         logging.getLogger(name).addFilter(_hide_query)
     session = requests.Session()
-    adapter = _SystemTrustAdapter(pool_connections=2, pool_maxsize=connections, max_retries=0)
-    session.mount("https://", adapter)
-    session.mount("http://", HTTPAdapter(pool_connections=2, pool_maxsize=connections))
+    lines = lines or Lines()
+    pools = {"pool_connections": 2, "pool_maxsize": connections, "max_retries": 0}
+    session.mount("https://", _SystemTrustAdapter(lines, **pools))
+    session.mount("http://", _WatchedAdapter(lines, **pools))
     session.auth = _add_no_credentials
     session.trust_env = not _is_loopback(base)
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -150,11 +172,16 @@ class Channel:
         self.base = base.rstrip("/")
         self._clock = clock
         self._limits = limits or Limits()
-        self._session = build_session(base)
+        self._lines = Lines()
+        self._session = build_session(base, self._lines)
 
     def close(self) -> None:
         """Close idle connections."""
         self._session.close()
+
+    def cut(self) -> None:
+        """Give up: exchanges under way and all later ones end in `CallCancelledError`."""
+        self._lines.cut()
 
     def values(self, call: Call) -> dict[str, GapValue]:
         """Return the gaps that every error about `call` fills."""
@@ -165,12 +192,16 @@ class Channel:
 
         Raises a `VendorError` for everything that is no JSON object of the API.
         """
+        if self._lines.are_cut():
+            raise CallCancelledError(self.values(call))
         started = self._clock()
         outcome = self._exchange(call)
         took_ms = round((self._clock() - started) * 1000)
         if not isinstance(outcome, VendorError):
             _LOG.debug("%s %s answered in %d ms", self.vendor, call.path, took_ms)
             return outcome
+        if self._lines.are_cut():
+            outcome = CallCancelledError(self.values(call))
         _LOG.debug("%s %s failed in %d ms: %s", self.vendor, call.path, took_ms, outcome.code)
         raise outcome
 

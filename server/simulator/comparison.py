@@ -111,7 +111,7 @@ class _Comparison:
 
     def _wished(self, person: Person, member: Member) -> dict[str, object]:
         manager = self._pairs.people.get(person.manager_userid)
-        keeps_email = not person.email or self._is_held_by_a_leaver(person.email)
+        keeps_email = not person.email or self._is_held_rightly(person.email, member)
         return {
             "name": person.name.strip()[:_MEMBER_NAME_MAX],
             "mobile": _mobile(person) or member.mobile,
@@ -123,10 +123,19 @@ class _Comparison:
             "enabled": True,
         }
 
-    def _is_held_by_a_leaver(self, email: str) -> bool:
-        """Whether a disabled member has the address: only the mobile proves it is the same."""
+    def _is_held_rightly(self, email: str, member: Member) -> bool:
+        """Whether another member has the address, and not by mistake.
+
+        A disabled one: only the mobile proves that it is the same person. Or somebody who has this
+        very address in DingTalk, too: WeCom gives it to one of them only (60106).
+        """
         holder = self._directory.email_holder(email)
-        return holder is not None and not holder.is_enabled
+        if holder is None or holder.userid == member.userid:
+            return False
+        sharing = (one for one in self._roster.people.values() if one.email == email)
+        return not holder.is_enabled or any(
+            self._pairs.people.get(one.userid) == holder.userid for one in sharing
+        )
 
     def _orders_in(self, department_id: int) -> Iterator[int]:
         place = self._places.get(str(department_id))

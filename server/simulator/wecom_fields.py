@@ -48,7 +48,7 @@ class Fields:
         is_list = isinstance(value, list) and all(_is_whole(one, _UINT32_END) for one in value)
         return value if self._fits(value, is_list) else None
 
-    def texts(self, name: str) -> list[str] | None:
+    def strings(self, name: str) -> list[str] | None:
         """Return a list of texts; None where it is absent or none such."""
         value = self.values.get(name)
         is_list = isinstance(value, list) and all(isinstance(one, str) for one in value)

@@ -73,7 +73,7 @@ class MemberCalls:
 
     def batchdelete(self, fields: Fields) -> Json:
         """Remove up to 200 members; nobody where one of them is unknown."""
-        userids = fields.texts("useridlist")
+        userids = fields.strings("useridlist")
         if userids is not None and len(userids) > _LARGEST_BATCH:
             raise RefusedError(40032, "invalid userid list length")
         members = [self._directory.member(userid) for userid in userids or ()]
@@ -154,7 +154,7 @@ class MemberCalls:
                 raise RefusedError(81001, "department node count exceed limit")
 
     def _leaders(self, draft: Member, fields: Fields) -> tuple[str, ...]:
-        userids = fields.texts("direct_leader")
+        userids = fields.strings("direct_leader")
         if userids is None:
             return draft.direct_leader
         if len(userids) > 1:

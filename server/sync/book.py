@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from sqlite3 import Connection
 
+from server.directory.change import Change
 from server.directory.model import (
     Conflict,
     DepartmentLink,
@@ -17,6 +18,7 @@ from server.directory.model import (
     PersonLink,
     Removal,
     Scope,
+    doubt_key,
     fold,
 )
 from server.journal import ledger as stored
@@ -44,6 +46,7 @@ class Book:
         self._conflicts = {(each.kind, each.dingtalk_id): each for each in known.conflicts}
         self._removals = list(known.removals)
         self._scope = known.approved_scope
+        self._doubts = dict(known.doubts)
         self._steps: list[_Step] = []
         self._ticket: Ticket[None] | None = None
         self.results: list[RecordedChange] = []
@@ -57,6 +60,7 @@ class Book:
             tuple(self._conflicts.values()),
             tuple(self._removals),
             self._scope,
+            dict(self._doubts),
         )
 
     def owner_of(self, wecom_userid: str) -> PersonLink | None:
@@ -93,6 +97,29 @@ class Book:
         """Forget a conflict; harmless where there is none."""
         if self._conflicts.pop((kind, dingtalk_id), None):
             self._steps.append(partial(stored.drop_conflict, kind=kind, dingtalk_id=dingtalk_id))
+
+    def doubt(self, change: Change) -> bool:
+        """Note on the disk what is about to be written, until `trust`; False where it was noted.
+
+        Should the answer be lost, or this process be killed, nobody knows what WeCom has then. The
+        next plan writes these fields again, also where DingTalk has gone back on them meanwhile.
+        """
+        key = doubt_key(change.kind, change.wecom_id)
+        before = self._doubts.get(key, frozenset())
+        if self._is_preview or before >= change.fields.keys():
+            return False
+        self._doubts[key] = before | change.fields.keys()
+        kind, wecom_id = key
+        fields = self._doubts[key]
+        self._steps.append(partial(stored.put_doubt, kind=kind, wecom_id=wecom_id, fields=fields))
+        self.ensure_stored()
+        return not before
+
+    def trust(self, kind: Kind, wecom_id: str) -> None:
+        """Note that WeCom answered, as part of what is stored next."""
+        key = doubt_key(kind, wecom_id)
+        if self._doubts.pop(key, None) is not None:
+            self._steps.append(partial(stored.drop_doubt, kind=key[0], wecom_id=key[1]))
 
     def add_removal(self, removal: Removal) -> None:
         """Remember a removal for the guard."""

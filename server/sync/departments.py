@@ -74,6 +74,7 @@ class DepartmentsWriter:
         if attempt.is_created or not change.fields:
             return Accepted()
         if change.action is not Action.CREATE:
+            self._book.doubt(change)
             return self._scene.target.update_department(department_body(change))
         if not attempt.was_intended:
             origin = attempt.link.origin if attempt.link else Origin.CREATED
@@ -107,6 +108,7 @@ class DepartmentsWriter:
                 fields = department_changes(None, row, state)
                 attempt.change = replace(change, action=Action.UPDATE, fields=fields)
                 return
+        self._book.trust(change.kind, change.wecom_id)  # refused, so nothing of it was written
         self._book.put_conflict(
             Conflict(
                 Kind.DEPARTMENT, change.dingtalk_id, change.wecom_id, state.name, state.parent_id
@@ -138,6 +140,7 @@ class DepartmentsWriter:
         change = attempt.change
         made = Origin.ADOPTED if change.action is Action.ADOPT else Origin.CREATED
         origin = attempt.link.origin if attempt.link else made
+        self._book.trust(change.kind, change.wecom_id)
         self._book.put_department(
             DepartmentLink(change.dingtalk_id, change.wecom_id, state_of(change), origin)
         )
@@ -155,6 +158,7 @@ class DepartmentsWriter:
                 change, cause("department-not-empty", name=name, count=len(still_in))
             )
         self._scene.target.delete_department(change.wecom_id)
+        self._book.trust(change.kind, change.wecom_id)
         self._book.drop_department(change.dingtalk_id)
         self._book.drop_conflict(Kind.DEPARTMENT, change.dingtalk_id)
         if change.counts:

@@ -13,7 +13,7 @@ from threading import Event
 
 from server.config.store import Config
 from server.directory.causes import Cause
-from server.directory.guard import WINDOW_S, guard
+from server.directory.guard import WINDOW_S
 from server.directory.model import Ledger
 from server.errors import CallCancelledError, DingBridgeError
 from server.journal import ledger as stored
@@ -30,6 +30,7 @@ from server.sync.gathering import (
     in_motion,
     read_scope,
 )
+from server.sync.holding import UNDECIDED, hold_together, load_open_list
 from server.sync.live import read_live, read_members
 from server.sync.parties import Parties, Road
 from server.sync.passing import Pass, Prospect
@@ -40,7 +41,6 @@ from server.sync.troubles import cause_of, not_set_up, stops_all, will_pass
 from server.sync.wishes import missing, rules_of
 
 _LOG = logging.getLogger(__name__)
-_UNDECIDED = "mobile-undecided"
 _RUNS_A_PAGE = 100
 
 
@@ -106,7 +106,7 @@ class Engine:
                 raise
             result = _failure(error)
         result = replace(result, run_id=run_id)
-        self._finish(result, is_state_kept=preview)
+        self._finish(result, tells_held=not preview and _knows_what_is_held(result))
         _LOG.info("Full run %d (%s): %s", run_id, cause, result.status)
         return result
 
@@ -142,7 +142,7 @@ class Engine:
         book = Book(self._journal, known, run_id, is_preview=preview)
         run = Pass(book, rules, self._target(parties, config, preview=preview), self._now_s(), stop)
         prospect = self._look(parties, known, run)
-        verdict = guard(prospect.plan, prospect.snapshot, known, rules, run.now_s, allow)
+        verdict = run.judge(prospect, known, allow)
         is_asked = cause in (RunCause.ASKED, RunCause.DAILY) and not preview
         again = run.carry_out(prospect, verdict, retries_conflicts=is_asked)
         if again:
@@ -176,8 +176,7 @@ class Engine:
             change for change in fresh.plan.changes if (change.kind, change.dingtalk_id) in again
         )
         fresh = replace(fresh, plan=replace(fresh.plan, changes=changes))
-        verdict = guard(fresh.plan, fresh.snapshot, known, run.rules, run.now_s)
-        run.carry_out(fresh, verdict, retries_conflicts=False)
+        run.carry_out(fresh, run.judge(fresh, known), retries_conflicts=False)
 
     def _last_look_ms(self) -> int | None:
         """Say when the last full run ended that read managers and wrote what it found."""
@@ -232,14 +231,14 @@ class Engine:
         shallow = in_motion(prospect.plan.changes, snapshot) - gathered.deep
         if shallow:
             prospect = run.plan(deepen(parties.reader, snapshot, shallow), known, live)
-        verdict = guard(prospect.plan, prospect.snapshot, known, run.rules, run.now_s)
-        if prospect.plan.changes:
+        holding = hold_together(run, prospect, known, live, self._journal.read(load_open_list))
+        if prospect.plan.changes or holding.is_news:
             run.book.run_id = self._begin(RunCause.EVENTS, is_full=False)
-        run.carry_out(prospect, verdict, retries_conflicts=False)
-        result = run.result(prospect, verdict, is_preview=False)
-        if prospect.plan.changes:
-            self._finish(replace(result, run_id=run.book.run_id), is_state_kept=True)
-        needs_full = bool(prospect.plan.unplaced or verdict.holds)
+        run.carry_out(prospect, holding.verdict, retries_conflicts=False)
+        result = run.result(prospect, holding.verdict, is_preview=False)
+        if run.book.run_id:
+            self._finish(replace(result, run_id=run.book.run_id), tells_held=holding.is_news)
+        needs_full = bool(prospect.plan.unplaced) or holding.needs_full
         failed = {**gathered.failed, **_unfinished(result)}
         return Followed(failed, needs_full, result.error, result.blocked)
 
@@ -258,8 +257,8 @@ class Engine:
         ticket = self._journal.run(lambda conn: runs.begin(conn, cause, at_ms, is_full=is_full))
         return ticket.result(WAIT_S)
 
-    def _finish(self, result: RunResult, *, is_state_kept: bool) -> None:
-        """Store how a run ended and, of a full run, what awaits the admin."""
+    def _finish(self, result: RunResult, *, tells_held: bool) -> None:
+        """Store how a run ended and, if it `tells_held`, what awaits the admin now."""
         at_ms = self._clock_ms()
         ending = Ending(
             result.status,
@@ -273,12 +272,11 @@ class Engine:
         held = None
         if result.digest is not None:
             held = sync_state.Held(result.digest, result.run_id, at_ms, result.holds)
-        is_told = not is_state_kept and result.status is not RunStatus.FAILED
 
         def store(conn: Connection) -> None:
             runs.finish(conn, result.run_id, ending, at_ms)
             stored.forget_removals(conn, at_ms / 1000 - 2 * WINDOW_S)
-            if is_told:
+            if tells_held:
                 sync_state.set_held(conn, held)
 
         self._journal.run(store).result(WAIT_S)
@@ -291,6 +289,13 @@ def _failure(error: DingBridgeError) -> RunResult:
         blocked=stops_all(error),
         retryable=will_pass(error),
     )
+
+
+def _knows_what_is_held(result: RunResult) -> bool:
+    """Whether a full run found out: a failed or incomplete one lists no removals."""
+    if result.status is RunStatus.FAILED:
+        return False
+    return bool(result.digest or result.snapshot_complete)
 
 
 def _holds_anything(gathered: Gathered) -> bool:
@@ -308,7 +313,7 @@ def _unfinished(result: RunResult) -> dict[Key, Cause]:
         if change.error
         and (
             change.result is Result.FAILED
-            or (change.result is Result.SKIPPED and change.error.code == _UNDECIDED)
+            or (change.result is Result.SKIPPED and change.error.code == UNDECIDED)
         )
     }
 

@@ -96,6 +96,13 @@ class Road:
         """Let rejected credentials be tried once more, because somebody asked for it."""
         self._tokens.forget_refusals()
 
+    def cut(self) -> None:
+        """Give up the calls under way, from any thread; only a new road leads anywhere then."""
+        parties = self._parties
+        if parties is not None:
+            parties.dingtalk.cut()
+            parties.wecom.cut()
+
     def close(self) -> None:
         """Close idle connections."""
         if self._parties is not None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from server.directory.desired import Desired
-from server.directory.guard import Verdict
+from server.directory.guard import Verdict, guard
 from server.directory.mapping import map_directory
 from server.directory.model import Ledger, Live, Rules, Snapshot, fold
 from server.directory.plan import Plan, make_plan
@@ -12,6 +12,7 @@ from server.journal.runs import RecordedChange, Result, RunStatus
 from server.message import Message
 from server.sync.applying import Applier
 from server.sync.book import Book
+from server.sync.collecting import uncollected
 from server.sync.gathering import Key
 from server.sync.result import RunResult, status_of
 from server.sync.scene import Scene
@@ -43,9 +44,14 @@ class Pass:
 
     def plan(self, snapshot: Snapshot, known: Ledger, live: Live | None) -> Prospect:
         """Map and plan."""
-        desired = map_directory(snapshot, known, live, self.rules)
-        plan = make_plan(desired, known, live, self.rules, self.now_s)
+        with uncollected():
+            desired = map_directory(snapshot, known, live, self.rules)
+            plan = make_plan(desired, known, live, self.rules, self.now_s)
         return Prospect(snapshot, desired, plan, live)
+
+    def judge(self, prospect: Prospect, known: Ledger, allow: str | None = None) -> Verdict:
+        """Ask the guard; `allow` is the digest that the admin approved."""
+        return guard(prospect.plan, prospect.snapshot, known, self.rules, self.now_s, allow)
 
     def carry_out(
         self, prospect: Prospect, verdict: Verdict, *, retries_conflicts: bool

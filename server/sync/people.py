@@ -6,6 +6,7 @@ before we ask again.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from server.directory.change import Action, Change, all_fields
 from server.directory.link import Claim, Decision, Fate, Holder, judge_holder
@@ -46,13 +47,15 @@ class _Attempt:
     """A change on its way.
 
     link: what the ledger knew of the member before. was_intended: an earlier run, or this one
-    before its reply was lost, may have created this very member. is_created: it has.
+    before its reply was lost, may have created this very member. is_created: it has. is_news: what
+    it writes was beyond doubt before.
     """
 
     change: Change
     link: PersonLink | None
     was_intended: bool
     is_created: bool = False
+    is_news: bool = False
     beside: tuple[RecordedChange, ...] = ()
 
     @property
@@ -73,8 +76,8 @@ class PeopleWriter:
             Fix.CREATE_INSTEAD: self._settle_missing,
             Fix.DROP_EMAIL: self._drop_email,
             Fix.DROP_MOBILE: self._drop_mobile,
-            Fix.DROP_POSITION: _drop_position,
-            Fix.DROP_TELEPHONE: _drop_telephone,
+            Fix.DROP_POSITION: partial(_drop_text, "position"),
+            Fix.DROP_TELEPHONE: partial(_drop_text, "telephone"),
             Fix.REFRESH_DEPARTMENTS: self._drop_departments,
         }
 
@@ -94,6 +97,7 @@ class PeopleWriter:
         except VendorRefusedError as error:
             if is_certain(error):
                 self._withdraw_intent(attempt)
+                self._withdraw_doubt(attempt)
             raise
 
     def _settle(self, attempt: _Attempt, planned: str) -> tuple[RecordedChange, ...]:
@@ -119,6 +123,7 @@ class PeopleWriter:
     ) -> tuple[RecordedChange, ...]:
         """End a change of which nothing remains: told beside, refused, or not needed any more."""
         if failure is None or attempt.beside:
+            self._withdraw_doubt(attempt)
             return attempt.beside
         raise failure
 
@@ -127,6 +132,7 @@ class PeopleWriter:
         if attempt.is_created:
             return Accepted()
         if change.action is not Action.CREATE:
+            attempt.is_news |= self._book.doubt(change)
             return self._scene.target.update_member(member_body(change))
         self._intend(attempt)
         return self._scene.target.create_member(member_body(change))
@@ -140,6 +146,7 @@ class PeopleWriter:
         self._book.put_person(
             PersonLink(change.dingtalk_id, change.wecom_id, None, since_s=self._scene.now_s)
         )
+        self._book.doubt(change)
         self._book.ensure_stored()
 
     def _withdraw_intent(self, attempt: _Attempt) -> None:
@@ -148,10 +155,16 @@ class PeopleWriter:
         known = self._book.people.get(key)
         if known is None or known.accepted is not None or attempt.was_intended:
             return
+        self._book.trust(Kind.PERSON, known.wecom_userid)
         if attempt.link and not attempt.change.replaces:
             self._book.put_person(attempt.link)
         else:
             self._book.drop_person(key)
+
+    def _withdraw_doubt(self, attempt: _Attempt) -> None:
+        """Take back the doubt about an update that WeCom refused; an older one stays."""
+        if attempt.is_news:
+            self._book.trust(Kind.PERSON, attempt.change.wecom_id)
 
     def _correct(self, attempt: _Attempt, error: VendorError) -> None:
         """Change the attempt as the error's table says; raises the error where it does not."""
@@ -268,6 +281,8 @@ class PeopleWriter:
         if change.replaces and change.replaces != change.dingtalk_id:
             self._book.drop_person(change.replaces)
         link = former or link
+        self._book.trust(Kind.PERSON, change.wecom_id)
+        self._book.trust(Kind.PERSON, planned)
         is_new = change.action in (Action.CREATE, Action.ADOPT)
         switched = change.fields.get("enable")
         is_enabled = change.action is not Action.UPDATE or bool(
@@ -300,13 +315,16 @@ class PeopleWriter:
         """Disable a leaver, or move one out of a department that goes."""
         if link is None:
             return ()
+        self._book.doubt(change)
         try:
             answer = self._scene.target.update_member(_aside_body(change))
         except VendorError as error:
             if error.fix is not Fix.CREATE_INSTEAD:
                 raise
+            self._book.trust(change.kind, change.wecom_id)
             self._book.drop_person(link.dingtalk_userid)  # deleted in the console meanwhile
             return (RecordedChange.of(change, self._scene.done),)
+        self._book.trust(change.kind, change.wecom_id)
         is_disabled = change.action is Action.DISABLE
         self._book.put_person(
             replace(
@@ -322,6 +340,7 @@ class PeopleWriter:
 
     def _delete(self, change: Change) -> tuple[RecordedChange, ...]:
         answer = self._scene.target.delete_member(change.wecom_id)
+        self._book.trust(change.kind, change.wecom_id)
         self._book.drop_person(change.dingtalk_id)
         if change.counts:
             self._count(change)
@@ -367,26 +386,12 @@ def _note(attempt: _Attempt, error: VendorError) -> None:
     attempt.change = replace(attempt.change, warnings=(*attempt.change.warnings, *notes))
 
 
-def _drop_position(attempt: _Attempt, error: VendorError) -> None:
-    if "position" not in attempt.change.fields:
+def _drop_text(name: str, attempt: _Attempt, error: VendorError) -> None:
+    """Leave a value as WeCom last accepted it."""
+    change = attempt.change
+    if name not in change.fields:
         raise error
     _note(attempt, error)
-    _leave(
-        attempt, "position", replace(member_of(attempt.change), position=attempt.accepted.position)
-    )
-
-
-def _drop_telephone(attempt: _Attempt, error: VendorError) -> None:
-    if "telephone" not in attempt.change.fields:
-        raise error
-    _note(attempt, error)
-    _leave(
-        attempt,
-        "telephone",
-        replace(member_of(attempt.change), telephone=attempt.accepted.telephone),
-    )
-
-
-def _leave(attempt: _Attempt, name: str, member: Member) -> None:
-    fields = {key: pair for key, pair in attempt.change.fields.items() if key != name}
+    member = replace(member_of(change), **{name: getattr(attempt.accepted, name)})
+    fields = {key: pair for key, pair in change.fields.items() if key != name}
     attempt.change = replace(attempt.change, fields=fields, payload=member)

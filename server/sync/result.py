@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from server.directory.causes import Cause
-from server.directory.guard import Hold
+from server.directory.hold import Hold
 from server.journal.runs import RecordedChange, Result, RunStatus
 from server.message import Message
 

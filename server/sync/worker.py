@@ -38,6 +38,7 @@ from server.sync.schedule import (
     NAP_S,
     Moment,
     Schedule,
+    missed_poll_ms,
     quarantine_after,
     slept_s,
 )
@@ -91,6 +92,7 @@ class Worker:
         self._known: tuple[bool, Rules, Account] | None = None
         self._is_following = False
         self._poll_at_ms = 0
+        self._alert_since_ms = clock_ms()
         self._quarantine: Quarantine | None = None
         self._thread = threading.Thread(target=self._run, name="dingbridge-sync", daemon=True)
 
@@ -105,11 +107,25 @@ class Worker:
         self._stopping.set()
         self.nudge()
 
+    def cut(self) -> None:
+        """Do not wait for answers any longer; what became of a write is found out next time."""
+        self._engine.road.cut()
+
     def join(self, timeout_s: float) -> bool:
         """Wait for the end, at most `timeout_s`; return whether the thread has ended."""
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    def expect_missed(self) -> None:
+        """Ask for missed events as often as wished for a while: a call was not taken. Any thread.
+
+        DingTalk lists an event some minutes after its last attempt, so there is no hurry.
+        """
+        now_ms = self._clock_ms()
+        self._alert_since_ms = now_ms
+        wished_ms = self._config().settings.sync.missed_events_minutes * MINUTE_MS
+        self._poll_at_ms = min(self._poll_at_ms, now_ms + wished_ms)
 
     def nudge(self) -> None:
         """Look now: settings changed, or somebody asked for a run."""
@@ -175,6 +191,7 @@ class Worker:
     def woke(self, asleep_s: float) -> None:
         """Make up for the time this computer was away."""
         if asleep_s > NAP_S:
+            self._alert_since_ms = self._clock_ms()
             self._poll_at_ms = 0
         if asleep_s > LONG_SLEEP_S:
             _LOG.info("This computer was away for %d minutes", asleep_s / 60)
@@ -285,10 +302,11 @@ class Worker:
     def _fetch_missed(self, config: Config, now_ms: int) -> None:
         if now_ms < self._poll_at_ms:
             return
-        self._poll_at_ms = now_ms + config.settings.sync.missed_events_minutes * MINUTE_MS
+        wished_ms = config.settings.sync.missed_events_minutes * MINUTE_MS
+        self._poll_at_ms = now_ms + missed_poll_ms(wished_ms, self._alert_since_ms, now_ms)
         client = self._engine.road.parties(config, self._stopping).dingtalk
         try:
-            is_lost = fetch_missed(client, self._journal, now_ms)
+            missed = fetch_missed(client, self._journal, now_ms)
         except CallCancelledError:
             raise
         except DingBridgeError as error:
@@ -296,7 +314,9 @@ class Worker:
             if isinstance(error, CredentialsRejectedError | AddressNotTrustedError):
                 self._shut(cause_of(error), now_ms)
             return
-        if is_lost:
+        if missed.found or missed.is_lost:
+            self._alert_since_ms = now_ms
+        if missed.is_lost:
             self._schedule.ask(now_ms, RunCause.MISSED_EVENTS)
             self._store_next()
         self._do(lambda conn: sync_state.set_last_failed_list_poll(conn, now_ms))

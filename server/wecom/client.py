@@ -66,6 +66,10 @@ class WeComClient:
         """Close idle connections."""
         self._gateway.close()
 
+    def cut(self) -> None:
+        """Give up: calls under way and all later ones end in `CallCancelledError`."""
+        self._gateway.cut()
+
     def log_in(self) -> None:
         """Make sure that corp id and secret give a token.
 

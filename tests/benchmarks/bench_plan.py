@@ -30,6 +30,7 @@ from server.directory.model import (
     TargetState,
 )
 from server.directory.plan import Plan, make_plan
+from server.sync.collecting import uncollected
 
 
 def company(people: int, departments: int) -> Snapshot:
@@ -91,7 +92,8 @@ def measure(name: str, snapshot: Snapshot, ledger: Ledger, live: Live) -> Plan:
     """Map, plan and guard once; print what it took."""
     rules = Rules(approve_first_run=False)
     begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
-    plan = make_plan(map_directory(snapshot, ledger, live, rules), ledger, live, rules, 0.0)
+    with uncollected():  # as a run does
+        plan = make_plan(map_directory(snapshot, ledger, live, rules), ledger, live, rules, 0.0)
     verdict = guard(plan, snapshot, ledger, rules, 0.0)
     took_s, cpu_s = time.perf_counter() - begun_s, time.process_time() - begun_cpu_s
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

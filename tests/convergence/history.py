@@ -5,10 +5,16 @@ from random import Random
 from typing import Any
 
 from server.simulator.company import Company, CompanyError, Payload
+from server.simulator.contacts_wecom import WeComContacts
 from server.simulator.faults import Fault, Rule
 from server.simulator.roster import ROOT_ID
+from server.simulator.wecom_console import WeComConsole
+from server.simulator.wecom_directory import Member
+from server.sync.result import RunResult
+from tests.server.sync.world import World, differences
 
 _LOST, _TWICE = 0.3, 0.2
+_FOREIGN = ("foreign-1", "foreign-2", "foreign-3")
 FAULTS = (
     Fault.SERVER_ERROR,
     Fault.BAD_GATEWAY,
@@ -20,6 +26,29 @@ FAULTS = (
     Fault.TOKEN_ENDED,
     Fault.PAGE,
 )
+
+
+def settle_foreigners(console: WeComConsole) -> None:
+    """Put people into WeCom who are nobody's but the WeCom admin's."""
+    place = console.add_department("别人的部门")
+    for number, userid in enumerate(_FOREIGN):
+        console.add_member(userid, f"外人{number}", (1, place), mobile=f"188{number:08d}")
+
+
+def foreigners(wecom: WeComContacts) -> list[Member]:
+    """Look at them as they are now."""
+    members = wecom.directory.snapshot().members
+    return [members[userid] for userid in _FOREIGN]
+
+
+def unexplained(world: World, result: RunResult) -> list[str]:
+    """Compare both sides, but for who returned under another name unseen: the admin decides."""
+    waiting = {
+        change.dingtalk_id
+        for change in result.changes
+        if change.error and change.error.code == "mobile-of-leaver"
+    }
+    return [each for each in differences(world) if each.split()[0] not in waiting]
 
 
 @dataclass

@@ -15,16 +15,13 @@ from server.errors import CallCancelledError
 from server.journal.events import NewEvent
 from server.journal.runs import RunStatus
 from server.simulator.company_generator import generate
-from server.simulator.wecom_directory import Member
-from server.sync.result import RunResult
 from server.sync.stopping import Asked
 from server.sync.worker import Worker
-from tests.convergence.history import History
-from tests.server.sync.world import DAY_MS, World, differences, open_world
+from tests.convergence.history import History, foreigners, settle_foreigners, unexplained
+from tests.server.sync.world import DAY_MS, World, open_world
 
 CASES = int(os.environ.get("DINGBRIDGE_CONVERGENCE_CASES", "40"))
 FIRST_SEED = int(os.environ.get("DINGBRIDGE_CONVERGENCE_SEED", "1"))
-FOREIGN = ("foreign-1", "foreign-2", "foreign-3")
 
 
 @pytest.mark.slow
@@ -36,9 +33,9 @@ def test_after_any_history_one_full_run_makes_both_sides_equal(seed: int, tmp_pa
     company = generate(random.randrange(8, 25), random.randrange(2, 9), seed)
     with open_world(tmp_path, company, max_removals=10_000, max_removal_percent=100) as world:
         history = History(company, random)
-        _settle_foreigners(world)
+        settle_foreigners(world.console)
         world.first_sync()
-        strangers = _foreigners(world)
+        strangers = foreigners(world.wecom)
         worker = _worker(world)
         for _ in range(random.randrange(3, 8)):
             worker = _one_day(world, history, worker)
@@ -47,32 +44,11 @@ def test_after_any_history_one_full_run_makes_both_sides_equal(seed: int, tmp_pa
         world.now_ms += 8 * DAY_MS  # everybody's manager is read within seven
         result = world.sync()
         assert result.status in (RunStatus.SUCCESS, RunStatus.PARTIAL), result.error
-        assert _unexplained(world, result) == []
-        assert _foreigners(world) == strangers
+        assert unexplained(world, result) == []
+        assert foreigners(world.wecom) == strangers
         world.forget_calls()
         world.sync()
         assert [one.path for one in world.wecom.writes()] == []
-
-
-def _unexplained(world: World, result: RunResult) -> list[str]:
-    """Leave out who returned under another name before that was seen: the admin decides."""
-    waiting = {
-        change.dingtalk_id
-        for change in result.changes
-        if change.error and change.error.code == "mobile-of-leaver"
-    }
-    return [each for each in differences(world) if each.split()[0] not in waiting]
-
-
-def _settle_foreigners(world: World) -> None:
-    place = world.console.add_department("别人的部门")
-    for number, userid in enumerate(FOREIGN):
-        world.console.add_member(userid, f"外人{number}", (1, place), mobile=f"188{number:08d}")
-
-
-def _foreigners(world: World) -> list[Member]:
-    members = world.wecom.directory.snapshot().members
-    return [members[userid] for userid in FOREIGN]
 
 
 def _worker(world: World) -> Worker:

@@ -176,6 +176,55 @@ def test_too_many_leavers_are_held_and_the_rest_goes_on(office: Office) -> None:
     assert allowed.results() == [("disable", "person", "done")] * 2
 
 
+def test_what_is_held_can_be_rejected_by_its_digest_only(office: Office) -> None:
+    people = [office.hire(f"人{number}", f"1380000000{number}") for number in range(9)]
+    office.sync()
+    for userid in people[:2]:
+        office.company.leave(userid)
+    digest = office.sync().document["digest"]
+    writes = len(office.wecom.writes())
+    refused = office.sync("--reject", "0000000000000000")
+    assert (refused.code, refused.document["status"]) == (1, "refused")
+    assert (refused.document["digest"], refused.document["changes"]) == (digest, [])
+    rejected = office.sync("--reject", digest)
+    assert (rejected.code, rejected.document["status"]) == (0, "rejected")
+    assert rejected.document.keys() == RUN_FIELDS
+    assert rejected.results() == [("disable", "person", "held")] * 2
+    status = json.loads(office.run("status", "--json")[1])
+    assert status["sync"]["held"]["rejected"] is True
+    assert "sync-held" not in {notice["code"] for notice in status["notices"]}
+    assert f"Held and rejected by you: {digest}" in office.run("status")[1]
+    assert office.sync().document["digest"] == digest
+    again = json.loads(office.run("status", "--json")[1])
+    assert again["sync"]["held"]["rejected"] is True
+    assert len(office.wecom.writes()) == writes
+    assert office.sync("--allow", digest).code == 0
+
+
+def test_a_rejection_is_told_in_words(office: Office) -> None:
+    office.configure(approve_first_run=True)
+    office.hire("李雷", "13800000001")
+    digest = office.sync().document["digest"]
+    code, out, _ = office.run("sync", "--reject", "0000")
+    assert code == 1
+    assert out.splitlines() == [
+        "Refused: this is not the digest of what awaits approval. Nothing was decided.",
+        f"What awaits approval now: {digest}",
+    ]
+    code, out, _ = office.run("sync", "--reject", digest)
+    assert code == 0
+    assert out.startswith("Rejected: ")
+    assert f"sync --allow {digest}" in out
+
+
+def test_with_nothing_held_a_rejection_is_refused_and_leaves_nothing_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main.main(["sync", "--reject", "d", "--json", "--data-dir", str(tmp_path / "data")])
+    assert (code, json.loads(capsys.readouterr().out)["status"]) == (1, "refused")
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_conflict_is_listed_and_ends_with_3(office: Office) -> None:
     office.configure(approve_first_run=False, protected_wecom_userids=["boss"])
     WeComConsole(office.wecom.directory).add_member("boss", "老板", mobile="13800000001")

@@ -7,7 +7,7 @@ from server.app import App
 from server.config.paths import DataFolder
 from server.directory.causes import cause
 from server.directory.change import Action
-from server.directory.guard import Hold, HoldReason
+from server.directory.hold import Hold, HoldReason
 from server.directory.model import Conflict, Kind
 from server.errors import SettingsError
 from server.journal import ledger, runs, sync_state

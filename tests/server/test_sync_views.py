@@ -8,7 +8,7 @@ import pytest
 
 from server.directory.causes import Cause, cause
 from server.directory.change import Action, Fields
-from server.directory.guard import Hold, HoldReason
+from server.directory.hold import Hold, HoldReason
 from server.directory.model import Conflict, DepartmentLink, Kind, Member, PersonLink, TargetState
 from server.journal import ledger, runs, sync_state
 from server.journal.connection import connect_in_memory

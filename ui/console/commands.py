@@ -137,7 +137,9 @@ _SYNC_CODES = MappingProxyType({"success": GOOD, "preview": GOOD, "partial": WIT
 
 
 def sync(app: App, texts: Texts, options: Namespace) -> int:
-    """Have a full run made, or its preview, and print what it did."""
+    """Have a full run made, or its preview, and print what it did; or reject what is held."""
+    if options.reject is not None:
+        return _reject(app, texts, options)
     stop = threading.Event()
     if not options.json:
         say(texts("Syncing. Large companies take some minutes; Ctrl+C ends it."))
@@ -199,6 +201,20 @@ def _register(app: App, texts: Texts, options: Namespace) -> int:
     else:
         show(subscription_pages.registration_page(report, texts))
     return GOOD if report.is_passed else FAILED
+
+
+def _reject(app: App, texts: Texts, options: Namespace) -> int:
+    """Decide against exactly what is held; no run is made."""
+    is_rejected = app.mirror.reject(options.reject)
+    held = app.status().sync.held
+    if options.json:
+        listed = app.mirror.held_changes() if is_rejected else ()
+        digest = held.digest if held else None
+        status = "rejected" if is_rejected else "refused"
+        print(documents.dumped(documents.decision_document(status, digest, listed, texts)))
+    else:
+        show(sync_pages.decision_page(held, texts, is_rejected=is_rejected))
+    return GOOD if is_rejected else FAILED
 
 
 def serve(app: App, texts: Texts, options: Namespace) -> int:

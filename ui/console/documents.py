@@ -141,6 +141,20 @@ def unmade_sync_document(failure: DingBridgeError, texts: Texts) -> Document:
     }
 
 
+def decision_document(
+    status: str, digest: str | None, held: Iterable[ChangeView], texts: Texts
+) -> Document:
+    """Return the document of `sync --reject --json`: the same fields, though no run was made."""
+    return {
+        "status": status,
+        "digest": digest,
+        "snapshot_complete": False,
+        "incomplete_reason": None,
+        "error": None,
+        "changes": [change_document(change, texts) for change in held],
+    }
+
+
 def change_document(change: ChangeView, texts: Texts) -> Document:
     """Return one element of the changes that `sync --json` prints."""
     return {

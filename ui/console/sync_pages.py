@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from server.message import N_
-from server.status import ChangeView, ErrorView, RunSummary, RunView, SyncState, SyncView
+from server.status import ChangeView, ErrorView, HeldView, RunSummary, RunView, SyncState, SyncView
 from ui.text import Texts
 
 _STATES = {
@@ -27,6 +27,8 @@ def _state_lines(sync: SyncView, texts: Texts) -> Iterator[str]:
     if sync.current_run is not None:
         since = texts.moment(sync.current_run.started_at_ms)
         yield texts("A sync is under way since {since}", since=since)
+    if sync.held is not None and sync.held.is_rejected:
+        yield texts("Held and rejected by you: {digest}", digest=sync.held.digest)
     if sync.last_success_at_ms is not None:
         moment = texts.moment(sync.last_success_at_ms)
         yield texts("Last full success: {moment}", moment=moment)
@@ -48,6 +50,21 @@ def run_page(run: RunView, texts: Texts) -> Iterator[str]:
     yield from map(texts.of, run.hold_reasons)
     if summary.digest is not None:
         yield texts("To approve exactly this: sync --allow {digest}", digest=summary.digest)
+
+
+def decision_page(held: HeldView | None, texts: Texts, *, is_rejected: bool) -> Iterator[str]:
+    """Yield the lines of `sync --reject`: what was decided, or what could have been."""
+    if is_rejected and held is not None:
+        yield texts("Rejected: the people and departments of this list stay as they are.")
+        yield texts(
+            "It is not brought up again while it is the same list. Should you change your mind: "
+            "sync --allow {digest}",
+            digest=held.digest,
+        )
+        return
+    yield texts("Refused: this is not the digest of what awaits approval. Nothing was decided.")
+    if held is not None:
+        yield texts("What awaits approval now: {digest}", digest=held.digest)
 
 
 _MARKS = {

@@ -263,3 +263,28 @@ def test_only_dingtalks_own_order_changed_so_only_the_ledger_learns() -> None:
     assert mirror.plan(moved).noted_people == ()
     unknown = snapshot([person("a", Seat("5"))], [replace(department("5"), order=UNKNOWN)])
     assert mirror.plan(unknown).noted_departments == ()
+
+
+def test_a_department_of_unknown_name_gets_its_own_before_another_takes_it() -> None:
+    """The answer to a create was lost: WeCom has the name, and the ledger does not know it."""
+    old = snapshot([], [department("5", name="A"), department("6", name="B")])
+    mirror = mirrored(old)
+    mirror.departments["6"] = DepartmentLink("6", "6", None)
+    company = snapshot([], [department("5", name="B"), department("6", name="B")])
+    plan = mirror.run(company)
+    assert brief(plan.changes) == [("update", "6", None), ("update", "5", None)]
+    assert mirror.plan(company).changes == ()
+
+
+def test_a_department_of_unknown_name_that_goes_makes_room_for_another() -> None:
+    """The answer to a create was lost, and DingTalk has removed the department meanwhile."""
+    mirror = mirrored(snapshot([], [department("5", name="A"), department("6", name="B")]))
+    mirror.departments["6"] = DepartmentLink("6", "6", None)
+    company = snapshot([], [department("5", name="A"), department("7", name="B")])
+    plan = mirror.run(company)
+    assert brief(plan.changes) == [
+        ("update", "6", None),
+        ("create", "7", None),
+        ("delete", "6", None),
+    ]
+    assert mirror.plan(company).changes == ()

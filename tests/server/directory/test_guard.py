@@ -1,7 +1,8 @@
 from dataclasses import replace
 
 from server.directory.change import Action, Change
-from server.directory.guard import HoldReason, Verdict, allowance, guard
+from server.directory.guard import Verdict, allowance, guard
+from server.directory.hold import HoldReason
 from server.directory.model import (
     Kind,
     Leavers,

@@ -4,7 +4,7 @@ import pytest
 
 from server.directory.causes import Cause, cause
 from server.directory.change import Action, Change, Fields
-from server.directory.guard import Hold, HoldReason
+from server.directory.hold import Hold, HoldReason
 from server.directory.model import Kind
 from server.journal import runs, sync_state
 from server.journal.runs import (

@@ -2,7 +2,7 @@ from dataclasses import replace
 from sqlite3 import Connection
 
 from server.directory.causes import Cause
-from server.directory.guard import Hold, HoldReason
+from server.directory.hold import Hold, HoldReason
 from server.directory.model import Kind, Scope
 from server.journal import ledger, sync_state
 from server.journal.sync_state import Held, Quarantine, SyncState

@@ -84,3 +84,15 @@ def test_who_is_missing_is_named() -> None:
     sides.console.delete_member("W.li")
 
     assert sides.found() == ["li '李娜' is missing"]
+
+
+def test_an_address_of_two_people_may_be_with_either() -> None:
+    sides = _Sides()
+    for userid in ("boss", "li"):
+        sides.company.change(userid, email="team@example.com")
+    assert sides.found() == [
+        "boss email: '', not 'team@example.com'",
+        "li email: '', not 'team@example.com'",
+    ]
+    sides.console.change_member("W.li", email="team@example.com")
+    assert sides.found() == []

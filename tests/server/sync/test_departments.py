@@ -1,7 +1,10 @@
 """Departments come, move and go without ever touching what is not ours."""
 
+from dataclasses import replace
+
 import pytest
 
+from server.journal import ledger as stored
 from server.journal.runs import Result, RunStatus
 from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
@@ -157,3 +160,24 @@ def test_what_was_announced_and_never_made_is_forgotten_when_it_is_gone(world: W
     world.company.remove_department(department)
     assert world.sync().status is RunStatus.SUCCESS
     assert world.ledger().departments == {}
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_a_leaver_known_by_userid_alone_is_moved_out_of_a_department_that_goes(
+    world: World, *, is_enabled: bool
+) -> None:
+    """A service was killed between creating the member and storing what WeCom accepted."""
+    place = world.department("要撤的部门")
+    person = world.hire("王伟", place, mobile="13800000001")
+    world.hire("李娜", mobile="13800000002")
+    world.sync()
+    link = replace(world.ledger().people[person.userid], accepted=None, is_enabled=is_enabled)
+    world.journal.run(lambda conn: stored.put_person(conn, link)).result(5)
+    world.company.leave(person.userid)
+    world.company.remove_department(place)
+    assert world.sync().status is RunStatus.SUCCESS
+    assert [one.department_id for one in world.member_of(person.userid).memberships] == [1]
+    assert str(place) not in world.ledger().departments
+    world.forget_calls()
+    world.sync()
+    assert world.attempted_writes() == []

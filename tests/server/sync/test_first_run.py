@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from server.directory.guard import HoldReason
+from server.directory.hold import HoldReason
 from server.journal.runs import Result, RunStatus
 from server.simulator.company_generator import generate
 from server.simulator.comparison import is_reachable

@@ -13,6 +13,7 @@ from server.sync.schedule import (
     Wish,
     daily_after,
     event_retry_ms,
+    missed_poll_ms,
     quarantine_after,
     slept_s,
 )
@@ -95,3 +96,11 @@ def test_the_quarantine_is_hourly_and_daily_after_a_day_in_vain() -> None:
     assert waits[23:] == [DAY_MS] * 2
     assert quarantine is not None
     assert quarantine.since_ms == NOON
+
+
+def test_missed_events_are_asked_for_less_often_while_all_is_quiet() -> None:
+    wished_ms = 5 * MINUTE_MS
+    assert missed_poll_ms(wished_ms, NOON, NOON + HOUR_MS - 1) == wished_ms
+    assert missed_poll_ms(wished_ms, NOON, NOON + HOUR_MS) == 3 * wished_ms
+    a_month = 30 * DAY_MS // missed_poll_ms(wished_ms, 0, NOON)
+    assert a_month < 5000  # the quota of a company that pays nothing, for all of its apps

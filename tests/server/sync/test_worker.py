@@ -297,6 +297,32 @@ def test_missed_events_are_stored_and_followed(world: World, worker: Worker) -> 
     assert differences(world) == []
 
 
+def _polls(world: World) -> int:
+    return len(world.dingtalk.log.calls("get_call_back_failed_result"))
+
+
+def _minutes_pass(world: World, worker: Worker, minutes: int) -> int:
+    """Let so many minutes pass and return how often missed events were asked for."""
+    before = _polls(world)
+    for _ in range(minutes):
+        world.now_ms += 60_000
+        _loop(worker, world, 1)
+    return _polls(world) - before
+
+
+def test_missed_events_are_asked_for_every_five_minutes_where_there_is_reason(
+    world: World, worker: Worker
+) -> None:
+    _minutes_pass(world, worker, 70)  # the first hour after the start
+    assert _minutes_pass(world, worker, 60) == 4
+    worker.expect_missed()
+    assert _minutes_pass(world, worker, 60) == 12
+    _minutes_pass(world, worker, 30)
+    worker.woke(60.0)
+    assert _minutes_pass(world, worker, 1) == 1
+    assert _minutes_pass(world, worker, 50) == 10
+
+
 def test_a_missed_event_that_names_nobody_leads_to_a_full_run(world: World, worker: Worker) -> None:
     (payload,) = world.company.hire(world.company.draft("新人", (1,), mobile="13900000000"))[:1]
     world.dingtalk.callbacks.record_failure(payload, names_nobody=True)

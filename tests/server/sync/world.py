@@ -35,6 +35,7 @@ from server.sync.parties import Pace, Road
 from server.sync.result import RunResult
 
 DAY_MS = 86_400_000
+START_MS = 1_790_000_000_000
 SPEED = 500.0
 FAST = Pace(
     Limits(connect_s=5, read_s=10, total_s=60 * SPEED), RetryPolicy(patience=0.01), speed=SPEED
@@ -52,7 +53,7 @@ class World:
     journal: Journal
     config: Config
     path: Path
-    now_ms: int = 1_790_000_000_000
+    now_ms: int
     engine: Engine = field(init=False)
 
     def __post_init__(self) -> None:
@@ -105,47 +106,95 @@ class World:
         return [one.path for one in self.wecom.log.calls() if not one.path.endswith(reads)]
 
 
-@contextmanager
-def open_world(tmp_path: Path, company: Company | None = None, **sync: Any) -> Iterator[World]:
-    company = company or Company()
-    dingtalk = DingTalkContacts(company, calls_per_second=None)
-    wecom = WeComContacts(calls_per_minute=None, calls_per_hour=None)
-    source_faults = FaultPlan(1, DINGTALK_ANSWERS, dingtalk.tokens.revoke)
-    target_faults = FaultPlan(2, WECOM_ANSWERS, wecom.tokens.revoke)
-    path = tmp_path / "dingbridge.db"
-    with (
-        LoopbackServer(source_faults.wrap(dingtalk.handle)) as source,
-        LoopbackServer(target_faults.wrap(wecom.handle)) as target,
-    ):
+@dataclass
+class Sides:
+    """Both vendors, served on loopback as long as they are open, and the way to them."""
+
+    company: Company
+    dingtalk: DingTalkContacts
+    wecom: WeComContacts
+    dingtalk_faults: FaultPlan
+    wecom_faults: FaultPlan
+    source: str
+    target: str
+
+    @property
+    def settings(self) -> dict[str, dict[str, str]]:
+        """What `configure` takes to reach both."""
+        return {
+            "dingtalk": {
+                "app_key": self.dingtalk.rules.app_key,
+                "app_secret": self.dingtalk.rules.app_secret,
+                "api_base": self.source,
+            },
+            "wecom": {
+                "corp_id": self.wecom.rules.corp_id,
+                "contact_secret": self.wecom.rules.contact_secret,
+                "api_base": self.target,
+            },
+        }
+
+    def switch_off_faults(self) -> None:
+        self.dingtalk_faults.switch_off()
+        self.wecom_faults.switch_off()
+
+    @contextmanager
+    def world(self, path: Path, now_ms: int = START_MS, **sync: Any) -> Iterator[World]:
+        """Put the engine between them, in this process."""
+        rules = self.dingtalk.rules, self.wecom.rules
         config = Config(
             Settings(
-                dingtalk=DingTalkSettings(dingtalk.rules.app_key, source.address),
-                wecom=WeComSettings(wecom.rules.corp_id, target.address),
+                dingtalk=DingTalkSettings(rules[0].app_key, self.source),
+                wecom=WeComSettings(rules[1].corp_id, self.target),
                 sync=SyncSettings(enabled=True, **sync),
             ),
             Secrets(
-                app_secret=Secret(dingtalk.rules.app_secret),
-                contact_secret=Secret(wecom.rules.contact_secret),
+                app_secret=Secret(rules[0].app_secret),
+                contact_secret=Secret(rules[1].contact_secret),
             ),
         )
         world = World(
-            company,
-            dingtalk,
-            wecom,
-            WeComConsole(wecom.directory),
-            source_faults,
-            target_faults,
+            self.company,
+            self.dingtalk,
+            self.wecom,
+            WeComConsole(self.wecom.directory),
+            self.dingtalk_faults,
+            self.wecom_faults,
             Journal.open(path, 0),
             config,
             path,
+            now_ms,
         )
         try:
             yield world
         finally:
-            source_faults.switch_off()
-            target_faults.switch_off()
+            self.switch_off_faults()
             world.engine.close()
             world.journal.close(10)
+
+
+@contextmanager
+def open_sides(company: Company) -> Iterator[Sides]:
+    dingtalk = DingTalkContacts(company, calls_per_second=None)
+    wecom = WeComContacts(calls_per_minute=None, calls_per_hour=None)
+    source_faults = FaultPlan(1, DINGTALK_ANSWERS, dingtalk.tokens.revoke)
+    target_faults = FaultPlan(2, WECOM_ANSWERS, wecom.tokens.revoke)
+    with (
+        LoopbackServer(source_faults.wrap(dingtalk.handle)) as source,
+        LoopbackServer(target_faults.wrap(wecom.handle)) as target,
+    ):
+        yield Sides(
+            company, dingtalk, wecom, source_faults, target_faults, source.address, target.address
+        )
+
+
+@contextmanager
+def open_world(tmp_path: Path, company: Company | None = None, **sync: Any) -> Iterator[World]:
+    with (
+        open_sides(company or Company()) as sides,
+        sides.world(tmp_path / "dingbridge.db", **sync) as world,
+    ):
+        yield world
 
 
 def differences(world: World) -> list[str]:

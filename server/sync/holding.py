@@ -1,0 +1,132 @@
+"""What awaits the admin, as an event's run sees it: what it holds joins the list that is open.
+
+An event names one person, but the admin decides about all removals that are held together, and a
+full run that finds the same people must find the same digest. Who is on the open list is not read
+again for that, only listed: what is allowed comes from what this run read itself.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from sqlite3 import Connection
+
+from server.directory.change import Action
+from server.directory.guard import Verdict
+from server.directory.model import Kind, Ledger, Live, Snapshot
+from server.directory.plan import Plan
+from server.journal import runs, sync_state
+from server.journal.runs import Result
+from server.sync.gathering import Key
+from server.sync.passing import Pass, Prospect
+
+UNDECIDED = "mobile-undecided"
+"""The cause of a change that waits for what becomes of somebody whom the run did not read."""
+_REMOVALS = (Action.DISABLE, Action.DELETE)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenList:
+    """The removals that await the admin; `is_whole`: with everything else of a full run.
+
+    Only another full run can draw up such a list anew.
+    """
+
+    removals: frozenset[Key] = frozenset()
+    is_whole: bool = False
+
+    def concerns(self, snapshot: Snapshot, verdict: Verdict) -> bool:
+        """Whether a run adds to the list, or read somebody who is on it."""
+        if self.is_whole or not self.removals:
+            return False
+        return bool(verdict.held) or not self.removals.isdisjoint(_read(snapshot))
+
+    def added_to(self, snapshot: Snapshot) -> Snapshot:
+        """Return the snapshot with everybody on the list gone, but for those it shows itself."""
+        unread = self.removals - _read(snapshot)
+        return replace(
+            snapshot,
+            gone_people=snapshot.gone_people | _ids(unread, Kind.PERSON),
+            gone_departments=snapshot.gone_departments | _ids(unread, Kind.DEPARTMENT),
+        )
+
+    def is_in(self, plan: Plan) -> bool:
+        """Whether somebody on the list would still be removed."""
+        return any((each.kind, each.dingtalk_id) in self.removals for each in plan.executable)
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """The guard's verdict on an event's run.
+
+    is_news: what awaits the admin is to be told anew. needs_full: something waits that only a full
+    run can do.
+    """
+
+    verdict: Verdict
+    is_news: bool
+    needs_full: bool
+
+
+def load_open_list(conn: Connection) -> OpenList:
+    """Read what awaits the admin."""
+    held = sync_state.load(conn).held
+    if held is None:
+        return OpenList()
+    removals = frozenset(
+        (change.kind, change.dingtalk_id)
+        for change in runs.changes(conn, held.run_id)
+        if change.result is Result.HELD and change.action in _REMOVALS
+    )
+    return OpenList(removals, any(hold.is_whole for hold in held.holds))
+
+
+def hold_together(
+    run: Pass, prospect: Prospect, known: Ledger, live: Live | None, open_list: OpenList
+) -> Holding:
+    """Judge what an event's run found, together with what is held already."""
+    own = run.judge(prospect, known)
+    is_waited_for = bool(open_list.removals) and _waits_for_others(prospect.plan)
+    if not open_list.concerns(prospect.snapshot, own):
+        is_left = bool(own.held) and open_list.is_whole
+        needs_full = is_left or is_waited_for or _holds_more(own)
+        return Holding(own, bool(own.held) and not is_left, needs_full)
+    together = run.plan(open_list.added_to(prospect.snapshot), known, live)
+    verdict = _joined(own, run.judge(together, known))
+    is_set_free = not verdict.held and open_list.is_in(together.plan)
+    return Holding(
+        verdict, is_news=True, needs_full=is_set_free or is_waited_for or _holds_more(verdict)
+    )
+
+
+def _joined(own: Verdict, together: Verdict) -> Verdict:
+    """Hold what both lists hold together; allow nothing that this run did not read itself."""
+    held = {(each.action, each.kind, each.dingtalk_id) for each in together.held}
+    allowed = [
+        each for each in own.allowed if (each.action, each.kind, each.dingtalk_id) not in held
+    ]
+    return replace(
+        own,
+        allowed=tuple(allowed),
+        held=together.held,
+        holds=together.holds,
+        digest=together.digest,
+    )
+
+
+def _holds_more(verdict: Verdict) -> bool:
+    """Whether not only removals wait, which the admin's answer to the list brings about."""
+    return any(hold.is_whole for hold in verdict.holds)
+
+
+def _waits_for_others(plan: Plan) -> bool:
+    """Whether somebody claims the mobile of a member who may be on the list: the same, back."""
+    return any(each.cause and each.cause.code == UNDECIDED for each in plan.changes)
+
+
+def _read(snapshot: Snapshot) -> set[Key]:
+    people = snapshot.people.keys() | snapshot.gone_people
+    departments = snapshot.departments.keys() | snapshot.gone_departments
+    return {(Kind.PERSON, key) for key in people} | {(Kind.DEPARTMENT, key) for key in departments}
+
+
+def _ids(keys: Collection[Key], kind: Kind) -> frozenset[str]:
+    return frozenset(dingtalk_id for found, dingtalk_id in keys if found is kind)
