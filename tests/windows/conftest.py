@@ -4,22 +4,36 @@ Otherwise these tests are not collected: they install Debian packages and take m
 """
 
 import os
-import subprocess
-from collections.abc import Iterator
+import re
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.windows.assemble import ensure_python
 from tests.windows.build import ensure_built
+from tests.windows.desktop import a_screen
 from tests.windows.program import SETTINGS, Program
 from tests.windows.wine import Wine, ensure_wine
 
 _HERE = Path(__file__).parent
 _IS_WANTED = os.environ.get("DINGBRIDGE_WINDOWS") == "1"
+_PICTURES = _HERE.parents[1] / "screenshots" / "failed"
 _LIMIT_S = 1200  # the first test waits for downloads and for the build
 
 collect_ignore_glob = [] if _IS_WANTED else ["test_*.py"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep a picture of the desktop on which a test failed."""
+    report = yield
+    office = getattr(item, "funcargs", {}).get("office")
+    if report.failed and report.when == "call" and office is not None:
+        office.desktop.shoot(_PICTURES / (re.sub(r"\W+", "-", item.name) + ".png"))
+    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -62,15 +76,8 @@ def wine(built: Path) -> Wine:
 def screen(wine: Wine) -> Iterator[str]:
     """A screen of our own; what Windows draws stays off that of whoever runs the tests."""
     assert wine.prefix.exists()
-    with subprocess.Popen(
-        ["Xvfb", "-displayfd", "1", "-screen", "0", "1024x700x24", "-nolisten", "tcp"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as server:
-        assert server.stdout is not None
-        yield f":{server.stdout.readline().strip()}"
-        server.terminate()
+    with a_screen("1024x700") as name:
+        yield name
 
 
 @pytest.fixture
