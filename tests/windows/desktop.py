@@ -173,12 +173,13 @@ class Desktop:
     def find_tray_icon(self, health: Health) -> tuple[int, int] | None:
         """Return where the notification area shows a state, None where it does not."""
         screen = self.picture()
-        top = screen.height - round(_TASK_BAR_PX * self.scale)
-        found = _points_of(screen.crop((0, top, screen.width, screen.height)), _TRAY_FILLS[health])
+        left, top = screen.width // 2, screen.height - round(_TASK_BAR_PX * self.scale)
+        corner = screen.crop((left, top, screen.width, screen.height))
+        found = _points_of(corner, _TRAY_FILLS[health])
         if len(found) < 20:
             return None
         across, down = [sorted(places) for places in zip(*found, strict=True)]
-        return across[len(across) // 2], top + down[len(down) // 2]
+        return left + across[len(across) // 2], top + down[len(down) // 2]
 
     def choose(self, menu: Sequence[Entry], health: Health, command: Command) -> None:
         """Choose from the tray's menu with the mouse; Wine gives such a menu no keyboard."""
