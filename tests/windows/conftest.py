@@ -6,6 +6,7 @@ Otherwise these tests are not collected: they install Debian packages and take m
 import os
 import re
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,20 +65,16 @@ def built(python: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def wine(built: Path) -> Wine:
-    """Wine, which stays awake between two tests: its start takes longer than the program's."""
+def wine(built: Path) -> Iterator[Wine]:
+    """Wine, which stays awake between two tests: its start takes longer than the program's.
+
+    With a screen of its own; what Windows draws stays off that of whoever runs the tests.
+    """
     assert built.exists()
-    wine = ensure_wine()
-    wine.wake()
-    return wine
-
-
-@pytest.fixture(scope="session")
-def screen(wine: Wine) -> Iterator[str]:
-    """A screen of our own; what Windows draws stays off that of whoever runs the tests."""
-    assert wine.prefix.exists()
-    with a_screen("1024x700") as name:
-        yield name
+    with a_screen("1024x700") as display:
+        wine = replace(ensure_wine(), display=display)
+        wine.wake()
+        yield wine
 
 
 @pytest.fixture
@@ -87,15 +84,21 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["DingBridge.exe", "DingBridge-portable/DingBridge.exe"])
-def either(request: pytest.FixtureRequest, wine: Wine, built: Path, data: Path) -> Program:
+def either(
+    request: pytest.FixtureRequest, wine: Wine, built: Path, data: Path
+) -> Iterator[Program]:
     """Each of the two programs, without settings."""
-    return Program(wine, built / str(request.param), data)
+    program = Program(wine, built / str(request.param), data)
+    yield program
+    program.end()
 
 
 @pytest.fixture
-def fresh(wine: Wine, built: Path, data: Path) -> Program:
+def fresh(wine: Wine, built: Path, data: Path) -> Iterator[Program]:
     """The one-file program, without settings."""
-    return Program(wine, built / "DingBridge.exe", data)
+    program = Program(wine, built / "DingBridge.exe", data)
+    yield program
+    program.end()
 
 
 @pytest.fixture

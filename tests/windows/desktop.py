@@ -56,9 +56,8 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Desktop:
-    """One running desktop; everything started on it belongs to `wine`."""
+    """One running desktop."""
 
-    wine: Wine
     screen: str
     scale: float
     _insider: IO[str]
@@ -275,25 +274,28 @@ def a_screen(size: str) -> Iterator[str]:
 @contextmanager
 def desktop(wine: Wine, python: Path, look: Look) -> Iterator[Desktop]:
     """Open a desktop that fills a screen, with the insider in it, and close it."""
-    speaking = replace(wine, language=look.locale)
-    scale = look.dots_per_inch / 96
     with (
         a_screen(look.screen) as screen,
         _drawing_at(wine, look.dots_per_inch),
         socket.create_server(("127.0.0.1", 0)) as door,
-        _shell(speaking, python, screen, look.screen, door.getsockname()[1]),
+        _shell(
+            replace(wine, language=look.locale, display=screen),
+            windows_path(python),
+            look.screen,
+            door.getsockname()[1],
+        ),
     ):
         door.settimeout(_LIMIT_S)
         connection, _ = door.accept()
         with connection, connection.makefile("rw", encoding="utf-8") as insider:
             connection.settimeout(_LIMIT_S)
-            yield Desktop(speaking, screen, scale, insider)
+            yield Desktop(screen, look.dots_per_inch / 96, insider)
 
 
 @contextmanager
-def _shell(wine: Wine, python: Path, screen: str, size: str, port: int) -> Iterator[None]:
-    inside = (windows_path(python), windows_path(_INSIDER), str(port))
-    shell = wine.start("explorer", f"/desktop=shell,{size}", *inside, extra={"DISPLAY": screen})
+def _shell(wine: Wine, python: str, size: str, port: int) -> Iterator[None]:
+    inside = (python, windows_path(_INSIDER), str(port))
+    shell = wine.start("explorer", f"/desktop=shell,{size}", *inside)
     try:
         yield
     finally:

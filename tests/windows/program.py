@@ -17,7 +17,7 @@ from typing import Any
 
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience
 from tests.crypto.made_up import AES_KEYS, KEYS, TOKENS
-from tests.windows.wine import Wine, windows_path
+from tests.windows.wine import Wine, outcome, windows_path
 
 TOKEN, AES_KEY, KEY = TOKENS[0], AES_KEYS[0], KEYS[0]
 # Loopback only, any free port: tests run beside each other and beside a real service.
@@ -104,7 +104,7 @@ class Program:
         """Run a command to its end, `text` on its standard input."""
         started = self._start(*words, extra=extra)
         try:
-            out, err = started.communicate(text.encode(), timeout=_LIMIT_S)
+            out, err = outcome(started, text.encode(), _LIMIT_S)
         except subprocess.TimeoutExpired:
             self.end()
             raise

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -167,6 +168,9 @@ def test_from_the_first_double_click_to_quit(office: Office) -> None:
     newest = desktop.wait_for(lambda: copied_newest(desktop), "the copied event")
     assert json.loads(newest) == CHINESE | {"eventId": "e-2"}
 
+    office.choose(Command.ABOUT)
+    assert {"bottle", "pillow", "pystray", "python", "tcl-tk"} <= shown_licences(office)
+
     desktop.close(desktop.window("DingBridge"))
     desktop.wait_for(lambda: is_told(desktop), "the word that the program goes on")
     office.double_click()
@@ -188,6 +192,27 @@ def copied_newest(desktop: Desktop) -> str:
     """Select the first row with the keyboard and copy it; too early, and nothing is copied."""
     desktop.key("ctrl+f", "Tab", "Home", "alt+j")
     return desktop.clipboard()
+
+
+def shown_licences(office: Office) -> set[str]:
+    """Open the licences and copy them; returns the names of the chapters."""
+    desktop, title = office.desktop, office.texts("Licences")
+
+    def is_opened() -> bool:
+        desktop.key("alt+i")  # too early, and nothing opens
+        return until(lambda: desktop.is_open(title), 3)
+
+    desktop.wait_for(is_opened, title)
+    desktop.key("ctrl+a", "ctrl+c")
+    text = desktop.wait_for(lambda: licences_in(desktop.clipboard()), "the copied licences")
+    desktop.key("Escape")
+    desktop.wait_for(lambda: not desktop.is_open(title), "the end of the licences")
+    return text
+
+
+def licences_in(text: str) -> set[str]:
+    """Return the names of the chapters."""
+    return set(re.findall(r"^={80}\r?\n(.+?)\r?\n={80}\r?$", text, re.MULTILINE))
 
 
 def is_told(desktop: Desktop) -> bool:
