@@ -158,7 +158,7 @@ def _command(options: argparse.Namespace) -> "Command":
     from ui.console import commands
 
     by_name: dict[str | None, Command] = {
-        "serve": commands.serve,
+        "serve": _serve,
         "configure": commands.configure,
         "status": commands.status,
         "events": commands.events,
@@ -185,10 +185,12 @@ def _with_windows(app: "App", texts: "Texts", options: argparse.Namespace) -> in
             raise  # every Python for Windows has tk: something took it away
         return _without_window(app, texts, options)
     from ui.console.attach import leave_console
+    from ui.leftovers import sweep_soon
     from ui.program import Start
     from ui.starting import run_program
 
     leave_console()
+    sweep_soon()
     try:
         return run_program(app, texts, Start(options.background, _autostart_command(options)))
     except tk.TclError:
@@ -203,6 +205,14 @@ def _autostart_command(options: argparse.Namespace) -> str:
     is_frozen = getattr(sys, "frozen", False)
     script = None if is_frozen else str(Path(__file__).resolve())
     return command_line(sys.executable, script, getattr(options, "data_dir", None))
+
+
+def _serve(app: "App", texts: "Texts", options: argparse.Namespace) -> int:
+    from ui.console import commands
+    from ui.leftovers import sweep_soon
+
+    sweep_soon()
+    return commands.serve(app, texts, options)
 
 
 def _without_window(app: "App", texts: "Texts", options: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from PIL import Image
 
 from server.config.settings import Language
 from tests.windows.program import Finished, processes, until
-from tests.windows.wine import Wine, windows_path
+from tests.windows.wine import Wine, outcome, windows_path
 from ui.health import Health
 from ui.icons import _TRAY_FILLS
 from ui.tray import SEPARATOR, Command, Entry
@@ -182,12 +182,17 @@ class Desktop:
 
     def choose(self, menu: Sequence[Entry], health: Health, command: Command) -> None:
         """Choose from the tray's menu with the mouse; Wine gives such a menu no keyboard."""
-        self.click(*self.tray_icon(health), button=3)
+        self.wait_for(lambda: self._is_menu_open(health), "the tray's menu")
         seen: set[tuple[int, ...]] = set()
         for entries, chosen in _way_to(menu, command):
             place = self.wait_for(lambda: next(iter(self._menus() - seen), None), "the menu")
             seen.add(place)
             self.click((place[0] + place[2]) // 2, _height_of(entries, chosen, place))
+
+    def _is_menu_open(self, health: Health) -> bool:
+        # After Alt and a letter, Windows may take the next click for the end of a menu of its own.
+        self.click(*self.tray_icon(health), button=3)
+        return until(lambda: bool(self._menus()), 3)
 
     def _menus(self) -> set[tuple[int, ...]]:
         return {one.place for one in self.windows() if one.kind == "#32768"}
@@ -247,7 +252,7 @@ def _drawing_at(wine: Wine, dots_per_inch: int) -> Iterator[None]:
     def draw_at(value: int) -> None:
         place = (r"HKCU\Control Panel\Desktop", "/v", "LogPixels", "/t", "REG_DWORD")
         changing = wine.start("reg", "add", *place, "/d", str(value), "/f")
-        _, errors = changing.communicate(timeout=60)
+        _, errors = outcome(changing, b"", _LIMIT_S)
         assert changing.returncode == 0, errors
 
     draw_at(dots_per_inch)
