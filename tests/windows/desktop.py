@@ -12,7 +12,8 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -61,6 +62,7 @@ class Desktop:
     screen: str
     scale: float
     _insider: IO[str]
+    _steps: Iterator[int] = field(default_factory=count)
 
     # --- what Windows tells
 
@@ -118,6 +120,12 @@ class Desktop:
         """Press keys one after the other, such as `Tab` and `alt+n`."""
         self._do("key", "--delay", "60", *names)
 
+    def key_in(self, window: Window, *names: str) -> None:
+        """Press keys in a window; after one with Alt, Wine ignores a click elsewhere."""
+        self.click_in(window)
+        self.key(*names)
+        self.click_in(window)
+
     def type(self, text: str) -> None:
         """Type text."""
         self._do("type", "--delay", "15", text)
@@ -129,7 +137,9 @@ class Desktop:
     def click_in(self, window: Window) -> None:
         """Click a window's title bar, which gives it the keyboard."""
         left, top, right, _ = window.place
-        self.click((left + right) // 2, top + round(12 * self.scale))
+        # Elsewhere than the last time: twice at one place would be a double-click.
+        across = left + (right - left) // 3 + next(self._steps) % 9 * 20
+        self.click(across, top + round(12 * self.scale))
 
     def close(self, window: Window) -> None:
         """Click the cross at a window's corner."""
@@ -182,17 +192,12 @@ class Desktop:
 
     def choose(self, menu: Sequence[Entry], health: Health, command: Command) -> None:
         """Choose from the tray's menu with the mouse; Wine gives such a menu no keyboard."""
-        self.wait_for(lambda: self._is_menu_open(health), "the tray's menu")
+        self.click(*self.tray_icon(health), button=3)
         seen: set[tuple[int, ...]] = set()
         for entries, chosen in _way_to(menu, command):
             place = self.wait_for(lambda: next(iter(self._menus() - seen), None), "the menu")
             seen.add(place)
             self.click((place[0] + place[2]) // 2, _height_of(entries, chosen, place))
-
-    def _is_menu_open(self, health: Health) -> bool:
-        # After Alt and a letter, Windows may take the next click for the end of a menu of its own.
-        self.click(*self.tray_icon(health), button=3)
-        return until(lambda: bool(self._menus()), 3)
 
     def _menus(self) -> set[tuple[int, ...]]:
         return {one.place for one in self.windows() if one.kind == "#32768"}

@@ -164,7 +164,7 @@ def test_from_the_first_double_click_to_quit(office: Office) -> None:
             assert dingtalk.deliver(CHINESE | {"eventId": f"e-{number}"}).fault is None
 
     office.choose(Command.EVENTS)
-    desktop.click_in(desktop.window("DingBridge"))
+    desktop.window("DingBridge")
     newest = desktop.wait_for(lambda: copied_newest(desktop), "the copied event")
     assert json.loads(newest) == CHINESE | {"eventId": "e-2"}
 
@@ -190,7 +190,7 @@ def test_from_the_first_double_click_to_quit(office: Office) -> None:
 
 def copied_newest(desktop: Desktop) -> str:
     """Select the first row with the keyboard and copy it; too early, and nothing is copied."""
-    desktop.key("ctrl+f", "Tab", "Home", "alt+j")
+    desktop.key_in(desktop.window("DingBridge"), "ctrl+f", "Tab", "Home", "alt+j")
     return desktop.clipboard()
 
 
@@ -199,12 +199,17 @@ def shown_licences(office: Office) -> set[str]:
     desktop, title = office.desktop, office.texts("Licences")
 
     def is_opened() -> bool:
-        desktop.key("alt+i")  # too early, and nothing opens
+        desktop.key_in(desktop.window("DingBridge"), "alt+i")  # too early, and nothing opens
         return until(lambda: desktop.is_open(title), 3)
 
     desktop.wait_for(is_opened, title)
-    desktop.key("ctrl+a", "ctrl+c")
-    text = desktop.wait_for(lambda: licences_in(desktop.clipboard()), "the copied licences")
+
+    def copied() -> set[str]:
+        desktop.key("ctrl+a", "ctrl+c")
+        return licences_in(desktop.clipboard())
+
+    desktop.click_in(desktop.window(title))
+    text = desktop.wait_for(copied, "the copied licences")
     desktop.key("Escape")
     desktop.wait_for(lambda: not desktop.is_open(title), "the end of the licences")
     return text
