@@ -62,7 +62,7 @@ class Office:
     def choose(self, command: Command, health: Health = Health.WORKING) -> None:
         """Choose from the tray's menu."""
         verdict = Verdict(health, Message(""), ())
-        switches = Switches(self.texts.language, autostart=False)
+        switches = Switches(self.texts.language, sync=False, autostart=False)
         menu = face_of(verdict, switches, self.texts).menu
         self.desktop.choose(menu, health, command)
 
@@ -242,6 +242,20 @@ def test_started_at_log_on_it_shows_its_icon_and_no_window(office: Office) -> No
     desktop.ask("task bar created")  # Explorer started anew
     office.choose(Command.QUIT, Health.ATTENTION)
     assert until(lambda: not running(office.exe))
+
+
+def test_the_trays_menu_switches_the_sync(office: Office) -> None:
+    nowhere = "http://127.0.0.1:9"  # nobody listens there
+    mirror = {
+        "dingtalk": {"app_key": "dingmadeup", "app_secret": "made-up", "api_base": nowhere},
+        "wecom": {"corp_id": "wwmadeup", "contact_secret": "made-up", "api_base": nowhere},
+    }
+    source = office.profile / "settings.json"
+    source.write_text(json.dumps({**SETTINGS, **mirror}), "utf-8")
+    assert office.run("configure", "--from", windows_path(source)).code == 0
+    office.desktop.start(office.exe, "--background", profile=office.profile)
+    office.choose(Command.TOGGLE_SYNC, Health.ATTENTION)
+    office.desktop.wait_for(lambda: office.has("sync", "enabled"), "the sync")
 
 
 def toggled_off(office: Office) -> bool:
