@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from server.app import App
+    from server.config.paths import DataFolder
     from ui.text import Texts
 
     Command = Callable[[App, Texts, argparse.Namespace], int]
@@ -118,14 +119,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     connect_streams()
     _make_output_safe()
     options = _parser().parse_args(arguments)
+    if options.command is not None:
+        return _run(options)
+    try:
+        return _run(options)
+    except Exception as mistake:  # noqa: BLE001 - whatever it was: a double-click shows no console
+        return _told(mistake, options)
 
-    from server.app import App
+
+def _told(mistake: Exception, options: argparse.Namespace) -> int:
+    """Show why the program with windows cannot go on, without anything that may be broken."""
+    from ui.last_word import show_mistake
+
+    try:
+        logs: Path | None = _data_folder(options).logs
+    except ImportError:
+        logs = None
+    show_mistake(mistake, logs)
+    return FAILED
+
+
+def _data_folder(options: argparse.Namespace) -> "DataFolder":
     from server.config.paths import DataFolder, default_root
+
+    root = getattr(options, "data_dir", None) or default_root(os.environ, sys.platform)
+    return DataFolder(root.absolute())
+
+
+def _run(options: argparse.Namespace) -> int:
+    from server.app import App
     from server.errors import DingBridgeError
     from ui.console import commands
 
-    root = getattr(options, "data_dir", None) or default_root(os.environ, sys.platform)
-    app = App(DataFolder(root.absolute()))
+    app = App(_data_folder(options))
     texts = commands.texts_for(app)
 
     def run() -> int:
@@ -158,7 +184,7 @@ def _command(options: argparse.Namespace) -> "Command":
     from ui.console import commands, connections, moving
 
     by_name: dict[str | None, Command] = {
-        "serve": commands.serve,
+        "serve": _serve,
         "configure": commands.configure,
         "status": commands.status,
         "events": commands.events,
@@ -184,11 +210,17 @@ def _demo(app: "App", texts: "Texts", options: argparse.Namespace) -> int:
 def _with_windows(app: "App", texts: "Texts", options: argparse.Namespace) -> int:
     try:
         import tkinter as tk
-
-        from ui.program import Start
-        from ui.starting import run_program
-    except ImportError:  # a Python without tk
+    except ImportError:
+        if sys.platform == "win32":
+            raise  # every Python for Windows has tk: something took it away
         return _without_window(app, texts, options)
+    from ui.console.attach import leave_console
+    from ui.leftovers import sweep_soon
+    from ui.program import Start
+    from ui.starting import run_program
+
+    leave_console()
+    sweep_soon()
     try:
         return run_program(app, texts, Start(options.background, _autostart_command(options)))
     except tk.TclError:
@@ -203,6 +235,14 @@ def _autostart_command(options: argparse.Namespace) -> str:
     is_frozen = getattr(sys, "frozen", False)
     script = None if is_frozen else str(Path(__file__).resolve())
     return command_line(sys.executable, script, getattr(options, "data_dir", None))
+
+
+def _serve(app: "App", texts: "Texts", options: argparse.Namespace) -> int:
+    from ui.console import commands
+    from ui.leftovers import sweep_soon
+
+    sweep_soon()
+    return commands.serve(app, texts, options)
 
 
 def _without_window(app: "App", texts: "Texts", options: argparse.Namespace) -> int:

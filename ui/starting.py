@@ -4,6 +4,8 @@ import tkinter as tk
 from tkinter import messagebox
 
 from server.app import App
+from server.errors import DingBridgeError
+from ui.dialogs import error_lines
 from ui.program import Program, Start
 from ui.single import SingleInstance
 from ui.text import Texts
@@ -13,15 +15,20 @@ from ui.theme import make_dpi_aware
 def run_program(app: App, texts: Texts, start: Start) -> int:
     """Show the windows of a data folder until the admin quits; returns the exit code.
 
-    A second start brings the first one's window up and returns. Raises tk.TclError where there is
-    no screen, and FileAccessError where the data folder cannot be used.
+    A second start brings the first one's window up and returns. What keeps the program from
+    starting is shown in a message box. Raises tk.TclError where there is no screen.
     """
     make_dpi_aware()
     root = tk.Tk(className="DingBridge")
     root.withdraw()
-    app.folder.ensure()
     single = SingleInstance(app.folder.root)
-    if not single.acquire():
+    try:
+        app.folder.ensure()
+        is_first = single.acquire()
+    except DingBridgeError as failure:
+        messagebox.showerror("DingBridge", error_lines(failure, texts))
+        return 1
+    if not is_first:
         return _raise_running(single, texts)
     log = app.set_up_logging()
     try:

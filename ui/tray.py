@@ -172,8 +172,16 @@ class Tray:
                 title=face.tip,
                 menu=pystray.Menu(lambda: self._items(self._menu())),
             )
-            self._icon.run_detached()
+            self._icon.run_detached(lambda icon: self._appear(icon, face))
         return True
+
+    def _appear(self, icon: Any, drawn: Face) -> None:
+        """Show the icon, on pystray's thread; it shows no change that came before it was there."""
+        icon.visible = True
+        with self._lock:
+            face = self._face
+            if self._icon is icon and face is not None and face != drawn:
+                self._draw(icon, drawn, face)
 
     def show(self, face: Face) -> None:
         """Show another face; what stays is left alone, so that an open menu is not disturbed."""
@@ -181,11 +189,14 @@ class Tray:
             before, self._face = self._face, face
             if self._icon is None or before is None or face == before:
                 return
-            if face.health is not before.health:
-                self._icon.icon = state_image(face.health, _IMAGE_PX)
-            self._icon.title = face.tip
-            if face.menu != before.menu:
-                self._icon.update_menu()
+            self._draw(self._icon, before, face)
+
+    def _draw(self, icon: Any, before: Face, face: Face) -> None:
+        if face.health is not before.health:
+            icon.icon = state_image(face.health, _IMAGE_PX)
+        icon.title = face.tip
+        if face.menu != before.menu:
+            icon.update_menu()
 
     def notify(self, title: str, message: str) -> None:
         """Show a message beside the icon."""

@@ -1,5 +1,7 @@
 """An icon in a notification area that is not there."""
 
+from collections.abc import Callable
+
 import pystray
 
 
@@ -13,10 +15,13 @@ class FakeIcon:
         self.icon, self.title, self.menu = icon, title, menu
         self.told: list[tuple[str, str]] = []
         self.updates = 0
-        self.is_running = False
+        self.is_running = self.visible = False
+        self.appear: Callable[[], object] = lambda: None
 
-    def run_detached(self) -> None:
+    def run_detached(self, setup: Callable[["FakeIcon"], object]) -> None:
+        """Start; what pystray does on a thread of its own waits for a call of `appear`."""
         self.is_running = True
+        self.appear = lambda: setup(self)
 
     def update_menu(self) -> None:
         self.updates += 1

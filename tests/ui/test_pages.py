@@ -9,6 +9,7 @@ from server.config.settings import Language
 from tests.ui.hand import every, shown_texts
 from tests.ui.office import AES_KEY, KEY, TOKEN, check_address, let_age, send_events
 from tests.ui.stage import Stage
+from ui.pages.about import LicencesWindow
 from ui.pages.credentials import CredentialsPage
 from ui.pages.events import EventsPage
 from ui.pages.overview import OverviewPage
@@ -352,6 +353,22 @@ class TestAbout:
         copied = stage.root.clipboard_get()
         assert str(stage.app.folder.root) in copied
         assert not any(secret in copied for secret in (TOKEN, AES_KEY, KEY))
+
+    def test_the_licences_of_what_it_runs_on_are_shown(self, stage: Stage) -> None:
+        page = _open(stage, PageName.ABOUT)
+
+        stage.hand.click_button(page, stage.texts("L&icences").replace("&", ""))
+        stage.hand.wait_for(lambda: _licences(page))
+
+        (window,) = _licences(page)
+        text = window.box.get("1.0", "end")
+        for chapter in ("bottle", "pillow", "python", "requests", "tcl-tk"):
+            assert f"\n{chapter}\n" in text
+        window.destroy()
+
+
+def _licences(page: Page) -> list[LicencesWindow]:
+    return [one for one in page.winfo_children() if isinstance(one, LicencesWindow)]
 
 
 def test_no_secret_is_shown_anywhere_unasked(stage: Stage) -> None:

@@ -121,6 +121,26 @@ def test_only_what_changed_is_shown_anew(tray: Tray) -> None:
     assert icon.title == "DingBridge: Not set up yet."
 
 
+def test_a_state_that_came_before_the_icon_is_shown_with_it(tray: Tray) -> None:
+    icon = tray._icon
+    tray.show(face_of(judge(glance(UNSET)), ALL_SWITCHES, ENGLISH))
+    icon.icon = drawn = object()  # pystray draws it, and does not look again
+
+    icon.appear()
+
+    assert icon.visible
+    assert icon.icon is not drawn
+
+
+def test_an_icon_that_shows_all_already_is_not_drawn_twice(tray: Tray) -> None:
+    icon = tray._icon
+    picture = icon.icon
+
+    icon.appear()
+
+    assert (icon.icon is picture, icon.updates) == (True, 0)
+
+
 def test_messages_fit_into_what_windows_holds(tray: Tray) -> None:
     tray.notify("t" * 300, "m" * 300)
 

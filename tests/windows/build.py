@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.windows.assemble import cache_folder, ensure_python, one_at_a_time
 from tests.windows.debian import MissingToolError
-from tests.windows.wine import Wine, ensure_wine
+from tests.windows.wine import Wine, ensure_wine, outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 _SOURCES = ("main.py", "build.spec", "crypto", "server", "ui")
@@ -73,7 +73,7 @@ def _run_pyinstaller(python: Path, wine: Wine, source: Path) -> None:
         folder=source,
     )
     try:
-        output, errors = started.communicate(timeout=_BUILD_LIMIT_S)
+        output, errors = outcome(started, b"", _BUILD_LIMIT_S)
     except subprocess.TimeoutExpired as exc:
         started.kill()
         raise MissingToolError(f"PyInstaller took over {_BUILD_LIMIT_S} s.") from exc

@@ -1,25 +1,40 @@
-"""The Windows program is built on Debian and driven under Wine, where that is asked for.
+"""The Windows program is built on Debian and driven under Wine: in CI, and where it is asked for.
 
 Otherwise these tests are not collected: they install Debian packages and take minutes.
 """
 
 import os
-import subprocess
-from collections.abc import Iterator
+import re
+from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.windows.assemble import ensure_python
 from tests.windows.build import ensure_built
+from tests.windows.desktop import a_screen
 from tests.windows.program import SETTINGS, Program
 from tests.windows.wine import Wine, ensure_wine
 
 _HERE = Path(__file__).parent
-_IS_WANTED = os.environ.get("DINGBRIDGE_WINDOWS") == "1"
+_IS_WANTED = os.environ.get("CI") == "true" or os.environ.get("DINGBRIDGE_WINDOWS") == "1"
+_PICTURES = _HERE.parents[1] / "screenshots" / "failed"
 _LIMIT_S = 1200  # the first test waits for downloads and for the build
 
 collect_ignore_glob = [] if _IS_WANTED else ["test_*.py"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep a picture of the desktop on which a test failed."""
+    report = yield
+    office = getattr(item, "funcargs", {}).get("office")
+    if report.failed and report.when == "call" and office is not None:
+        office.desktop.shoot(_PICTURES / (re.sub(r"\W+", "-", item.name) + ".png"))
+    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,7 +47,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not _IS_WANTED:
         terminalreporter.write_line(
-            "tests/windows was left out: DINGBRIDGE_WINDOWS=1 builds the Windows program, too."
+            "tests/windows was left out: it builds the Windows program on Debian and drives it "
+            "under Wine, for minutes. Set DINGBRIDGE_WINDOWS=1 for it; CI=true includes it."
         )
 
 
@@ -50,27 +66,16 @@ def built(python: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def wine(built: Path) -> Wine:
-    """Wine, which stays awake between two tests: its start takes longer than the program's."""
+def wine(built: Path) -> Iterator[Wine]:
+    """Wine, which stays awake between two tests: its start takes longer than the program's.
+
+    With a screen of its own; what Windows draws stays off that of whoever runs the tests.
+    """
     assert built.exists()
-    wine = ensure_wine()
-    wine.wake()
-    return wine
-
-
-@pytest.fixture(scope="session")
-def screen(wine: Wine) -> Iterator[str]:
-    """A screen of our own; what Windows draws stays off that of whoever runs the tests."""
-    assert wine.prefix.exists()
-    with subprocess.Popen(
-        ["Xvfb", "-displayfd", "1", "-screen", "0", "1024x700x24", "-nolisten", "tcp"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as server:
-        assert server.stdout is not None
-        yield f":{server.stdout.readline().strip()}"
-        server.terminate()
+    with a_screen("1024x700") as display:
+        wine = replace(ensure_wine(), display=display)
+        wine.wake()
+        yield wine
 
 
 @pytest.fixture
@@ -80,15 +85,21 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["DingBridge.exe", "DingBridge-portable/DingBridge.exe"])
-def either(request: pytest.FixtureRequest, wine: Wine, built: Path, data: Path) -> Program:
+def either(
+    request: pytest.FixtureRequest, wine: Wine, built: Path, data: Path
+) -> Iterator[Program]:
     """Each of the two programs, without settings."""
-    return Program(wine, built / str(request.param), data)
+    program = Program(wine, built / str(request.param), data)
+    yield program
+    program.end()
 
 
 @pytest.fixture
-def fresh(wine: Wine, built: Path, data: Path) -> Program:
+def fresh(wine: Wine, built: Path, data: Path) -> Iterator[Program]:
     """The one-file program, without settings."""
-    return Program(wine, built / "DingBridge.exe", data)
+    program = Program(wine, built / "DingBridge.exe", data)
+    yield program
+    program.end()
 
 
 @pytest.fixture

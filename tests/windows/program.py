@@ -17,7 +17,7 @@ from typing import Any
 
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience
 from tests.crypto.made_up import AES_KEYS, KEYS, TOKENS
-from tests.windows.wine import Wine, windows_path
+from tests.windows.wine import Wine, outcome, windows_path
 
 TOKEN, AES_KEY, KEY = TOKENS[0], AES_KEYS[0], KEYS[0]
 # Loopback only, any free port: tests run beside each other and beside a real service.
@@ -27,7 +27,7 @@ SETTINGS: Mapping[str, Mapping[str, object]] = {
 }
 _LIMIT_S = 90.0
 # DingTalk itself waits 1.5 s. Wine on a busy machine may need more; that is not what is tested.
-_PATIENT = Patience(deadline_s=20.0, compression=1000)
+PATIENT = Patience(deadline_s=20.0, compression=1000)
 
 
 def until(is_so: Callable[[], bool], limit_s: float = _LIMIT_S) -> bool:
@@ -73,7 +73,7 @@ class Serving:
     def sender(self) -> Iterator[CallbackSender]:
         """DingTalk, as far as it sends callbacks to this service."""
         rng = random.Random(20261122)  # noqa: S311 - repeatable, not secret
-        with CallbackSender(self.url, TOKEN, AES_KEY, KEY, rng=rng, patience=_PATIENT) as sender:
+        with CallbackSender(self.url, TOKEN, AES_KEY, KEY, rng=rng, patience=PATIENT) as sender:
             yield sender
 
     def kill(self) -> None:
@@ -104,7 +104,7 @@ class Program:
         """Run a command to its end, `text` on its standard input."""
         started = self._start(*words, extra=extra)
         try:
-            out, err = started.communicate(text.encode(), timeout=_LIMIT_S)
+            out, err = outcome(started, text.encode(), _LIMIT_S)
         except subprocess.TimeoutExpired:
             self.end()
             raise
@@ -132,8 +132,7 @@ class Program:
 
     def pids(self) -> list[int]:
         """Return this machine's ids of the processes that run on this data folder."""
-        marks = (windows_path(self.exe).encode(), windows_path(self.data).encode())
-        return [pid for pid, line in _command_lines() if all(mark in line for mark in marks)]
+        return processes(windows_path(self.exe).encode(), windows_path(self.data).encode())
 
     def end(self) -> None:
         """End every process that still runs on this data folder, the hard way."""
@@ -167,6 +166,11 @@ def _unpacked(pid: int) -> set[Path]:
     """Return the folder of the files that a one-file program uses."""
     maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="replace")
     return {Path(found) for found in re.findall(r"(/.*/_MEI[0-9a-f]+)/", maps)}
+
+
+def processes(*marks: bytes) -> list[int]:
+    """Return this machine's ids of the processes that have all of these on their command line."""
+    return [pid for pid, line in _command_lines() if all(mark in line for mark in marks)]
 
 
 def _command_lines() -> Iterator[tuple[int, bytes]]:

@@ -4,7 +4,8 @@
 
 Opens a console, starts the program as Windows starts a windowed one from a prompt: without streams,
 and on no console until it asks for one. Presses Ctrl+C once the console shows TEXT, where one is
-given, and prints as JSON the exit code and what the console shows.
+given, or, where TEXT is "?", once a line comes on standard input; then it does not wait for the
+program. Prints as JSON the exit code, null where it still runs, and what the console shows.
 """
 
 import ctypes
@@ -31,11 +32,14 @@ def main() -> None:
     screen = _open_console(kernel)
     # Wine would put even a windowed program on its parent's console; Windows does not.
     process = subprocess.Popen(program, close_fds=True, creationflags=_DETACHED_PROCESS)
-    if text:
+    if text == "?":
+        sys.stdin.readline()
+    elif text:
         _await(text, kernel, screen)
+    if text:
         kernel.SetConsoleCtrlHandler(None, 1)  # only the program is to hear it
         kernel.GenerateConsoleCtrlEvent(_CTRL_C, 0)
-    code = process.wait(_LIMIT_S)
+    code = process.poll() if text == "?" else process.wait(_LIMIT_S)
     json.dump({"code": code, "screen": _shown(kernel, screen)}, result)
 
 

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from server.version import VERSION
 from tests.windows.build import ROOT, build
 from tests.windows.program import Program
-from tests.windows.wine import Wine, windows_path
+from tests.windows.wine import Wine, outcome, windows_path
 from ui.assets.icon import SIZES_PX
 
 INSPECT = Path(__file__).with_name("inspect_exe.py")
@@ -32,7 +33,7 @@ def checksums(folder: Path) -> dict[str, str]:
 def parts(wine: Wine, built: Path, python: Path) -> Any:
     """What the one-file program holds."""
     where = (windows_path(INSPECT), windows_path(built / "DingBridge.exe"))
-    out, err = wine.start(python, *where).communicate(timeout=120)
+    out, err = outcome(wine.start(python, *where), b"", 120)
     assert out, err
     return json.loads(out)
 
@@ -76,6 +77,13 @@ def test_nothing_of_wine_went_into_it(built: Path) -> None:
     of_wine = [name for name, found in content.items() if b"Wine builtin" in found]
     assert not of_wine
     assert not [name for name in content if re.search(r"api-ms-|ucrtbase", name)]
+
+
+def test_the_zip_holds_the_folder(built: Path) -> None:
+    with zipfile.ZipFile(built / "DingBridge-portable.zip") as archive:
+        zipped = {name: archive.read(name) for name in archive.namelist()}
+    folder = files_in(built / "DingBridge-portable")
+    assert zipped == {f"DingBridge/{name}": content for name, content in folder.items()}
 
 
 def test_it_is_not_packed(built: Path) -> None:

@@ -1,39 +1,41 @@
 import json
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.windows.program import Program
-from tests.windows.wine import windows_path
+from tests.windows.program import Program, until
+from tests.windows.wine import outcome, windows_path
 
 PROMPT = Path(__file__).with_name("prompt.py")
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A console on a screen, for Windows opens none without."""
+    """A console."""
 
     python: Path
-    screen: str
 
     def run(self, program: Program, *words: str, stop_at: str = "") -> Any:
         """What the console shows after the program was started on it, and the exit code."""
-        command = (windows_path(program.exe), "--data-dir", windows_path(program.data), *words)
-        started = program.wine.start(
-            self.python,
-            *(windows_path(PROMPT), stop_at, *command),
-            extra={"DISPLAY": self.screen},
-        )
-        out, err = started.communicate(timeout=180)
+        out, err = outcome(self.start(program, *words, stop_at=stop_at), b"", 180)
         assert out, err
         return json.loads(out)
 
+    def start(self, program: Program, *words: str, stop_at: str = "") -> "subprocess.Popen[bytes]":
+        """Start the program on a console."""
+        command = (windows_path(program.exe), "--data-dir", windows_path(program.data), *words)
+        return program.wine.start(
+            self.python,
+            *(windows_path(PROMPT), stop_at, *command),
+        )
+
 
 @pytest.fixture
-def prompt(python: Path, screen: str) -> Prompt:
-    return Prompt(python, screen)
+def prompt(python: Path) -> Prompt:
+    return Prompt(python)
 
 
 def test_every_command_prints_on_the_prompt_it_was_started_from(
@@ -56,3 +58,18 @@ def test_ctrl_c_on_the_prompt_stops_the_service_in_order(program: Program, promp
     assert shown["screen"].startswith("listening on http://127.0.0.1:")
     assert program.log().rstrip().endswith("Stopped")
     assert not program.pids()
+
+
+def test_the_prompts_end_is_not_the_end_of_the_program_with_windows(
+    program: Program, prompt: Prompt
+) -> None:
+    started = prompt.start(program, stop_at="?")
+    try:
+        assert until(lambda: bool(program.run("status", "--json").document["service"]["address"]))
+        out, err = outcome(started, b"\n", 60)
+        assert out, err
+        assert json.loads(out) == {"code": None, "screen": ""}
+        assert not until(lambda: not program.pids(), 2)
+    finally:
+        program.end()
+        started.kill()

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.windows.program import SETTINGS, Program
-from tests.windows.wine import windows_path
+from tests.windows.wine import outcome, windows_path
 
 # Wine sets the folders of the profile itself; only who is started by a Windows program can be
 # given others.
@@ -22,7 +22,7 @@ json.dump({"code": done.returncode, "out": done.stdout.decode("ascii", "replace"
 def in_profile(program: Program, python: Path, profile: Path, *words: str) -> Any:
     """What the program did, started without --data-dir in a profile of its own."""
     command = (windows_path(profile), windows_path(program.exe), *words)
-    out, err = program.wine.start(python, "-c", IN_PROFILE, *command).communicate(timeout=120)
+    out, err = outcome(program.wine.start(python, "-c", IN_PROFILE, *command), b"", 120)
     assert out, err
     return json.loads(out)
 

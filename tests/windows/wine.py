@@ -1,10 +1,13 @@
 """A Wine of our own: its folder of registry and drives, and how programs are started in it."""
 
 import os
+import selectors
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
@@ -17,6 +20,8 @@ _WINDOWS_FONTS = (
     "SimSun", "System", "Tahoma",
 )  # fmt: skip
 _CHINESE_FONT = "WenQuanYi Micro Hei"
+_LAST_WORDS_S, _POLL_S, _LIMIT_S = 0.3, 0.05, 10
+_BLOCK_BYTES = 1 << 16
 # No offers to download a browser or .NET, and no entries in the menu of whoever runs the tests.
 _OVERRIDES = "mscoree=;mshtml=;winemenubuilder.exe="
 
@@ -28,10 +33,15 @@ def windows_path(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Wine:
-    """One Wine prefix. `language` is a locale's name; Windows speaks its language."""
+    """One Wine prefix. `language` is a locale's name; Windows speaks its language.
+
+    Its programs share what the first of them opened, the screen that they would draw on included:
+    so all get the same `display`, or none.
+    """
 
     prefix: Path
     language: str = "C.UTF-8"
+    display: str = ""
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return the environment for programs: nothing of this machine's that could leak in."""
@@ -43,6 +53,8 @@ class Wine:
             "WINEDLLOVERRIDES": _OVERRIDES,
             "LC_ALL": self.language,
         }
+        if self.display:
+            own["DISPLAY"] = self.display
         return kept | own | dict(extra or {})
 
     def start(
@@ -80,6 +92,41 @@ class Wine:
             stderr=subprocess.DEVNULL,
             check=True,
         )
+
+
+def outcome(process: "subprocess.Popen[bytes]", text: bytes, limit_s: float) -> tuple[bytes, bytes]:
+    """Give a program its input and return what it wrote until its end.
+
+    Not until the end of its pipes, as `communicate` does: what Windows starts for the first program
+    on a desktop inherits them and stays. Raises TimeoutExpired.
+    """
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    streams = (process.stdout, process.stderr)
+    found = dict.fromkeys(streams, b"")
+    end_s = time.monotonic() + limit_s
+    with suppress(BrokenPipeError), process.stdin:
+        process.stdin.write(text)
+    with selectors.DefaultSelector() as waiting:
+        for stream in streams:
+            waiting.register(stream, selectors.EVENT_READ)
+        while waiting.get_map():
+            has_ended = process.poll() is not None
+            ready = waiting.select(_LAST_WORDS_S if has_ended else _POLL_S)
+            for key, _ in ready:
+                content = os.read(key.fd, _BLOCK_BYTES)
+                found[key.fileobj] += content  # type: ignore[index] # one of the two above
+                if not content:
+                    waiting.unregister(key.fileobj)
+            if has_ended and not ready:
+                break
+            if time.monotonic() > end_s:
+                raise subprocess.TimeoutExpired(process.args, limit_s)
+    for stream in streams:
+        stream.close()
+    process.wait(_LIMIT_S)
+    return found[process.stdout], found[process.stderr]
 
 
 def ensure_wine() -> Wine:

@@ -1,21 +1,35 @@
-"""Collects the licences of all that the built program contains into one text; for build.spec.
+"""The licences of all that the built program contains, in one text.
 
-The Python packages bring theirs; what comes as machine code with Python itself stands in the
-folder `licences` beside this file.
+build.spec has it collected and puts it beside this file; the program shows it. The Python packages
+bring theirs; what comes as machine code with Python itself stands in the folder `licences`.
 """
 
 import re
 from collections.abc import Iterable, Iterator
-from importlib.metadata import Distribution, distribution
+from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
 
 _FOLDER = Path(__file__).with_name("licences")
 _LICENCE_FILE = re.compile(r"(licen[cs]e|copying|notice|authors)", re.IGNORECASE)
+_COLLECTED = Path(__file__).with_name("licences.txt")
 _RULE = "=" * 80
+# What the program runs on, for one that was not built: there, other packages may be installed.
+_OURS = frozenset(
+    {"bottle", "certifi", "charset-normalizer", "greenlet", "idna", "pillow", "pycryptodome"}
+    | {"pystray", "requests", "six", "urllib3", "waitress"}
+)
 
 
 class NoLicenceError(Exception):
     """A package says nowhere under which terms it may be given on."""
+
+
+def shown_licences() -> str:
+    """Return the text to show: what was collected for this build, else what is installed here."""
+    if _COLLECTED.exists():
+        return _COLLECTED.read_text(encoding="utf-8")
+    installed = {re.sub(r"[-_.]+", "-", one.name).lower() for one in distributions()}
+    return licences(_OURS & installed)
 
 
 def licences(packages: Iterable[str]) -> str:

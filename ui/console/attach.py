@@ -43,11 +43,15 @@ if sys.platform == "win32":
             _open(name, _CONSOLE[name] if has_console else os.devnull)
 
     def leave_console() -> None:
-        """Part from the console: with its window, Windows ends every program that is on it."""
-        for name in _MODES:
-            if getattr(sys, name).name == _CONSOLE[name]:
-                _open(name, os.devnull)
-        ctypes.WinDLL("kernel32").FreeConsole()
+        """Part from the console: with its window, Windows ends every program that is on it.
+
+        Only from one that `connect_streams` found; a Python that was started on a console stays.
+        """
+        found = [name for name in _MODES if getattr(sys, name).name == _CONSOLE[name]]
+        for name in found:
+            _open(name, os.devnull)
+        if found:
+            ctypes.WinDLL("kernel32").FreeConsole()
 
     def _is_missing(name: str) -> bool:
         stream = getattr(sys, name)

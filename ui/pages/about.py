@@ -5,9 +5,12 @@ import tkinter as tk
 from tkinter import ttk
 
 from server.version import VERSION
+from ui.assets.licences import shown_licences
+from ui.dialogs import centre
 from ui.pages.page import Page
 from ui.session import Session
-from ui.widgets.layout import Action, ButtonRow, Wrapped
+from ui.text import Texts
+from ui.widgets.layout import Action, ButtonRow, TextBox, Wrapped
 
 
 class AboutPage(Page):
@@ -38,6 +41,7 @@ class AboutPage(Page):
             Action(texts("Copy these &details"), self._copy),
             Action(texts("Open data &folder"), lambda: session.open_path(session.app.folder.root)),
             Action(texts("Open &log folder"), lambda: session.open_path(session.app.folder.logs)),
+            Action(texts("L&icences"), self._ask_for_licences),
         ).pack(fill="x", pady=theme.pad(14, 0))
 
     def _facts(self) -> list[tuple[str, str]]:
@@ -60,6 +64,32 @@ class AboutPage(Page):
             )
             Wrapped(grid, value).grid(row=row, column=1, sticky="ew", pady=self.theme.pad(0, 6))
 
+    def _ask_for_licences(self) -> None:
+        self.session.ask(shown_licences, self._show_licences)
+
+    def _show_licences(self, text: str) -> None:
+        if self.winfo_exists():
+            LicencesWindow(self, text, self.texts)
+
     def _copy(self) -> None:
         lines = "\n".join(f"{name}: {value}" for name, value in self._facts())
         self.session.copy(lines, self.texts("Copied"))
+
+
+class LicencesWindow(tk.Toplevel):
+    """The licences of all that the program is made of."""
+
+    def __init__(self, parent: tk.Misc, text: str, texts: Texts) -> None:
+        super().__init__(parent)
+        self.title(texts("Licences"))
+        bar = ttk.Scrollbar(self)
+        bar.pack(side="right", fill="y")
+        self.box = TextBox(self, height=30, text_font="TkFixedFont", wrap="word")
+        self.box.insert("1.0", text)
+        self.box.configure(state="disabled", yscrollcommand=bar.set, width=90)
+        bar.configure(command=self.box.yview)
+        self.box.pack(side="left", fill="both", expand=True)
+        self.bind("<Escape>", lambda _: self.destroy())
+        self.transient(parent.winfo_toplevel())
+        centre(self, parent.winfo_toplevel())
+        self.box.focus_set()

@@ -1,52 +1,42 @@
 import os
 import socket
-import subprocess
-import sys
+import struct
 
 import pytest
 
-from server.web.holder import holder_of_port
+from server.web.holder import _LAYOUTS, _owner_in, holder_of_port
 
-NETSTAT = """
-Aktive Verbindungen
-
-  Proto  Lokale Adresse         Remoteadresse          Status           PID
-  TCP    0.0.0.0:135            0.0.0.0:0              ABHÖREN          912
-  TCP    0.0.0.0:18080          0.0.0.0:0              ABHÖREN          77
-  TCP    0.0.0.0:8080           0.0.0.0:0              ABHÖREN          4321
-  TCP    10.0.0.5:8080          10.0.0.9:50000         HERGESTELLT      5
-"""
-TASKLIST = {
-    "4321": '"nginx.exe","4321","Services","0","9.876 K"\n',
-    "912": "INFO: No tasks are running which match the specified criteria.\n",
-}
+IPV4, IPV6 = _LAYOUTS
 
 
-@pytest.fixture
-def windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(command: tuple[str, ...], **_: object) -> subprocess.CompletedProcess[str]:
-        output = NETSTAT if command[0] == "netstat" else TASKLIST[command[2].split()[-1]]
-        return subprocess.CompletedProcess(command, 0, output)
-
-    monkeypatch.setattr(subprocess, "run", run)
-    monkeypatch.setattr(sys, "platform", "win32")
+def ipv4_row(port: int, pid: int) -> bytes:
+    """A row as Windows writes it; only half of a port's field has a meaning."""
+    return struct.pack("<IIHHIII", 2, 0, socket.htons(port), 0xABCD, 0, 0, pid)
 
 
-@pytest.mark.usefixtures("windows")
-@pytest.mark.parametrize(
-    ("port", "holder"), [(8080, "nginx.exe (4321)"), (135, "process 912"), (50000, None)]
-)
-def test_windows_tells_the_holder_in_any_language(port: int, holder: str | None) -> None:
-    assert holder == holder_of_port(port)
+def ipv6_row(port: int, pid: int) -> bytes:
+    address = bytes(16)
+    return struct.pack("<16sIHH16sIIII", address, 0, socket.htons(port), 0, address, 0, 0, 2, pid)
 
 
-def test_a_windows_that_tells_nothing_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise FileNotFoundError
+def table(*rows: bytes) -> bytes:
+    # Behind the last row lies what was in memory before.
+    return struct.pack("<I", len(rows)) + b"".join(rows) + ipv4_row(9999, 1)
 
-    monkeypatch.setattr(subprocess, "run", fail)
-    monkeypatch.setattr(sys, "platform", "win32")
-    assert holder_of_port(8080) is None
+
+@pytest.mark.parametrize(("port", "pid"), [(8080, 4321), (135, 912), (9999, None), (80, None)])
+def test_windows_table_tells_who_listens(port: int, pid: int | None) -> None:
+    rows = table(ipv4_row(135, 912), ipv4_row(18080, 77), ipv4_row(8080, 4321))
+
+    assert pid == _owner_in(rows, IPV4, port)
+
+
+def test_windows_table_of_ipv6_listeners_is_read_too() -> None:
+    assert _owner_in(table(ipv6_row(135, 912), ipv6_row(8080, 4)), IPV6, 8080) == 4
+
+
+def test_an_empty_table_tells_nothing() -> None:
+    assert _owner_in(struct.pack("<I", 0), IPV4, 8080) is None
 
 
 def test_processes_that_may_not_be_looked_into_are_passed_over(
