@@ -154,9 +154,10 @@ class Tray:
         self._lock = threading.Lock()
         self._icon: Any = None
         self._face: Face | None = None
+        self._has_ended = False
 
     def start(self, face: Face) -> bool:
-        """Show the icon; returns whether this system can."""
+        """Show the icon; returns whether this system can, and nobody stopped it before."""
         try:
             import pystray  # noqa: PLC0415 - its import fails where there is no notification area
         except Exception as exc:  # noqa: BLE001 - each of its backends fails with errors of its own
@@ -165,6 +166,8 @@ class Tray:
         if not pystray.Icon.HAS_MENU:  # X11 without an indicator: an icon that cannot be used
             return False
         with self._lock:
+            if self._has_ended:  # quit while the program was still starting
+                return False
             self._face = face
             self._icon = pystray.Icon(
                 "DingBridge",
@@ -205,8 +208,9 @@ class Tray:
                 self._icon.notify(cut(message, MESSAGE_UNITS), cut(title, TITLE_UNITS))
 
     def stop(self) -> None:
-        """Take the icon away and end its thread."""
+        """Take the icon away and end its thread; it does not come back."""
         with self._lock:
+            self._has_ended = True
             icon, self._icon = self._icon, None
         if icon is not None:
             icon.stop()

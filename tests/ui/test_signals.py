@@ -1,5 +1,6 @@
 """The program with windows, ended by the system: in order, as its menu ends it."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -27,7 +28,9 @@ def test_a_signal_stops_the_program_in_order(
     del display
     app = office(tmp_path / "data")
     command = [sys.executable, "main.py", "--data-dir", str(app.folder.root)]
-    with subprocess.Popen(command, cwd=PROJECT) as process:
+    # The tray of this system: pystray's dummy, which the other tests use, cannot run beside tk.
+    environment = {name: value for name, value in os.environ.items() if name != "PYSTRAY_BACKEND"}
+    with subprocess.Popen(command, cwd=PROJECT, env=environment) as process:
         try:
             wait_until(lambda: _listens(app), PATIENCE_S)
             process.send_signal(number)

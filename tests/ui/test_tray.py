@@ -158,6 +158,13 @@ def test_after_the_end_nothing_is_shown(tray: Tray) -> None:
     assert (icon.is_running, icon.told) == (False, [])
 
 
+def test_an_icon_that_comes_after_the_end_stays_away(tray: Tray) -> None:
+    tray.stop()
+
+    assert not tray.start(_face())
+    assert tray._icon is None
+
+
 def test_without_a_notification_area_the_program_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeIcon, "HAS_MENU", False)
     tray = Tray(lambda _: None)
