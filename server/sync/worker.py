@@ -170,8 +170,9 @@ class Worker:
         was_interrupted = any(run.is_full for run in cut_short)
         last_ms = self._journal.read(runs.last_complete_full_ms)
         self._schedule.begin(now_ms, last_ms, was_interrupted=was_interrupted)
-        if state.next_full_run_ms is not None and state.next_full_run_ms <= now_ms:
-            self._schedule.ask(now_ms, RunCause.RETRY)
+        daily_ms = self._schedule.next(now_ms, self._config().settings.sync.daily_at).at_ms
+        if state.next_full_run_ms is not None and state.next_full_run_ms < daily_ms:
+            self._schedule.ask(max(now_ms, state.next_full_run_ms), RunCause.RETRY)
         if state.held is None and not self._engine.is_approved():
             self._schedule.ask(now_ms, RunCause.SETTINGS)  # the scope changed while we were off
         return 0.0
@@ -250,11 +251,11 @@ class Worker:
             raise
         self._do(lambda conn: requests.answer(conn, request.id, Answer(run_id=result.run_id)))
         if not is_preview:
-            self._schedule.began(self._clock_ms())
+            self._schedule.began(self._clock_ms(), RunCause.ASKED)
             self._after_full(result)
 
     def _full_run(self, cause: RunCause) -> None:
-        self._schedule.began(self._clock_ms())
+        self._schedule.began(self._clock_ms(), cause)
         self._after_full(self._engine.run(cause, stop=self._stopping))
 
     def _after_full(self, result: RunResult) -> None:

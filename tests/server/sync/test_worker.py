@@ -17,7 +17,7 @@ from server.journal.requests import RequestKind, SyncRequest
 from server.journal.runs import RunCause, RunStatus
 from server.simulator.contacts_wecom import WeComRules
 from server.simulator.faults import Fault, Rule
-from server.sync.schedule import HOUR_MS
+from server.sync.schedule import HOUR_MS, MINUTE_MS
 from server.sync.worker import Worker
 from tests.server.sync.world import DAY_MS, World, differences
 
@@ -40,6 +40,10 @@ def _send(world: World, payloads: Iterable[dict[str, Any]]) -> None:
 
 def _counts(world: World) -> Counts:
     return world.journal.read(listing.counts)
+
+
+def _runs(world: World) -> int:
+    return len(world.journal.read(lambda conn: runs.latest(conn, 100)))
 
 
 def _loop(worker: Worker, world: World, times: int = 3) -> None:
@@ -168,10 +172,22 @@ def test_an_event_that_names_nobody_leads_to_a_full_run(world: World, worker: Wo
     world.hire("新人", mobile="13900000000")  # its event was lost
     _send(world, world.company.rename_company("新名")[:1])
     _loop(worker, world)
-    world.now_ms += HOUR_MS
-    _loop(worker, world)
     assert world.journal.read(lambda conn: runs.latest(conn, 1))[0].cause is RunCause.UNCLEAR_EVENT
     assert differences(world) == []
+
+
+def test_a_run_that_is_wanted_later_is_still_wanted_after_a_restart(
+    world: World, worker: Worker
+) -> None:
+    _loop(worker, world)
+    at_ms = world.now_ms + 2 * MINUTE_MS
+    world.journal.run(lambda conn: sync_state.set_next_full_run(conn, at_ms)).result(5)
+    fresh, before = _worker(world), _runs(world)
+    _loop(fresh, world)
+    assert _runs(world) == before
+    world.now_ms = at_ms
+    _loop(fresh, world)
+    assert _runs(world) == before + 1
 
 
 def test_events_of_no_concern_are_ignored_without_a_call(world: World, worker: Worker) -> None:
