@@ -80,7 +80,8 @@ class Person:
     """A person as DingTalk shows them; `seats` stand in the order of `dept_id_list`.
 
     mobile, email: absent both when empty and when the app may not read them, so that "" and
-    UNKNOWN mean the same there. manager_userid: UNKNOWN where only `user/list` was read, "" where
+    UNKNOWN mean the same there. title, telephone, job_number: no permission hides them, so that
+    UNKNOWN is empty there. manager_userid: UNKNOWN where only `user/list` was read, "" where
     `user/get` names nobody (`v2/user/get`, `v2/user/list`).
     """
 
