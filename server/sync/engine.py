@@ -175,7 +175,7 @@ class Engine:
         changes = tuple(
             change for change in fresh.plan.changes if (change.kind, change.dingtalk_id) in again
         )
-        fresh = replace(fresh, plan=replace(fresh.plan, changes=changes))
+        fresh = replace(fresh, plan=replace(fresh.plan, changes=changes), is_second=True)
         run.carry_out(fresh, run.judge(fresh, known), retries_conflicts=False)
 
     def _last_look_ms(self) -> int | None:

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from server.directory.change import Action, Change
 from server.directory.desired import Desired
 from server.directory.guard import Verdict, guard
 from server.directory.mapping import map_directory
-from server.directory.model import Ledger, Live, Rules, Snapshot, fold
+from server.directory.model import Conflict, Kind, Ledger, Live, Rules, Snapshot, fold
 from server.directory.plan import Plan, make_plan
 from server.errors import VendorError
 from server.journal.runs import RecordedChange, Result, RunStatus
@@ -22,12 +23,16 @@ from server.sync.troubles import cause_of, stops_all, will_pass
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """What was read, what is wished, and the way there."""
+    """What was read, what is wished, and the way there.
+
+    is_second: the plan holds only what a first one of the same run left open.
+    """
 
     snapshot: Snapshot
     desired: Desired
     plan: Plan
     live: Live | None
+    is_second: bool = False
 
 
 class Pass:
@@ -80,12 +85,14 @@ class Pass:
 
     def _remembered(self, prospect: Prospect) -> frozenset[Key]:
         """Name the listed changes that an earlier conflict keeps from being tried."""
-        known = {(one.kind, one.dingtalk_id) for one in self.book.ledger.conflicts}
+        known = {
+            (one.kind, one.dingtalk_id) for one in self.book.ledger.conflicts if one.is_refusal
+        }
         refused = {(one.kind, one.dingtalk_id) for one in prospect.plan.changes if one.cause}
         return frozenset(known & refused)
 
     def _note(self, prospect: Prospect, verdict: Verdict) -> None:
-        """Store what needs no write to WeCom: approval, orders behind ours, solved conflicts."""
+        """Store what needs no write to WeCom: approval, orders behind ours, conflicts."""
         is_idle = not prospect.plan.executable and prospect.desired.presence.proves_absence
         if verdict.approved or is_idle or not self.rules.approve_first_run:
             self.book.approve(self.rules.scope)
@@ -95,10 +102,27 @@ class Pass:
             self.book.put_department(department)
         if prospect.desired.presence.proves_absence:
             self._forget_unmade(prospect)
-            there = {(one.kind, one.dingtalk_id) for one in prospect.plan.changes}
-            for conflict in self.book.ledger.conflicts:
-                if (conflict.kind, conflict.dingtalk_id) not in there:
-                    self.book.drop_conflict(conflict.kind, conflict.dingtalk_id)
+        self._note_conflicts(prospect)
+
+    def _note_conflicts(self, prospect: Prospect) -> None:
+        """Forget the conflicts that are solved, and keep those that the rules met by themselves."""
+        presence, plan = prospect.desired.presence, prospect.plan
+        planned = {_key(each) for each in plan.changes}
+        waiting = [each for each in plan.changes if each.action is Action.CONFLICT]
+        met = {_key(each): _noticed(each) for each in waiting}
+        known = {(each.kind, each.dingtalk_id): each for each in self.book.ledger.conflicts}
+        for key, conflict in known.items():
+            if conflict.is_refusal:
+                is_solved = presence.proves_absence and key not in planned
+            else:
+                was_looked_at = presence.proves_absence or _is_mapped(key, prospect.desired)
+                is_solved = was_looked_at and key not in met and not prospect.is_second
+            if is_solved:
+                self.book.drop_conflict(*key)
+        for key, noticed in met.items():
+            former = known.get(key)
+            if former != noticed and not (former and former.is_refusal):
+                self.book.put_conflict(noticed)
 
     def _forget_unmade(self, prospect: Prospect) -> None:
         """Drop what was announced, never made, and is not wanted any more."""
@@ -163,6 +187,21 @@ class Pass:
             people=len(prospect.snapshot.people),
             departments=len(prospect.snapshot.departments),
         )
+
+
+def _key(change: Change) -> Key:
+    return change.kind, change.dingtalk_id
+
+
+def _is_mapped(key: Key, desired: Desired) -> bool:
+    kind, dingtalk_id = key
+    return dingtalk_id in (desired.people if kind is Kind.PERSON else desired.departments)
+
+
+def _noticed(change: Change) -> Conflict:
+    """Name what waits for the admin, with the WeCom id that its cause speaks of."""
+    named = change.cause.title.values.get("wecom_id", "") if change.cause else ""
+    return Conflict(change.kind, change.dingtalk_id, str(named), "")
 
 
 def _is_whole(verdict: Verdict) -> bool:
