@@ -18,7 +18,7 @@ from server.sync.result import RunResult, status_of
 from server.sync.scene import Scene
 from server.sync.stopping import Stop
 from server.sync.target import RecordingTarget, Target
-from server.sync.troubles import cause_of, stops_all, will_pass
+from server.sync.troubles import cause_of, passes_after_s, stops_all, will_pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +184,7 @@ class Pass:
             tuple(each for each in prospect.desired.warnings if each not in reasons),
             retryable=will_pass(error) if error else has_failures or not is_complete,
             blocked=bool(error and stops_all(error)),
+            wait_s=passes_after_s(error) if error else None,
             people=len(prospect.snapshot.people),
             departments=len(prospect.snapshot.departments),
         )

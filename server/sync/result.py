@@ -15,7 +15,8 @@ class RunResult:
 
     digest: what awaits approval, None where nothing does. snapshot_complete: None where the
     reading was not reached. warnings: what the admin should know although nothing failed.
-    retryable: it may well succeed by itself later. blocked: it will not until somebody acts.
+    retryable: it may well succeed by itself later. blocked: nothing will for now; until somebody
+    acts, or for `wait_s`.
     """
 
     status: RunStatus
@@ -29,6 +30,7 @@ class RunResult:
     warnings: tuple[Message, ...] = ()
     retryable: bool = False
     blocked: bool = False
+    wait_s: float | None = None
     people: int = field(default=0, compare=False)
     departments: int = field(default=0, compare=False)
 

@@ -22,6 +22,7 @@ _UNCLEAR_PAUSE_FACTOR = 10  # where runs are short, unclear events cost a tenth 
 _RETRY_MS = (5 * MINUTE_MS, 15 * MINUTE_MS, HOUR_MS, 4 * HOUR_MS)
 _EVENT_RETRY_MS = (10_000, MINUTE_MS, 5 * MINUTE_MS, 30 * MINUTE_MS, 2 * HOUR_MS)
 _HOURLY_STRIKES = 24
+_BLOCK_MARGIN_MS = MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +127,19 @@ def event_patience_ms(attempts: int) -> int:
     return _EVENT_RETRY_MS[min(attempts, len(_EVENT_RETRY_MS)) - 1]
 
 
-def quarantine_after(former: Quarantine | None, cause: Cause, now_ms: int) -> Quarantine:
+def quarantine_after(
+    former: Quarantine | None, cause: Cause, now_ms: int, wait_s: float | None = None
+) -> Quarantine:
     """Keep still for an hour after each attempt, and for a day once a whole day was in vain.
 
-    WeCom blocks an address that keeps asking with a wrong secret (its note on 45009).
+    WeCom blocks an address that keeps asking with a wrong secret (its note on 45009). What is over
+    by itself after `wait_s` is waited out instead, and is no attempt in vain.
     """
-    strikes = former.strikes + 1 if former else 1
     since_ms = former.since_ms if former else now_ms
+    strikes = former.strikes if former else 0
+    if wait_s is not None:
+        wait_ms = min(round(wait_s * 1000) + _BLOCK_MARGIN_MS, DAY_MS)
+        return Quarantine(since_ms, now_ms + wait_ms, cause, strikes)
+    strikes += 1
     wait_ms = HOUR_MS if strikes < _HOURLY_STRIKES else DAY_MS
     return Quarantine(since_ms, now_ms + wait_ms, cause, strikes)

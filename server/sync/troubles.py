@@ -26,6 +26,11 @@ def stops_all(error: DingBridgeError) -> bool:
     return error.fate is Fate.STOP
 
 
+def passes_after_s(error: DingBridgeError) -> float | None:
+    """Say how long what stops all goes on, None where somebody has to act."""
+    return error.wait_s if isinstance(error, VendorError) and stops_all(error) else None
+
+
 def will_pass(error: DingBridgeError) -> bool:
     """Whether the same may well succeed later without anybody's help."""
     return error.retryable and not stops_all(error)

@@ -41,7 +41,7 @@ from server.sync.schedule import (
     quarantine_after,
     slept_s,
 )
-from server.sync.troubles import cause_of
+from server.sync.troubles import cause_of, passes_after_s
 from server.sync.wishes import missing, rules_of
 
 T = TypeVar("T")
@@ -261,7 +261,7 @@ class Worker:
     def _after_full(self, result: RunResult) -> None:
         now_ms = self._clock_ms()
         if result.blocked and result.error:
-            self._shut(result.error, now_ms)
+            self._shut(result.error, now_ms, result.wait_s)
         elif self._quarantine:
             self._set_quarantine(None)
         self._schedule.ended(now_ms, is_retryable=result.retryable and not result.blocked)
@@ -273,11 +273,11 @@ class Worker:
         next_ms = self._schedule.next(self._clock_ms(), daily_at).at_ms
         self._do(lambda conn: sync_state.set_next_full_run(conn, next_ms))
 
-    def _shut(self, cause: Cause, now_ms: int) -> None:
+    def _shut(self, cause: Cause, now_ms: int, wait_s: float | None = None) -> None:
         """Begin or prolong the quarantine; the admin is told by the status, once."""
         if self._quarantine is None:
-            _LOG.error("The sync keeps still until somebody acts: %s %s", cause.title, cause.hint)
-        self._set_quarantine(quarantine_after(self._quarantine, cause, now_ms))
+            _LOG.error("The sync keeps still: %s %s", cause.title, cause.hint)
+        self._set_quarantine(quarantine_after(self._quarantine, cause, now_ms, wait_s))
 
     def _set_quarantine(self, quarantine: Quarantine | None) -> None:
         if quarantine == self._quarantine:
@@ -298,8 +298,10 @@ class Worker:
             raise
         except DingBridgeError as error:
             _LOG.warning("Missed events could not be fetched: %s", error)
-            if isinstance(error, CredentialsRejectedError | AddressNotTrustedError):
-                self._shut(cause_of(error), now_ms)
+            wait_s = passes_after_s(error)
+            is_hopeless = isinstance(error, CredentialsRejectedError | AddressNotTrustedError)
+            if is_hopeless or wait_s is not None:
+                self._shut(cause_of(error), now_ms, wait_s)
             return
         if is_lost:
             self._schedule.ask(now_ms, RunCause.MISSED_EVENTS)
@@ -322,7 +324,7 @@ class Worker:
         self._do(lambda conn: backlog.settle(conn, followed, now_ms))
         _LOG.info("Followed %d events", len(claimed))
         if followed.blocked and followed.error:
-            self._shut(followed.error, now_ms)
+            self._shut(followed.error, now_ms, followed.wait_s)
         return len(claimed) == _BATCH
 
     def _followed(self, backlog: Backlog) -> Followed:

@@ -116,6 +116,13 @@ def test_an_event_is_tried_six_times() -> None:
     assert None not in waits[:-1]
 
 
+def test_a_block_that_ends_by_itself_is_waited_out_and_counts_as_no_attempt() -> None:
+    refused = quarantine_after(None, CAUSE, NOON)
+    blocked = quarantine_after(refused, CAUSE, NOON, wait_s=300)
+    assert blocked == Quarantine(NOON, NOON + 6 * MINUTE_MS, CAUSE, strikes=1)
+    assert quarantine_after(None, CAUSE, NOON, wait_s=1e9).until_ms == NOON + DAY_MS
+
+
 def test_the_quarantine_is_hourly_and_daily_after_a_day_in_vain() -> None:
     quarantine: Quarantine | None = None
     now_ms, waits = NOON, []

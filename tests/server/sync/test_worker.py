@@ -273,6 +273,26 @@ def test_a_wrong_secret_is_tried_once_and_then_only_hourly(world: World, worker:
     assert len([one for one in world.wecom.log.calls("gettoken") if one.errcode == 40001]) == 2
 
 
+@pytest.mark.parametrize("fault", [Fault.IP_BANNED, Fault.PAGE])
+def test_a_block_for_minutes_is_waited_out_in_minutes(
+    world: World, worker: Worker, fault: Fault
+) -> None:
+    userid = next(iter(world.company.roster.people))
+    world.dingtalk_faults.add(Rule(fault))
+    _send(world, world.company.change(userid, title="经理"))
+    for number in range(1, 4):
+        _loop(worker, world)
+        quarantine = world.journal.read(sync_state.load).quarantine
+        assert quarantine is not None
+        assert quarantine.until_ms == world.now_ms + 6 * MINUTE_MS
+        assert len(world.dingtalk_faults.injected) <= 3 * number
+        world.now_ms = quarantine.until_ms
+    world.dingtalk_faults.switch_off()
+    _loop(worker, world)
+    assert world.journal.read(sync_state.load).quarantine is None
+    assert differences(world) == []
+
+
 def test_an_untrusted_address_is_named_and_an_asked_run_lifts_the_quarantine(
     world: World, worker: Worker
 ) -> None:
