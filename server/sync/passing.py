@@ -45,6 +45,7 @@ class Pass:
         self._target = target
         self._stop = stop
         self._stopped_by: VendorError | None = None
+        self._alarms: list[Message] = []
 
     def plan(self, snapshot: Snapshot, known: Ledger, live: Live | None) -> Prospect:
         """Map and plan."""
@@ -153,6 +154,7 @@ class Pass:
         applier = Applier(scene, self._stop)
         applier.apply(verdict.allowed)
         self._stopped_by = self._stopped_by or applier.stopped_by
+        self._alarms += scene.alarms
 
     def result(self, prospect: Prospect, verdict: Verdict, *, is_preview: bool) -> RunResult:
         """Judge the run."""
@@ -165,6 +167,7 @@ class Pass:
             is_complete=is_complete,
             is_held=bool(verdict.held),
             is_preview=is_preview,
+            is_alarmed=bool(self._alarms),
         )
         if verdict.is_mismatch:
             status = RunStatus.REFUSED
@@ -181,7 +184,7 @@ class Pass:
             changes,
             self.book.run_id,
             verdict.holds if verdict.held else (),
-            tuple(each for each in prospect.desired.warnings if each not in reasons),
+            (*self._alarms, *(each for each in prospect.desired.warnings if each not in reasons)),
             retryable=will_pass(error) if error else has_failures or not is_complete,
             blocked=bool(error and stops_all(error)),
             wait_s=passes_after_s(error) if error else None,

@@ -36,12 +36,18 @@ class RunResult:
 
 
 def status_of(
-    changes: Sequence[RecordedChange], *, is_complete: bool, is_held: bool, is_preview: bool
+    changes: Sequence[RecordedChange],
+    *,
+    is_complete: bool,
+    is_held: bool,
+    is_preview: bool,
+    is_alarmed: bool,
 ) -> RunStatus:
-    """Judge a run that was not stopped."""
+    """Judge a run that was not stopped; `is_alarmed`: WeCom did what nobody asked for."""
     if is_preview:
         return RunStatus.PREVIEW
     if is_held:
         return RunStatus.HELD
     is_clean = all(each.result is Result.DONE for each in changes)
-    return RunStatus.SUCCESS if is_complete and is_clean else RunStatus.PARTIAL
+    is_good = is_complete and is_clean and not is_alarmed
+    return RunStatus.SUCCESS if is_good else RunStatus.PARTIAL

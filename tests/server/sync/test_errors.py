@@ -88,6 +88,18 @@ def test_departments_that_could_not_be_read_are_told_with_the_reason(world: Worl
     assert "contact scope" in told[-1]
 
 
+def test_a_department_that_wecom_made_up_is_no_success(world: World) -> None:
+    person = world.hire("甲", mobile="13800000001")
+    made = {"department_info": [{"name": "xxxx", "id": 123}]}
+    answer = Reply.of_json({"errcode": 0, "errmsg": "created", "created_department_list": made})
+    world.wecom_faults.add(Rule(Fault.ANSWERED, path="user/create", answer=answer))
+    result = world.sync()
+    assert (result.status, result.retryable) == (RunStatus.PARTIAL, False)
+    (change,) = result.changes
+    assert (change.dingtalk_id, change.result) == (person.userid, Result.DONE)
+    assert "xxxx (123)" in str(result.warnings[0])
+
+
 @pytest.mark.parametrize("errcode", _codes(lambda fate: fate is Fate.STOP))
 def test_what_concerns_everything_stops_the_run(world: World, errcode: int) -> None:
     for number in range(3):
