@@ -54,7 +54,8 @@ class Followed:
     """What following hints came to.
 
     failed: hints that are to be followed again later, and why. needs_full: only a full run can do
-    the rest. error: nothing could be followed. blocked, wait_s: as in `RunResult`.
+    the rest. error: nothing could be followed. blocked, wait_s: as in `RunResult`. refused: those
+    of `failed` that would only fail again.
     """
 
     failed: Mapping[Key, Cause] = field(default_factory=dict)
@@ -62,6 +63,7 @@ class Followed:
     error: Cause | None = None
     blocked: bool = False
     wait_s: float | None = None
+    refused: frozenset[Key] = frozenset()
 
 
 class Engine:
@@ -243,7 +245,14 @@ class Engine:
             self._finish(replace(result, run_id=run.book.run_id), tells_held=holding.is_news)
         needs_full = bool(prospect.plan.unplaced) or holding.needs_full
         failed = {**gathered.failed, **_unfinished(result)}
-        return Followed(failed, needs_full, result.error, result.blocked, result.wait_s)
+        return Followed(
+            failed,
+            needs_full,
+            result.error,
+            result.blocked,
+            result.wait_s,
+            frozenset(run.refused - gathered.failed.keys()),
+        )
 
     # --- the journal
 

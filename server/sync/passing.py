@@ -36,7 +36,7 @@ class Prospect:
 
 
 class Pass:
-    """A run's common things, and what became of it so far."""
+    """A run's common things, and what became of it so far; `refused` would only fail again."""
 
     def __init__(self, book: Book, rules: Rules, target: Target, now_s: float, stop: Stop) -> None:
         self.book = book
@@ -46,6 +46,7 @@ class Pass:
         self._stop = stop
         self._stopped_by: VendorError | None = None
         self._alarms: list[Message] = []
+        self.refused: set[Key] = set()
 
     def plan(self, snapshot: Snapshot, known: Ledger, live: Live | None) -> Prospect:
         """Map and plan."""
@@ -155,6 +156,7 @@ class Pass:
         applier.apply(verdict.allowed)
         self._stopped_by = self._stopped_by or applier.stopped_by
         self._alarms += scene.alarms
+        self.refused |= scene.refused
 
     def result(self, prospect: Prospect, verdict: Verdict, *, is_preview: bool) -> RunResult:
         """Judge the run."""
@@ -174,7 +176,7 @@ class Pass:
         error = self._stopped_by
         if error:
             status = RunStatus.FAILED
-        has_failures = any(each.result is Result.FAILED for each in changes)
+        failed = {(one.kind, one.dingtalk_id) for one in changes if one.result is Result.FAILED}
         return RunResult(
             status,
             verdict.digest,
@@ -185,7 +187,7 @@ class Pass:
             self.book.run_id,
             verdict.holds if verdict.held else (),
             (*self._alarms, *(each for each in prospect.desired.warnings if each not in reasons)),
-            retryable=will_pass(error) if error else has_failures or not is_complete,
+            retryable=will_pass(error) if error else not is_complete or not failed <= self.refused,
             blocked=bool(error and stops_all(error)),
             wait_s=passes_after_s(error) if error else None,
             people=len(prospect.snapshot.people),

@@ -36,6 +36,14 @@ def will_pass(error: DingBridgeError) -> bool:
     return error.retryable and not stops_all(error)
 
 
+def is_for_good(error: VendorError) -> bool:
+    """Whether the same will be refused again until somebody corrects it.
+
+    Not where a code is unknown, or we made a mistake of our own: that may be different next time.
+    """
+    return error.fate is Fate.SKIP and not error.suspicious
+
+
 def is_certain(error: VendorError) -> bool:
     """Whether an error proves that nothing was done.
 

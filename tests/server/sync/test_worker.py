@@ -11,12 +11,13 @@ import pytest
 
 from crypto.secret import Secret
 from server.journal import events, listing, requests, runs, sync_state
-from server.journal.events import NewEvent
+from server.journal.events import EventState, NewEvent
 from server.journal.listing import Counts
 from server.journal.requests import RequestKind, SyncRequest
 from server.journal.runs import RunCause, RunStatus
 from server.simulator.contacts_wecom import WeComRules
 from server.simulator.faults import Fault, Rule
+from server.simulator.httpd import Reply
 from server.sync.schedule import HOUR_MS, MINUTE_MS
 from server.sync.worker import Worker
 from tests.server.sync.world import DAY_MS, World, differences
@@ -217,6 +218,36 @@ def test_a_failure_is_tried_again_with_back_off_and_then_given_up_visibly(
     assert _counts(world).failed == 1
     (event,) = world.journal.read(lambda conn: listing.latest(conn, 1)).events
     assert event.error
+
+
+def test_an_event_whose_write_was_refused_for_good_ends_at_once_and_says_why(
+    world: World, worker: Worker
+) -> None:
+    one, other = list(world.company.roster.people)[:2]
+    answer = Reply.of_json({"errcode": 60112, "errmsg": "invalid name"})
+    world.wecom_faults.add(Rule(Fault.ANSWERED, path="user/update", containing=one, answer=answer))
+    _send(world, [*world.company.change(one, name="坏"), *world.company.change(other, name="好")])
+    _loop(worker, world)
+    assert (_counts(world).failed, _counts(world).done, _counts(world).pending) == (1, 1, 0)
+    (event,) = world.journal.read(
+        lambda conn: listing.latest(conn, 1, state=EventState.FAILED)
+    ).events
+    assert "60112" in str(event.error)
+
+
+def test_a_run_is_not_repeated_for_what_would_only_be_refused_again(
+    world: World, worker: Worker
+) -> None:
+    one, other = list(world.company.roster.people)[:2]
+    for userid, errcode in ((one, 60112), (other, 99999)):
+        answer = Reply.of_json({"errcode": errcode, "errmsg": "no"})
+        rule = Rule(Fault.ANSWERED, path="user/update", containing=userid, answer=answer)
+        world.wecom_faults.add(rule)
+    world.company.change(one, name="坏")
+    assert not world.sync().retryable
+    world.company.change(other, name="坏")
+    assert world.sync().retryable
+    _loop(worker, world)
 
 
 def test_events_wait_while_the_sync_is_off_and_are_followed_when_it_is_switched_on(
