@@ -180,9 +180,9 @@ class PeopleWriter:
                 Conflict(Kind.PERSON, change.dingtalk_id, holder, member.mobile)
             )
         if decision.cause and is_linked:
+            attempt.change = change = without_mobile(change, attempt.accepted)
             conflict = replace(change, action=Action.CONFLICT, fields={}, cause=decision.cause)
             attempt.beside += (RecordedChange.of(conflict, Result.SKIPPED),)
-            attempt.change = without_mobile(change, attempt.accepted)
             return
         attempt.change = follow(change, decision, self._book.people.get(decision.replaces))
         if decision.fate is Fate.SAME:

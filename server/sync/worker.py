@@ -309,7 +309,7 @@ class Worker:
         self._do(lambda conn: sync_state.set_last_failed_list_poll(conn, now_ms))
 
     def _follow_events(self) -> bool:
-        """Follow a batch of events; returns whether there may be more."""
+        """Follow a batch of events; returns whether there may be more to do at once."""
         now_ms = self._clock_ms()
         claimed = self._do(lambda conn: events.claim(conn, _BATCH, now_ms))
         if not claimed:
@@ -317,7 +317,8 @@ class Worker:
         backlog = Backlog.of(claimed)
         followed = self._followed(backlog)
         now_ms = self._clock_ms()
-        if backlog.unclear or followed.needs_full:
+        is_unclear = bool(backlog.unclear) or followed.needs_full
+        if is_unclear:
             # Wanted durably before the events are done, lest a crash in between forgets it.
             self._schedule.ask(now_ms, RunCause.UNCLEAR_EVENT)
             self._store_next()
@@ -325,7 +326,7 @@ class Worker:
         _LOG.info("Followed %d events", len(claimed))
         if followed.blocked and followed.error:
             self._shut(followed.error, now_ms, followed.wait_s)
-        return len(claimed) == _BATCH
+        return is_unclear or len(claimed) == _BATCH
 
     def _followed(self, backlog: Backlog) -> Followed:
         """Read again what the events name; a fault of ours fails them, lest they come for ever."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from server.directory.change import Action
 from server.directory.model import Origin
 from server.errors import CallCancelledError
 from server.journal.runs import Result, RunCause, RunStatus
@@ -154,6 +155,19 @@ def test_a_mobile_passed_on_is_taken_over_as_soon_as_its_holder_is_gone_from_wec
     world.sync(cause=RunCause.RETRY)
     assert world.member_of(staff[1].userid).mobile == "13800000000"
     assert _waiting(world) == []
+
+
+def test_a_mobile_that_wecom_refuses_a_member_of_ours_is_not_warned_of_as_if_written(
+    world: World,
+) -> None:
+    person = world.hire("王伟", mobile="13800000001")
+    world.sync()
+    world.console.add_member("chef", "老板", mobile="13900000000")
+    world.company.change(person.userid, mobile="13900000000", title="经理")
+    told = {one.action: one for one in world.sync().changes}
+    assert told.keys() == {Action.UPDATE, Action.CONFLICT}
+    assert list(told[Action.UPDATE].fields) == ["position"]
+    assert [one.warnings for one in told.values()] == [(), ()]
 
 
 def test_a_member_with_the_same_mobile_is_adopted(world: World) -> None:

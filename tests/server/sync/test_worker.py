@@ -172,7 +172,8 @@ def test_a_department_moved_below_its_own_child_by_reordered_events_converges(
 def test_an_event_that_names_nobody_leads_to_a_full_run(world: World, worker: Worker) -> None:
     world.hire("新人", mobile="13900000000")  # its event was lost
     _send(world, world.company.rename_company("新名")[:1])
-    _loop(worker, world)
+    waits = [worker.loop(world.now_ms) for _ in range(2)]
+    assert waits == [0.0, 0.0]
     assert world.journal.read(lambda conn: runs.latest(conn, 1))[0].cause is RunCause.UNCLEAR_EVENT
     assert differences(world) == []
 
