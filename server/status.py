@@ -190,7 +190,8 @@ class ConflictView:
     """Somebody or something that waits for the admin's decision.
 
     For a person `wecom_id` is the member who holds the mobile `value`; for a department `value` is
-    the name that is taken. error: as the last run explained it, None where that was pruned.
+    the name that is taken. Either is empty where it is not known. error: as the last run explained
+    it, None where that was pruned.
     """
 
     kind: str

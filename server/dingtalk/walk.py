@@ -32,12 +32,12 @@ class Gap(Enum):
     NOBODY = "nobody"
 
 
+# A missing permission is told by its error alone, which names call and code.
 _TEXTS: Mapping[Gap, str] = {
     Gap.ROOT_OUT_OF_SCOPE: N_(
         "Department {department} is outside the contact scope that DingTalk gives the app."
     ),
     Gap.ROOT_GONE: N_("Department {department} does not exist in DingTalk."),
-    Gap.PERMISSION_MISSING: N_("The app lacks a permission in DingTalk that reading needs."),
     Gap.DEPARTMENT_FAILED: N_("Department {department} could not be read completely."),
     Gap.GAVE_UP: N_("Too many calls to DingTalk failed, so the rest was not read."),
     Gap.NOBODY: N_("DingTalk shows nobody at all in the departments to be mirrored."),
@@ -53,10 +53,14 @@ class IncompleteReason:
     error: VendorError | None = None
 
     @property
-    def message(self) -> Message:
-        """What is missing, in a sentence."""
+    def messages(self) -> tuple[Message, ...]:
+        """What is missing, then why, and what to do about it where it does not pass by itself."""
         values: dict[str, GapValue] = {"department": self.department_id or ""}
-        return Message(_TEXTS[self.gap], values)
+        gap = (Message(_TEXTS[self.gap], values),) if self.gap in _TEXTS else ()
+        if self.error is None or self.gap is Gap.ROOT_GONE:
+            return gap
+        why = () if self.gap is Gap.ROOT_OUT_OF_SCOPE else (self.error.title,)
+        return (*gap, *why) if self.error.retryable else (*gap, *why, self.error.hint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What one DingTalk person tells about themselves, as far as WeCom can take it (`read_contact`).
 
-A value that is unknown or unusable is None, "leave what is there"; an empty one is "".
+DingTalk leaves out what is empty (facts, DingTalk 5.2), so that absent is empty here. An unusable
+value is None, "leave what is there".
 """
 
 from collections.abc import Callable
@@ -13,29 +14,33 @@ from server.message import Message
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Cleaned values of a person. An empty mobile or email may just be a forbidden one."""
+    """Cleaned values of a person.
+
+    An empty mobile or email may just be a forbidden one; title, telephone and job number need no
+    field permission (5.3).
+    """
 
     name: str
     mobile: str | None
     email: str | None
-    position: str | None
+    position: str
     telephone: str | None
-    employee_number: str | None
+    employee_number: str
     warnings: tuple[Message, ...]
 
 
 def read_contact(person: Person) -> Contact:
     """Clean every value of `person`; what was cut or left out is noted as a warning."""
     reader = _Reader(person.name.strip() or person.dingtalk_userid)
-    state_code = _absent_as_empty(person.state_code)
+    state_code = _known(person.state_code)
 
     def to_mobile(number: str) -> str | None:
         return text.mobile(number, state_code)
 
     return Contact(
-        name=reader.cut("name", person.name, text.MEMBER_NAME_MAX) or "",
-        mobile=reader.take("mobile", _absent_as_empty(person.mobile), to_mobile),
-        email=reader.take("email", _absent_as_empty(person.email), text.email),
+        name=reader.cut("name", person.name, text.MEMBER_NAME_MAX),
+        mobile=reader.take("mobile", person.mobile, to_mobile),
+        email=reader.take("email", person.email, text.email),
         position=reader.cut("position", person.title, text.POSITION_MAX),
         telephone=reader.take("telephone", person.telephone, text.telephone),
         employee_number=reader.cut("employee number", person.job_number, text.ATTRIBUTE_MAX),
@@ -43,7 +48,7 @@ def read_contact(person: Person) -> Contact:
     )
 
 
-def _absent_as_empty(value: MaybeText) -> str:
+def _known(value: MaybeText) -> str:
     return "" if value is UNKNOWN else value
 
 
@@ -54,20 +59,17 @@ class _Reader:
         self.label = label
         self.warnings: list[Message] = []
 
-    def cut(self, field: str, value: MaybeText, limit: int) -> str | None:
-        if value is UNKNOWN:
-            return None
-        value = value.strip()
-        if len(value) > limit:
+    def cut(self, field: str, value: MaybeText, limit: int) -> str:
+        known = _known(value).strip()
+        if len(known) > limit:
             self.warnings.append(causes.warning(causes.CUT, field=field, name=self.label))
-        return value[:limit]
+        return known[:limit]
 
     def take(self, field: str, value: MaybeText, clean: Callable[[str], str | None]) -> str | None:
-        if value is UNKNOWN:
-            return None
-        if not value.strip():
+        known = _known(value)
+        if not known.strip():
             return ""
-        cleaned = clean(value)
+        cleaned = clean(known)
         if cleaned is None:
             self.warnings.append(causes.warning(causes.UNUSABLE, field=field, name=self.label))
         return cleaned

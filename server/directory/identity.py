@@ -77,7 +77,11 @@ def _gather(ledger: Ledger, live: Live | None, rules: Rules, presence: Presence)
         live,
         rules.protected,
         {each.accepted.mobile: each for each in links if each.accepted and each.accepted.mobile},
-        {each.dingtalk_id: each for each in ledger.conflicts if each.kind is Kind.PERSON},
+        {
+            each.dingtalk_id: each
+            for each in ledger.conflicts
+            if each.kind is Kind.PERSON and each.is_refusal
+        },
         {fold(each.wecom_userid): each for each in links},
         presence,
     )
@@ -104,7 +108,9 @@ def _conflict_of_linked(
     if refusal and refusal.value == contact.mobile and _is_there(refusal.wecom_id, known.live):
         return cause("mobile-held", name=contact.name, wecom_id=refusal.wecom_id)
     holder = known.holders.get(contact.mobile)
-    if holder and known.presence.has_left(holder.dingtalk_userid) is not False:
+    if holder is None or not _has_member(holder, known.live):
+        return None
+    if known.presence.has_left(holder.dingtalk_userid) is not False:
         return cause("mobile-held", name=contact.name, wecom_id=holder.wecom_userid)
     return None
 
@@ -121,7 +127,7 @@ def _identify_new(
     if refused:
         return refused
     link = known.holders.get(contact.mobile or "")
-    if link is None or not (link.is_hidden or _is_there(link.wecom_userid, known.live)):
+    if link is None or not _has_member(link, known.live):
         return None
     if known.presence.has_left(link.dingtalk_userid) is False:
         return None  # the holder is about to have another mobile; `sequence` sees to the order
@@ -156,3 +162,7 @@ def _as_identity(decision: Decision, link: PersonLink | None) -> Identity:
 
 def _is_there(wecom_userid: str, live: Live | None) -> bool:
     return live is None or fold(wecom_userid) in live.members
+
+
+def _has_member(link: PersonLink, live: Live | None) -> bool:
+    return link.is_hidden or _is_there(link.wecom_userid, live)

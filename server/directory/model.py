@@ -80,7 +80,8 @@ class Person:
     """A person as DingTalk shows them; `seats` stand in the order of `dept_id_list`.
 
     mobile, email: absent both when empty and when the app may not read them, so that "" and
-    UNKNOWN mean the same there. manager_userid: UNKNOWN where only `user/list` was read, "" where
+    UNKNOWN mean the same there. title, telephone, job_number: no permission hides them, so that
+    UNKNOWN is empty there. manager_userid: UNKNOWN where only `user/list` was read, "" where
     `user/get` names nobody (`v2/user/get`, `v2/user/list`).
     """
 
@@ -259,10 +260,11 @@ class DepartmentLink:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A refusal of WeCom's that waits for the admin; tried again once what it is about changes.
+    """What waits for the admin; a refusal of WeCom's is tried again once what it is about changes.
 
     For a person: `wecom_id` holds the mobile `value`. For a department: `value` is the name that
-    is taken under the WeCom department `parent_id`.
+    is taken under the WeCom department `parent_id`. Without a value WeCom was not asked: the rules
+    met the conflict by themselves, as they do anew in each run.
     """
 
     kind: Kind
@@ -270,6 +272,11 @@ class Conflict:
     wecom_id: str
     value: str
     parent_id: str = ""
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether WeCom refused, which is remembered lest it be asked again."""
+        return bool(self.value)
 
 
 @dataclass(frozen=True, slots=True)

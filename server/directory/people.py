@@ -1,6 +1,6 @@
 """People in scope become WeCom members (`map_people`).
 
-What DingTalk did not show keeps the value that WeCom last accepted: unknown is not empty. A
+What DingTalk may not show keeps the value that WeCom last accepted: unknown is not empty. A
 mobile is never cleared; an email only where the same snapshot proves that emails can be seen.
 """
 
@@ -122,13 +122,13 @@ class _Mapper:
             contact.name,
             mobile,
             email,
-            known.position if contact.position is None else contact.position,
+            contact.position,
             known.telephone if contact.telephone is None else contact.telephone,
             seating.seats,
             seating.main_department,
             self._wecom_userid(manager),
             attribute,
-            _employee_number(contact, known, attribute),
+            contact.employee_number if attribute else "",
         )
         warnings = list(contact.warnings)
         if is_taken:
@@ -173,12 +173,6 @@ class _Mapper:
     def _is_mirrored(self, link: PersonLink) -> bool:
         is_usable = link.accepted is not None and link.is_enabled
         return is_usable and not self.presence.has_left(link.dingtalk_userid)
-
-
-def _employee_number(contact: Contact, known: Member, attribute: str) -> str:
-    if contact.employee_number is not None:
-        return contact.employee_number if attribute else ""
-    return known.employee_number if attribute == known.attribute else ""
 
 
 def _obstacle(key: str, member: Member, base: Member | None) -> Cause | None:

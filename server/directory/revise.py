@@ -7,7 +7,7 @@ a department that could not be created.
 from collections.abc import Container, Mapping
 from dataclasses import replace
 
-from server.directory.causes import Cause, cause
+from server.directory.causes import MOBILE_MAY_STAY, Cause, cause
 from server.directory.change import Action, Change, all_fields, member_changes
 from server.directory.link import Decision, Fate
 from server.directory.model import Member, PersonLink
@@ -39,7 +39,8 @@ def without_mobile(change: Change, accepted: Member) -> Change:
     """Leave the mobile as WeCom last accepted it, and write the rest."""
     member = replace(_member(change), mobile=accepted.mobile)
     fields = {name: diff for name, diff in change.fields.items() if name != "mobile"}
-    return replace(change, fields=fields, payload=member)
+    warnings = tuple(each for each in change.warnings if each.text != MOBILE_MAY_STAY)
+    return replace(change, fields=fields, payload=member, warnings=warnings)
 
 
 def without_email(change: Change, accepted: Member | None) -> Change:

@@ -34,9 +34,10 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Quarantine:
-    """Nothing works until somebody acts: no call before `until_ms`, unless an admin asks.
+    """Nothing works for a while, or until somebody acts.
 
-    `strikes` counts the attempts that ended alike, for the length of the next wait.
+    There is no call before `until_ms`, unless an admin asks. `strikes` counts the attempts that
+    ended alike, for the length of the next wait.
     """
 
     since_ms: int

@@ -68,10 +68,14 @@ _KINDS: tuple[tuple[tuple[type[BaseException], ...], Meaning, bool], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """Why a reply is no answer of the API, and whether the request may have been carried out."""
+    """Why a reply is no answer of the API, and whether the request may have been carried out.
+
+    `wait_s`: how long that lasts, where it is known and the reply does not say.
+    """
 
     meaning: Meaning
     maybe_done: bool
+    wait_s: float | None = None
 
 
 REDIRECTED = NoAnswer(
@@ -103,6 +107,7 @@ _WEB_PAGE = NoAnswer(
         ),
     ),
     maybe_done=False,
+    wait_s=300.0,  # as long as DingTalk shuts out an address (API-0012)
 )
 _NOT_FOUND = NoAnswer(
     Meaning(

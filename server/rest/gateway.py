@@ -128,12 +128,12 @@ class Gateway:
         except VendorRefusedError as refused:
             if refused.fate is not Fate.REFRESH_TOKEN:
                 raise
-            self._tokens.discard(self._account, token)
             if not renewals:
                 raise VendorRefusedError(
                     refused.number, refused.values, meaning=_FRESH_TOKEN_REFUSED
                 ) from refused
         renewals.clear()
+        self._tokens.discard(self._account, token)
         return self._attempt(call, renewals)
 
     def _fetch_token(self) -> Token:

@@ -265,6 +265,7 @@ class Channel:
     ) -> VendorReplyError:
         values = {**self.values(call), "status": response.status_code}
         wait_s = failures.retry_after_s(response.headers.get("Retry-After"))
+        wait_s = why.wait_s if wait_s is None else wait_s
         return VendorReplyError(
             values, meaning=why.meaning, wait_s=wait_s, maybe_done=why.maybe_done
         )

@@ -80,10 +80,14 @@ class TokenCache:
             return entry.token or Secret("")
 
     def discard(self, account: Account, token: Secret) -> None:
-        """Forget a token that the vendor refused, unless another thread has renewed it since."""
+        """Forget a token that the vendor refused, unless another thread has renewed it since.
+
+        `token` is the object that `get` returned: a vendor may give the same text again, so that
+        equal ones need not be the same.
+        """
         entry = self._entry(account)
         with entry.lock:
-            if entry.token == token:
+            if entry.token is token:
                 entry.token = None
 
     def forget_refusals(self) -> None:
@@ -107,4 +111,5 @@ class TokenCache:
             entry.refusal = refusal
             raise
         margin_s = min(_MARGIN_S, token.life_s * _MARGIN_SHARE)
-        entry.token, entry.good_until = token.secret, asked_at + token.life_s - margin_s
+        entry.token = Secret(token.secret.reveal())  # an object of its own, for `discard`
+        entry.good_until = asked_at + token.life_s - margin_s

@@ -16,7 +16,7 @@ from server.sync.departments import DepartmentsWriter
 from server.sync.people import PeopleWriter
 from server.sync.scene import Scene
 from server.sync.stopping import Stop
-from server.sync.troubles import cause_of, stops_all
+from server.sync.troubles import cause_of, is_for_good, stops_all
 
 _LOG = logging.getLogger(__name__)
 
@@ -90,6 +90,8 @@ class Applier:
             "%s %s %s failed: %s", change.action.value, change.kind.value, change.dingtalk_id, error
         )
         self._mark_failed(change)
+        if is_for_good(error):
+            self._scene.refused.add((change.kind, change.dingtalk_id))
         self._judge(error)
         return RecordedChange.of(change, Result.FAILED, cause_of(error))
 

@@ -61,12 +61,19 @@ class Backlog:
             if failure is None:
                 done.append(event.id)
                 continue
-            wait_ms: int | None = event_patience_ms(event.attempts)
-            if followed.error is None:
-                wait_ms = event_retry_ms(event.attempts)
+            wait_ms = _wait_ms(event, keys, followed)
             retry_at_ms = None if wait_ms is None else now_ms + wait_ms
             events.fail(conn, event.id, str(failure.title), retry_at_ms)
         events.complete(conn, done)
+
+
+def _wait_ms(event: StoredEvent, keys: Sequence[Key], followed: Followed) -> int | None:
+    """Return the wait before the next attempt, None where none is worth it."""
+    if followed.error is not None:
+        return event_patience_ms(event.attempts)
+    if all(key in followed.refused for key in keys if key in followed.failed):
+        return None
+    return event_retry_ms(event.attempts)
 
 
 def _keys(kind: Kind, ids: Sequence[str]) -> tuple[Key, ...]:

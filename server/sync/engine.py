@@ -37,7 +37,7 @@ from server.sync.passing import Pass, Prospect
 from server.sync.result import RunResult
 from server.sync.stopping import Asked, Stop
 from server.sync.target import RecordingTarget, Target, WeComTarget
-from server.sync.troubles import cause_of, not_set_up, stops_all, will_pass
+from server.sync.troubles import cause_of, not_set_up, passes_after_s, stops_all, will_pass
 from server.sync.wishes import missing, rules_of
 
 _LOG = logging.getLogger(__name__)
@@ -54,13 +54,16 @@ class Followed:
     """What following hints came to.
 
     failed: hints that are to be followed again later, and why. needs_full: only a full run can do
-    the rest. error: nothing could be followed. blocked: nothing will, until somebody acts.
+    the rest. error: nothing could be followed. blocked, wait_s: as in `RunResult`. refused: those
+    of `failed` that would only fail again.
     """
 
     failed: Mapping[Key, Cause] = field(default_factory=dict)
     needs_full: bool = False
     error: Cause | None = None
     blocked: bool = False
+    wait_s: float | None = None
+    refused: frozenset[Key] = frozenset()
 
 
 class Engine:
@@ -119,7 +122,9 @@ class Engine:
         except CallCancelledError:
             raise
         except DingBridgeError as error:
-            return Followed(error=cause_of(error), blocked=stops_all(error))
+            return Followed(
+                error=cause_of(error), blocked=stops_all(error), wait_s=passes_after_s(error)
+            )
 
     def is_approved(self) -> bool:
         """Whether events may be followed: the scope is the one that was approved."""
@@ -175,7 +180,7 @@ class Engine:
         changes = tuple(
             change for change in fresh.plan.changes if (change.kind, change.dingtalk_id) in again
         )
-        fresh = replace(fresh, plan=replace(fresh.plan, changes=changes))
+        fresh = replace(fresh, plan=replace(fresh.plan, changes=changes), is_second=True)
         run.carry_out(fresh, run.judge(fresh, known), retries_conflicts=False)
 
     def _last_look_ms(self) -> int | None:
@@ -240,7 +245,14 @@ class Engine:
             self._finish(replace(result, run_id=run.book.run_id), tells_held=holding.is_news)
         needs_full = bool(prospect.plan.unplaced) or holding.needs_full
         failed = {**gathered.failed, **_unfinished(result)}
-        return Followed(failed, needs_full, result.error, result.blocked)
+        return Followed(
+            failed,
+            needs_full,
+            result.error,
+            result.blocked,
+            result.wait_s,
+            frozenset(run.refused - gathered.failed.keys()),
+        )
 
     # --- the journal
 
@@ -287,6 +299,7 @@ def _failure(error: DingBridgeError) -> RunResult:
         RunStatus.FAILED,
         error=cause_of(error),
         blocked=stops_all(error),
+        wait_s=passes_after_s(error),
         retryable=will_pass(error),
     )
 

@@ -28,6 +28,7 @@ from server.sync.reading import (
     department_of,
     person_of,
     snapshot_of,
+    told_once,
     with_orders,
 )
 from server.sync.troubles import cause_of
@@ -73,7 +74,7 @@ def deepen(reader: Reader, snapshot: Snapshot, userids: Iterable[str]) -> Snapsh
         failed = [each for each in found if each.outcome is Outcome.FAILED]
         refused = next((each.error for each in failed if is_refused_for_all(each.error)), None)
         if refused is not None:  # the same answer thousands of times would tell nothing new
-            reasons = (*snapshot.reasons, refused.title)
+            reasons = told_once((*snapshot.reasons, refused.title, refused.hint))
             return replace(snapshot, is_complete=False, reasons=reasons)
     return snapshot
 
@@ -156,7 +157,8 @@ class HintReader:
             self._outside.add(department_id)
         elif gaps:
             error = next((each.error for each in reading.reasons if each.error), None)
-            failed = Cause("incomplete", reading.reasons[0].message, reading.reasons[0].message)
+            first = next(text for reason in reading.reasons for text in reason.messages)
+            failed = Cause("incomplete", first, first)
             key = (Kind.DEPARTMENT, department_id)
             gathered.failed[key] = cause_of(error) if error else failed
         else:

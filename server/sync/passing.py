@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from server.directory.change import Action, Change
 from server.directory.desired import Desired
 from server.directory.guard import Verdict, guard
 from server.directory.mapping import map_directory
-from server.directory.model import Ledger, Live, Rules, Snapshot, fold
+from server.directory.model import Conflict, Kind, Ledger, Live, Rules, Snapshot, fold
 from server.directory.plan import Plan, make_plan
 from server.errors import VendorError
 from server.journal.runs import RecordedChange, Result, RunStatus
@@ -18,21 +19,25 @@ from server.sync.result import RunResult, status_of
 from server.sync.scene import Scene
 from server.sync.stopping import Stop
 from server.sync.target import RecordingTarget, Target
-from server.sync.troubles import cause_of, stops_all, will_pass
+from server.sync.troubles import cause_of, passes_after_s, stops_all, will_pass
 
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """What was read, what is wished, and the way there."""
+    """What was read, what is wished, and the way there.
+
+    is_second: the plan holds only what a first one of the same run left open.
+    """
 
     snapshot: Snapshot
     desired: Desired
     plan: Plan
     live: Live | None
+    is_second: bool = False
 
 
 class Pass:
-    """A run's common things, and what became of it so far."""
+    """A run's common things, and what became of it so far; `refused` would only fail again."""
 
     def __init__(self, book: Book, rules: Rules, target: Target, now_s: float, stop: Stop) -> None:
         self.book = book
@@ -41,6 +46,8 @@ class Pass:
         self._target = target
         self._stop = stop
         self._stopped_by: VendorError | None = None
+        self._alarms: list[Message] = []
+        self.refused: set[Key] = set()
 
     def plan(self, snapshot: Snapshot, known: Ledger, live: Live | None) -> Prospect:
         """Map and plan."""
@@ -82,12 +89,14 @@ class Pass:
 
     def _remembered(self, prospect: Prospect) -> frozenset[Key]:
         """Name the listed changes that an earlier conflict keeps from being tried."""
-        known = {(one.kind, one.dingtalk_id) for one in self.book.ledger.conflicts}
+        known = {
+            (one.kind, one.dingtalk_id) for one in self.book.ledger.conflicts if one.is_refusal
+        }
         refused = {(one.kind, one.dingtalk_id) for one in prospect.plan.changes if one.cause}
         return frozenset(known & refused)
 
     def _note(self, prospect: Prospect, verdict: Verdict) -> None:
-        """Store what needs no write to WeCom: approval, orders behind ours, solved conflicts."""
+        """Store what needs no write to WeCom: approval, orders behind ours, conflicts."""
         is_idle = not prospect.plan.executable and prospect.desired.presence.proves_absence
         if verdict.approved or is_idle or not self.rules.approve_first_run:
             self.book.approve(self.rules.scope)
@@ -97,10 +106,27 @@ class Pass:
             self.book.put_department(department)
         if prospect.desired.presence.proves_absence:
             self._forget_unmade(prospect)
-            there = {(one.kind, one.dingtalk_id) for one in prospect.plan.changes}
-            for conflict in self.book.ledger.conflicts:
-                if (conflict.kind, conflict.dingtalk_id) not in there:
-                    self.book.drop_conflict(conflict.kind, conflict.dingtalk_id)
+        self._note_conflicts(prospect)
+
+    def _note_conflicts(self, prospect: Prospect) -> None:
+        """Forget the conflicts that are solved, and keep those that the rules met by themselves."""
+        presence, plan = prospect.desired.presence, prospect.plan
+        planned = {_key(each) for each in plan.changes}
+        waiting = [each for each in plan.changes if each.action is Action.CONFLICT]
+        met = {_key(each): _noticed(each) for each in waiting}
+        known = {(each.kind, each.dingtalk_id): each for each in self.book.ledger.conflicts}
+        for key, conflict in known.items():
+            if conflict.is_refusal:
+                is_solved = presence.proves_absence and key not in planned
+            else:
+                was_looked_at = presence.proves_absence or _is_mapped(key, prospect.desired)
+                is_solved = was_looked_at and key not in met and not prospect.is_second
+            if is_solved:
+                self.book.drop_conflict(*key)
+        for key, noticed in met.items():
+            former = known.get(key)
+            if former != noticed and not (former and former.is_refusal):
+                self.book.put_conflict(noticed)
 
     def _forget_unmade(self, prospect: Prospect) -> None:
         """Drop what was announced, never made, and is not wanted any more."""
@@ -131,6 +157,8 @@ class Pass:
         applier = Applier(scene, self._stop)
         applier.apply(verdict.allowed)
         self._stopped_by = self._stopped_by or applier.stopped_by
+        self._alarms += scene.alarms
+        self.refused |= scene.refused
 
     def result(self, prospect: Prospect, verdict: Verdict, *, is_preview: bool) -> RunResult:
         """Judge the run."""
@@ -143,13 +171,14 @@ class Pass:
             is_complete=is_complete,
             is_held=bool(verdict.held),
             is_preview=is_preview,
+            is_alarmed=bool(self._alarms),
         )
         if verdict.is_mismatch:
             status = RunStatus.REFUSED
         error = self._stopped_by
         if error:
             status = RunStatus.FAILED
-        has_failures = any(each.result is Result.FAILED for each in changes)
+        failed = {(one.kind, one.dingtalk_id) for one in changes if one.result is Result.FAILED}
         return RunResult(
             status,
             verdict.digest,
@@ -159,12 +188,28 @@ class Pass:
             changes,
             self.book.run_id,
             verdict.holds if verdict.held else (),
-            tuple(each for each in prospect.desired.warnings if each not in reasons),
-            retryable=will_pass(error) if error else has_failures or not is_complete,
+            (*self._alarms, *(each for each in prospect.desired.warnings if each not in reasons)),
+            retryable=will_pass(error) if error else not is_complete or not failed <= self.refused,
             blocked=bool(error and stops_all(error)),
+            wait_s=passes_after_s(error) if error else None,
             people=len(prospect.snapshot.people),
             departments=len(prospect.snapshot.departments),
         )
+
+
+def _key(change: Change) -> Key:
+    return change.kind, change.dingtalk_id
+
+
+def _is_mapped(key: Key, desired: Desired) -> bool:
+    kind, dingtalk_id = key
+    return dingtalk_id in (desired.people if kind is Kind.PERSON else desired.departments)
+
+
+def _noticed(change: Change) -> Conflict:
+    """Name what waits for the admin, with the WeCom id that its cause speaks of."""
+    named = change.cause.title.values.get("wecom_id", "") if change.cause else ""
+    return Conflict(change.kind, change.dingtalk_id, str(named), "")
 
 
 def _is_whole(verdict: Verdict) -> bool:

@@ -193,9 +193,9 @@ class PeopleWriter:
                 Conflict(Kind.PERSON, change.dingtalk_id, holder, member.mobile)
             )
         if decision.cause and is_linked:
+            attempt.change = change = without_mobile(change, attempt.accepted)
             conflict = replace(change, action=Action.CONFLICT, fields={}, cause=decision.cause)
             attempt.beside += (RecordedChange.of(conflict, Result.SKIPPED),)
-            attempt.change = without_mobile(change, attempt.accepted)
             return
         attempt.change = follow(change, decision, self._book.people.get(decision.replaces))
         if decision.fate is Fate.SAME:
@@ -302,7 +302,7 @@ class PeopleWriter:
         )
         if is_new or "mobile" in change.fields:
             self._book.drop_conflict(Kind.PERSON, change.dingtalk_id)
-        return RecordedChange.of(_told(change, answer), self._scene.done)
+        return RecordedChange.of(self._told(change, answer), self._scene.done)
 
     def _is_hidden(self, change: Change) -> bool:
         """Whether WeCom took a change of somebody whom its list does not show."""
@@ -336,7 +336,7 @@ class PeopleWriter:
         )
         if change.counts:
             self._count(change)
-        return (RecordedChange.of(_told(change, answer), self._scene.done),)
+        return (RecordedChange.of(self._told(change, answer), self._scene.done),)
 
     def _delete(self, change: Change) -> tuple[RecordedChange, ...]:
         answer = self._scene.target.delete_member(change.wecom_id)
@@ -344,7 +344,14 @@ class PeopleWriter:
         self._book.drop_person(change.dingtalk_id)
         if change.counts:
             self._count(change)
-        return (RecordedChange.of(_told(change, answer), self._scene.done),)
+        return (RecordedChange.of(self._told(change, answer), self._scene.done),)
+
+    def _told(self, change: Change, answer: Accepted) -> Change:
+        """Add what WeCom remarked."""
+        if answer.alarm:
+            self._scene.alarms.append(answer.alarm)
+        remarks = tuple(each for each in (answer.warning, answer.alarm) if each)
+        return replace(change, warnings=(*change.warnings, *remarks)) if remarks else change
 
     def _count(self, change: Change) -> None:
         is_approved = id(change) in self._scene.approved
@@ -372,12 +379,6 @@ def _origin(change: Change, link: PersonLink | None) -> Origin:
     if change.action is Action.ADOPT:
         return Origin.ADOPTED
     return link.origin if link and link.accepted else Origin.CREATED
-
-
-def _told(change: Change, answer: Accepted) -> Change:
-    """Add what WeCom remarked."""
-    remarks = tuple(each for each in (answer.warning, answer.alarm) if each)
-    return replace(change, warnings=(*change.warnings, *remarks)) if remarks else change
 
 
 def _note(attempt: _Attempt, error: VendorError) -> None:

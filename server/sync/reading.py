@@ -18,6 +18,7 @@ from server.directory.model import (
     Snapshot,
     Unknown,
 )
+from server.message import Message
 
 
 def snapshot_of(reading: Reading, *, is_full: bool) -> Snapshot:
@@ -27,8 +28,13 @@ def snapshot_of(reading: Reading, *, is_full: bool) -> Snapshot:
         departments={each.department_id: department_of(each) for each in reading.departments},
         is_full=is_full,
         is_complete=reading.is_complete,
-        reasons=tuple(reason.message for reason in reading.reasons),
+        reasons=told_once(text for reason in reading.reasons for text in reason.messages),
     )
+
+
+def told_once(messages: Iterable[Message]) -> tuple[Message, ...]:
+    """Leave out what is told again later: many departments may fail for the same reason."""
+    return tuple({str(message): message for message in reversed(tuple(messages))}.values())[::-1]
 
 
 def department_of(department: DingTalkDepartment) -> Department:

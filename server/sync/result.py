@@ -15,7 +15,8 @@ class RunResult:
 
     digest: what awaits approval, None where nothing does. snapshot_complete: None where the
     reading was not reached. warnings: what the admin should know although nothing failed.
-    retryable: it may well succeed by itself later. blocked: it will not until somebody acts.
+    retryable: it may well succeed by itself later. blocked: nothing will for now; until somebody
+    acts, or for `wait_s`.
     """
 
     status: RunStatus
@@ -29,17 +30,24 @@ class RunResult:
     warnings: tuple[Message, ...] = ()
     retryable: bool = False
     blocked: bool = False
+    wait_s: float | None = None
     people: int = field(default=0, compare=False)
     departments: int = field(default=0, compare=False)
 
 
 def status_of(
-    changes: Sequence[RecordedChange], *, is_complete: bool, is_held: bool, is_preview: bool
+    changes: Sequence[RecordedChange],
+    *,
+    is_complete: bool,
+    is_held: bool,
+    is_preview: bool,
+    is_alarmed: bool,
 ) -> RunStatus:
-    """Judge a run that was not stopped."""
+    """Judge a run that was not stopped; `is_alarmed`: WeCom did what nobody asked for."""
     if is_preview:
         return RunStatus.PREVIEW
     if is_held:
         return RunStatus.HELD
     is_clean = all(each.result is Result.DONE for each in changes)
-    return RunStatus.SUCCESS if is_complete and is_clean else RunStatus.PARTIAL
+    is_good = is_complete and is_clean and not is_alarmed
+    return RunStatus.SUCCESS if is_good else RunStatus.PARTIAL

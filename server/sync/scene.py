@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from server.directory.model import Live, Rules
+from server.directory.model import Kind, Live, Rules
 from server.journal.runs import Result
+from server.message import Message
 from server.sync.book import Book
 from server.sync.target import Target
 
@@ -18,6 +19,7 @@ class Scene:
     changes that only the admin's approval let through. done: what a success is called (a preview
     calls it planned). actual: planned WeCom userid -> the one it became, "" for nobody. lost:
     WeCom departments that could not be created. failed_people: whose change did not succeed.
+    alarms: what WeCom did that nobody asked for. refused: what failed and would fail again.
     """
 
     book: Book
@@ -31,3 +33,5 @@ class Scene:
     actual: dict[str, str] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     failed_people: set[str] = field(default_factory=set)
+    alarms: list[Message] = field(default_factory=list)
+    refused: set[tuple[Kind, str]] = field(default_factory=set)

@@ -21,9 +21,11 @@ ALERT_MS = HOUR_MS
 """For so long after a reason to expect missed events they are asked for as often as wished."""
 _QUIET_FACTOR = 3
 _UNCLEAR_EVERY_MS = 5 * MINUTE_MS
+_UNCLEAR_PAUSE_FACTOR = 10  # where runs are short, unclear events cost a tenth of the time
 _RETRY_MS = (5 * MINUTE_MS, 15 * MINUTE_MS, HOUR_MS, 4 * HOUR_MS)
 _EVENT_RETRY_MS = (10_000, MINUTE_MS, 5 * MINUTE_MS, 30 * MINUTE_MS, 2 * HOUR_MS)
 _HOURLY_STRIKES = 24
+_BLOCK_MARGIN_MS = MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Schedule:
         self._zone = zone
         self._wish: Wish | None = None
         self._last_start_ms: int | None = None
+        self._unclear_start_ms: int | None = None
+        self._next_unclear_ms: int | None = None
         self._strikes = 0
 
     def begin(self, now_ms: int, last_complete_ms: int | None, *, was_interrupted: bool) -> None:
@@ -52,9 +56,13 @@ class Schedule:
         self._last_start_ms = last_complete_ms
 
     def ask(self, at_ms: int, cause: RunCause) -> None:
-        """Want a full run; one that is wanted earlier stays."""
-        if cause is RunCause.UNCLEAR_EVENT and self._last_start_ms is not None:
-            at_ms = max(at_ms, self._last_start_ms + _UNCLEAR_EVERY_MS)
+        """Want a full run; one that is wanted earlier stays.
+
+        Unclear events get theirs at once, but not one run after the other.
+        """
+        if cause is RunCause.UNCLEAR_EVENT and self._next_unclear_ms is not None:
+            latest_ms = at_ms + _UNCLEAR_EVERY_MS  # holds where the clock was set back, too
+            at_ms = max(at_ms, min(self._next_unclear_ms, latest_ms))
         if self._wish is None or at_ms < self._wish.at_ms:
             self._wish = Wish(at_ms, cause)
 
@@ -67,13 +75,18 @@ class Schedule:
         latest_ms = max(now_ms, daily.at_ms)
         return self._wish if self._wish and self._wish.at_ms <= latest_ms else daily
 
-    def began(self, now_ms: int) -> None:
+    def began(self, now_ms: int, cause: RunCause) -> None:
         """Note that a full run begins, which serves every wish so far."""
         self._wish = None
         self._last_start_ms = now_ms
+        self._unclear_start_ms = now_ms if cause is RunCause.UNCLEAR_EVENT else None
 
     def ended(self, now_ms: int, *, is_retryable: bool) -> None:
         """Want another run, later each time, while a run may still come to more by itself."""
+        if self._unclear_start_ms is not None:
+            took_ms = max(0, now_ms - self._unclear_start_ms)
+            pause_ms = min(_UNCLEAR_PAUSE_FACTOR * took_ms, _UNCLEAR_EVERY_MS)
+            self._next_unclear_ms = self._unclear_start_ms + pause_ms
         if not is_retryable:
             self._strikes = 0
             return
@@ -117,13 +130,20 @@ def event_patience_ms(attempts: int) -> int:
     return _EVENT_RETRY_MS[min(attempts, len(_EVENT_RETRY_MS)) - 1]
 
 
-def quarantine_after(former: Quarantine | None, cause: Cause, now_ms: int) -> Quarantine:
+def quarantine_after(
+    former: Quarantine | None, cause: Cause, now_ms: int, wait_s: float | None = None
+) -> Quarantine:
     """Keep still for an hour after each attempt, and for a day once a whole day was in vain.
 
-    WeCom blocks an address that keeps asking with a wrong secret (its note on 45009).
+    WeCom blocks an address that keeps asking with a wrong secret (its note on 45009). What is over
+    by itself after `wait_s` is waited out instead, and is no attempt in vain.
     """
-    strikes = former.strikes + 1 if former else 1
     since_ms = former.since_ms if former else now_ms
+    strikes = former.strikes if former else 0
+    if wait_s is not None:
+        wait_ms = min(round(wait_s * 1000) + _BLOCK_MARGIN_MS, DAY_MS)
+        return Quarantine(since_ms, now_ms + wait_ms, cause, strikes)
+    strikes += 1
     wait_ms = HOUR_MS if strikes < _HOURLY_STRIKES else DAY_MS
     return Quarantine(since_ms, now_ms + wait_ms, cause, strikes)
 

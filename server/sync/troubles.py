@@ -26,9 +26,22 @@ def stops_all(error: DingBridgeError) -> bool:
     return error.fate is Fate.STOP
 
 
+def passes_after_s(error: DingBridgeError) -> float | None:
+    """Say how long what stops all goes on, None where somebody has to act."""
+    return error.wait_s if isinstance(error, VendorError) and stops_all(error) else None
+
+
 def will_pass(error: DingBridgeError) -> bool:
     """Whether the same may well succeed later without anybody's help."""
     return error.retryable and not stops_all(error)
+
+
+def is_for_good(error: VendorError) -> bool:
+    """Whether the same will be refused again until somebody corrects it.
+
+    Not where a code is unknown, or we made a mistake of our own: that may be different next time.
+    """
+    return error.fate is Fate.SKIP and not error.suspicious
 
 
 def is_certain(error: VendorError) -> bool:

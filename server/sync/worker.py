@@ -42,7 +42,7 @@ from server.sync.schedule import (
     quarantine_after,
     slept_s,
 )
-from server.sync.troubles import cause_of
+from server.sync.troubles import cause_of, passes_after_s
 from server.sync.wishes import missing, rules_of
 
 T = TypeVar("T")
@@ -182,8 +182,9 @@ class Worker:
         was_interrupted = any(run.is_full for run in cut_short)
         last_ms = self._journal.read(runs.last_complete_full_ms)
         self._schedule.begin(now_ms, last_ms, was_interrupted=was_interrupted)
-        if state.next_full_run_ms is not None and state.next_full_run_ms <= now_ms:
-            self._schedule.ask(now_ms, RunCause.RETRY)
+        daily_ms = self._schedule.next(now_ms, self._config().settings.sync.daily_at).at_ms
+        if state.next_full_run_ms is not None and state.next_full_run_ms < daily_ms:
+            self._schedule.ask(max(now_ms, state.next_full_run_ms), RunCause.RETRY)
         if state.held is None and not self._engine.is_approved():
             self._schedule.ask(now_ms, RunCause.SETTINGS)  # the scope changed while we were off
         return 0.0
@@ -263,17 +264,17 @@ class Worker:
             raise
         self._do(lambda conn: requests.answer(conn, request.id, Answer(run_id=result.run_id)))
         if not is_preview:
-            self._schedule.began(self._clock_ms())
+            self._schedule.began(self._clock_ms(), RunCause.ASKED)
             self._after_full(result)
 
     def _full_run(self, cause: RunCause) -> None:
-        self._schedule.began(self._clock_ms())
+        self._schedule.began(self._clock_ms(), cause)
         self._after_full(self._engine.run(cause, stop=self._stopping))
 
     def _after_full(self, result: RunResult) -> None:
         now_ms = self._clock_ms()
         if result.blocked and result.error:
-            self._shut(result.error, now_ms)
+            self._shut(result.error, now_ms, result.wait_s)
         elif self._quarantine:
             self._set_quarantine(None)
         self._schedule.ended(now_ms, is_retryable=result.retryable and not result.blocked)
@@ -285,11 +286,11 @@ class Worker:
         next_ms = self._schedule.next(self._clock_ms(), daily_at).at_ms
         self._do(lambda conn: sync_state.set_next_full_run(conn, next_ms))
 
-    def _shut(self, cause: Cause, now_ms: int) -> None:
+    def _shut(self, cause: Cause, now_ms: int, wait_s: float | None = None) -> None:
         """Begin or prolong the quarantine; the admin is told by the status, once."""
         if self._quarantine is None:
-            _LOG.error("The sync keeps still until somebody acts: %s %s", cause.title, cause.hint)
-        self._set_quarantine(quarantine_after(self._quarantine, cause, now_ms))
+            _LOG.error("The sync keeps still: %s %s", cause.title, cause.hint)
+        self._set_quarantine(quarantine_after(self._quarantine, cause, now_ms, wait_s))
 
     def _set_quarantine(self, quarantine: Quarantine | None) -> None:
         if quarantine == self._quarantine:
@@ -311,8 +312,10 @@ class Worker:
             raise
         except DingBridgeError as error:
             _LOG.warning("Missed events could not be fetched: %s", error)
-            if isinstance(error, CredentialsRejectedError | AddressNotTrustedError):
-                self._shut(cause_of(error), now_ms)
+            wait_s = passes_after_s(error)
+            is_hopeless = isinstance(error, CredentialsRejectedError | AddressNotTrustedError)
+            if is_hopeless or wait_s is not None:
+                self._shut(cause_of(error), now_ms, wait_s)
             return
         if missed.found or missed.is_lost:
             self._alert_since_ms = now_ms
@@ -322,7 +325,7 @@ class Worker:
         self._do(lambda conn: sync_state.set_last_failed_list_poll(conn, now_ms))
 
     def _follow_events(self) -> bool:
-        """Follow a batch of events; returns whether there may be more."""
+        """Follow a batch of events; returns whether there may be more to do at once."""
         now_ms = self._clock_ms()
         claimed = self._do(lambda conn: events.claim(conn, _BATCH, now_ms))
         if not claimed:
@@ -330,15 +333,16 @@ class Worker:
         backlog = Backlog.of(claimed)
         followed = self._followed(backlog)
         now_ms = self._clock_ms()
-        if backlog.unclear or followed.needs_full:
+        is_unclear = bool(backlog.unclear) or followed.needs_full
+        if is_unclear:
             # Wanted durably before the events are done, lest a crash in between forgets it.
             self._schedule.ask(now_ms, RunCause.UNCLEAR_EVENT)
             self._store_next()
         self._do(lambda conn: backlog.settle(conn, followed, now_ms))
         _LOG.info("Followed %d events", len(claimed))
         if followed.blocked and followed.error:
-            self._shut(followed.error, now_ms)
-        return len(claimed) == _BATCH
+            self._shut(followed.error, now_ms, followed.wait_s)
+        return is_unclear or len(claimed) == _BATCH
 
     def _followed(self, backlog: Backlog) -> Followed:
         """Read again what the events name; a fault of ours fails them, lest they come for ever."""

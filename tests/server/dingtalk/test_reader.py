@@ -181,7 +181,7 @@ def test_a_failed_page_makes_the_reading_incomplete_and_keeps_the_pages_before(
 
     assert gaps(reading) == [(Gap.DEPARTMENT_FAILED, "2")]
     assert userids(reading) == ["boss", "anna", "carl"]
-    assert "2" in str(reading.reasons[0].message)
+    assert "2" in str(reading.reasons[0].messages[0])
 
 
 @pytest.mark.parametrize(

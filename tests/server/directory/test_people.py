@@ -49,12 +49,24 @@ def test_every_value_goes_to_its_field() -> None:
         "direct_leader": "b",
         "extattr.工号": "007",
     }
-    unread = replace(anna, job_number=UNKNOWN, manager_userid=UNKNOWN)
+    unread = replace(anna, manager_userid=UNKNOWN)
     assert mirror.plan(replace(company, people={**company.people, "a": unread})).changes == ()
     mirror.rules = OPEN
     assert mirror.plan(company).changes == ()
     mirror.rules = replace(OPEN, employee_number_attribute="No")
     assert dict(mirror.plan(company).changes[0].fields) == {"extattr.No": ("", "007")}
+
+
+def test_what_dingtalk_leaves_out_is_empty_where_no_permission_hides_it() -> None:
+    told = {"title": "经理", "telephone": "0101", "job_number": "007"}
+    mirror = mirrored(snapshot([person("a", **told)]), employee_number_attribute="工号")
+    cleared = {"position": "", "telephone": "", "extattr.工号": ""}
+    silent = person("a", **dict.fromkeys(told, UNKNOWN))
+    for change in (event([silent]), snapshot([silent])):
+        fields = dict(mirror.plan(change).changes[0].fields)
+        assert {name: new for name, (_, new) in fields.items()} == cleared
+    mirror.run(snapshot([silent]))
+    assert mirror.plan(snapshot([silent])).changes == ()
 
 
 def test_values_wecom_refuses_are_cut_or_left_out_with_a_warning() -> None:

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from server.directory import causes
 from server.directory.causes import cause
 from server.directory.change import Action, Change, all_fields
 from server.directory.link import Claim, Decision, Fate, Holder, judge_holder
@@ -118,6 +119,8 @@ def test_a_refused_mobile_or_email_leaves_the_rest() -> None:
     kept = without_mobile(CREATE, accepted)
     assert isinstance(kept.payload, Member)
     assert ("mobile" in kept.fields, kept.payload.mobile) == (False, "137")
+    told = (causes.warning(causes.MOBILE_MAY_STAY), causes.warning(causes.EMAIL_TAKEN, name="A"))
+    assert without_mobile(replace(CREATE, warnings=told), accepted).warnings == told[1:]
     for before, expected in ((accepted, "old@example.com"), (None, "")):
         bare = without_email(CREATE, before)
         assert isinstance(bare.payload, Member)

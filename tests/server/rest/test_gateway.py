@@ -1,4 +1,5 @@
 import logging
+import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -88,6 +89,26 @@ def test_a_refused_token_is_renewed_once_and_the_call_made_again(
 
     assert gateway.ask(READ)["value"] == 1
     assert (len(vendor.calls("gettoken")), len(vendor.calls("read"))) == (2, 2)
+
+
+def test_threads_whose_token_is_refused_for_ever_renew_it_once(
+    gateway: Gateway, vendor: Vendor
+) -> None:
+    start = threading.Barrier(8)
+
+    def refuse(_: Request) -> dict[str, object]:
+        if len(vendor.calls("gettoken")) == 1:
+            start.wait(5)  # all of them have asked with the first token
+        return {"errcode": 40014, "errmsg": "invalid access_token"}
+
+    vendor.answer("read", refuse)
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(gateway.ask, READ) for _ in range(8)]
+        for one in asked:
+            with pytest.raises(VendorRefusedError):
+                one.result()
+
+    assert len(vendor.calls("gettoken")) == 2
 
 
 def test_a_fresh_token_that_is_refused_too_stops(gateway: Gateway, vendor: Vendor) -> None:

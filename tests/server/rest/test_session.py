@@ -108,6 +108,16 @@ def test_a_punished_address_without_a_sensible_wait_counts_five_minutes(vendor: 
     assert failure(vendor.base).wait_s == 300.0
 
 
+def test_a_page_counts_as_a_block_of_five_minutes_where_it_does_not_say_how_long(
+    vendor: Vendor,
+) -> None:
+    vendor.answer(PATH, Reply(b"<html>blocked</html>"))
+    assert failure(vendor.base).wait_s == 300.0
+
+    vendor.answer(PATH, Reply(b"<html>blocked</html>", headers={"Retry-After": "60"}))
+    assert failure(vendor.base).wait_s == 60.0
+
+
 @pytest.mark.parametrize(
     ("reply", "fate", "maybe_done"),
     [

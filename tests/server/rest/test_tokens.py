@@ -73,6 +73,17 @@ def test_a_token_that_another_thread_has_renewed_is_not_discarded() -> None:
     assert (cache.get(ACCOUNT, source), source.asked) == (new, 2)
 
 
+def test_the_same_text_given_again_is_another_token() -> None:
+    cache, same = TokenCache(FakeTime().clock), Token(Secret("same"), 7200)
+    old = cache.get(ACCOUNT, lambda: same)
+    cache.discard(ACCOUNT, old)
+    new = cache.get(ACCOUNT, lambda: same)
+
+    cache.discard(ACCOUNT, old)
+
+    assert cache.get(ACCOUNT, Source()) is new
+
+
 def test_rejected_credentials_are_tried_once_only() -> None:
     cache, source = TokenCache(FakeTime().clock), Source(error=rejected())
 

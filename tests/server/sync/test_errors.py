@@ -40,6 +40,66 @@ def test_what_concerns_one_person_fails_for_that_person_with_cause_and_remedy(
     assert one.userid not in world.ledger().people  # nothing of it exists
 
 
+def _incomplete(world: World, rule: Rule) -> list[str]:
+    world.dingtalk_faults.add(rule)
+    result = world.sync()
+    assert (result.status, result.snapshot_complete) == (RunStatus.PARTIAL, False)
+    return [str(one) for one in result.incomplete_reason]
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("user/list", {"errcode": 60011, "errmsg": "no"}),
+        ("user/list", {"errcode": 88, "sub_code": "60011", "sub_msg": "no", "errmsg": "no"}),
+        ("user/get", {"errcode": 60011, "errmsg": "no"}),
+    ],
+)
+def test_a_missing_permission_is_named_with_its_call_and_code_and_what_to_do(
+    world: World, path: str, answer: dict[str, object]
+) -> None:
+    for number in range(3):
+        world.company.create_department(f"部门{number}")
+        world.hire(f"王伟{number}", mobile=f"1380000000{number}")
+    rule = Rule(Fault.ANSWERED, path=path, answer=Reply.of_json(answer))
+    told = _incomplete(world, rule)
+    assert f"{path} (error 60011)" in told[0]
+    assert "qyapi_get_department_member" in told[1]
+    assert len(told) == len(set(told))
+
+
+def test_departments_that_could_not_be_read_are_told_with_the_reason(world: World) -> None:
+    staff = [world.department(f"部门{number}") for number in range(2)]
+    for number in range(3):
+        world.hire(f"王伟{number}", mobile=f"1380000000{number}")
+    world.sync()
+    told = _incomplete(world, Rule(Fault.SERVER_ERROR, path="user/list", containing=str(staff[0])))
+    assert str(staff[0]) in told[0]
+    assert told[1:] == ["DingTalk's server failed to answer topapi/v2/user/list (HTTP 500)."]
+    world.dingtalk_faults.switch_off()
+    answer = Reply.of_json({"errcode": 50004, "errmsg": "no"})
+    rules = [
+        Rule(Fault.ANSWERED, path="user/list", containing=str(one), answer=answer) for one in staff
+    ]
+    world.dingtalk_faults.add(rules[0])
+    told = _incomplete(world, rules[1])
+    assert set(told[:-2]) == {f"Department {one} could not be read completely." for one in staff}
+    assert "50004" in told[-2]
+    assert "contact scope" in told[-1]
+
+
+def test_a_department_that_wecom_made_up_is_no_success(world: World) -> None:
+    person = world.hire("甲", mobile="13800000001")
+    made = {"department_info": [{"name": "xxxx", "id": 123}]}
+    answer = Reply.of_json({"errcode": 0, "errmsg": "created", "created_department_list": made})
+    world.wecom_faults.add(Rule(Fault.ANSWERED, path="user/create", answer=answer))
+    result = world.sync()
+    assert (result.status, result.retryable) == (RunStatus.PARTIAL, False)
+    (change,) = result.changes
+    assert (change.dingtalk_id, change.result) == (person.userid, Result.DONE)
+    assert "xxxx (123)" in str(result.warnings[0])
+
+
 @pytest.mark.parametrize("errcode", _codes(lambda fate: fate is Fate.STOP))
 def test_what_concerns_everything_stops_the_run(world: World, errcode: int) -> None:
     for number in range(3):

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from server.directory.change import Action
 from server.directory.model import Origin
 from server.errors import CallCancelledError
-from server.journal.runs import Result, RunStatus
+from server.journal.runs import Result, RunCause, RunStatus
 from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
 from server.sync.stopping import Asked
@@ -115,6 +116,58 @@ def test_a_phone_passed_on_to_another_name_is_a_conflict_and_hands_over_nothing(
     assert conflict.error is not None
     assert conflict.error.code == "mobile-of-leaver"
     assert not world.member_of(former.userid).is_enabled
+
+
+def _waiting(world: World) -> list[tuple[str, str]]:
+    return [(one.dingtalk_id, one.wecom_id) for one in world.ledger().conflicts]
+
+
+def test_conflicts_that_no_call_was_needed_to_see_wait_for_the_admin_too(world: World) -> None:
+    staff = [world.hire(f"李雷{number}", mobile=f"1380000000{number}") for number in range(4)]
+    world.sync()
+    world.company.leave(staff[0].userid)
+    world.sync()
+    world.company.change(staff[1].userid, mobile="13800000000", title="经理")
+    world.company.change(staff[2].userid, mobile="13800000003", state_code="")
+    holder = world.ledger().people[staff[0].userid].wecom_userid
+    for _ in range(2):
+        assert world.sync().status is RunStatus.PARTIAL
+        assert _waiting(world) == [(staff[1].userid, holder), (staff[2].userid, "")]
+    world.company.change(staff[1].userid, mobile="13800000001", title="主任")
+    world.engine.follow([staff[1].userid], [])
+    assert _waiting(world) == [(staff[2].userid, "")]
+    world.company.leave(staff[2].userid)
+    world.sync()
+    assert _waiting(world) == []
+
+
+def test_a_mobile_passed_on_is_taken_over_as_soon_as_its_holder_is_gone_from_wecom(
+    world: World,
+) -> None:
+    staff = [world.hire(f"李雷{number}", mobile=f"1380000000{number}") for number in range(3)]
+    world.sync()
+    holder = world.member_of(staff[0].userid).userid
+    world.company.leave(staff[0].userid)
+    world.sync()
+    world.company.change(staff[1].userid, mobile="13800000000")
+    world.sync()
+    world.console.delete_member(holder)
+    world.sync(cause=RunCause.RETRY)
+    assert world.member_of(staff[1].userid).mobile == "13800000000"
+    assert _waiting(world) == []
+
+
+def test_a_mobile_that_wecom_refuses_a_member_of_ours_is_not_warned_of_as_if_written(
+    world: World,
+) -> None:
+    person = world.hire("王伟", mobile="13800000001")
+    world.sync()
+    world.console.add_member("chef", "老板", mobile="13900000000")
+    world.company.change(person.userid, mobile="13900000000", title="经理")
+    told = {one.action: one for one in world.sync().changes}
+    assert told.keys() == {Action.UPDATE, Action.CONFLICT}
+    assert list(told[Action.UPDATE].fields) == ["position"]
+    assert [one.warnings for one in told.values()] == [(), ()]
 
 
 def test_a_member_with_the_same_mobile_is_adopted(world: World) -> None:

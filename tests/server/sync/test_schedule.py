@@ -50,21 +50,53 @@ def test_the_earliest_wish_wins_and_a_run_serves_them_all() -> None:
     schedule.ask(NOON + HOUR_MS, RunCause.RETRY)
     schedule.ask(NOON, RunCause.ENABLED)
     assert schedule.next(NOON, "03:00") == Wish(NOON, RunCause.ENABLED)
-    schedule.began(NOON)
+    schedule.began(NOON, RunCause.DAILY)
     assert schedule.next(NOON, "03:00").cause is RunCause.DAILY
+
+
+def _run(schedule: Schedule, cause: RunCause, at_ms: int, took_ms: int) -> None:
+    schedule.began(at_ms, cause)
+    schedule.ended(at_ms + took_ms, is_retryable=False)
+
+
+def _unclear(schedule: Schedule, at_ms: int) -> int:
+    """When the run for an unclear event of that moment is wanted."""
+    schedule.ask(at_ms, RunCause.UNCLEAR_EVENT)
+    return schedule.next(at_ms, "03:00").at_ms
+
+
+def test_an_unclear_event_gets_its_run_at_once_whatever_other_run_there_was() -> None:
+    schedule = Schedule(UTC)
+    schedule.begin(NOON, NOON - 1000, was_interrupted=False)
+    _run(schedule, RunCause.ASKED, NOON, MINUTE_MS)
+    at_ms = NOON + MINUTE_MS + 1
+    assert _unclear(schedule, at_ms) == at_ms
 
 
 def test_unclear_events_do_not_lead_to_one_run_after_the_other() -> None:
     schedule = Schedule(UTC)
-    schedule.began(NOON)
-    schedule.ask(NOON + 1000, RunCause.UNCLEAR_EVENT)
-    assert schedule.next(NOON, "03:00").at_ms == NOON + 5 * MINUTE_MS
+    _run(schedule, RunCause.UNCLEAR_EVENT, NOON, MINUTE_MS)
+    assert _unclear(schedule, NOON + MINUTE_MS) == NOON + 5 * MINUTE_MS
+    _run(schedule, RunCause.DAILY, NOON + 2 * MINUTE_MS, MINUTE_MS)
+    assert _unclear(schedule, NOON + 3 * MINUTE_MS) == NOON + 5 * MINUTE_MS
+
+
+def test_the_pause_between_unclear_runs_is_short_where_they_are() -> None:
+    schedule = Schedule(UTC)
+    _run(schedule, RunCause.UNCLEAR_EVENT, NOON, 500)
+    assert _unclear(schedule, NOON + 600) == NOON + 5000
+
+
+def test_a_clock_set_back_delays_no_unclear_run_for_long() -> None:
+    schedule = Schedule(UTC)
+    _run(schedule, RunCause.UNCLEAR_EVENT, NOON, MINUTE_MS)
+    assert _unclear(schedule, NOON - HOUR_MS) == NOON - 55 * MINUTE_MS
 
 
 def test_a_run_that_may_come_to_more_is_repeated_later_each_time() -> None:
     schedule, waits = Schedule(UTC), []
     for _ in range(5):
-        schedule.began(NOON)
+        schedule.began(NOON, RunCause.RETRY)
         schedule.ended(NOON, is_retryable=True)
         waits.append(schedule.next(NOON, "11:00").at_ms - NOON)
     assert waits == [5 * MINUTE_MS, 15 * MINUTE_MS, HOUR_MS, 4 * HOUR_MS, 4 * HOUR_MS]
@@ -83,6 +115,13 @@ def test_an_event_is_tried_six_times() -> None:
     waits = [event_retry_ms(attempt) for attempt in range(1, 7)]
     assert waits[-1] is None
     assert None not in waits[:-1]
+
+
+def test_a_block_that_ends_by_itself_is_waited_out_and_counts_as_no_attempt() -> None:
+    refused = quarantine_after(None, CAUSE, NOON)
+    blocked = quarantine_after(refused, CAUSE, NOON, wait_s=300)
+    assert blocked == Quarantine(NOON, NOON + 6 * MINUTE_MS, CAUSE, strikes=1)
+    assert quarantine_after(None, CAUSE, NOON, wait_s=1e9).until_ms == NOON + DAY_MS
 
 
 def test_the_quarantine_is_hourly_and_daily_after_a_day_in_vain() -> None:

@@ -11,13 +11,14 @@ import pytest
 
 from crypto.secret import Secret
 from server.journal import events, listing, requests, runs, sync_state
-from server.journal.events import NewEvent
+from server.journal.events import EventState, NewEvent
 from server.journal.listing import Counts
 from server.journal.requests import RequestKind, SyncRequest
 from server.journal.runs import RunCause, RunStatus
 from server.simulator.contacts_wecom import WeComRules
 from server.simulator.faults import Fault, Rule
-from server.sync.schedule import HOUR_MS
+from server.simulator.httpd import Reply
+from server.sync.schedule import HOUR_MS, MINUTE_MS
 from server.sync.worker import Worker
 from tests.server.sync.world import DAY_MS, World, differences
 
@@ -40,6 +41,10 @@ def _send(world: World, payloads: Iterable[dict[str, Any]]) -> None:
 
 def _counts(world: World) -> Counts:
     return world.journal.read(listing.counts)
+
+
+def _runs(world: World) -> int:
+    return len(world.journal.read(lambda conn: runs.latest(conn, 100)))
 
 
 def _loop(worker: Worker, world: World, times: int = 3) -> None:
@@ -167,11 +172,24 @@ def test_a_department_moved_below_its_own_child_by_reordered_events_converges(
 def test_an_event_that_names_nobody_leads_to_a_full_run(world: World, worker: Worker) -> None:
     world.hire("新人", mobile="13900000000")  # its event was lost
     _send(world, world.company.rename_company("新名")[:1])
-    _loop(worker, world)
-    world.now_ms += HOUR_MS
-    _loop(worker, world)
+    waits = [worker.loop(world.now_ms) for _ in range(2)]
+    assert waits == [0.0, 0.0]
     assert world.journal.read(lambda conn: runs.latest(conn, 1))[0].cause is RunCause.UNCLEAR_EVENT
     assert differences(world) == []
+
+
+def test_a_run_that_is_wanted_later_is_still_wanted_after_a_restart(
+    world: World, worker: Worker
+) -> None:
+    _loop(worker, world)
+    at_ms = world.now_ms + 2 * MINUTE_MS
+    world.journal.run(lambda conn: sync_state.set_next_full_run(conn, at_ms)).result(5)
+    fresh, before = _worker(world), _runs(world)
+    _loop(fresh, world)
+    assert _runs(world) == before
+    world.now_ms = at_ms
+    _loop(fresh, world)
+    assert _runs(world) == before + 1
 
 
 def test_events_of_no_concern_are_ignored_without_a_call(world: World, worker: Worker) -> None:
@@ -201,6 +219,36 @@ def test_a_failure_is_tried_again_with_back_off_and_then_given_up_visibly(
     assert _counts(world).failed == 1
     (event,) = world.journal.read(lambda conn: listing.latest(conn, 1)).events
     assert event.error
+
+
+def test_an_event_whose_write_was_refused_for_good_ends_at_once_and_says_why(
+    world: World, worker: Worker
+) -> None:
+    one, other = list(world.company.roster.people)[:2]
+    answer = Reply.of_json({"errcode": 60112, "errmsg": "invalid name"})
+    world.wecom_faults.add(Rule(Fault.ANSWERED, path="user/update", containing=one, answer=answer))
+    _send(world, [*world.company.change(one, name="坏"), *world.company.change(other, name="好")])
+    _loop(worker, world)
+    assert (_counts(world).failed, _counts(world).done, _counts(world).pending) == (1, 1, 0)
+    (event,) = world.journal.read(
+        lambda conn: listing.latest(conn, 1, state=EventState.FAILED)
+    ).events
+    assert "60112" in str(event.error)
+
+
+def test_a_run_is_not_repeated_for_what_would_only_be_refused_again(
+    world: World, worker: Worker
+) -> None:
+    one, other = list(world.company.roster.people)[:2]
+    for userid, errcode in ((one, 60112), (other, 99999)):
+        answer = Reply.of_json({"errcode": errcode, "errmsg": "no"})
+        rule = Rule(Fault.ANSWERED, path="user/update", containing=userid, answer=answer)
+        world.wecom_faults.add(rule)
+    world.company.change(one, name="坏")
+    assert not world.sync().retryable
+    world.company.change(other, name="坏")
+    assert world.sync().retryable
+    _loop(worker, world)
 
 
 def test_events_wait_while_the_sync_is_off_and_are_followed_when_it_is_switched_on(
@@ -255,6 +303,26 @@ def test_a_wrong_secret_is_tried_once_and_then_only_hourly(world: World, worker:
     world.now_ms += HOUR_MS
     _loop(worker, world)
     assert len([one for one in world.wecom.log.calls("gettoken") if one.errcode == 40001]) == 2
+
+
+@pytest.mark.parametrize("fault", [Fault.IP_BANNED, Fault.PAGE])
+def test_a_block_for_minutes_is_waited_out_in_minutes(
+    world: World, worker: Worker, fault: Fault
+) -> None:
+    userid = next(iter(world.company.roster.people))
+    world.dingtalk_faults.add(Rule(fault))
+    _send(world, world.company.change(userid, title="经理"))
+    for number in range(1, 4):
+        _loop(worker, world)
+        quarantine = world.journal.read(sync_state.load).quarantine
+        assert quarantine is not None
+        assert quarantine.until_ms == world.now_ms + 6 * MINUTE_MS
+        assert len(world.dingtalk_faults.injected) <= 3 * number
+        world.now_ms = quarantine.until_ms
+    world.dingtalk_faults.switch_off()
+    _loop(worker, world)
+    assert world.journal.read(sync_state.load).quarantine is None
+    assert differences(world) == []
 
 
 def test_an_untrusted_address_is_named_and_an_asked_run_lifts_the_quarantine(
