@@ -14,10 +14,10 @@ from threading import Event
 from server.config.store import Config
 from server.directory.causes import Cause
 from server.directory.guard import WINDOW_S
-from server.directory.model import Ledger
+from server.directory.model import Ledger, Rules
 from server.errors import CallCancelledError, DingBridgeError
 from server.journal import ledger as stored
-from server.journal import runs, sync_state
+from server.journal import runs, shelf, sync_state
 from server.journal.journal import Journal
 from server.journal.runs import Ending, Result, RunCause, RunCounts, RunStatus
 from server.sync.book import WAIT_S, Book
@@ -138,7 +138,7 @@ class Engine:
             return RunResult(RunStatus.FAILED, error=not_set_up(lacking), blocked=True)
         rules = rules_of(config.settings)
         parties = self.road.parties(config, stop)
-        known = self._journal.read(stored.load)
+        known = self._take_up_ledger(rules)
         book = Book(self._journal, known, run_id, is_preview=preview)
         run = Pass(book, rules, self._target(parties, config, preview=preview), self._now_s(), stop)
         prospect = self._look(parties, known, run)
@@ -151,12 +151,14 @@ class Engine:
 
     def _look(self, parties: Parties, known: Ledger, run: Pass) -> Prospect:
         """Read both sides; WeCom first, since its refusals (60020) cost one call."""
-        live = read_live(parties.wecom)
+        scope, live = run.rules.scope, read_live(parties.wecom)
         snapshot = read_scope(parties.reader, run.rules)
         prospect = run.plan(snapshot, known, live)
         linked = known.people.keys() & prospect.desired.presence.present
         userids = in_motion(prospect.plan.changes, snapshot)
-        userids |= due_for_a_look(linked, self._last_look_ms(), self._clock_ms())
+        is_new_corp = known.approved_scope and known.approved_scope.corp_id != scope.corp_id
+        last_look_ms = None if is_new_corp else self._last_look_ms()
+        userids |= due_for_a_look(linked, last_look_ms, self._clock_ms())
         self._outside = {
             seat.department_id for one in snapshot.people.values() for seat in one.seats
         } - snapshot.departments.keys()
@@ -210,7 +212,7 @@ class Engine:
         if not set(departments).isdisjoint({"1", *rules.scope.source_department_ids}):
             return Followed(needs_full=True)
         parties = self.road.parties(config, stop)
-        known = self._journal.read(stored.load)
+        known = self._take_up_ledger(rules)
         hints = HintReader(parties.reader, known, rules, self._outside)
         gathered = hints.read(people, departments)
         if gathered.needs_full or not _holds_anything(gathered):
@@ -243,6 +245,14 @@ class Engine:
         return Followed(failed, needs_full, result.error, result.blocked)
 
     # --- the journal
+
+    def _take_up_ledger(self, rules: Rules) -> Ledger:
+        """Read the ledger of the company that is written to; that of another one is put aside."""
+        corp_id = rules.scope.corp_id
+        if self._journal.read(shelf.corp_in_use) != corp_id:
+            _LOG.info("The ledger of the WeCom company %s is taken up", corp_id)
+            self._journal.run(lambda conn: shelf.take_up(conn, corp_id)).result(WAIT_S)
+        return self._journal.read(stored.load)
 
     def _now_s(self) -> float:
         return self._clock_ms() / 1000
