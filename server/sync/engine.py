@@ -14,7 +14,7 @@ from threading import Event
 from server.config.store import Config
 from server.directory.causes import Cause
 from server.directory.guard import WINDOW_S
-from server.directory.model import Ledger, Rules
+from server.directory.model import Ledger, Live, Rules
 from server.errors import CallCancelledError, DingBridgeError
 from server.journal import ledger as stored
 from server.journal import runs, shelf, sync_state
@@ -31,7 +31,7 @@ from server.sync.gathering import (
     read_scope,
 )
 from server.sync.holding import UNDECIDED, hold_together, load_open_list
-from server.sync.live import read_live, read_members
+from server.sync.live import WECOM_ROOT, ensure_target, read_live, read_members
 from server.sync.parties import Parties, Road
 from server.sync.passing import Pass, Prospect
 from server.sync.result import RunResult
@@ -78,6 +78,7 @@ class Engine:
         self._clock_ms = clock_ms
         self.road = road or Road()
         self._outside: set[str] = set()
+        self._seen_target: tuple[str, str] | None = None
 
     def close(self) -> None:
         """Close idle connections."""
@@ -151,7 +152,7 @@ class Engine:
 
     def _look(self, parties: Parties, known: Ledger, run: Pass) -> Prospect:
         """Read both sides; WeCom first, since its refusals (60020) cost one call."""
-        scope, live = run.rules.scope, read_live(parties.wecom)
+        scope, live = run.rules.scope, self._read_live(parties, run.rules)
         snapshot = read_scope(parties.reader, run.rules)
         prospect = run.plan(snapshot, known, live)
         linked = known.people.keys() & prospect.desired.presence.present
@@ -225,8 +226,9 @@ class Engine:
         self, parties: Parties, gathered: Gathered, known: Ledger, run: Pass
     ) -> Followed:
         snapshot, live = gathered.snapshot, None
-        if snapshot.departments or snapshot.gone_departments:
-            live = read_live(parties.wecom)
+        has_departments = bool(snapshot.departments or snapshot.gone_departments)
+        if has_departments or not self._knows_target(run.rules):
+            live = self._read_live(parties, run.rules)
         elif snapshot.people.keys() - known.people.keys():
             live = read_members(parties.wecom, known)
         prospect = run.plan(snapshot, known, live)
@@ -243,6 +245,20 @@ class Engine:
         needs_full = bool(prospect.plan.unplaced) or holding.needs_full
         failed = {**gathered.failed, **_unfinished(result)}
         return Followed(failed, needs_full, result.error, result.blocked)
+
+    # --- WeCom
+
+    def _read_live(self, parties: Parties, rules: Rules) -> Live:
+        """Read WeCom's structure; raises `TargetMissingError` before anything is written."""
+        live, self._seen_target = read_live(parties.wecom), None
+        ensure_target(live, rules.scope)
+        self._seen_target = (rules.scope.corp_id, rules.scope.target_department_id)
+        return live
+
+    def _knows_target(self, rules: Rules) -> bool:
+        """Whether the target was seen; an event's person does not have WeCom read for it."""
+        target = rules.scope.target_department_id
+        return target == WECOM_ROOT or self._seen_target == (rules.scope.corp_id, target)
 
     # --- the journal
 
