@@ -171,15 +171,15 @@ class Engine:
         self, parties: Parties, prospect: Prospect, again: frozenset[Key], run: Pass
     ) -> None:
         """Try conflicts once more, as somebody may have solved them in the WeCom console."""
-        known = run.book.ledger
+        known, snapshot = run.book.ledger, prospect.snapshot
         without = tuple(one for one in known.conflicts if (one.kind, one.dingtalk_id) not in again)
-        known = replace(known, conflicts=without)
-        fresh = run.plan(prospect.snapshot, known, read_live(parties.wecom))
-        changes = tuple(
-            change for change in fresh.plan.changes if (change.kind, change.dingtalk_id) in again
-        )
-        fresh = replace(fresh, plan=replace(fresh.plan, changes=changes))
-        run.carry_out(fresh, run.judge(fresh, known), retries_conflicts=False)
+        known, live = replace(known, conflicts=without), read_live(parties.wecom)
+        fresh = run.plan(snapshot, known, live)
+        shallow = in_motion(fresh.plan.changes, snapshot)
+        shallow -= in_motion(prospect.plan.changes, snapshot)
+        if shallow:
+            fresh = run.plan(deepen(parties.reader, snapshot, shallow), known, live)
+        run.carry_out_rest(fresh, known, again)
 
     def _last_look_ms(self) -> int | None:
         """Say when the last full run ended that read managers and wrote what it found."""

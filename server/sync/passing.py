@@ -1,11 +1,12 @@
 """One pass over a plan: planned, divided by the guard, applied, and judged."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from server.directory.change import Action
 from server.directory.desired import Desired
 from server.directory.guard import Verdict, guard
 from server.directory.mapping import map_directory
-from server.directory.model import Ledger, Live, Rules, Snapshot, fold
+from server.directory.model import Kind, Ledger, Live, Rules, Snapshot, fold
 from server.directory.plan import Plan, make_plan
 from server.errors import VendorError
 from server.journal.runs import RecordedChange, Result, RunStatus
@@ -18,6 +19,9 @@ from server.sync.scene import Scene
 from server.sync.stopping import Stop
 from server.sync.target import RecordingTarget, Target
 from server.sync.troubles import cause_of, stops_all, will_pass
+
+_WAITS = ("department-waits", "person-waits")
+"""The causes of what waits for somebody else's department."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +60,53 @@ class Pass:
     ) -> frozenset[Key]:
         """Apply what the guard allows and list the rest.
 
-        Returns the conflicts that are worth another look, not listed yet, if `retries_conflicts`.
+        Returns what is worth another look, and not listed yet, if `retries_conflicts`: conflicts
+        that somebody may have solved, and what waits for them.
         """
         again: frozenset[Key] = frozenset()
         if retries_conflicts and not _is_whole(verdict):
             again = self._remembered(prospect)
+        self._list(prospect, verdict, again)
+        if not _is_whole(verdict):
+            self._note(prospect, verdict)
+        self._apply(prospect, verdict)
+        if not self._stopped_by:
+            return again
+        self.book.record(
+            RecordedChange.of(change, Result.SKIPPED)
+            for change in prospect.plan.changes
+            if (change.kind, change.dingtalk_id) in again and change.cause
+        )
+        return frozenset()
+
+    def carry_out_rest(self, prospect: Prospect, known: Ledger, again: frozenset[Key]) -> None:
+        """Apply what a second look found: `again`, and whatever else is possible now.
+
+        Who failed or was held before is not tried again, and removals stay as they were judged.
+        """
+        listed = self.book.results
+        over = {(one.kind, one.dingtalk_id) for one in listed if one.result is not Result.DONE}
+        over -= again
+        rest = tuple(
+            change
+            for change in prospect.plan.changes
+            if change.action not in (Action.DISABLE, Action.DELETE)
+            and (change.kind, change.dingtalk_id) not in over
+        )
+        narrowed = replace(prospect, plan=replace(prospect.plan, changes=rest))
+        verdict = self.judge(narrowed, known)
+        self._list(narrowed, verdict)
+        self._note(prospect, verdict)
+        self._apply(narrowed, verdict)
+
+    def _list(
+        self, prospect: Prospect, verdict: Verdict, without: frozenset[Key] = frozenset()
+    ) -> None:
+        """Record what is not applied, and why."""
         listed = [
             RecordedChange.of(change, Result.SKIPPED)
             for change in prospect.plan.changes
-            if change.cause and (change.kind, change.dingtalk_id) not in again
+            if change.cause and (change.kind, change.dingtalk_id) not in without
         ]
         listed += [RecordedChange.of(change, Result.SKIPPED) for change in verdict.refused]
         listed += [RecordedChange.of(change, Result.HELD) for change in verdict.held]
@@ -73,16 +115,22 @@ class Pass:
             open_changes = [each for each in prospect.plan.executable if id(each) not in held]
             listed += [RecordedChange.of(change, Result.PLANNED) for change in open_changes]
         self.book.record(listed)
-        if not _is_whole(verdict):
-            self._note(prospect, verdict)
-        self._apply(prospect, verdict)
-        return frozenset() if self._stopped_by else again
 
     def _remembered(self, prospect: Prospect) -> frozenset[Key]:
-        """Name the listed changes that an earlier conflict keeps from being tried."""
+        """Name the listed changes that an earlier conflict keeps from being tried.
+
+        They are the conflicts themselves, and what waits for a department among them.
+        """
         known = {(one.kind, one.dingtalk_id) for one in self.book.ledger.conflicts}
-        refused = {(one.kind, one.dingtalk_id) for one in prospect.plan.changes if one.cause}
-        return frozenset(known & refused)
+        refused = {
+            (one.kind, one.dingtalk_id): one.cause.code
+            for one in prospect.plan.changes
+            if one.cause
+        }
+        conflicts = known & refused.keys()
+        if any(kind is Kind.DEPARTMENT for kind, _ in conflicts):
+            conflicts |= {key for key, code in refused.items() if code in _WAITS}
+        return frozenset(conflicts)
 
     def _note(self, prospect: Prospect, verdict: Verdict) -> None:
         """Store what needs no write to WeCom: approval, orders behind ours, solved conflicts."""
