@@ -217,6 +217,34 @@ def test_what_was_announced_and_never_made_is_forgotten_when_it_is_gone(world: W
     assert world.ledger().departments == {}
 
 
+@pytest.mark.parametrize("lists_disabled", [True, False])
+@pytest.mark.parametrize("goes_later", [True, False])
+def test_a_leaver_keeps_no_department_alive_where_the_list_hides_them(
+    world: World, *, lists_disabled: bool, goes_later: bool
+) -> None:
+    world.wecom.rules.members.lists_disabled = lists_disabled
+    place, stays = world.department("要撤的部门"), world.department("研发部")
+    person = world.hire("王伟", place, stays, mobile="13800000001")
+    lone = world.hire("韩梅", place, mobile="13800000003")
+    world.hire("李娜", mobile="13800000002")
+    world.set(max_removal_percent=100)
+    world.sync()
+    for leaver in (person, lone):
+        world.company.leave(leaver.userid)
+    if goes_later:
+        world.sync()
+        assert not world.member_of(lone.userid).is_enabled
+    world.company.remove_department(place)
+    assert world.sync().status is RunStatus.SUCCESS
+    assert str(place) not in world.ledger().departments
+    kept = int(world.ledger().departments[str(stays)].wecom_id)
+    assert world.member_of(person.userid).department_ids == (kept,)
+    assert world.member_of(lone.userid).department_ids == (1,)
+    world.forget_calls()
+    assert world.sync().status is RunStatus.SUCCESS
+    assert world.attempted_writes() == []
+
+
 @pytest.mark.parametrize("is_enabled", [True, False])
 def test_a_leaver_known_by_userid_alone_is_moved_out_of_a_department_that_goes(
     world: World, *, is_enabled: bool
