@@ -42,6 +42,7 @@ from server.sync.wishes import missing, rules_of
 
 _LOG = logging.getLogger(__name__)
 _RUNS_A_PAGE = 100
+_NOT_EMPTY = "department-not-empty"
 
 
 def wall_ms() -> int:
@@ -242,7 +243,7 @@ class Engine:
         result = run.result(prospect, holding.verdict, is_preview=False)
         if run.book.run_id:
             self._finish(replace(result, run_id=run.book.run_id), tells_held=holding.is_news)
-        needs_full = bool(prospect.plan.unplaced) or holding.needs_full
+        needs_full = bool(prospect.plan.unplaced) or holding.needs_full or _is_kept(result)
         failed = {**gathered.failed, **_unfinished(result)}
         return Followed(failed, needs_full, result.error, result.blocked)
 
@@ -329,6 +330,12 @@ def _holds_anything(gathered: Gathered) -> bool:
     return bool(
         snapshot.people or snapshot.departments or snapshot.gone_people or snapshot.gone_departments
     )
+
+
+def _is_kept(result: RunResult) -> bool:
+    """Whether a department that is gone has to stay for now; its members may be on the move."""
+    causes = [change.error for change in result.changes if change.result is Result.SKIPPED]
+    return any(cause and cause.code == _NOT_EMPTY for cause in causes)
 
 
 def _unfinished(result: RunResult) -> dict[Key, Cause]:
