@@ -44,6 +44,7 @@ class Book:
         self._conflicts = {(each.kind, each.dingtalk_id): each for each in known.conflicts}
         self._removals = list(known.removals)
         self._scope = known.approved_scope
+        self._is_renamed = False
         self._steps: list[_Step] = []
         self._ticket: Ticket[None] | None = None
         self.results: list[RecordedChange] = []
@@ -99,8 +100,17 @@ class Book:
         self._removals.append(removal)
         self._steps.append(partial(stored.add_removal, removal=removal))
 
+    def rename(self, known: Ledger) -> None:
+        """Take up links under other keys; they are stored once the scope is approved."""
+        self.people = dict(known.people)
+        self._is_renamed = True
+
     def approve(self, scope: Scope) -> None:
         """Remember which scope is approved."""
+        if self._is_renamed:
+            self._is_renamed = False
+            links = tuple(self.people.values())
+            self._steps.append(partial(stored.replace_people, links=links))
         if self._scope is None or not scope.is_same(self._scope):
             self._scope = scope
             self._steps.append(partial(stored.set_approved_scope, scope=scope))

@@ -13,8 +13,9 @@ from threading import Event
 
 from server.config.store import Config
 from server.directory.causes import Cause
+from server.directory.company import as_known_to
 from server.directory.guard import WINDOW_S
-from server.directory.model import Ledger, Live, Rules
+from server.directory.model import Ledger, Live, Rules, Snapshot
 from server.errors import CallCancelledError, DingBridgeError
 from server.journal import ledger as stored
 from server.journal import runs, shelf, sync_state
@@ -143,18 +144,19 @@ class Engine:
         known = self._take_up_ledger(rules)
         book = Book(self._journal, known, run_id, is_preview=preview)
         run = Pass(book, rules, self._target(parties, config, preview=preview), self._now_s(), stop)
-        prospect = self._look(parties, known, run)
-        verdict = run.judge(prospect, known, allow)
+        prospect = self._look(parties, run)
+        verdict = run.judge(prospect, book.ledger, allow)
         is_asked = cause in (RunCause.ASKED, RunCause.DAILY) and not preview
         again = run.carry_out(prospect, verdict, retries_conflicts=is_asked)
         if again:
             self._look_again(parties, prospect, again, run)
         return run.result(prospect, verdict, is_preview=preview)
 
-    def _look(self, parties: Parties, known: Ledger, run: Pass) -> Prospect:
+    def _look(self, parties: Parties, run: Pass) -> Prospect:
         """Read both sides; WeCom first, since its refusals (60020) cost one call."""
         scope, live = run.rules.scope, self._read_live(parties, run.rules)
         snapshot = read_scope(parties.reader, run.rules)
+        known = self._known_here(snapshot, run)
         prospect = run.plan(snapshot, known, live)
         linked = known.people.keys() & prospect.desired.presence.present
         userids = in_motion(prospect.plan.changes, snapshot)
@@ -167,6 +169,14 @@ class Engine:
         if not userids:
             return prospect
         return run.plan(deepen(parties.reader, snapshot, userids), known, live)
+
+    def _known_here(self, snapshot: Snapshot, run: Pass) -> Ledger:
+        """Return the ledger as it reads for the company that was read."""
+        ledger = run.book.ledger
+        known = as_known_to(run.rules.scope.app_key, ledger, snapshot)
+        if known is not ledger:
+            run.book.rename(known)
+        return known
 
     def _look_again(
         self, parties: Parties, prospect: Prospect, again: frozenset[Key], run: Pass
@@ -215,6 +225,8 @@ class Engine:
             return Followed(needs_full=True)
         parties = self.road.parties(config, stop)
         known = self._take_up_ledger(rules)
+        if known.approved_scope and known.approved_scope.app_key != rules.scope.app_key:
+            return Followed(needs_full=True)  # perhaps another company: only its people tell
         hints = HintReader(parties.reader, known, rules, self._outside)
         gathered = hints.read(people, departments)
         if gathered.needs_full or not _holds_anything(gathered):

@@ -135,7 +135,8 @@ class Pass:
     def _note(self, prospect: Prospect, verdict: Verdict) -> None:
         """Store what needs no write to WeCom: approval, orders behind ours, solved conflicts."""
         is_idle = not prospect.plan.executable and prospect.desired.presence.proves_absence
-        if verdict.approved or is_idle or not self.rules.approve_first_run:
+        is_free = not self.rules.approve_first_run and bool(prospect.snapshot.people)
+        if verdict.approved or is_idle or is_free:
             self.book.approve(self.rules.scope)
         for person in prospect.plan.noted_people:
             self.book.put_person(person)

@@ -1,7 +1,7 @@
 """Another company on either side: what is ours in one of them is nobody's in the other."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from server.directory.guard import HoldReason
 from server.journal.runs import RunStatus
 from server.simulator.contacts_wecom import WeComContacts, WeComRules
+from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import LoopbackServer
 from server.simulator.wecom_directory import Member, Membership
 from server.simulator.wecom_tree import Department
@@ -115,3 +116,90 @@ def test_an_event_after_the_change_knows_nobody_of_the_first_company(
     assert not world.engine.follow([userid], []).failed
     assert other.is_untouched(userid, department)
     assert other.wecom.writes() == ()
+
+
+def _read_from_another_app(world: World, app_key: str = "dingother00000000000") -> None:
+    world.dingtalk.rules.app_key = app_key
+    dingtalk = replace(world.config.settings.dingtalk, app_key=app_key)
+    world.config = replace(world.config, settings=replace(world.config.settings, dingtalk=dingtalk))
+
+
+@pytest.fixture
+def staff(world: World) -> list[str]:
+    """Four people; as many may leave in 24 hours."""
+    world.set(max_removals=9, max_removal_percent=100)
+    people = [world.hire(f"王伟{n}", mobile=f"1380000000{n}") for n in range(4)]
+    world.sync()
+    return [person.userid for person in people]
+
+
+def _replace_staff(world: World, staff: list[str]) -> str:
+    """Let the userids of three be strangers', and return the new one of the fourth."""
+    *others, fourth = staff
+    for number, userid in enumerate(others):
+        world.company.change(userid, name=f"李娜{number}", mobile=f"1370000000{number}")
+    world.company.leave(fourth)
+    return world.hire("王伟3", mobile="13800000003").userid
+
+
+def test_another_app_of_the_same_company_changes_nothing(world: World, staff: list[str]) -> None:
+    world.company.change(staff[0], name="李娜", mobile="13700000000")
+    _read_from_another_app(world)
+    assert world.sync().status is RunStatus.SUCCESS
+    assert world.ledger().people.keys() == set(staff)
+    assert world.member_of(staff[0]).name == "李娜"
+
+
+def test_userids_of_another_dingtalk_company_are_those_of_other_people(
+    world: World, staff: list[str]
+) -> None:
+    members = {userid: world.member_of(userid) for userid in staff}
+    fourth = _replace_staff(world, staff)
+    _read_from_another_app(world)
+    held = world.sync()
+    assert (held.status, held.holds[0].reason) == (RunStatus.HELD, HoldReason.NOBODY_SHARED)
+    assert world.ledger().people.keys() == set(staff)
+    assert world.sync(allow=held.digest).status is RunStatus.SUCCESS
+    now = world.wecom.directory.snapshot().members
+    for userid in staff[:3]:
+        assert now[userid] == replace(members[userid], is_enabled=False)
+        assert world.member_of(userid).userid != userid
+    assert world.member_of(fourth) == members[staff[3]]
+    assert differences(world) == []
+    world.forget_calls()
+    assert world.sync().status is RunStatus.SUCCESS
+    assert world.attempted_writes() == []
+
+
+def test_back_in_the_first_dingtalk_company_everybody_is_who_they_were(
+    world: World, staff: list[str]
+) -> None:
+    first = world.config.settings.dingtalk.app_key
+    before = {userid: world.member_of(userid) for userid in staff}
+    for number, userid in enumerate(staff):
+        world.company.change(userid, name=f"李娜{number}", mobile=f"1370000000{number}")
+    _read_from_another_app(world)
+    world.first_sync()
+    for number, userid in enumerate(staff):
+        world.company.change(userid, name=f"王伟{number}", mobile=f"1380000000{number}")
+    _read_from_another_app(world, first)
+    world.first_sync()
+    assert {userid: world.member_of(userid) for userid in staff} == before
+
+
+def test_an_event_of_another_app_waits_for_a_full_run(world: World, staff: list[str]) -> None:
+    _replace_staff(world, staff)
+    _read_from_another_app(world)
+    world.forget_calls()
+    assert world.engine.follow(staff, []).needs_full
+    assert world.attempted_writes() == []
+
+
+def test_an_app_that_sees_nobody_proves_nothing(world: World, staff: list[str]) -> None:
+    fourth = _replace_staff(world, staff)
+    _read_from_another_app(world)
+    world.dingtalk_faults.add(Rule(Fault.SERVER_ERROR, path="user/list"))
+    assert world.sync().status is RunStatus.PARTIAL
+    world.dingtalk_faults.switch_off()
+    assert world.sync().status is RunStatus.HELD
+    assert fourth not in world.ledger().people
