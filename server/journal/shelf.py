@@ -10,7 +10,8 @@ from types import MappingProxyType
 
 _CORP = "ledger-corp"
 
-# What belongs to one company: the columns of each table, and which rows of it.
+# What belongs to one company: the columns of each table, and which rows of it. Of the state those
+# that `ledger` keeps there: what a lost answer leaves in doubt, and what WeCom refuses.
 _PARTS = MappingProxyType(
     {
         "person_links": (
@@ -20,7 +21,7 @@ _PARTS = MappingProxyType(
         "department_links": ("department_id, wecom_id, accepted, origin", "TRUE"),
         "conflicts": ("id, kind, dingtalk_id, wecom_id, value, parent_id", "TRUE"),
         "removals": ("id, kind, dingtalk_id, wecom_id, at_s, is_approved", "TRUE"),
-        "sync_state": ("name, value", "name GLOB 'doubt *'"),
+        "sync_state": ("name, value", "name GLOB 'doubt *' OR name GLOB 'refusal *'"),
     }
 )
 

@@ -44,10 +44,10 @@ class Book:
         self._conflicts = {(each.kind, each.dingtalk_id): each for each in known.conflicts}
         self._removals = list(known.removals)
         self._scope = known.approved_scope
-        self._is_renamed = False
         self._steps: list[_Step] = []
         self._ticket: Ticket[None] | None = None
         self.results: list[RecordedChange] = []
+        self._is_renamed = False
 
     @property
     def ledger(self) -> Ledger:

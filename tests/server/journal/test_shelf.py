@@ -37,12 +37,13 @@ def fill(conn: Connection) -> None:
     ledger.put_conflict(conn, Conflict(Kind.PERSON, "u3", "boss", "13800000000"))
     ledger.drop_conflict(conn, Kind.DEPARTMENT, "8")
     ledger.add_removal(conn, Removal(Kind.PERSON, "u2", "u2", 12.5))
-    conn.execute("INSERT INTO sync_state VALUES ('doubt person u1', '[\"name\"]')")
+    notes = [("doubt person u1", '["name"]'), ("refusal u1", "{}")]
+    conn.executemany("INSERT INTO sync_state VALUES (?, ?)", notes)
 
 
-def doubts(conn: Connection) -> list[str]:
-    rows = conn.execute("SELECT value FROM sync_state WHERE name LIKE 'doubt%'")
-    return [value for (value,) in rows]
+def notes(conn: Connection) -> list[str]:
+    rows = conn.execute("SELECT name FROM sync_state WHERE name LIKE '% u1' ORDER BY name")
+    return [name for (name,) in rows]
 
 
 def test_another_company_begins_with_an_empty_ledger(conn: Connection) -> None:
@@ -50,7 +51,7 @@ def test_another_company_begins_with_an_empty_ledger(conn: Connection) -> None:
     fill(conn)
     shelf.take_up(conn, "ww2")
     assert ledger.load(conn) == Ledger()
-    assert doubts(conn) == []
+    assert notes(conn) == []
     assert shelf.corp_in_use(conn) == "ww2"
 
 
@@ -63,7 +64,7 @@ def test_the_way_back_finds_everything_as_it_was(conn: Connection) -> None:
     other = ledger.load(conn)
     shelf.take_up(conn, "ww1")
     assert ledger.load(conn) == before
-    assert doubts(conn) == ['["name"]']
+    assert notes(conn) == ["doubt person u1", "refusal u1"]
     shelf.take_up(conn, "ww2")
     assert ledger.load(conn) == other
 
