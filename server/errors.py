@@ -29,6 +29,7 @@ DingBridgeError
 │   ├── JournalAccessError        the file cannot be opened or written
 │   ├── JournalDamagedError       its content is not what was written there
 │   └── JournalClosedError        the service is stopping
+├── TargetMissingError            the department under which the mirror stands is not in WeCom
 └── VendorError                   DingTalk or WeCom did not do what was asked; `fate` says what next
     ├── CallCancelledError        the service is stopping; the call was not made
     ├── VendorUnreachableError    no connection, no certificate to trust, no reply in time
@@ -251,6 +252,20 @@ class JournalClosedError(JournalError):
     code = "journal-closed"
     title_text = N_("DingBridge is stopping; the database {path} is closed.")
     hint_text = N_("Start DingBridge again. DingTalk sends again what was not stored.")
+
+
+class TargetMissingError(DingBridgeError):
+    """WeCom does not have the department under which the mirror stands. Gaps: department_id.
+
+    Nothing was written: for an unknown department WeCom makes one up (`user/create`, 2025).
+    """
+
+    code = "target-missing"
+    title_text = N_("WeCom has no department {department_id}, under which the mirror is to stand.")
+    hint_text = N_(
+        "Enter the id of a department that is in WeCom as sync.target_department_id, or 1 for the "
+        "whole company; then sync again. Nothing was written."
+    )
 
 
 class VendorError(DingBridgeError):

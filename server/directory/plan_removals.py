@@ -105,7 +105,11 @@ class RemovalPlanner:
         return "enable" in self._ledger.doubts.get(key, frozenset())
 
     def _members_departments(self, link: PersonLink) -> frozenset[str]:
-        return self._structure.departments_of(link.wecom_userid) or frozenset()
+        """Say where a member is, or last was if `user/list_id` hides them: perhaps all disabled."""
+        there = self._structure.departments_of(link.wecom_userid)
+        if there is None and link.accepted:
+            return frozenset(seat.department_id for seat in link.accepted.seats)
+        return there or frozenset()
 
     def _sort_out(
         self, leaving: Mapping[str, DepartmentLink]

@@ -75,7 +75,8 @@ def without_departments(change: Change, missing: Container[str]) -> Change:
     main = member.main_department if member.main_department in kept else seats[0].department_id
     revised = replace(member, seats=seats, main_department=main)
     new = {name: pair[1] for name, pair in all_fields(revised).items()}
-    fields = {name: (old, new.get(name, value)) for name, (old, value) in change.fields.items()}
+    pairs = {name: (old, new.get(name, value)) for name, (old, value) in change.fields.items()}
+    fields = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
     return replace(change, fields=fields, payload=revised)
 
 

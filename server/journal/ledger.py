@@ -130,6 +130,13 @@ def put_person(conn: Connection, link: PersonLink) -> None:
     conn.execute("INSERT OR REPLACE INTO person_links VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
 
+def replace_people(conn: Connection, links: Iterable[PersonLink]) -> None:
+    """Store these links in place of all there are."""
+    conn.execute("DELETE FROM person_links")
+    for link in links:
+        put_person(conn, link)
+
+
 def drop_person(conn: Connection, dingtalk_userid: str) -> None:
     """Forget a link: the member is gone or is nobody of ours any more."""
     conn.execute("DELETE FROM person_links WHERE dingtalk_userid = ?", (dingtalk_userid,))

@@ -192,7 +192,74 @@ _V3 = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2, _V3)
+# Version 4: a ledger for each WeCom company, kept here while another one is in use (`shelf`).
+#
+# Whose the ledger so far is, the scope tells that the admin approved last: nothing was ever written
+# without one. It is JSON, and the corp id stands last in it.
+_V4 = (
+    """
+    CREATE TABLE shelved_person_links (
+        corp_id TEXT NOT NULL,
+        dingtalk_userid TEXT NOT NULL,
+        wecom_userid TEXT NOT NULL,
+        accepted TEXT,
+        is_enabled INTEGER NOT NULL,
+        since_s REAL NOT NULL,
+        origin TEXT NOT NULL,
+        is_hidden INTEGER NOT NULL,
+        PRIMARY KEY (corp_id, dingtalk_userid)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE shelved_department_links (
+        corp_id TEXT NOT NULL,
+        department_id TEXT NOT NULL,
+        wecom_id TEXT NOT NULL,
+        accepted TEXT,
+        origin TEXT NOT NULL,
+        PRIMARY KEY (corp_id, department_id)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE shelved_conflicts (
+        corp_id TEXT NOT NULL,
+        id INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        dingtalk_id TEXT NOT NULL,
+        wecom_id TEXT NOT NULL,
+        value TEXT NOT NULL,
+        parent_id TEXT NOT NULL,
+        PRIMARY KEY (corp_id, id)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE shelved_removals (
+        corp_id TEXT NOT NULL,
+        id INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        dingtalk_id TEXT NOT NULL,
+        wecom_id TEXT NOT NULL,
+        at_s REAL NOT NULL,
+        is_approved INTEGER NOT NULL,
+        PRIMARY KEY (corp_id, id)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE shelved_sync_state (
+        corp_id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (corp_id, name)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    INSERT INTO sync_state
+    SELECT 'ledger-corp', json_extract(value, '$[#-1]') FROM sync_state
+    WHERE name = 'approved-scope'
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2, _V3, _V4)
 
 
 def version_of(conn: Connection) -> int:

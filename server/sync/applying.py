@@ -5,6 +5,7 @@ The fates of errors are decided here: skip, defer to the end, no more creations,
 
 import logging
 from collections.abc import Iterable
+from itertools import groupby
 
 from server.directory.causes import Cause
 from server.directory.change import Action, Change
@@ -40,15 +41,17 @@ class Applier:
         self.stopped_by: VendorError | None = None
 
     def apply(self, changes: Iterable[Change]) -> None:
-        """Make the changes in their order, deferred ones at the end.
+        """Make the changes in their order, deferred ones at the end of their stage.
 
-        Raises `CallCancelledError` when a stop is requested; what was done is stored then.
+        Nobody is sent to WeCom before it is known which departments are there. Raises
+        `CallCancelledError` when a stop is requested; what was done is stored then.
         """
-        deferred: list[Change] = []
-        for change in changes:
-            self._apply(change, deferred)
-        for change in deferred:
-            self._apply(change, None)
+        for _, stage in groupby(changes, _stage):
+            deferred: list[Change] = []
+            for change in stage:
+                self._apply(change, deferred)
+            for change in deferred:
+                self._apply(change, None)
         self._scene.book.ensure_stored()
 
     def _apply(self, change: Change, deferred: list[Change] | None) -> None:
@@ -118,6 +121,11 @@ class Applier:
             self._scene.lost.add(change.wecom_id)
 
 
+def _stage(change: Change) -> tuple[Kind, bool]:
+    """Tell departments that come from people, and both from departments that go."""
+    return change.kind, change.kind is Kind.DEPARTMENT and change.action is Action.DELETE
+
+
 def _can_wait(error: VendorError) -> bool:
-    """Whether a later change of the same run may clear the way (60005, 60006, 60004, 60010)."""
+    """Whether a later change of the same stage may clear the way (60005, 60006, 60004, 60010)."""
     return error.fate is Fate.DEFER or error.fix in (Fix.CREATE_PARENT, Fix.REORDER_MOVES)

@@ -50,6 +50,7 @@ class Book:
         self._steps: list[_Step] = []
         self._ticket: Ticket[None] | None = None
         self.results: list[RecordedChange] = []
+        self._is_renamed = False
 
     @property
     def ledger(self) -> Ledger:
@@ -126,8 +127,17 @@ class Book:
         self._removals.append(removal)
         self._steps.append(partial(stored.add_removal, removal=removal))
 
+    def rename(self, known: Ledger) -> None:
+        """Take up links under other keys; they are stored once the scope is approved."""
+        self.people = dict(known.people)
+        self._is_renamed = True
+
     def approve(self, scope: Scope) -> None:
         """Remember which scope is approved."""
+        if self._is_renamed:
+            self._is_renamed = False
+            links = tuple(self.people.values())
+            self._steps.append(partial(stored.replace_people, links=links))
         if self._scope is None or not scope.is_same(self._scope):
             self._scope = scope
             self._steps.append(partial(stored.set_approved_scope, scope=scope))

@@ -13,11 +13,12 @@ from threading import Event
 
 from server.config.store import Config
 from server.directory.causes import Cause
+from server.directory.company import as_known_to
 from server.directory.guard import WINDOW_S
-from server.directory.model import Ledger
+from server.directory.model import Ledger, Live, Rules, Snapshot
 from server.errors import CallCancelledError, DingBridgeError
 from server.journal import ledger as stored
-from server.journal import runs, sync_state
+from server.journal import runs, shelf, sync_state
 from server.journal.journal import Journal
 from server.journal.runs import Ending, Result, RunCause, RunCounts, RunStatus
 from server.sync.book import WAIT_S, Book
@@ -31,7 +32,7 @@ from server.sync.gathering import (
     read_scope,
 )
 from server.sync.holding import UNDECIDED, hold_together, load_open_list
-from server.sync.live import read_live, read_members
+from server.sync.live import WECOM_ROOT, ensure_target, read_live, read_members
 from server.sync.parties import Parties, Road
 from server.sync.passing import Pass, Prospect
 from server.sync.result import RunResult
@@ -42,6 +43,7 @@ from server.sync.wishes import missing, rules_of
 
 _LOG = logging.getLogger(__name__)
 _RUNS_A_PAGE = 100
+_NOT_EMPTY = "department-not-empty"
 
 
 def wall_ms() -> int:
@@ -81,6 +83,7 @@ class Engine:
         self._clock_ms = clock_ms
         self.road = road or Road()
         self._outside: set[str] = set()
+        self._seen_target: tuple[str, str] | None = None
 
     def close(self) -> None:
         """Close idle connections."""
@@ -143,25 +146,28 @@ class Engine:
             return RunResult(RunStatus.FAILED, error=not_set_up(lacking), blocked=True)
         rules = rules_of(config.settings)
         parties = self.road.parties(config, stop)
-        known = self._journal.read(stored.load)
+        known = self._take_up_ledger(rules)
         book = Book(self._journal, known, run_id, is_preview=preview)
         run = Pass(book, rules, self._target(parties, config, preview=preview), self._now_s(), stop)
-        prospect = self._look(parties, known, run)
-        verdict = run.judge(prospect, known, allow)
+        prospect = self._look(parties, run)
+        verdict = run.judge(prospect, book.ledger, allow)
         is_asked = cause in (RunCause.ASKED, RunCause.DAILY) and not preview
         again = run.carry_out(prospect, verdict, retries_conflicts=is_asked)
         if again:
             self._look_again(parties, prospect, again, run)
         return run.result(prospect, verdict, is_preview=preview)
 
-    def _look(self, parties: Parties, known: Ledger, run: Pass) -> Prospect:
+    def _look(self, parties: Parties, run: Pass) -> Prospect:
         """Read both sides; WeCom first, since its refusals (60020) cost one call."""
-        live = read_live(parties.wecom)
+        scope, live = run.rules.scope, self._read_live(parties, run.rules)
         snapshot = read_scope(parties.reader, run.rules)
+        known = self._known_here(snapshot, run)
         prospect = run.plan(snapshot, known, live)
         linked = known.people.keys() & prospect.desired.presence.present
         userids = in_motion(prospect.plan.changes, snapshot)
-        userids |= due_for_a_look(linked, self._last_look_ms(), self._clock_ms())
+        is_new_corp = known.approved_scope and known.approved_scope.corp_id != scope.corp_id
+        last_look_ms = None if is_new_corp else self._last_look_ms()
+        userids |= due_for_a_look(linked, last_look_ms, self._clock_ms())
         self._outside = {
             seat.department_id for one in snapshot.people.values() for seat in one.seats
         } - snapshot.departments.keys()
@@ -169,19 +175,27 @@ class Engine:
             return prospect
         return run.plan(deepen(parties.reader, snapshot, userids), known, live)
 
+    def _known_here(self, snapshot: Snapshot, run: Pass) -> Ledger:
+        """Return the ledger as it reads for the company that was read."""
+        ledger = run.book.ledger
+        known = as_known_to(run.rules.scope.app_key, ledger, snapshot)
+        if known is not ledger:
+            run.book.rename(known)
+        return known
+
     def _look_again(
         self, parties: Parties, prospect: Prospect, again: frozenset[Key], run: Pass
     ) -> None:
         """Try conflicts once more, as somebody may have solved them in the WeCom console."""
-        known = run.book.ledger
+        known, snapshot = run.book.ledger, prospect.snapshot
         without = tuple(one for one in known.conflicts if (one.kind, one.dingtalk_id) not in again)
-        known = replace(known, conflicts=without)
-        fresh = run.plan(prospect.snapshot, known, read_live(parties.wecom))
-        changes = tuple(
-            change for change in fresh.plan.changes if (change.kind, change.dingtalk_id) in again
-        )
-        fresh = replace(fresh, plan=replace(fresh.plan, changes=changes), is_second=True)
-        run.carry_out(fresh, run.judge(fresh, known), retries_conflicts=False)
+        known, live = replace(known, conflicts=without), read_live(parties.wecom)
+        fresh = run.plan(snapshot, known, live)
+        shallow = in_motion(fresh.plan.changes, snapshot)
+        shallow -= in_motion(prospect.plan.changes, snapshot)
+        if shallow:
+            fresh = run.plan(deepen(parties.reader, snapshot, shallow), known, live)
+        run.carry_out_rest(fresh, known, again)
 
     def _last_look_ms(self) -> int | None:
         """Say when the last full run ended that read managers and wrote what it found."""
@@ -215,7 +229,9 @@ class Engine:
         if not set(departments).isdisjoint({"1", *rules.scope.source_department_ids}):
             return Followed(needs_full=True)
         parties = self.road.parties(config, stop)
-        known = self._journal.read(stored.load)
+        known = self._take_up_ledger(rules)
+        if known.approved_scope and known.approved_scope.app_key != rules.scope.app_key:
+            return Followed(needs_full=True)  # perhaps another company: only its people tell
         hints = HintReader(parties.reader, known, rules, self._outside)
         gathered = hints.read(people, departments)
         if gathered.needs_full or not _holds_anything(gathered):
@@ -228,8 +244,9 @@ class Engine:
         self, parties: Parties, gathered: Gathered, known: Ledger, run: Pass
     ) -> Followed:
         snapshot, live = gathered.snapshot, None
-        if snapshot.departments or snapshot.gone_departments:
-            live = read_live(parties.wecom)
+        has_departments = bool(snapshot.departments or snapshot.gone_departments)
+        if has_departments or not self._knows_target(run.rules):
+            live = self._read_live(parties, run.rules)
         elif snapshot.people.keys() - known.people.keys():
             live = read_members(parties.wecom, known)
         prospect = run.plan(snapshot, known, live)
@@ -243,7 +260,7 @@ class Engine:
         result = run.result(prospect, holding.verdict, is_preview=False)
         if run.book.run_id:
             self._finish(replace(result, run_id=run.book.run_id), tells_held=holding.is_news)
-        needs_full = bool(prospect.plan.unplaced) or holding.needs_full
+        needs_full = bool(prospect.plan.unplaced) or holding.needs_full or _is_kept(result)
         failed = {**gathered.failed, **_unfinished(result)}
         return Followed(
             failed,
@@ -254,7 +271,29 @@ class Engine:
             frozenset(run.refused - gathered.failed.keys()),
         )
 
+    # --- WeCom
+
+    def _read_live(self, parties: Parties, rules: Rules) -> Live:
+        """Read WeCom's structure; raises `TargetMissingError` before anything is written."""
+        live, self._seen_target = read_live(parties.wecom), None
+        ensure_target(live, rules.scope)
+        self._seen_target = (rules.scope.corp_id, rules.scope.target_department_id)
+        return live
+
+    def _knows_target(self, rules: Rules) -> bool:
+        """Whether the target was seen; an event's person does not have WeCom read for it."""
+        target = rules.scope.target_department_id
+        return target == WECOM_ROOT or self._seen_target == (rules.scope.corp_id, target)
+
     # --- the journal
+
+    def _take_up_ledger(self, rules: Rules) -> Ledger:
+        """Read the ledger of the company that is written to; that of another one is put aside."""
+        corp_id = rules.scope.corp_id
+        if self._journal.read(shelf.corp_in_use) != corp_id:
+            _LOG.info("The ledger of the WeCom company %s is taken up", corp_id)
+            self._journal.run(lambda conn: shelf.take_up(conn, corp_id)).result(WAIT_S)
+        return self._journal.read(stored.load)
 
     def _now_s(self) -> float:
         return self._clock_ms() / 1000
@@ -316,6 +355,12 @@ def _holds_anything(gathered: Gathered) -> bool:
     return bool(
         snapshot.people or snapshot.departments or snapshot.gone_people or snapshot.gone_departments
     )
+
+
+def _is_kept(result: RunResult) -> bool:
+    """Whether a department that is gone has to stay for now; its members may be on the move."""
+    causes = [change.error for change in result.changes if change.result is Result.SKIPPED]
+    return any(cause and cause.code == _NOT_EMPTY for cause in causes)
 
 
 def _unfinished(result: RunResult) -> dict[Key, Cause]:

@@ -19,6 +19,7 @@ from server.directory.model import (
     Kind,
     Ledger,
     Person,
+    PersonLink,
     Rules,
     Snapshot,
 )
@@ -133,17 +134,19 @@ class HintReader:
         self._gathered = Gathered()
 
     def read(self, people: Collection[str], departments: Collection[str]) -> Gathered:
-        """Read each person once and each subtree once."""
+        """Read each person once and each subtree once, and who was in what is gone by now."""
         for department_id in departments:
             self._read_subtree(department_id)
-        if people:
-            self._read_people(people)
+        everybody = dict.fromkeys((*people, *self._left_behind()))
+        if everybody:
+            self._read_people(everybody)
         self._place_strangers()
         return self._gathered
 
     def _read_subtree(self, department_id: str) -> None:
         gathered = self._gathered
-        if department_id in gathered.snapshot.departments:
+        known = gathered.snapshot
+        if department_id in known.departments or department_id in known.gone_departments:
             return  # below one that was read already
         excluded = self._rules.scope.excluded_department_ids
         if department_id in excluded:
@@ -151,8 +154,9 @@ class HintReader:
         reading = self._reader.read_subtree(department_id, excluded)
         gaps = {reason.gap for reason in reading.reasons}
         if gaps == {Gap.ROOT_GONE}:
-            gone = gathered.snapshot.gone_departments | {department_id}
-            gathered.snapshot = replace(gathered.snapshot, gone_departments=gone)
+            gone = known.gone_departments | {department_id}
+            gathered.snapshot = replace(known, gone_departments=gone)
+            self._read_below(department_id)
         elif gaps == {Gap.ROOT_OUT_OF_SCOPE}:
             self._outside.add(department_id)
         elif gaps:
@@ -168,6 +172,24 @@ class HintReader:
             fresh = [key for key in part.departments if key not in self._ledger.departments]
             ordered = _ordered(self._reader, gathered.snapshot, fresh)
             gathered.snapshot = with_orders(gathered.snapshot, ordered)
+
+    def _read_below(self, department_id: str) -> None:
+        """Read what lay below a department that is gone: its events may still be on their way."""
+        link = self._ledger.departments.get(department_id)
+        if link is None:
+            return
+        for each in self._ledger.departments.values():
+            if each.accepted and each.accepted.parent_id == link.wecom_id:
+                self._read_subtree(each.department_id)
+
+    def _left_behind(self) -> list[str]:
+        """Name the people whom WeCom still has in departments that are gone.
+
+        They have left or are elsewhere by now, and until WeCom knows that it keeps the department.
+        """
+        gone = self._gathered.snapshot.gone_departments & self._ledger.departments.keys()
+        places = {self._ledger.departments[key].wecom_id for key in gone}
+        return [key for key, link in self._ledger.people.items() if _is_in(link, places)]
 
     def _add(self, people: Mapping[str, Person], departments: Mapping[str, Department]) -> None:
         known = self._gathered.snapshot
@@ -235,3 +257,9 @@ class HintReader:
         is_excluded = department_id in scope.excluded_department_ids
         is_root = department_id == DINGTALK_ROOT
         return is_excluded or (is_root and DINGTALK_ROOT not in scope.source_department_ids)
+
+
+def _is_in(link: PersonLink, places: Collection[str]) -> bool:
+    """Whether WeCom last put a member of ours into one of these departments."""
+    seats = link.accepted.seats if link.accepted and places else ()
+    return any(seat.department_id in places for seat in seats)

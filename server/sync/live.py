@@ -2,9 +2,13 @@
 
 from collections.abc import Iterable
 
-from server.directory.model import Ledger, Live, TargetDepartment, TargetMembership
+from server.directory.model import Ledger, Live, Scope, TargetDepartment, TargetMembership
+from server.errors import TargetMissingError
 from server.wecom.client import WeComClient
 from server.wecom.wire import PlacedDepartment
+
+WECOM_ROOT = "1"
+"""The company itself, which is always there."""
 
 
 def departments_of(rows: Iterable[PlacedDepartment]) -> dict[str, TargetDepartment]:
@@ -19,6 +23,13 @@ def read_live(client: WeComClient) -> Live:
     """Read departments and members: two calls for up to 10,000 memberships."""
     departments = departments_of(client.list_departments())
     return Live.of(departments.values(), _memberships(client))
+
+
+def ensure_target(live: Live, scope: Scope) -> None:
+    """Raise `TargetMissingError` where WeCom lacks the department under which all is to stand."""
+    target = scope.target_department_id
+    if target not in live.departments.keys() | {WECOM_ROOT}:
+        raise TargetMissingError(department_id=target)
 
 
 def read_members(client: WeComClient, ledger: Ledger) -> Live:

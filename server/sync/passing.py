@@ -1,6 +1,6 @@
 """One pass over a plan: planned, divided by the guard, applied, and judged."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from server.directory.change import Action, Change
 from server.directory.desired import Desired
@@ -21,19 +21,18 @@ from server.sync.stopping import Stop
 from server.sync.target import RecordingTarget, Target
 from server.sync.troubles import cause_of, passes_after_s, stops_all, will_pass
 
+_WAITS = ("department-waits", "person-waits")
+"""The causes of what waits for somebody else's department."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """What was read, what is wished, and the way there.
-
-    is_second: the plan holds only what a first one of the same run left open.
-    """
+    """What was read, what is wished, and the way there."""
 
     snapshot: Snapshot
     desired: Desired
     plan: Plan
     live: Live | None
-    is_second: bool = False
 
 
 class Pass:
@@ -65,15 +64,53 @@ class Pass:
     ) -> frozenset[Key]:
         """Apply what the guard allows and list the rest.
 
-        Returns the conflicts that are worth another look, not listed yet, if `retries_conflicts`.
+        Returns what is worth another look, and not listed yet, if `retries_conflicts`: conflicts
+        that somebody may have solved, and what waits for them.
         """
         again: frozenset[Key] = frozenset()
         if retries_conflicts and not _is_whole(verdict):
             again = self._remembered(prospect)
+        self._list(prospect, verdict, again)
+        if not _is_whole(verdict):
+            self._note(prospect, verdict)
+        self._apply(prospect, verdict)
+        if not self._stopped_by:
+            return again
+        self.book.record(
+            RecordedChange.of(change, Result.SKIPPED)
+            for change in prospect.plan.changes
+            if (change.kind, change.dingtalk_id) in again and change.cause
+        )
+        return frozenset()
+
+    def carry_out_rest(self, prospect: Prospect, known: Ledger, again: frozenset[Key]) -> None:
+        """Apply what a second look found: `again`, and whatever else is possible now.
+
+        Who failed or was held before is not tried again, and removals stay as they were judged.
+        """
+        listed = self.book.results
+        over = {(one.kind, one.dingtalk_id) for one in listed if one.result is not Result.DONE}
+        over -= again
+        rest = tuple(
+            change
+            for change in prospect.plan.changes
+            if change.action not in (Action.DISABLE, Action.DELETE)
+            and (change.kind, change.dingtalk_id) not in over
+        )
+        narrowed = replace(prospect, plan=replace(prospect.plan, changes=rest))
+        verdict = self.judge(narrowed, known)
+        self._list(narrowed, verdict)
+        self._note(prospect, verdict)
+        self._apply(narrowed, verdict)
+
+    def _list(
+        self, prospect: Prospect, verdict: Verdict, without: frozenset[Key] = frozenset()
+    ) -> None:
+        """Record what is not applied, and why."""
         listed = [
             RecordedChange.of(change, Result.SKIPPED)
             for change in prospect.plan.changes
-            if change.cause and (change.kind, change.dingtalk_id) not in again
+            if change.cause and (change.kind, change.dingtalk_id) not in without
         ]
         listed += [RecordedChange.of(change, Result.SKIPPED) for change in verdict.refused]
         listed += [RecordedChange.of(change, Result.HELD) for change in verdict.held]
@@ -82,23 +119,30 @@ class Pass:
             open_changes = [each for each in prospect.plan.executable if id(each) not in held]
             listed += [RecordedChange.of(change, Result.PLANNED) for change in open_changes]
         self.book.record(listed)
-        if not _is_whole(verdict):
-            self._note(prospect, verdict)
-        self._apply(prospect, verdict)
-        return frozenset() if self._stopped_by else again
 
     def _remembered(self, prospect: Prospect) -> frozenset[Key]:
-        """Name the listed changes that an earlier conflict keeps from being tried."""
+        """Name the listed changes that an earlier conflict keeps from being tried.
+
+        They are the conflicts themselves, and what waits for a department among them.
+        """
         known = {
             (one.kind, one.dingtalk_id) for one in self.book.ledger.conflicts if one.is_refusal
         }
-        refused = {(one.kind, one.dingtalk_id) for one in prospect.plan.changes if one.cause}
-        return frozenset(known & refused)
+        refused = {
+            (one.kind, one.dingtalk_id): one.cause.code
+            for one in prospect.plan.changes
+            if one.cause
+        }
+        conflicts = known & refused.keys()
+        if any(kind is Kind.DEPARTMENT for kind, _ in conflicts):
+            conflicts |= {key for key, code in refused.items() if code in _WAITS}
+        return frozenset(conflicts)
 
     def _note(self, prospect: Prospect, verdict: Verdict) -> None:
         """Store what needs no write to WeCom: approval, orders behind ours, conflicts."""
         is_idle = not prospect.plan.executable and prospect.desired.presence.proves_absence
-        if verdict.approved or is_idle or not self.rules.approve_first_run:
+        is_free = not self.rules.approve_first_run and bool(prospect.snapshot.people)
+        if verdict.approved or is_idle or is_free:
             self.book.approve(self.rules.scope)
         for person in prospect.plan.noted_people:
             self.book.put_person(person)
@@ -120,7 +164,7 @@ class Pass:
                 is_solved = presence.proves_absence and key not in planned
             else:
                 was_looked_at = presence.proves_absence or _is_mapped(key, prospect.desired)
-                is_solved = was_looked_at and key not in met and not prospect.is_second
+                is_solved = was_looked_at and key not in met
             if is_solved:
                 self.book.drop_conflict(*key)
         for key, noticed in met.items():

@@ -4,7 +4,7 @@ import pytest
 
 from server.directory import causes
 from server.directory.causes import cause
-from server.directory.change import Action, Change, all_fields
+from server.directory.change import Action, Change, all_fields, member_changes
 from server.directory.link import Claim, Decision, Fate, Holder, judge_holder
 from server.directory.model import Kind, Member, MemberSeat, PersonLink, TargetState
 from server.directory.revise import (
@@ -144,6 +144,13 @@ def test_a_department_that_is_missing_is_left_out() -> None:
     nowhere = without_departments(CREATE, {"5", "6"})
     assert nowhere.cause
     assert nowhere.cause.code == "person-waits"
+
+
+def test_a_move_into_nothing_but_a_missing_department_leaves_nothing_to_write() -> None:
+    before = replace(ANNA, seats=SEATS[:1])
+    change = Change(Action.UPDATE, Kind.PERSON, "a", "a", member_changes(before, ANNA, None), ANNA)
+    revised = without_departments(change, {"6"})
+    assert (revised.fields, revised.payload) == ({}, before)
 
 
 def test_a_departments_change_has_no_member_to_revise() -> None:

@@ -8,6 +8,7 @@ from server.journal import ledger as stored
 from server.journal.runs import Result, RunStatus
 from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
+from server.sync.result import RunResult
 from tests.server.sync.world import DAY_MS, World, differences
 
 
@@ -40,6 +41,60 @@ def test_a_solved_name_conflict_is_noticed_when_the_admin_asks_again(world: Worl
     world.console.change_department(foreign, name="别的部门")
     assert world.sync().status is RunStatus.SUCCESS
     assert differences(world) == []
+
+
+@pytest.fixture
+def waiting(world: World) -> int:
+    """A department that waits for a stranger's name, and others below it and led from it."""
+    foreign = world.console.add_department("研发部")
+    upper, other = world.department("研发部"), world.department("销售部")
+    lower = world.department("前端组", upper)
+    chief = world.hire("主管", upper, mobile="13800000001")
+    world.hire("王伟", lower, mobile="13800000002", manager_userid=chief.userid)
+    world.hire("李雷", other, lower, mobile="13800000003", manager_userid=chief.userid)
+    assert world.sync().status is RunStatus.PARTIAL
+    return foreign
+
+
+def test_what_waited_for_a_solved_conflict_comes_in_the_same_run(
+    world: World, waiting: int
+) -> None:
+    world.console.change_department(waiting, name="别的部门")
+    result = world.sync()
+    assert (result.status, differences(world)) == (RunStatus.SUCCESS, [])
+    world.forget_calls()
+    assert world.sync().changes == ()
+    assert world.attempted_writes() == []
+
+
+@pytest.mark.usefixtures("waiting")
+def test_a_conflict_that_is_not_solved_costs_one_try_and_nothing_beside(world: World) -> None:
+    def told(result: RunResult) -> list[tuple[str, Result, str]]:
+        return [
+            (one.dingtalk_id, one.result, one.error.code) for one in result.changes if one.error
+        ]
+
+    world.forget_calls()
+    first = told(world.sync())
+    assert world.attempted_writes() == ["/cgi-bin/department/create"]
+    assert [code for _, _, code in first] == [
+        "department-name-taken",
+        "department-waits",
+        "person-waits",
+        "person-waits",
+    ]
+    assert told(world.sync()) == first
+
+
+@pytest.mark.usefixtures("waiting")
+def test_a_run_that_is_stopped_still_tells_what_waits(world: World) -> None:
+    world.hire("新人", mobile="13900000000")
+    refusal = Reply.of_json({"errcode": 48002, "errmsg": "api forbidden"})
+    world.wecom_faults.add(Rule(Fault.ANSWERED, path="user/create", answer=refusal))
+    result = world.sync()
+    assert result.status is RunStatus.FAILED
+    codes = {one.error and one.error.code for one in result.changes}
+    assert codes == {"wecom-48002", "department-name-taken", "department-waits", "person-waits"}
 
 
 def test_our_own_leavers_are_moved_out_before_their_department_goes(world: World) -> None:
@@ -160,6 +215,34 @@ def test_what_was_announced_and_never_made_is_forgotten_when_it_is_gone(world: W
     world.company.remove_department(department)
     assert world.sync().status is RunStatus.SUCCESS
     assert world.ledger().departments == {}
+
+
+@pytest.mark.parametrize("lists_disabled", [True, False])
+@pytest.mark.parametrize("goes_later", [True, False])
+def test_a_leaver_keeps_no_department_alive_where_the_list_hides_them(
+    world: World, *, lists_disabled: bool, goes_later: bool
+) -> None:
+    world.wecom.rules.members.lists_disabled = lists_disabled
+    place, stays = world.department("要撤的部门"), world.department("研发部")
+    person = world.hire("王伟", place, stays, mobile="13800000001")
+    lone = world.hire("韩梅", place, mobile="13800000003")
+    world.hire("李娜", mobile="13800000002")
+    world.set(max_removal_percent=100)
+    world.sync()
+    for leaver in (person, lone):
+        world.company.leave(leaver.userid)
+    if goes_later:
+        world.sync()
+        assert not world.member_of(lone.userid).is_enabled
+    world.company.remove_department(place)
+    assert world.sync().status is RunStatus.SUCCESS
+    assert str(place) not in world.ledger().departments
+    kept = int(world.ledger().departments[str(stays)].wecom_id)
+    assert world.member_of(person.userid).department_ids == (kept,)
+    assert world.member_of(lone.userid).department_ids == (1,)
+    world.forget_calls()
+    assert world.sync().status is RunStatus.SUCCESS
+    assert world.attempted_writes() == []
 
 
 @pytest.mark.parametrize("is_enabled", [True, False])

@@ -75,6 +75,12 @@ class World:
         held = self.sync()
         return self.sync(allow=held.digest) if held.digest else held
 
+    def write_to(self, other: WeComContacts, address: str) -> None:
+        """Enter another WeCom company in the settings."""
+        settings = replace(self.config.settings, wecom=WeComSettings(other.rules.corp_id, address))
+        self.config = replace(self.config, settings=settings)
+        self.wecom, self.console = other, WeComConsole(other.directory)
+
     def restart(self) -> None:
         """A new process on the same data folder."""
         self.engine.close()

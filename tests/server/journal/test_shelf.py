@@ -1,0 +1,112 @@
+from contextlib import closing
+from pathlib import Path
+from sqlite3 import Connection
+
+import pytest
+
+from server.directory.model import (
+    Conflict,
+    DepartmentLink,
+    Kind,
+    Ledger,
+    Member,
+    Origin,
+    PersonLink,
+    Removal,
+    Scope,
+    TargetState,
+)
+from server.journal import ledger, shelf, sync_state
+from server.journal.connection import connect_in_memory
+from server.journal.schema import MIGRATIONS, migrate
+
+PATH = Path("memory.db")
+BEFORE = next(
+    number for number, steps in enumerate(MIGRATIONS) if "shelved_person_links" in "".join(steps)
+)
+"""The last version in which there was one ledger."""
+
+
+def fill(conn: Connection) -> None:
+    ledger.put_person(conn, PersonLink("u1", "U1", Member("王伟"), since_s=0.1 + 0.2))
+    ledger.put_person(conn, PersonLink("u2", "u2", None, is_enabled=False, is_hidden=True))
+    ledger.put_department(
+        conn, DepartmentLink("7", "7", TargetState("研发部", "1", 9), Origin.ADOPTED)
+    )
+    ledger.put_conflict(conn, Conflict(Kind.DEPARTMENT, "8", "8", "销售部", "1"))
+    ledger.put_conflict(conn, Conflict(Kind.PERSON, "u3", "boss", "13800000000"))
+    ledger.drop_conflict(conn, Kind.DEPARTMENT, "8")
+    ledger.add_removal(conn, Removal(Kind.PERSON, "u2", "u2", 12.5))
+    notes = [("doubt person u1", '["name"]'), ("refusal u1", "{}")]
+    conn.executemany("INSERT INTO sync_state VALUES (?, ?)", notes)
+
+
+def notes(conn: Connection) -> list[str]:
+    rows = conn.execute("SELECT name FROM sync_state WHERE name LIKE '% u1' ORDER BY name")
+    return [name for (name,) in rows]
+
+
+def test_another_company_begins_with_an_empty_ledger(conn: Connection) -> None:
+    shelf.take_up(conn, "ww1")
+    fill(conn)
+    shelf.take_up(conn, "ww2")
+    assert ledger.load(conn) == Ledger()
+    assert notes(conn) == []
+    assert shelf.corp_in_use(conn) == "ww2"
+
+
+def test_the_way_back_finds_everything_as_it_was(conn: Connection) -> None:
+    shelf.take_up(conn, "ww1")
+    fill(conn)
+    before = ledger.load(conn)
+    shelf.take_up(conn, "ww2")
+    ledger.put_person(conn, PersonLink("u1", "other", Member("外人")))
+    other = ledger.load(conn)
+    shelf.take_up(conn, "ww1")
+    assert ledger.load(conn) == before
+    assert notes(conn) == ["doubt person u1", "refusal u1"]
+    shelf.take_up(conn, "ww2")
+    assert ledger.load(conn) == other
+
+
+def test_a_ledger_in_use_stays_as_it_is(conn: Connection) -> None:
+    shelf.take_up(conn, "ww1")
+    fill(conn)
+    before, changes = ledger.load(conn), conn.total_changes
+    shelf.take_up(conn, "ww1")
+    assert (ledger.load(conn), conn.total_changes) == (before, changes)
+
+
+def test_what_belongs_to_no_company_is_left_alone(conn: Connection) -> None:
+    shelf.take_up(conn, "ww1")
+    ledger.set_approved_scope(conn, Scope(corp_id="ww1"))
+    sync_state.set_next_full_run(conn, 5)
+    shelf.take_up(conn, "ww2")
+    assert ledger.approved_scope(conn) == Scope(corp_id="ww1")
+    assert sync_state.load(conn).next_full_run_ms == 5
+
+
+@pytest.mark.parametrize(
+    ("scope", "corp_id"), [(Scope(corp_id="ww1"), "ww1"), (None, None)], ids=["approved", "never"]
+)
+def test_an_older_ledger_is_of_the_company_that_was_approved(
+    scope: Scope | None, corp_id: str | None
+) -> None:
+    with closing(connect_in_memory()) as conn:
+        migrate(conn, PATH, MIGRATIONS[:BEFORE])
+        if scope is not None:
+            ledger.set_approved_scope(conn, scope)
+        fill(conn)
+        migrate(conn, PATH)
+        assert shelf.corp_in_use(conn) == corp_id
+        known = ledger.load(conn)
+        shelf.take_up(conn, "ww1")
+        assert ledger.load(conn) == known
+
+
+@pytest.mark.parametrize("table", ["person_links", "department_links", "conflicts", "removals"])
+def test_the_shelf_has_every_column_of_the_table_in_use(conn: Connection, table: str) -> None:
+    def columns(name: str) -> list[tuple[str, str]]:
+        return [(row[1], row[2]) for row in conn.execute(f"PRAGMA table_info({name})")]
+
+    assert columns(f"shelved_{table}") == [("corp_id", "TEXT"), *columns(table)]
