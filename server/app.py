@@ -304,7 +304,7 @@ class App:
         stored = self._read(_stored)
         if self._service is None:
             return stored
-        # The service writes its list once a second; here the list itself is at hand.
+        # The service writes its list down a moment later; here the list itself is at hand.
         live = sorted(self._service.rejections().snapshot(), key=lambda one: -one.at_ms)
         return replace(stored, rejections=live)
 

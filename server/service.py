@@ -43,6 +43,9 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 _TICK_S = 1.0
+# What the desk learns is written down at once, so that `status` shows it right after the answer;
+# but a flood of calls must not become a flood of writes.
+_PAUSE_S = 0.1
 _PRUNE_EVERY_MS = 60 * 60 * 1000
 _HOUR_MS = 60 * 60 * 1000
 _DAY_MS = 24 * _HOUR_MS
@@ -179,7 +182,12 @@ class Service:
         callback = self._config.settings.callback
         inbox = BatchingInbox(self._journal)
         self._desk = Desk(
-            Opener(self._keyring), inbox, self._rejections, self._promote, self._clock_ms
+            Opener(self._keyring),
+            inbox,
+            self._rejections,
+            self._promote,
+            self._clock_ms,
+            self._wake.set,
         )
         bound = open_socket(host or callback.host, callback.port if port is None else port)
         listener = Listener(bound, build_app(self._desk, callback.path), inbox)
@@ -226,6 +234,7 @@ class Service:
             self._wake.wait(_TICK_S)
             self._wake.clear()
             self._tick()
+            self._stopping.wait(_PAUSE_S)
         self._tick()
 
     def _tick(self) -> None:

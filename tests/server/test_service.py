@@ -39,6 +39,7 @@ from server.web.listener import Listener
 from tests.crypto.made_up import SETS
 from tests.server.folders import Clock, app_on
 from tests.server.simulator.seeds import seeded
+from tests.server.web.service import wait_until
 
 OLD, NEW, NEWEST = SETS
 HOUR_MS = 60 * 60 * 1000
@@ -232,6 +233,24 @@ def test_the_list_of_rejected_calls_is_stored_once_the_journal_takes_it(
     at_work.service._tick()
     (call,) = app_on(at_work.folder.root, **texts(OLD)).rejected_calls()
     assert (call.verdict, call.count) == ("unknown_sender", 1)
+
+
+def test_the_status_shows_at_once_what_the_desk_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.service._TICK_S", 3600.0)
+    monkeypatch.setattr("server.service._PAUSE_S", 0.0)
+    app = app_on(tmp_path, **texts(OLD))
+    service = Service(app.folder, ConfigStore(app.folder), SecretMask(), Clock())
+    service.start()
+    at_work = Set(app.folder, Store(app.folder), Clock(), service)
+    try:
+        assert not at_work.accepts(NEWEST)
+        wait_until(lambda: App(app.folder).status().doctor is not None)
+        assert at_work.accepts(OLD)  # sent by the real clock, years after this one
+        wait_until(lambda: "clock" in [one.code for one in App(app.folder).status().notices])
+    finally:
+        assert service.stop() == ()
 
 
 def never_done_here(at_work: Set, patch: pytest.MonkeyPatch) -> None:
