@@ -6,6 +6,7 @@ DingBridgeError
 │   ├── FileDamagedError          settings or secrets do not parse
 │   ├── FileNewerError            written by a newer version of the program
 │   ├── FileAccessError           the folder or file cannot be read or written
+│   ├── FileMissingError         it was there and is gone; what it held stays in force
 │   └── SecretsLockedError        sealed by Windows for another account
 ├── AlreadyRunningError           another copy serves this data folder
 ├── ListenerError
@@ -121,6 +122,17 @@ class FileAccessError(StoreError):
     hint_text = N_(
         "Check the permissions and the free space of the data folder, "
         "or choose another one with --data-dir."
+    )
+
+
+class FileMissingError(StoreError):
+    """A file that was read before is gone. Gaps: path."""
+
+    code = "file-missing"
+    title_text = N_("The file {path} is gone.")
+    hint_text = N_(
+        "DingBridge goes on with what it held, but cannot start again without it. Put the file "
+        "back, or enter the values again."
     )
 
 

@@ -281,7 +281,7 @@ class Service:
 
     def _reload(self) -> None:
         if self._store.changed_since_load():
-            self._adopt(self._store.load())
+            self._adopt(self._store.reload())
             _log.info("Took up changed settings")
 
     def _expire(self) -> None:

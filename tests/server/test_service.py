@@ -24,6 +24,7 @@ from server.errors import (
     DingBridgeError,
     FileAccessError,
     FileDamagedError,
+    FileMissingError,
     JournalBusyError,
     JournalNewerError,
     PortInUseError,
@@ -189,6 +190,23 @@ def test_previous_credentials_end_with_their_time(
         at_work.service._tick()
     assert at_work.stored() == Keyring(NEW)
     assert caplog.text.count("no longer accepted") == 1
+
+
+def test_secrets_that_vanish_stay_in_force_and_are_missed(
+    at_work: Set, caplog: pytest.LogCaptureFixture
+) -> None:
+    secrets = at_work.folder.secrets
+    secrets.rename(secrets.with_name("elsewhere"))
+    with caplog.at_level(logging.INFO):
+        for _ in range(3):
+            at_work.service._tick()
+    assert at_work.accepts(OLD)
+    assert at_work.trouble == Trouble.of(FileMissingError(path=str(secrets)))
+    assert [record.levelname for record in caplog.records if "gone" in record.message] == ["ERROR"]
+    at_work.enter(NEW)
+    at_work.service._tick()
+    assert at_work.accepts(NEW)
+    assert at_work.trouble is None
 
 
 def test_a_promotion_that_cannot_be_saved_is_told_once_and_tried_again(
