@@ -19,6 +19,7 @@ DingBridgeError
 │   ├── JournalBusyError          somebody else holds the database for too long
 │   ├── JournalNewerError         written by a newer version of the program
 │   ├── JournalAccessError        the file cannot be opened or written
+│   ├── JournalGoneError          the file was deleted or replaced while in use
 │   ├── JournalDamagedError       its content is not what was written there
 │   └── JournalClosedError        the service is stopping
 └── VendorError                   DingTalk or WeCom did not do what was asked; `fate` says what next
@@ -235,6 +236,17 @@ class JournalAccessError(JournalError):
     title_text = N_("The database {path} cannot be opened or written: {reason}.")
     hint_text = N_("Check the permissions and the free space of the data folder.")
     retryable = False
+
+
+class JournalGoneError(JournalError):
+    """The database was deleted or replaced while in use. Gaps: path."""
+
+    code = "journal-gone"
+    title_text = N_("The database {path} was deleted or replaced while in use.")
+    hint_text = N_(
+        "DingBridge goes on by itself: it puts a deleted file back and uses one that was put in "
+        "its place. DingTalk sends again what it missed. Quit DingBridge before you do this."
+    )
 
 
 class JournalDamagedError(JournalError):

@@ -84,7 +84,7 @@ class Service:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._pruned_at_ms = 0
-        self._healed: JournalDamagedError | None = None
+        self._healed: JournalError | None = None
         self._troubles: list[Trouble] = []
         self._published: tuple[str, int | None, Trouble | None] | None = None
         self._rejections = RejectionLog()
@@ -261,13 +261,15 @@ class Service:
         self._hear_requests()
 
     def _heal_journal(self) -> None:
-        """Replace a database that turned out to be damaged while callbacks were coming in."""
+        """Begin anew with a database that turned out to be damaged or gone while it was in use."""
         failure = self._desk.facts.unstored
-        if not isinstance(failure, JournalDamagedError) or failure is self._healed:
+        is_damaged = isinstance(failure, JournalDamagedError) and failure is not self._healed
+        if self._journal.is_in_place and not is_damaged:
             return
         self._journal.reopen(self._clock_ms())
         self._healed = failure
-        _log.warning("The damaged database was moved to %s", self._journal.moved_aside)
+        if is_damaged:
+            _log.warning("The damaged database was moved to %s", self._journal.moved_aside)
 
     def _save_promotion(self) -> None:
         promoted = self._unsaved

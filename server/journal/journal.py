@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Self, TypeVar
 
-from server.errors import JournalDamagedError
+from server.errors import JournalBusyError, JournalDamagedError
 from server.journal import contact, events
 from server.journal.contact import Use
 from server.journal.events import NewEvent
@@ -67,14 +67,21 @@ class Journal:
             suspect(self._path)
             raise
 
-    def reopen(self, now_ms: int, timeout_s: float = 5.0) -> None:
-        """Begin anew with a file that proved damaged in use: it is moved aside and replaced.
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the database is still the file that was opened; else `reopen` it."""
+        return self._writer.is_in_place
 
+    def reopen(self, now_ms: int, timeout_s: float = 5.0) -> None:
+        """Begin anew where the file proved damaged in use, or was deleted or replaced.
+
+        A damaged file is moved aside and replaced; a deleted one is put back as it was.
         Until this returns, whatever is submitted fails. An id from before may name another event
         afterwards; but only working events can be completed or failed, and none is working in a
         new file. Raises a `JournalError`; then try again later.
         """
-        self.close(timeout_s)
+        if not self.close(timeout_s):
+            raise JournalBusyError(path=str(self._path))
         opened = open_database(self._path, now_ms)
         self.moved_aside = opened.moved_aside
         self._writer = Writer(opened.conn, self._path)

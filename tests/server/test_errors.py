@@ -79,4 +79,10 @@ def test_only_what_may_succeed_later_is_retried() -> None:
     # A vendor's error decides for itself: it depends on the code that the vendor sent.
     ours = [error for error in ALL if not issubclass(error, VendorError)]
     again = {error.__name__ for error in ours if error.retryable}
-    assert again == {"JournalError", "JournalFullError", "JournalBusyError", "JournalClosedError"}
+    assert again == {
+        "JournalError",
+        "JournalFullError",
+        "JournalBusyError",
+        "JournalGoneError",
+        "JournalClosedError",
+    }

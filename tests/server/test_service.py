@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import socket
 import sqlite3
 import threading
@@ -390,6 +391,24 @@ def test_a_database_that_turns_out_damaged_is_replaced_while_serving(at_work: Se
     assert len(list(at_work.folder.root.glob("*.damaged-*.db"))) == 1
     at_work.service._tick()
     assert len(list(at_work.folder.root.glob("*.damaged-*.db"))) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps open files from being deleted")
+def test_a_database_that_is_deleted_in_use_is_put_back_before_a_call_is_lost(at_work: Set) -> None:
+    event = b'{"EventType":"user_add_org","eventId":"%d"}'
+    assert at_work.fault(OLD, event % 1) is None
+    for file in at_work.folder.root.glob("dingbridge.db*"):
+        file.unlink()
+    at_work.service._tick()
+    assert at_work.fault(OLD, event % 2) is None
+    for file in at_work.folder.root.glob("dingbridge.db*"):
+        file.unlink()
+    assert at_work.fault(OLD, event % 3) is ReplyFault.WRONG_STATUS
+    at_work.service._tick()
+    assert at_work.fault(OLD, event % 3) is None
+    at_work.service._tick()
+    assert at_work.trouble is None
+    assert [event.event_id for event in at_work.events()] == ["3", "2", "1"]
 
 
 def spoil(conn: sqlite3.Connection) -> None:
