@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from sqlite3 import Connection
 from typing import TypeVar
@@ -20,7 +20,13 @@ from crypto.credentials import Keyring
 from server.config.paths import DataFolder
 from server.config.settings import Settings
 from server.config.store import Config, ConfigStore
-from server.errors import DingBridgeError, JournalBusyError, JournalDamagedError, JournalError
+from server.errors import (
+    DingBridgeError,
+    FileAccessError,
+    JournalBusyError,
+    JournalDamagedError,
+    JournalError,
+)
 from server.instance import InstanceLock, Trouble, acquire
 from server.journal import rejections as stored_rejections
 from server.journal import requests, runs
@@ -113,7 +119,7 @@ class Service:
             self._address = self._address_of(self._listener, self._config.settings)
             self._worker = self._mirror()
             self._worker.refuse_left_over()
-            self._instance.publish(self._address)
+            self._publish()
             self._housekeeper.start()
             self._worker.start()
             undo.pop_all()
@@ -246,6 +252,7 @@ class Service:
             self._reload,
             self._expire,
             self._store_rejections,
+            self._instance.keep,
         ):
             try:
                 with self._duty:
@@ -364,13 +371,11 @@ class Service:
         seen = (self._address, facts.clock_difference_ms, trouble)
         if seen == self._published or self._stopping.is_set():
             return
-        try:
+        self._published = seen
+        with suppress(FileAccessError):  # told, and tried again, by the duty that keeps the folder
             self._instance.publish(
                 self._address, clock_difference_ms=facts.clock_difference_ms, trouble=trouble
             )
-            self._published = seen
-        except DingBridgeError as failure:
-            _log.debug("The service's record could not be written: %s", failure)
 
 
 def _with_promotion(stored: Keyring, promoted: Keyring) -> Keyring:

@@ -88,8 +88,12 @@ def peek(path: Path, job: Callable[[Connection], T]) -> T:
     A missing one reads as empty; an older one is migrated in a copy in memory. Raises a
     `JournalError`.
     """
-    if not path.exists():
+    try:
+        path.stat()
+    except FileNotFoundError:
         return _in_memory(path, job)
+    except OSError as exc:
+        raise _access_error(path, exc) from exc
     return read(path, lambda conn: _answer(conn, path, job))
 
 
@@ -139,8 +143,12 @@ def _move_aside(path: Path, now_ms: int) -> Path:
             if companion.exists():
                 companion.rename(_beside(target, suffix))
     except OSError as exc:
-        raise JournalAccessError(path=str(path), reason=str(exc.strerror)) from exc
+        raise _access_error(path, exc) from exc
     return target
+
+
+def _access_error(path: Path, exc: OSError) -> JournalAccessError:
+    return JournalAccessError(path=str(path), reason=str(exc.strerror))
 
 
 def _free_name(path: Path, now_ms: int) -> Path:

@@ -175,6 +175,17 @@ def test_a_missing_folder_is_an_access_error(tmp_path: Path) -> None:
         _open(tmp_path / "missing" / "dingbridge.db")
 
 
+def test_a_folder_that_cannot_be_looked_into_is_an_access_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **_options: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(JournalAccessError, match="Permission denied"):
+        peek(path, counts)
+
+
 def test_stale_claims_are_pending_again(path: Path, new_event: MakeEvent) -> None:
     _fill(path, new_event, number=3)
     with closing(connect(path)) as conn, transaction(conn):
