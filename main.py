@@ -27,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     # Taken before or after the command word; a later default must not undo an earlier value.
     folder.add_argument(
         "--data-dir",
-        type=Path,
+        type=_folder,
         default=argparse.SUPPRESS,
         metavar="DIR",
         help="where settings, database and log lie",
@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="DingBridge",
         parents=[folder],
+        allow_abbrev=False,
         description="Receives DingTalk's event callbacks and mirrors its directory into WeCom.",
     )
     parser.add_argument("--version", action="version", version=VERSION)
@@ -46,7 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, parents=[folder], help=text, description=text)
+        return commands.add_parser(
+            name, parents=[folder], help=text, description=text, allow_abbrev=False
+        )
 
     def with_json(name: str, text: str) -> argparse.ArgumentParser:
         added = command(name, text)
@@ -54,7 +57,9 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     serve = command("serve", "receive callbacks without a window, until stopped")
-    serve.add_argument("--host", help="the address to listen on, in place of callback.host")
+    serve.add_argument(
+        "--host", type=_text, help="the address to listen on, in place of callback.host"
+    )
     serve.add_argument("--port", type=_port, help="the port, in place of callback.port; 0: any")
     configure = command("configure", "merge a JSON object of settings; all or nothing")
     configure.add_argument(
@@ -63,12 +68,16 @@ def _parser() -> argparse.ArgumentParser:
     with_json("status", "show the service, credentials in use, last contact and counts")
     events = with_json("events", "list events, newest first")
     events.add_argument("--limit", type=_count, default=50, metavar="N", help="at most N (50)")
-    events.add_argument("--type", dest="event_type", metavar="T", help="only of this type")
+    events.add_argument(
+        "--type", dest="event_type", type=_text, metavar="T", help="only of this type"
+    )
     with_json("self-test", "make a check_url round trip through the real socket")
     sync = with_json("sync", "compare the whole directory and bring WeCom in step with it")
     how = sync.add_mutually_exclusive_group()
     how.add_argument("--preview", action="store_true", help="only show what would be changed")
-    how.add_argument("--allow", metavar="DIGEST", help="approve what is held under this digest")
+    how.add_argument(
+        "--allow", type=_text, metavar="DIGEST", help="approve what is held under this digest"
+    )
     command("demo", "show it all on this computer alone; no account needed")
     return parser
 
@@ -79,6 +88,20 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _folder(text: str) -> Path:
+    if (
+        not text.strip()
+    ):  # an unset variable in a script; it would be the folder one happens to be in
+        raise argparse.ArgumentTypeError("a folder is expected")
+    return Path(text)
+
+
+def _text(text: str) -> str:
+    if not text.isascii() and text.encode("utf-8", "replace").decode() != text:
+        raise argparse.ArgumentTypeError("this is no text in the encoding of this system")
+    return text
+
+
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError("a number of 1 or more is expected")
@@ -87,11 +110,18 @@ def _count(text: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    return _delivered(lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     from ui.console.attach import connect_streams
 
     connect_streams()
     _make_output_safe()
-    options = _parser().parse_args(arguments)
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit as end:  # it has printed the help, or what is wrong
+        return int(end.code or 0)
 
     from server.app import App
     from server.config.paths import DataFolder, default_root
@@ -101,15 +131,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     root = getattr(options, "data_dir", None) or default_root(os.environ, sys.platform)
     app = App(DataFolder(root.absolute()))
     texts = commands.texts_for(app)
-
-    def run() -> int:
-        try:
-            return _command(options)(app, texts, options)
-        except DingBridgeError as failure:
-            as_json = getattr(options, "json", False)
-            return commands.report_error(failure, texts, as_json=as_json)
-
-    return _delivered(run)
+    try:
+        return _command(options)(app, texts, options)
+    except DingBridgeError as failure:
+        as_json = getattr(options, "json", False)
+        return commands.report_error(failure, texts, as_json=as_json)
 
 
 def _delivered(run: Callable[[], int]) -> int:
@@ -120,12 +146,22 @@ def _delivered(run: Callable[[], int]) -> int:
             sys.stdout.flush()
     except KeyboardInterrupt:
         return FAILED
-    except BrokenPipeError:
+    except OSError as failure:
+        if failure.filename is not None:  # not about an open stream; this is something else
+            raise
         # Whoever read our output (head, a closed window) has seen enough; the interpreter, which
         # flushes once more at its end, must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(failure, BrokenPipeError):
+            _complain(failure)
         return FAILED
     return code
+
+
+def _complain(failure: OSError) -> None:
+    from ui.console.commands import say
+
+    say(f"The output could not be written: {failure.strerror}.")
 
 
 def _command(options: argparse.Namespace) -> "Command":

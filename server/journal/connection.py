@@ -4,6 +4,7 @@ Durability is decided here: WAL with `synchronous=FULL` means that a COMMIT whic
 the disk. Nothing else in the room sets a PRAGMA that matters for that.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,7 +81,7 @@ def _uri(path: PurePath, mode: str) -> str:
     """Write `path` as SQLite's `file:` URI; a Windows drive needs a slash before it."""
     posix = path.as_posix()
     rooted = posix if posix.startswith("/") else f"/{posix}"
-    return f"file://{quote(rooted)}?mode={mode}"
+    return f"file://{quote(os.fsencode(rooted))}?mode={mode}"
 
 
 def _text(stored: bytes) -> str:
