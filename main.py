@@ -56,11 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--json", action="store_true", help="print one JSON document")
         return added
 
-    serve = command("serve", "receive callbacks without a window, until stopped")
-    serve.add_argument(
-        "--host", type=_text, help="the address to listen on, in place of callback.host"
-    )
-    serve.add_argument("--port", type=_port, help="the port, in place of callback.port; 0: any")
+    _add_serve(command("serve", "receive callbacks without a window, until stopped"))
     configure = command("configure", "merge a JSON object of settings; all or nothing")
     configure.add_argument(
         "--from", dest="source", type=Path, metavar="FILE", help="a file; else standard input"
@@ -72,14 +68,24 @@ def _parser() -> argparse.ArgumentParser:
         "--type", dest="event_type", type=_text, metavar="T", help="only of this type"
     )
     with_json("self-test", "make a check_url round trip through the real socket")
-    sync = with_json("sync", "compare the whole directory and bring WeCom in step with it")
+    _add_sync(with_json("sync", "compare the whole directory and bring WeCom in step with it"))
+    command("demo", "show it all on this computer alone; no account needed")
+    return parser
+
+
+def _add_serve(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument(
+        "--host", type=_text, help="the address to listen on, in place of callback.host"
+    )
+    serve.add_argument("--port", type=_port, help="the port, in place of callback.port; 0: any")
+
+
+def _add_sync(sync: argparse.ArgumentParser) -> None:
     how = sync.add_mutually_exclusive_group()
     how.add_argument("--preview", action="store_true", help="only show what would be changed")
     how.add_argument(
         "--allow", type=_text, metavar="DIGEST", help="approve what is held under this digest"
     )
-    command("demo", "show it all on this computer alone; no account needed")
-    return parser
 
 
 def _port(text: str) -> int:

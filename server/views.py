@@ -14,6 +14,7 @@ from server.journal.contact import LastUse
 from server.journal.events import StoredEvent
 from server.journal.listing import Counts
 from server.journal.rejections import Rejection
+from server.journal.salvage import Salvaged
 from server.message import N_, Message
 from server.status import (
     CredentialSetView,
@@ -206,7 +207,7 @@ def notices(
     config: Config | None,
     record: ServiceRecord | None,
     doctor: RejectionView | None,
-    damaged: tuple[str, ...],
+    damaged: Mapping[str, Salvaged | None],
     room: Advice | None = None,
 ) -> Iterator[Notice]:
     """Yield what somebody should know now, the gravest first.
@@ -227,15 +228,23 @@ def notices(
     if ring.pending is not None:
         yield Notice("pending", Level.INFO, _PENDING.title, _PENDING.hint)
     yield from _clock_notice(record)
-    for path in damaged:
-        values = {"path": path}
-        title = Message(N_("A damaged database was moved to {path}."), values)
-        hint = Message(
-            N_("Events and links in it are not in use. Keep the file until all is well."), values
-        )
-        yield Notice("database-moved", Level.WARNING, title, hint)
+    for path, salvaged in damaged.items():
+        yield _moved_notice(path, salvaged)
     for note in () if config is None else config.notes:
         yield Notice("note", Level.WARNING, note, _IN_LOG)
+
+
+def _moved_notice(path: str, salvaged: Salvaged | None) -> Notice:
+    title = Message(N_("A damaged database was moved to {path}."), {"path": path})
+    if salvaged is None:
+        hint = N_("Events and links in it are not in use. Keep the file until all is well.")
+        return Notice("database-moved", Level.WARNING, title, Message(hint))
+    text = N_(
+        "{events} events and {links} links between DingTalk and WeCom could be taken over from it. "
+        "Keep the file until all is well."
+    )
+    values = {"events": salvaged.events, "links": salvaged.links}
+    return Notice("database-moved", Level.WARNING, title, Message(text, values))
 
 
 _IN_LOG = Message(N_("The log file has the details."))

@@ -1,7 +1,7 @@
 """Opening the database: a sound one is migrated, a damaged one moved aside and replaced.
 
-Nothing is ever deleted or written over here. Losing the journal costs the ledger too, so a file
-is given up only when SQLite itself cannot make sense of it, and the caller is told.
+Nothing is ever deleted or written over here. A file is given up only when SQLite itself cannot
+make sense of it; what can still be read of it is in the new one, and the caller is told.
 """
 
 import logging
@@ -16,6 +16,7 @@ from typing import TypeVar
 from server.errors import JournalAccessError, JournalDamagedError
 from server.journal.connection import connect, connect_in_memory, transaction, translated
 from server.journal.events import release_stale
+from server.journal.salvage import note, salvage
 from server.journal.schema import MIGRATIONS, check_not_newer, migrate, version_of
 
 T = TypeVar("T")
@@ -27,6 +28,9 @@ _ALWAYS_CHECKED_BYTES = 64 * 1024 * 1024
 
 # The order matters: an old WAL left beside a new database would be replayed into it.
 _MOVED_IN_ORDER = ("-wal", "-shm", "")
+
+# Never the name that counts while it is being filled.
+_FRESH = ".new"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +47,41 @@ def open_database(path: Path, now_ms: int) -> Opened:
     What a killed process had claimed is pending again. `now_ms` names the damaged file. Raises a
     `JournalError`: newer, access, busy, full.
     """
+    _finish_replacing(path)
     moved_aside = None
     try:
         conn = _open_sound(path)
     except JournalDamagedError:
-        moved_aside = _move_aside(path, now_ms)
+        moved_aside = _replace(path, now_ms)
         conn = _open_sound(path)
     _clear(path)
     return Opened(conn, moved_aside)
+
+
+def _replace(path: Path, now_ms: int) -> Path:
+    """Put a new database with all that can be saved in the place of the damaged one.
+
+    A kill at any moment leaves the damaged one, to begin again, or the finished new one.
+    """
+    fresh = _beside(path, _FRESH)
+    for suffix in _MOVED_IN_ORDER:
+        _beside(fresh, suffix).unlink(missing_ok=True)
+    with translated(path), closing(connect(fresh)) as conn:
+        migrate(conn, path)
+        found = salvage(path, conn)
+    moved_aside = _move_aside(path, now_ms)
+    _finish_replacing(path)
+    note(moved_aside, found)
+    return moved_aside
+
+
+def _finish_replacing(path: Path) -> None:
+    fresh = _beside(path, _FRESH)
+    try:
+        if fresh.exists() and not path.exists():
+            fresh.rename(path)
+    except OSError as exc:
+        raise _access_error(path, exc) from exc
 
 
 def suspect(path: Path) -> None:

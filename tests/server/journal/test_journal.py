@@ -130,14 +130,14 @@ def test_a_deleted_database_takes_nothing_until_it_is_put_back_whole(
     journal: Journal, path: Path, new_event: MakeEvent
 ) -> None:
     journal.append([new_event("before")]).result(10)
-    assert journal.is_in_place
+    in_place = [journal.is_in_place]
     for file in path.parent.iterdir():
         file.unlink()
     with pytest.raises(JournalGoneError):
         journal.append([new_event("meanwhile")]).result(10)
-    assert not journal.is_in_place
+    in_place.append(journal.is_in_place)
     journal.reopen(now_ms=0)
-    assert journal.is_in_place
+    assert [*in_place, journal.is_in_place] == [True, False, True]
     assert journal.moved_aside is None
     journal.append([new_event("after")]).result(10)
     listed = journal.read(lambda conn: listing.latest(conn, 9)).events
