@@ -1,9 +1,7 @@
 """Turns what is stored into what is shown: masked, described, and with the notices it calls for."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from math import isfinite
 
 from crypto.credentials import Credentials, Field, Keyring, Role
 from crypto.doctor import Diagnosis, Verdict
@@ -16,6 +14,7 @@ from server.journal.listing import Counts
 from server.journal.rejections import Rejection
 from server.journal.salvage import Salvaged
 from server.message import N_, Message
+from server.payload import read_json
 from server.status import (
     CredentialSetView,
     CredentialsView,
@@ -170,8 +169,8 @@ def event_view(event: StoredEvent) -> EventView:
 def _parsed(payload: str) -> object:
     """Return the JSON value; what other programs could not read as JSON stays text."""
     try:
-        value = json.loads(payload, parse_constant=_refuse, parse_float=_finite)
-    except (ValueError, RecursionError):
+        value = read_json(payload)
+    except ValueError:
         return payload
     return payload if _is_deep(value) else value
 
@@ -190,17 +189,6 @@ def _inside(value: object) -> Iterable[object]:
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list) else ()
-
-
-def _refuse(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if not isfinite(number):
-        raise ValueError("beyond what a number can hold here")
-    return number
 
 
 def notices(

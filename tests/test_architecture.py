@@ -48,8 +48,11 @@ server.service        : server.web server.config server.instance server.journal 
 server.service        : server.sync.engine server.sync.parties server.sync.worker
 server.service        : crypto server.errors server.message server.version
 server.views          : server.web server.config server.instance server.journal server.verdicts
+server.views          : server.payload
+server.payload        :
 server.views          : crypto server.errors server.message server.status
 server.web            : server.web server.journal crypto server.errors server.message
+server.web            : server.payload
 server.sync           : server.sync server.dingtalk server.wecom server.directory
 server.sync           : server.journal server.config server.errors server.fate server.message
 server.sync.missed    : server.sync.book server.dingtalk.client server.rest.fields

@@ -103,8 +103,9 @@ class ConfigStore:
             return Config(notes=self._forgotten())
         with ExitStack() as held:
             # Each file is whole at any moment. Only together they may be of two moments, and a
-            # process that hangs while it saves must not keep the service from starting.
-            with suppress(LockHeldError):
+            # process that hangs while it saves must not keep the service from starting. Where the
+            # lock cannot even be made, nobody saves.
+            with suppress(LockHeldError, FileAccessError):
                 held.enter_context(self._lock())
                 self._tidy_up()
             disk = self._read()

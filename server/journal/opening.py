@@ -5,6 +5,7 @@ make sense of it; what can still be read of it is in the new one, and the caller
 """
 
 import logging
+import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -108,9 +109,29 @@ def read(path: Path, job: Callable[[Connection], T]) -> T:
 
     Raises a `JournalError`. Any thread may call it.
     """
-    with translated(path), closing(connect(path, read_only=True)) as conn:
+    with translated(path):
+        try:
+            return _read(connect(path, read_only=True), job)
+        except sqlite3.OperationalError as exc:
+            if not _is_only_unwritable(exc, path):
+                raise
+            return _read(connect(path, read_only=True, is_at_rest=True), job)
+
+
+def _read(conn: Connection, job: Callable[[Connection], T]) -> T:
+    with closing(conn):
         conn.execute("BEGIN")
         return job(conn)
+
+
+def _is_only_unwritable(exc: sqlite3.OperationalError, path: Path) -> bool:
+    """Tell whether reading failed for want of a place for the files that SQLite puts beside.
+
+    Whoever has the database open has made them already.
+    """
+    wal = _beside(path, "-wal")
+    is_refused = exc.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+    return is_refused and path.exists() and not (wal.exists() and wal.stat().st_size)
 
 
 def peek(path: Path, job: Callable[[Connection], T]) -> T:

@@ -3,7 +3,6 @@
 The order is the promise: nothing is acknowledged that is not on disk.
 """
 
-import json
 import logging
 import os
 import threading
@@ -30,6 +29,7 @@ from server.errors import JournalError
 from server.journal.contact import Use
 from server.journal.events import NewEvent, Source
 from server.journal.rejections import Rejection
+from server.payload import Digits, read_json
 from server.web.inbox import Entry, Inbox
 from server.web.rejections import RejectionLog
 
@@ -203,15 +203,15 @@ def _query_of(text: str) -> dict[str, str]:
 
 def _encrypt_of(body: bytes) -> str:
     try:
-        parsed = json.loads(body)
-    except (ValueError, RecursionError):
+        parsed = read_json(body)
+    except ValueError:
         raise NotACallbackError from None
     if not isinstance(parsed, dict):
         raise NotACallbackError
     encrypt = parsed.get("encrypt")
     if encrypt is None:
         encrypt = next((v for k, v in parsed.items() if k.lower() == "encrypt"), None)
-    if not isinstance(encrypt, str):
+    if not isinstance(encrypt, str) or isinstance(encrypt, Digits):
         raise NotACallbackError
     return encrypt
 
@@ -242,8 +242,8 @@ def _entry(opened: OpenedCallback, remote: str, now_ms: int) -> Entry:
 def _fields(payload: str) -> Mapping[str, object]:
     """Return the payload's top-level fields by lower-case name; empty where it is no object."""
     try:
-        parsed = json.loads(payload)
-    except (ValueError, RecursionError):
+        parsed = read_json(payload)
+    except ValueError:
         return {}
     if not isinstance(parsed, dict):
         return {}

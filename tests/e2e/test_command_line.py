@@ -126,6 +126,12 @@ def test_no_terminal_is_too_poor(with_events: Program, encoding: str) -> None:
     assert ("张三丰" in shown) is (encoding in {"gbk", "utf-8"})
 
 
+def test_no_events_are_said_to_be_none(program: Program) -> None:
+    done = program.run("events")
+    assert (done.code, done.out, done.errors) == (0, b"", "There are no such events.\n")
+    assert program.events() == []
+
+
 def test_chinese_is_spoken_where_the_system_or_the_settings_say_so(program: Program) -> None:
     english = program.run("status").lines
     by_system = program.run("status", env={"LC_ALL": "zh_CN.UTF-8"}).lines

@@ -184,10 +184,22 @@ def event(payload: str) -> StoredEvent:
         ("NaN", "NaN"),
         ('{"a":-Infinity}', '{"a":-Infinity}'),
         ("1e400", "1e400"),
+        ('{"a":1e400,"b":-1e400,"c":1.5}', {"a": "1e400", "b": "-1e400", "c": 1.5}),
         ("9" * 5000, "9" * 5000),
         ("[" * 100_000, "[" * 100_000),
     ],
-    ids=["json", "text", "empty", "null", "nan", "infinity", "overflow", "digits", "open"],
+    ids=[
+        "json",
+        "text",
+        "empty",
+        "null",
+        "nan",
+        "infinity",
+        "overflow",
+        "inside",
+        "digits",
+        "open",
+    ],
 )
 def test_a_payload_is_shown_as_json_or_as_the_text_it_is(payload: str, shown: object) -> None:
     assert event_view(event(payload)).payload == shown

@@ -461,6 +461,16 @@ def hung(
         yield waits
 
 
+def test_settings_are_read_where_no_lock_can_be_made(
+    store: ConfigStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.merge(WHOLE)
+    monkeypatch.setattr(FileLock, "acquire", failing(errno.EACCES))
+    assert store.load().secrets.keyring == Keyring(FIRST)
+    with pytest.raises(FileAccessError):
+        store.merge({"callback": {"port": 81}})
+
+
 def test_a_lock_that_is_never_released_is_reported(
     store: ConfigStore, folder: DataFolder, hung: list[float]
 ) -> None:

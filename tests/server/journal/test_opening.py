@@ -1,4 +1,5 @@
 import re
+import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -229,6 +230,45 @@ def test_a_folder_that_cannot_be_looked_into_is_an_access_error(
     monkeypatch.setattr(Path, "stat", refuse)
     with pytest.raises(JournalAccessError, match="Permission denied"):
         peek(path, counts)
+
+
+def test_a_folder_that_is_a_file_is_an_access_error(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(JournalAccessError):
+        peek(tmp_path / "taken" / "dingbridge.db", counts)
+
+
+def _refuse_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the folder one that cannot be written to, also for an administrator who runs tests."""
+
+    def refused(path: Path, *, read_only: bool, is_at_rest: bool = False) -> Connection:
+        if is_at_rest:
+            return connect(path, read_only=read_only, is_at_rest=True)
+        error = sqlite3.OperationalError("attempt to write a readonly database")
+        error.sqlite_errorcode = sqlite3.SQLITE_READONLY_DIRECTORY
+        raise error
+
+    monkeypatch.setattr(opening, "connect", refused)
+
+
+def test_a_database_at_rest_is_read_where_nothing_can_be_written(
+    path: Path, new_event: MakeEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fill(path, new_event, number=3)
+    _refuse_to_write(monkeypatch)
+    assert _count(path) == 3
+    assert [child.name for child in path.parent.iterdir()] == [path.name]
+
+
+def test_a_database_in_use_is_never_read_as_one_at_rest(
+    path: Path, new_event: MakeEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(open_database(path, NOW_MS).conn) as conn:
+        with transaction(conn):
+            append(conn, [new_event("a")])
+        _refuse_to_write(monkeypatch)
+        with pytest.raises(JournalAccessError, match="readonly"):
+            _count(path)
 
 
 def test_stale_claims_are_pending_again(path: Path, new_event: MakeEvent) -> None:
