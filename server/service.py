@@ -23,17 +23,20 @@ from server.config.store import Config, ConfigStore
 from server.errors import (
     DingBridgeError,
     FileAccessError,
+    JournalAccessError,
     JournalBusyError,
     JournalDamagedError,
     JournalError,
+    JournalFullError,
 )
 from server.instance import InstanceLock, Trouble, acquire
 from server.journal import rejections as stored_rejections
-from server.journal import requests, runs
+from server.journal import requests
 from server.journal.journal import Journal
 from server.journal.rejections import Rejection
-from server.journal.retention import prune
 from server.logs import SecretMask
+from server.pruning import Pruning
+from server.room import shortage
 from server.sync.engine import Engine
 from server.sync.parties import Pace, Road
 from server.sync.worker import Worker
@@ -52,11 +55,8 @@ _TICK_S = 1.0
 # What the desk learns is written down at once, so that `status` shows it right after the answer;
 # but a flood of calls must not become a flood of writes.
 _PAUSE_S = 0.1
-_PRUNE_EVERY_MS = 60 * 60 * 1000
 _HOUR_MS = 60 * 60 * 1000
-_DAY_MS = 24 * _HOUR_MS
 _JOB_S = 30.0
-_KEPT_RUNS = 1000
 
 
 def now_ms() -> int:
@@ -89,7 +89,8 @@ class Service:
         self._duty = threading.Lock()  # one thread at a time takes up or saves settings
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._pruned_at_ms = 0
+        self._pruning = Pruning(self._write, clock_ms, self._stopping)
+        self._has_begun = False
         self._healed: JournalError | None = None
         self._troubles: list[Trouble] = []
         self._published: tuple[str, int | None, Trouble | None] | None = None
@@ -111,17 +112,16 @@ class Service:
             self._config = self._store.load()
             self._mask.register(self._config.secrets.all())
             self._keyring = self._config.secrets.keyring
-            self._journal = Journal.open(self._folder.database, self._clock_ms())
+            self._journal = self._opened_journal()
             undo.callback(self._journal.close, _JOB_S)
-            self._rejections.restore(self._journal.read(stored_rejections.latest)[::-1])
             self._listener = self._listen(host, port)
             undo.callback(self._listener.request_stop)
             self._address = self._address_of(self._listener, self._config.settings)
             self._worker = self._mirror()
-            self._worker.refuse_left_over()
+            if self._journal.is_in_place:
+                self._begin()
             self._publish()
             self._housekeeper.start()
-            self._worker.start()
             undo.pop_all()
         self._announce()
         return self._address
@@ -183,6 +183,24 @@ class Service:
             self._save_promotion()
             self._reload()
             self._publish()
+
+    def _opened_journal(self) -> Journal:
+        """Open the journal; on a full disk, begin without it and answer 503 until there is room."""
+        path = self._folder.database
+        try:
+            return Journal.open(path, self._clock_ms())
+        except (JournalFullError, JournalAccessError) as failure:
+            if shortage(self._folder) is None:
+                raise
+            _log.error("The service waits for room on the disk: %s", failure)
+            return Journal.shut(path, JournalFullError(path=str(path)))
+
+    def _begin(self) -> None:
+        """Do what needs the journal, before others can see this service or once it is open."""
+        self._rejections.restore(self._journal.read(stored_rejections.latest)[::-1])
+        self._worker.refuse_left_over()
+        self._worker.start()
+        self._has_begun = True
 
     def _listen(self, host: str | None, port: int | None) -> Listener:
         callback = self._config.settings.callback
@@ -262,19 +280,21 @@ class Service:
                 if troubles[-1] not in self._troubles:
                     _log.error("%s", failure)
         self._troubles = troubles
-        self._prune()
+        self._pruning.do_what_is_due(self._config.settings.journal)
         with self._duty:
             self._publish()
         self._hear_requests()
 
     def _heal_journal(self) -> None:
-        """Begin anew with a database that turned out to be damaged or gone while it was in use."""
+        """Begin anew with a database that proved damaged or gone in use, or could not be opened."""
         failure = self._desk.facts.unstored
         is_damaged = isinstance(failure, JournalDamagedError) and failure is not self._healed
         if self._journal.is_in_place and not is_damaged:
             return
         self._journal.reopen(self._clock_ms())
         self._healed = failure
+        if not self._has_begun:
+            self._begin()
         if is_damaged:
             _log.warning("The damaged database was moved to %s", self._journal.moved_aside)
 
@@ -330,30 +350,6 @@ class Service:
             return self._journal.run(job).result(_JOB_S)
         except TimeoutError as exc:
             raise JournalBusyError(path=str(self._folder.database)) from exc
-
-    def _prune(self) -> None:
-        moment_ms = self._clock_ms()
-        if abs(moment_ms - self._pruned_at_ms) < _PRUNE_EVERY_MS or self._stopping.is_set():
-            return
-        self._pruned_at_ms = moment_ms
-        kept = self._config.settings.journal
-        older_than_ms = moment_ms - kept.keep_days * _DAY_MS
-        try:
-            gone = self._emptied(lambda conn: prune(conn, older_than_ms, kept.keep_events))
-            self._emptied(lambda conn: runs.prune(conn, older_than_ms, _KEPT_RUNS))
-            self._write(lambda conn: requests.prune(conn, older_than_ms))
-        except JournalError as failure:
-            _log.warning("Old events could not be removed: %s", failure)
-            return
-        if gone:
-            _log.info("Removed %d old events", gone)
-
-    def _emptied(self, job: Callable[[Connection], int]) -> int:
-        """Repeat a job that removes a little until nothing is left; returns how much went."""
-        gone = 0
-        while not self._stopping.is_set() and (count := self._write(job)):
-            gone += count
-        return gone
 
     def _hear_requests(self) -> None:
         """Wake the sync where another command asked for a run; it cannot set an event of ours."""

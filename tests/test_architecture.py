@@ -46,7 +46,9 @@ server.selftest       : server.app server.web server.config server.instance serv
 server.selftest       : server.room crypto server.errors server.message
 server.service        : server.web server.config server.instance server.journal server.logs
 server.service        : server.sync.engine server.sync.parties server.sync.worker
-server.service        : crypto server.errors server.message server.version
+server.service        : server.pruning server.room crypto server.errors server.message
+server.service        : server.version
+server.pruning        : server.config.settings server.journal server.errors
 server.views          : server.web server.config server.instance server.journal server.verdicts
 server.views          : server.payload
 server.payload        :
@@ -96,6 +98,7 @@ RESERVED = {
         "server.journal",
         "server.app",
         "server.service",
+        "server.pruning",
         "server.mirror",
         "server.sync",
         "server.sync_orders",

@@ -26,7 +26,9 @@ from server.errors import (
     FileAccessError,
     FileDamagedError,
     FileMissingError,
+    JournalAccessError,
     JournalBusyError,
+    JournalFullError,
     JournalNewerError,
     PortInUseError,
 )
@@ -391,6 +393,50 @@ def test_a_database_that_turns_out_damaged_is_replaced_while_serving(at_work: Se
     assert len(list(at_work.folder.root.glob("*.damaged-*.db"))) == 1
     at_work.service._tick()
     assert len(list(at_work.folder.root.glob("*.damaged-*.db"))) == 1
+
+
+def test_a_service_that_starts_on_a_full_disk_goes_on_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, _now_ms: int) -> None:
+        raise JournalAccessError(path=str(path), reason="disk I/O error")
+
+    monkeypatch.setattr("server.service._TICK_S", 3600.0)
+    app = app_on(tmp_path, **texts(OLD))
+    service = Service(app.folder, ConfigStore(app.folder), SecretMask(), Clock())
+    monkeypatch.setattr(service._wake, "set", lambda: None)
+    at_work = Set(app.folder, Store(app.folder), Clock(), service)
+    event = b'{"EventType":"user_add_org","eventId":"1"}'
+    with monkeypatch.context() as full:
+        full.setattr("server.journal.journal.open_database", refuse)
+        with pytest.raises(JournalAccessError):  # something else than a full disk
+            service.start()
+        full.setattr("server.service.shortage", lambda folder: folder)
+        service.start()
+        assert at_work.fault(OLD, event) is ReplyFault.WRONG_STATUS
+        service._tick()
+        assert at_work.trouble == Trouble.of(JournalFullError(path=str(app.folder.database)))
+    service._tick()
+    assert at_work.fault(OLD, event) is None
+    service._tick()
+    assert at_work.trouble is None
+    assert service._worker._thread.is_alive()
+    monkeypatch.undo()
+    assert service.stop() == ()
+    assert [event.event_id for event in at_work.events()] == ["1"]
+
+
+def test_a_service_that_never_had_room_stops_as_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, _now_ms: int) -> None:
+        raise JournalFullError(path=str(path))
+
+    app = app_on(tmp_path, **texts(OLD))
+    monkeypatch.setattr("server.journal.journal.open_database", refuse)
+    monkeypatch.setattr("server.service.shortage", lambda folder: folder)
+    app.start()
+    assert app.stop() == ()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps open files from being deleted")

@@ -193,6 +193,19 @@ def test_nothing_is_put_back_where_the_folder_itself_is_gone(path: Path) -> None
     assert not path.parent.exists()
 
 
+def test_a_journal_that_could_not_be_opened_takes_nothing_until_it_can(
+    path: Path, new_event: MakeEvent
+) -> None:
+    journal = Journal.shut(path, JournalFullError(path=str(path)))
+    assert journal.is_in_place is False
+    with pytest.raises(JournalFullError):
+        journal.append([new_event("a")]).result(10)
+    journal.reopen(now_ms=0)
+    journal.append([new_event("a")]).result(10)
+    assert journal.read(listing.counts).events == 1
+    assert journal.close(10)
+
+
 def test_a_writer_that_does_not_end_is_not_followed_by_another(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
