@@ -24,6 +24,7 @@ from server.journal.contact import LastUse, Use
 from server.journal.events import NewEvent
 from server.journal.journal import Journal
 from server.journal.opening import open_database, peek
+from server.journal.writer import Writer
 
 MakeEvent = Callable[..., NewEvent]
 posix_only = pytest.mark.skipif(os.name == "nt", reason="Windows keeps open files from that")
@@ -37,6 +38,7 @@ def test_events_and_uses_are_stored_together(journal: Journal, new_event: MakeEv
 
 def test_a_batch_costs_four_statements(journal: Journal, new_event: MakeEvent) -> None:
     statements: list[str] = []
+    assert isinstance(journal._writer, Writer)
     journal._writer._conn.set_trace_callback(statements.append)
     batch = [new_event(str(number)) for number in range(64)]
     journal.append(batch, [Use("fp", 5, "1.1.1.1", "t", 64)]).result(10)
