@@ -21,108 +21,25 @@ if TYPE_CHECKING:
 FAILED = 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    from server.version import VERSION
-
-    folder = argparse.ArgumentParser(add_help=False)
-    # Taken before or after the command word; a later default must not undo an earlier value.
-    folder.add_argument(
-        "--data-dir",
-        type=Path,
-        default=argparse.SUPPRESS,
-        metavar="DIR",
-        help="where settings, database and log lie",
-    )
-    parser = argparse.ArgumentParser(
-        prog="DingBridge",
-        parents=[folder],
-        description="Receives DingTalk's event callbacks and mirrors its directory into WeCom.",
-    )
-    parser.add_argument("--version", action="version", version=VERSION)
-    parser.add_argument(
-        "--background",
-        action="store_true",
-        help="start without opening a window (the icon beside the clock is there)",
-    )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-
-    def command(name: str, text: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, parents=[folder], help=text, description=text)
-
-    def with_json(name: str, text: str) -> argparse.ArgumentParser:
-        added = command(name, text)
-        added.add_argument("--json", action="store_true", help="print one JSON document")
-        return added
-
-    serve = command("serve", "receive callbacks without a window, until stopped")
-    serve.add_argument("--host", help="the address to listen on, in place of callback.host")
-    serve.add_argument("--port", type=_port, help="the port, in place of callback.port; 0: any")
-    configure = command("configure", "merge a JSON object of settings; all or nothing")
-    configure.add_argument(
-        "--from", dest="source", type=Path, metavar="FILE", help="a file; else standard input"
-    )
-    with_json("status", "show the service, credentials in use, last contact and counts")
-    events = with_json("events", "list events, newest first")
-    events.add_argument("--limit", type=_count, default=50, metavar="N", help="at most N (50)")
-    events.add_argument("--type", dest="event_type", metavar="T", help="only of this type")
-    with_json("self-test", "make a check_url round trip through the real socket")
-    _add_platforms(with_json)
-    _add_moving(command)
-    command("demo", "show it all on this computer alone; no account needed")
-    return parser
-
-
-def _add_platforms(with_json: Callable[[str, str], argparse.ArgumentParser]) -> None:
-    sync = with_json("sync", "compare the whole directory and bring WeCom in step with it")
-    how = sync.add_mutually_exclusive_group()
-    how.add_argument("--preview", action="store_true", help="only show what would be changed")
-    how.add_argument("--allow", metavar="DIGEST", help="approve what is held under this digest")
-    how.add_argument("--reject", metavar="DIGEST", help="decide against what is held under it")
-    tried = with_json("test-connection", "try the accounts of DingTalk and WeCom; writes nothing")
-    tried.add_argument("vendor", nargs="?", choices=("dingtalk", "wecom"), help="only this one")
-    subscription = with_json(
-        "subscription", "compare with the subscription as DingTalk itself has it on record"
-    )
-    way = subscription.add_mutually_exclusive_group()
-    way.add_argument("--take", action="store_true", help="use DingTalk's token and aes_key here")
-    way.add_argument("--register", action="store_true", help="write ours to DingTalk")
-
-
-def _add_moving(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
-    for name, text in (
-        ("export", "write everything into one sealed file, for another computer"),
-        ("import", "put an export in the place of this data folder's files"),
-    ):
-        moved = command(name, text)
-        moved.add_argument("file", type=Path, metavar="FILE", help="the sealed file")
-        moved.add_argument(
-            "--passphrase-file", type=Path, metavar="PFILE", help="its first line; else you type it"
-        )
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError("a number of 1 or more is expected")
-    return int(text)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    return _delivered(lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    from ui.console.arguments import parser
     from ui.console.attach import connect_streams
 
     connect_streams()
     _make_output_safe()
-    options = _parser().parse_args(arguments)
-    if options.command is not None:
-        return _run(options)
     try:
-        return _run(options)
+        options = parser().parse_args(arguments)
+    except SystemExit as end:  # it has printed the help, or what is wrong
+        return int(end.code or 0)
+    if options.command is not None:
+        return _carry_out(options)
+    try:
+        return _carry_out(options)
     except Exception as mistake:  # noqa: BLE001 - whatever it was: a double-click shows no console
         return _told(mistake, options)
 
@@ -146,22 +63,18 @@ def _data_folder(options: argparse.Namespace) -> "DataFolder":
     return DataFolder(root.absolute())
 
 
-def _run(options: argparse.Namespace) -> int:
+def _carry_out(options: argparse.Namespace) -> int:
     from server.app import App
     from server.errors import DingBridgeError
     from ui.console import commands
 
     app = App(_data_folder(options))
     texts = commands.texts_for(app)
-
-    def run() -> int:
-        try:
-            return _command(options)(app, texts, options)
-        except DingBridgeError as failure:
-            as_json = getattr(options, "json", False)
-            return commands.report_error(failure, texts, as_json=as_json)
-
-    return _delivered(run)
+    try:
+        return _command(options)(app, texts, options)
+    except DingBridgeError as failure:
+        as_json = getattr(options, "json", False)
+        return commands.report_error(failure, texts, as_json=as_json)
 
 
 def _delivered(run: Callable[[], int]) -> int:
@@ -172,12 +85,22 @@ def _delivered(run: Callable[[], int]) -> int:
             sys.stdout.flush()
     except KeyboardInterrupt:
         return FAILED
-    except BrokenPipeError:
+    except OSError as failure:
+        if failure.filename is not None:  # not about an open stream; this is something else
+            raise
         # Whoever read our output (head, a closed window) has seen enough; the interpreter, which
         # flushes once more at its end, must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(failure, BrokenPipeError):
+            _complain(failure)
         return FAILED
     return code
+
+
+def _complain(failure: OSError) -> None:
+    from ui.console.output import say
+
+    say(f"The output could not be written: {failure.strerror}.")
 
 
 def _command(options: argparse.Namespace) -> "Command":

@@ -105,6 +105,11 @@ class Keyring:
             previous_until_ms=now_ms + grace_ms,
         )
 
+    def overtaken_by(self, promoted: "Keyring") -> "Keyring":
+        """Return `promoted`; another set that was entered here meanwhile stays pending."""
+        entered = None if self.pending == promoted.active else self.pending
+        return replace(promoted, pending=entered)
+
     def expired(self, now_ms: int) -> "Keyring":
         """Return the keyring without a previous set whose grace period is over."""
         if self.previous is None or now_ms < self.previous_until_ms:

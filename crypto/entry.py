@@ -13,18 +13,18 @@ from enum import StrEnum
 from crypto.credentials import Field
 from crypto.envelope import AES_KEY_CHARACTERS
 
-# Console: 3 to 32 letters and digits; register_call_back: 6 to 63 characters. What either of
-# them accepts is accepted here.
+# Console: 3 to 32 letters and digits; register_call_back: 6 to 63 characters of any kind. What
+# either of them accepts is accepted here.
 TOKEN_MIN_CHARACTERS = 3
 TOKEN_MAX_CHARACTERS = 63
 KEY_MIN_CHARACTERS = 4
-KEY_MAX_CHARACTERS = 64
+KEY_MAX_CHARACTERS = 128
 
 _INVISIBLE = frozenset("\u200b\u200c\u200d\u2060\ufeff\u00ad")
 _QUOTES = frozenset("\"'`“”‘’「」『』«»")
 _LETTERS_AND_DIGITS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
-# Keys are letters and digits on the platform. The samples of third parties also use these two.
-_KEY_ALPHABET = _LETTERS_AND_DIGITS | frozenset("-_")
+# A token is any text that both sides know; only the console keeps to letters and digits.
+_VISIBLE_ASCII = frozenset(map(chr, range(0x21, 0x7F))) - _QUOTES
 
 
 class ValueFault(StrEnum):
@@ -68,7 +68,7 @@ def judge(field: Field, value: str) -> ValueProblem | None:
     """Return what is wrong with a cleaned value, or None where it can be used."""
     if not value:
         return ValueProblem(field, ValueFault.EMPTY)
-    alphabet = _KEY_ALPHABET if field is Field.KEY else _LETTERS_AND_DIGITS
+    alphabet = _LETTERS_AND_DIGITS if field is Field.AES_KEY else _VISIBLE_ASCII
     for position, character in enumerate(value, 1):
         if character not in alphabet:
             return ValueProblem(
@@ -139,6 +139,9 @@ _GAP = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+# Of a labelled value more signs are taken for a part of it, where more of it follows them: half a
+# token would pass for a whole one. Never those that separate entries or mark up a text.
+_VALUE = re.compile(_WORD.pattern + r"(?:[.!@#$%^+~?]+[A-Za-z0-9_-]+)*")
 _URL = re.compile(r"https?://\S+", re.IGNORECASE)
 _UNLABELLED_AES_KEY = re.compile(r"[A-Za-z0-9]{43}")
 _UNLABELLED_KEY = re.compile(r"(?:ding|suite)(?=[a-z]*[0-9])[a-z0-9]{8,40}")
@@ -201,7 +204,7 @@ def _value_after(label: re.Match[str]) -> tuple[str, int]:
     """Return the value of a label, empty where it has none, and where the text goes on."""
     text, at = label.string, label.end()
     gap = _GAP.match(text, at)
-    word = _WORD.match(text, gap.end()) if gap else None
+    word = _VALUE.match(text, gap.end()) if gap else None
     if gap is None or word is None:
         return "", at
     other = _LABEL.match(text, word.start())

@@ -26,6 +26,7 @@ from server.errors import DingBridgeError, JournalClosedError
 from server.instance import running_service
 from server.journal import contact, events, listing, rejections
 from server.journal.opening import peek
+from server.journal.salvage import noted
 from server.logs import LogSetup, SecretMask, set_up_logging
 from server.message import Message
 from server.mirror import Mirror
@@ -145,7 +146,8 @@ class App:
         credentials = credentials_view(config or Config(), stored.uses, self._clock_ms())
         room = shortage(self.folder)
         public_url = config.settings.callback.public_url if config is not None else ""
-        damaged = tuple(str(path) for path in sorted(self.folder.root.glob("*.damaged-*.db")))
+        aside = sorted(self.folder.root.glob("*.damaged-*.db"))
+        damaged = {str(path): noted(path) for path in aside}
         return Status(
             service=service_view(record),
             credentials=credentials,
@@ -325,7 +327,7 @@ class App:
         stored = self._read(_stored)
         if self._service is None:
             return stored
-        # The service writes its list once a second; here the list itself is at hand.
+        # The service writes its list down a moment later; here the list itself is at hand.
         live = sorted(self._service.rejections().snapshot(), key=lambda one: -one.at_ms)
         return replace(stored, rejections=live)
 

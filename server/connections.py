@@ -16,7 +16,6 @@ from server.config.store import Config, ConfigStore
 from server.dingtalk import client as dingtalk
 from server.dingtalk.client import DingTalkClient
 from server.dingtalk.wire import DingTalkUser
-from server.errors import CredentialsRejectedError, VendorRefusedError
 from server.fate import Fate
 from server.message import N_, Message
 from server.reports import SelfTestReport, Step, StepState
@@ -26,6 +25,7 @@ from server.rest.session import Limits
 from server.rest.tokens import Account
 from server.sync.wishes import missing
 from server.trial import FaultError, attempt
+from server.vendor_errors import CredentialsRejectedError, VendorRefusedError
 from server.wecom import client as wecom
 from server.wecom.client import WeComClient
 

@@ -6,6 +6,7 @@ DingBridgeError
 │   ├── FileDamagedError          settings or secrets do not parse
 │   ├── FileNewerError            written by a newer version of the program
 │   ├── FileAccessError           the folder or file cannot be read or written
+│   ├── FileMissingError         it was there and is gone; what it held stays in force
 │   └── SecretsLockedError        sealed by Windows for another account
 ├── AlreadyRunningError           another copy serves this data folder
 ├── ExportError                   moving to another computer; in `server.export_errors`
@@ -27,10 +28,11 @@ DingBridgeError
 │   ├── JournalBusyError          somebody else holds the database for too long
 │   ├── JournalNewerError         written by a newer version of the program
 │   ├── JournalAccessError        the file cannot be opened or written
+│   ├── JournalGoneError          the file was deleted or replaced while in use
 │   ├── JournalDamagedError       its content is not what was written there
 │   └── JournalClosedError        the service is stopping
 ├── TargetMissingError            the department under which the mirror stands is not in WeCom
-└── VendorError                   DingTalk or WeCom did not do what was asked; `fate` says what next
+└── VendorError                   a vendor did not do what was asked; in `server.vendor_errors`
     ├── CallCancelledError        the service is stopping; the call was not made
     ├── VendorUnreachableError    no connection, no certificate to trust, no reply in time
     ├── VendorReplyError          what came back is no answer of the vendor's API
@@ -46,10 +48,9 @@ do now). Both are English sentences from the catalogue with named gaps, filled f
 Values are shown and logged, so a secret is never among them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from server.fate import Fate, Fix, Meaning
 from server.message import N_, GapValue, Message
 
 
@@ -131,6 +132,17 @@ class FileAccessError(StoreError):
     hint_text = N_(
         "Check the permissions and the free space of the data folder, "
         "or choose another one with --data-dir."
+    )
+
+
+class FileMissingError(StoreError):
+    """A file that was read before is gone. Gaps: path."""
+
+    code = "file-missing"
+    title_text = N_("The file {path} is gone.")
+    hint_text = N_(
+        "DingBridge goes on with what it held, but cannot start again without it. Put the file "
+        "back, or enter the values again."
     )
 
 
@@ -235,6 +247,17 @@ class JournalAccessError(JournalError):
     retryable = False
 
 
+class JournalGoneError(JournalError):
+    """The database was deleted or replaced while in use. Gaps: path."""
+
+    code = "journal-gone"
+    title_text = N_("The database {path} was deleted or replaced while in use.")
+    hint_text = N_(
+        "DingBridge goes on by itself: it puts a deleted file back and uses one that was put in "
+        "its place. DingTalk sends again what it missed. Quit DingBridge before you do this."
+    )
+
+
 class JournalDamagedError(JournalError):
     """The database's content is damaged. Gaps: path, reason."""
 
@@ -266,133 +289,3 @@ class TargetMissingError(DingBridgeError):
         "Enter the id of a department that is in WeCom as sync.target_department_id, or 1 for the "
         "whole company; then sync again. Nothing was written."
     )
-
-
-class VendorError(DingBridgeError):
-    """DingTalk or WeCom did not do what was asked. Gaps: vendor, call (the path, without query).
-
-    `wait_s`: not before so many seconds, where the vendor says so. `maybe_done`: the request had
-    left when it failed. `attempts` counts how often the call was made.
-    """
-
-    code = "vendor-error"
-    fate = Fate.STOP
-    fix: Fix | None = None
-    backoff_s: tuple[float, ...] = (1.0, 2.0, 4.0)
-    suspicious = False
-
-    def __init__(
-        self,
-        values: Mapping[str, GapValue],
-        *,
-        meaning: Meaning | None = None,
-        wait_s: float | None = None,
-        maybe_done: bool = False,
-    ) -> None:
-        super().__init__(**values)
-        self.wait_s = wait_s
-        self.maybe_done = maybe_done
-        self.attempts = 1
-        if meaning is not None:
-            self.title_text = meaning.title
-            self.hint_text = meaning.hint
-            self.fate = meaning.fate
-            self.fix = meaning.fix
-            self.backoff_s = meaning.backoff_s
-            self.suspicious = meaning.suspicious
-        self.retryable = self.retryable or self.fate is Fate.RETRY
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.code!r}, {self.fate}, {self.values.get('call')!r})"
-
-
-class CallCancelledError(VendorError):
-    """The service is stopping, so the call was not made (again). Gaps: vendor, call."""
-
-    code = "call-cancelled"
-    title_text = N_("The call {call} to {vendor} was given up because DingBridge is stopping.")
-    hint_text = N_("It is made again after the next start.")
-    retryable = True
-
-
-class VendorUnreachableError(VendorError):
-    """No connection, no trusted certificate, or no reply in time. Gaps: vendor, call."""
-
-    code = "vendor-unreachable"
-
-
-class VendorReplyError(VendorError):
-    """What came back is no answer of the vendor's API. Gaps: vendor, call, status or field."""
-
-    code = "vendor-reply"
-
-
-class VendorBlockedError(VendorError):
-    """The vendor has shut out this address for a while. Gaps: vendor, call, minutes."""
-
-    code = "vendor-blocked"
-    title_text = N_("{vendor} has shut out this network address for about {minutes} minutes.")
-    hint_text = N_(
-        "DingBridge goes on by itself afterwards. If it happens often, look for another program "
-        "behind the same address that calls {vendor} too fast."
-    )
-    retryable = True
-
-
-class OutcomeUnknownError(VendorError):
-    """The request was sent and its reply lost; it must not be repeated blindly. Gaps: vendor, call.
-
-    `reason` is what became of the reply.
-    """
-
-    code = "outcome-unknown"
-    title_text = N_("{vendor} took the request {call}, but its reply was lost.")
-    hint_text = N_("Nothing to do: DingBridge looks whether it was done before it asks again.")
-    fate = Fate.LOOK
-    retryable = True
-
-    def __init__(self, reason: VendorError) -> None:
-        super().__init__(reason.values, wait_s=reason.wait_s, maybe_done=True)
-        self.reason = reason
-
-
-class VendorRefusedError(VendorError):
-    """The vendor answered with an error code. Gaps: vendor, call, number (the code), detail.
-
-    `detail` is the vendor's own text, cut and with secrets masked: for the log and for people, and
-    never matched on.
-    """
-
-    code = "vendor-refused"
-
-    def __init__(self, number: int, values: Mapping[str, GapValue], *, meaning: Meaning) -> None:
-        super().__init__({**values, "number": str(number)}, meaning=meaning)
-        self.number = number
-        self.code = f"{values['vendor']}-{number}".lower()
-
-
-class CredentialsRejectedError(VendorRefusedError):
-    """The ids or secrets are wrong. Asked once, then remembered until they change.
-
-    WeCom blocks an address for an hour that keeps asking with a wrong secret (note at 45009).
-    """
-
-
-class AddressNotTrustedError(VendorRefusedError):
-    """This address is not on the vendor's list. `ip` is the address to add, where it was named."""
-
-    @property
-    def ip(self) -> str | None:
-        """The public address that the vendor saw."""
-        seen = self.values.get("ip")
-        return str(seen) if seen else None
-
-
-class MobileTakenError(VendorRefusedError):
-    """Another member holds the mobile. `holder` is that member's id, where it was named."""
-
-    @property
-    def holder(self) -> str | None:
-        """The WeCom userid of the member who holds the mobile."""
-        named = self.values.get("holder")
-        return str(named) if named else None

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from threading import Event
 from time import monotonic
 
-from server.config.files import access_error, read_image, write_atomically
+from server.config.files import Stamp, access_error, read_image, stamp_of, write_atomically
 from server.config.locks import FileLock, LockHeldError
 from server.config.paths import DataFolder
 from server.errors import AlreadyRunningError, DingBridgeError, FileAccessError
@@ -62,6 +62,7 @@ class InstanceLock:
         self._folder = folder
         self._lock = lock
         self._record = record
+        self._written: Stamp | None = None
         self._is_held = True
 
     def publish(
@@ -71,14 +72,36 @@ class InstanceLock:
         clock_difference_ms: int | None = None,
         trouble: Trouble | None = None,
     ) -> None:
-        """Tell the other commands where callbacks are accepted, and how; raises FileAccessError."""
+        """Tell the other commands where callbacks are accepted, and how.
+
+        Raises FileAccessError; `keep` tries again.
+        """
         self._record = replace(
             self._record,
             address=address,
             clock_difference_ms=clock_difference_ms,
             trouble=trouble,
         )
-        _write(self._folder, self._record)
+        self._write()
+
+    def keep(self) -> None:
+        """Hold the folder on where somebody removed the lock or the record; called now and then.
+
+        Raises AlreadyRunningError where another service took the folder meanwhile, and
+        FileAccessError.
+        """
+        if not self._lock.is_in_place:
+            lock = _taken(self._folder)
+            self._lock.release()
+            self._lock = lock
+        if self._written is None or stamp_of(self._folder.service_record) != self._written:
+            self._write()
+
+    def _write(self) -> None:
+        self._written = None
+        content = json.dumps(asdict(self._record)).encode()
+        write_atomically(self._folder.service_record, content)
+        self._written = stamp_of(self._folder.service_record)
 
     def release(self) -> None:
         """Let the next service start. Releasing twice does nothing."""
@@ -94,25 +117,32 @@ def acquire(folder: DataFolder, version: str, started_at_ms: int) -> InstanceLoc
     """Become the service of this data folder, which must exist.
 
     Of several processes that start at once exactly one succeeds. Raises AlreadyRunningError
-    telling who serves it, and FileAccessError.
+    telling who serves it, and FileAccessError for the lock. A record that cannot be written is
+    `keep`'s business.
     """
+    record = ServiceRecord(os.getpid(), "", started_at_ms, version)
+    held = InstanceLock(folder, _taken(folder), record)
+    # Callbacks come before the other commands' view of them: a full disk is no reason to refuse.
+    try:
+        held.publish("")
+    except FileAccessError:
+        with suppress(OSError):  # the last service's record would be taken for ours
+            folder.service_record.unlink(missing_ok=True)
+    return held
+
+
+def _taken(folder: DataFolder) -> FileLock:
     lock = FileLock(folder.service_lock, wait_s=_PATIENCE_S)
     try:
         lock.acquire()
     except LockHeldError as exc:
         holder = _patiently(lambda: _read(folder)) or ServiceRecord()
         raise AlreadyRunningError(
-            pid=holder.pid, address=holder.address or "…", path=str(folder.root)
+            pid=holder.pid or "?", address=holder.address or "…", path=str(folder.root)
         ) from exc
     except OSError as exc:
         raise access_error(folder.service_lock, exc) from exc
-    record = ServiceRecord(os.getpid(), "", started_at_ms, version)
-    try:
-        _write(folder, record)
-    except BaseException:
-        lock.release()
-        raise
-    return InstanceLock(folder, lock, record)
+    return lock
 
 
 def running_service(folder: DataFolder) -> ServiceRecord | None:
@@ -120,7 +150,7 @@ def running_service(folder: DataFolder) -> ServiceRecord | None:
 
     A record alone is not believed: the lock must be held.
     """
-    if not folder.service_lock.exists():
+    if stamp_of(folder.service_lock) == Stamp():
         return None
     if _is_free(folder):
         return None
@@ -143,10 +173,6 @@ def _patiently(read: Callable[[], ServiceRecord | None]) -> ServiceRecord | None
     while (record := read()) is None and monotonic() < deadline:
         Event().wait(_POLL_S)
     return record
-
-
-def _write(folder: DataFolder, record: ServiceRecord) -> None:
-    write_atomically(folder.service_record, json.dumps(asdict(record)).encode())
 
 
 def _read(folder: DataFolder) -> ServiceRecord | None:

@@ -10,8 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import replace
+from contextlib import ExitStack, suppress
 from sqlite3 import Connection
 from typing import TypeVar
 
@@ -20,14 +19,23 @@ from crypto.credentials import Keyring
 from server.config.paths import DataFolder
 from server.config.settings import Settings
 from server.config.store import Config, ConfigStore
-from server.errors import DingBridgeError, JournalBusyError, JournalDamagedError, JournalError
+from server.errors import (
+    DingBridgeError,
+    FileAccessError,
+    JournalAccessError,
+    JournalBusyError,
+    JournalDamagedError,
+    JournalError,
+    JournalFullError,
+)
 from server.instance import InstanceLock, Trouble, acquire
 from server.journal import rejections as stored_rejections
-from server.journal import requests, runs
+from server.journal import requests
 from server.journal.journal import Journal
 from server.journal.rejections import Rejection
-from server.journal.retention import prune
 from server.logs import SecretMask
+from server.pruning import Pruning
+from server.room import shortage
 from server.subscription.watch import Watch
 from server.sync.engine import Engine
 from server.sync.parties import Pace, Road
@@ -44,12 +52,12 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 _TICK_S = 1.0
-_PRUNE_EVERY_MS = 60 * 60 * 1000
+# What the desk learns is written down at once, so that `status` shows it right after the answer;
+# but a flood of calls must not become a flood of writes.
+_PAUSE_S = 0.1
 _HOUR_MS = 60 * 60 * 1000
-_DAY_MS = 24 * _HOUR_MS
 _JOB_S = 30.0
 _LEAVE_S = 0.5
-_KEPT_RUNS = 1000
 # Of the time to stop in: what a vendor has left to answer the call under way.
 _PATIENCE_SHARE = 0.5
 
@@ -84,8 +92,9 @@ class Service:
         self._duty = threading.Lock()  # one thread at a time takes up or saves settings
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._pruned_at_ms = 0
-        self._healed: JournalDamagedError | None = None
+        self._pruning = Pruning(self._write, clock_ms, self._stopping)
+        self._has_begun = False
+        self._healed: JournalError | None = None
         self._troubles: list[Trouble] = []
         self._published: tuple[str, int | None, Trouble | None] | None = None
         self._rejections = RejectionLog()
@@ -106,21 +115,19 @@ class Service:
             self._config = self._store.load()
             self._mask.register(self._config.secrets.all())
             self._keyring = self._config.secrets.keyring
-            self._journal = Journal.open(self._folder.database, self._clock_ms())
+            self._journal = self._opened_journal()
             undo.callback(self._journal.close, _JOB_S)
-            self._rejections.restore(self._journal.read(stored_rejections.latest)[::-1])
             self._listener = self._listen(host, port)
             undo.callback(self._listener.request_stop)
             self._address = self._address_of(self._listener, self._config.settings)
             self._worker = self._mirror()
-            self._worker.refuse_left_over()
             self._watch = Watch(
                 self._journal, self._config_now, clock_ms=self._clock_ms, pace=self._pace
             )
-            self._instance.publish(self._address)
+            if self._journal.is_in_place:
+                self._begin()
+            self._publish()
             self._housekeeper.start()
-            self._worker.start()
-            self._watch.start()
             undo.pop_all()
         self._announce()
         return self._address
@@ -192,11 +199,35 @@ class Service:
             self._reload()
             self._publish()
 
+    def _opened_journal(self) -> Journal:
+        """Open the journal; on a full disk, begin without it and answer 503 until there is room."""
+        path = self._folder.database
+        try:
+            return Journal.open(path, self._clock_ms())
+        except (JournalFullError, JournalAccessError) as failure:
+            if shortage(self._folder) is None:
+                raise
+            _log.error("The service waits for room on the disk: %s", failure)
+            return Journal.shut(path, JournalFullError(path=str(path)))
+
+    def _begin(self) -> None:
+        """Do what needs the journal, before others can see this service or once it is open."""
+        self._rejections.restore(self._journal.read(stored_rejections.latest)[::-1])
+        self._worker.refuse_left_over()
+        self._worker.start()
+        self._watch.start()
+        self._has_begun = True
+
     def _listen(self, host: str | None, port: int | None) -> Listener:
         callback = self._config.settings.callback
         inbox = BatchingInbox(self._journal)
         self._desk = Desk(
-            Opener(self._keyring), inbox, self._rejections, self._promote, self._clock_ms
+            Opener(self._keyring),
+            inbox,
+            self._rejections,
+            self._promote,
+            self._clock_ms,
+            self._wake.set,
         )
         bound = open_socket(host or callback.host, callback.port if port is None else port)
         listener = Listener(bound, build_app(self._desk, callback.path), inbox)
@@ -243,6 +274,7 @@ class Service:
             self._wake.wait(_TICK_S)
             self._wake.clear()
             self._tick()
+            self._stopping.wait(_PAUSE_S)
         self._tick()
 
     def _tick(self) -> None:
@@ -254,6 +286,7 @@ class Service:
             self._reload,
             self._expire,
             self._store_rejections,
+            self._instance.keep,
         ):
             try:
                 with self._duty:
@@ -263,25 +296,29 @@ class Service:
                 if troubles[-1] not in self._troubles:
                     _log.error("%s", failure)
         self._troubles = troubles
-        self._prune()
+        self._pruning.do_what_is_due(self._config.settings.journal)
         with self._duty:
             self._publish()
         self._hear_requests()
 
     def _heal_journal(self) -> None:
-        """Replace a database that turned out to be damaged while callbacks were coming in."""
+        """Begin anew with a database that proved damaged or gone in use, or could not be opened."""
         failure = self._desk.facts.unstored
-        if not isinstance(failure, JournalDamagedError) or failure is self._healed:
+        is_damaged = isinstance(failure, JournalDamagedError) and failure is not self._healed
+        if self._journal.is_in_place and not is_damaged:
             return
         self._journal.reopen(self._clock_ms())
         self._healed = failure
-        _log.warning("The damaged database was moved to %s", self._journal.moved_aside)
+        if not self._has_begun:
+            self._begin()
+        if is_damaged:
+            _log.warning("The damaged database was moved to %s", self._journal.moved_aside)
 
     def _save_promotion(self) -> None:
         promoted = self._unsaved
         if promoted is None:
             return
-        config = self._store.update_keyring(lambda stored: _with_promotion(stored, promoted))
+        config = self._store.update_keyring(lambda stored: stored.overtaken_by(promoted))
         with self._lock:
             if self._unsaved is promoted:
                 self._unsaved = None
@@ -289,7 +326,7 @@ class Service:
 
     def _reload(self) -> None:
         if self._store.changed_since_load():
-            self._adopt(self._store.load())
+            self._adopt(self._store.reload())
             _log.info("Took up changed settings")
 
     def _expire(self) -> None:
@@ -306,7 +343,7 @@ class Service:
             self._config = config
             keyring = config.secrets.keyring
             if self._unsaved is not None:  # promoted while the files were being read
-                keyring = _with_promotion(keyring, self._unsaved)
+                keyring = keyring.overtaken_by(self._unsaved)
             if keyring != self._keyring:
                 self._use_keyring(keyring)
         self._mask.unregister(before.secrets.all())
@@ -333,30 +370,6 @@ class Service:
         except TimeoutError as exc:
             raise JournalBusyError(path=str(self._folder.database)) from exc
 
-    def _prune(self) -> None:
-        moment_ms = self._clock_ms()
-        if abs(moment_ms - self._pruned_at_ms) < _PRUNE_EVERY_MS or self._stopping.is_set():
-            return
-        self._pruned_at_ms = moment_ms
-        kept = self._config.settings.journal
-        older_than_ms = moment_ms - kept.keep_days * _DAY_MS
-        try:
-            gone = self._emptied(lambda conn: prune(conn, older_than_ms, kept.keep_events))
-            self._emptied(lambda conn: runs.prune(conn, older_than_ms, _KEPT_RUNS))
-            self._write(lambda conn: requests.prune(conn, older_than_ms))
-        except JournalError as failure:
-            _log.warning("Old events could not be removed: %s", failure)
-            return
-        if gone:
-            _log.info("Removed %d old events", gone)
-
-    def _emptied(self, job: Callable[[Connection], int]) -> int:
-        """Repeat a job that removes a little until nothing is left; returns how much went."""
-        gone = 0
-        while not self._stopping.is_set() and (count := self._write(job)):
-            gone += count
-        return gone
-
     def _hear_requests(self) -> None:
         """Wake the sync where another command asked for a run; it cannot set an event of ours."""
         try:
@@ -373,16 +386,8 @@ class Service:
         seen = (self._address, facts.clock_difference_ms, trouble)
         if seen == self._published or self._stopping.is_set():
             return
-        try:
+        self._published = seen
+        with suppress(FileAccessError):  # told, and tried again, by the duty that keeps the folder
             self._instance.publish(
                 self._address, clock_difference_ms=facts.clock_difference_ms, trouble=trouble
             )
-            self._published = seen
-        except DingBridgeError as failure:
-            _log.debug("The service's record could not be written: %s", failure)
-
-
-def _with_promotion(stored: Keyring, promoted: Keyring) -> Keyring:
-    """Return `promoted`; a set that was entered since, and is another one, stays pending."""
-    entered = None if stored.pending == promoted.active else stored.pending
-    return replace(promoted, pending=entered)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from crypto.credentials import Field
 from crypto.doctor import Diagnosis, Verdict
 from crypto.entry import ValueFault, ValueProblem
 from server.message import N_, Message
@@ -67,9 +68,27 @@ _VERDICTS: dict[Verdict, tuple[str, str]] = {
 }
 
 
+# Where the key that came cannot be one: empty, endless, or of characters that no key has.
+_WITHOUT_OFFER: dict[Verdict, tuple[str, str]] = {
+    Verdict.KEY: (
+        N_("The key does not match, and what DingTalk sent in its place cannot be a key."),
+        N_(
+            "token and aes_key are right. Copy the key from the console again: a subscription made "
+            "in the console uses the AppKey (Client ID), one made through the API the CorpId."
+        ),
+    ),
+    Verdict.TOKEN_AND_KEY: (
+        N_("The token and the key do not match the DingTalk console."),
+        N_("Only the aes_key is right. Copy the token and the key from the console again."),
+    ),
+}
+
+
 def describe_diagnosis(diagnosis: Diagnosis) -> Advice:
     """Return title and hint of the doctor's verdict."""
     title, hint = _VERDICTS[diagnosis.verdict]
+    if not diagnosis.offered_key:
+        title, hint = _WITHOUT_OFFER.get(diagnosis.verdict, (title, hint))
     values = {"offered_key": diagnosis.offered_key or ""}
     return Advice(Message(title, values), Message(hint, values))
 
@@ -89,6 +108,10 @@ _FAULTS: dict[ValueFault, str] = {
         "{field} may hold letters and digits only; character {position} is “{character}”."
     ),
 }
+# token and key are less narrow than the aes_key.
+_NOT_ASCII = N_(
+    "{field} may hold letters, digits and ASCII signs only; character {position} is “{character}”."
+)
 
 
 def describe_problem(problem: ValueProblem) -> Message:
@@ -96,8 +119,10 @@ def describe_problem(problem: ValueProblem) -> Message:
 
     A character that no valid value can hold gives nothing of a secret away, so it is quoted.
     """
+    is_wide = problem.field is not Field.AES_KEY
+    is_foreign = problem.fault is ValueFault.FORBIDDEN_CHARACTER
     return Message(
-        _FAULTS[problem.fault],
+        _NOT_ASCII if is_foreign and is_wide else _FAULTS[problem.fault],
         {
             "field": str(problem.field),
             "length": problem.length,

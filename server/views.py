@@ -1,9 +1,7 @@
 """Turns what is stored into what is shown: masked, described, and with the notices it calls for."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from math import isfinite
 
 from crypto.credentials import Credentials, Field, Keyring, Role
 from crypto.doctor import Diagnosis, Verdict
@@ -14,7 +12,9 @@ from server.journal.contact import LastUse
 from server.journal.events import StoredEvent
 from server.journal.listing import Counts
 from server.journal.rejections import Rejection
+from server.journal.salvage import Salvaged
 from server.message import N_, Message
+from server.payload import read_json
 from server.status import (
     CredentialSetView,
     CredentialsView,
@@ -169,8 +169,8 @@ def event_view(event: StoredEvent) -> EventView:
 def _parsed(payload: str) -> object:
     """Return the JSON value; what other programs could not read as JSON stays text."""
     try:
-        value = json.loads(payload, parse_constant=_refuse, parse_float=_finite)
-    except (ValueError, RecursionError):
+        value = read_json(payload)
+    except ValueError:
         return payload
     return payload if _is_deep(value) else value
 
@@ -191,22 +191,11 @@ def _inside(value: object) -> Iterable[object]:
     return value if isinstance(value, list) else ()
 
 
-def _refuse(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if not isfinite(number):
-        raise ValueError("beyond what a number can hold here")
-    return number
-
-
 def notices(
     config: Config | None,
     record: ServiceRecord | None,
     doctor: RejectionView | None,
-    damaged: tuple[str, ...],
+    damaged: Mapping[str, Salvaged | None],
     room: Advice | None = None,
 ) -> Iterator[Notice]:
     """Yield what somebody should know now, the gravest first.
@@ -227,15 +216,23 @@ def notices(
     if ring.pending is not None:
         yield Notice("pending", Level.INFO, _PENDING.title, _PENDING.hint)
     yield from _clock_notice(record)
-    for path in damaged:
-        values = {"path": path}
-        title = Message(N_("A damaged database was moved to {path}."), values)
-        hint = Message(
-            N_("Events and links in it are not in use. Keep the file until all is well."), values
-        )
-        yield Notice("database-moved", Level.WARNING, title, hint)
+    for path, salvaged in damaged.items():
+        yield _moved_notice(path, salvaged)
     for note in () if config is None else config.notes:
         yield Notice("note", Level.WARNING, note, _IN_LOG)
+
+
+def _moved_notice(path: str, salvaged: Salvaged | None) -> Notice:
+    title = Message(N_("A damaged database was moved to {path}."), {"path": path})
+    if salvaged is None:
+        hint = N_("Events and links in it are not in use. Keep the file until all is well.")
+        return Notice("database-moved", Level.WARNING, title, Message(hint))
+    text = N_(
+        "{events} events and {links} links between DingTalk and WeCom could be taken over from it. "
+        "Keep the file until all is well."
+    )
+    values = {"events": salvaged.events, "links": salvaged.links}
+    return Notice("database-moved", Level.WARNING, title, Message(text, values))
 
 
 _IN_LOG = Message(N_("The log file has the details."))

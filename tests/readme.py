@@ -16,9 +16,10 @@ from server import errors, export_errors
 from server.config.settings import Language, known_settings
 from server.dingtalk import errors as dingtalk
 from server.directory.causes import cause
-from server.errors import DingBridgeError, VendorRefusedError
+from server.errors import DingBridgeError
 from server.message import Message
 from server.rest.session import Call, Purpose
+from server.vendor_errors import VendorRefusedError
 from server.verdicts import describe_diagnosis
 from server.wecom import errors as wecom
 from ui.text import Texts

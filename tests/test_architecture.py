@@ -59,10 +59,15 @@ server.subscription   : server.dingtalk server.rest server.journal server.instan
 server.subscription   : server.sync.parties server.sync_orders server.directory.causes crypto
 server.subscription   : server.errors server.fate server.reports server.message
 server.trial          : server.reports server.errors server.message
-server.service        : crypto server.errors server.message server.version
+server.service        : server.pruning server.room crypto server.errors server.message
+server.service        : server.version
+server.pruning        : server.config.settings server.journal server.errors
 server.views          : server.web server.config server.instance server.journal server.verdicts
+server.views          : server.payload
+server.payload        :
 server.views          : crypto server.errors server.message server.status
 server.web            : server.web server.journal crypto server.errors server.message
+server.web            : server.payload
 server.sync           : server.sync server.dingtalk server.wecom server.directory
 server.sync           : server.journal server.config server.errors server.fate server.message
 server.sync.missed    : server.sync.book server.dingtalk.client server.dingtalk.events
@@ -86,6 +91,14 @@ server.room           : server.config server.verdicts server.message
 server.status         : server.message
 server.reports        : server.message
 server.verdicts       : crypto server.message
+server.connections    : server.vendor_errors
+server.subscription   : server.vendor_errors
+server.sync           : server.vendor_errors
+server.sync.missed    : server.vendor_errors
+server.dingtalk       : server.vendor_errors
+server.wecom          : server.vendor_errors
+server.rest           : server.vendor_errors
+server.vendor_errors   : server.errors server.fate server.message
 server.errors         : server.fate server.message
 server.export_errors  : server.errors server.message
 server.fate           :
@@ -109,6 +122,7 @@ RESERVED = {
         "server.journal",
         "server.app",
         "server.service",
+        "server.pruning",
         "server.mirror",
         "server.sync",
         "server.sync_orders",

@@ -38,6 +38,7 @@ from server.status import (
 from server.web.limits import BODY_LIMIT_BYTES
 from tests.readme import CHINESE, ENGLISH, FROM_CODE, PROJECT, Readme
 from ui.console import commands, documents
+from ui.console.arguments import parser
 from ui.text import Texts
 
 DEMO = "python -m pip install -r requirements.txt && python main.py demo"
@@ -76,8 +77,9 @@ def test_every_setting_verdict_and_error_is_described(readme: Readme, mark: str)
 
 
 def _options_by_command() -> dict[str, set[str]]:
-    parser = main._parser()
-    by_name = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction)).choices
+    by_name = next(
+        a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)
+    ).choices
     return {
         name: {
             option

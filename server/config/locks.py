@@ -68,6 +68,16 @@ class FileLock:
                 raise LockHeldError
             Event().wait(_POLL_S)
 
+    @property
+    def is_in_place(self) -> bool:
+        """Whether others would meet this lock: it is held, and on the file that is at `path`."""
+        if self._descriptor is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self._path.stat())
+        except OSError:
+            return False
+
     def release(self) -> None:
         """Give the lock back; releasing what is not held does nothing."""
         if self._descriptor is None:

@@ -6,7 +6,7 @@ never lose each other's change, and Windows never refuses to replace a file that
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from server.config.files import (
     Stamp,
     Step,
     access_error,
+    backup_of,
     discard_leftovers,
     parse_document,
     read_image,
@@ -33,10 +34,11 @@ from server.config.paths import DataFolder
 from server.config.sealing import PlainSealer, Sealer, system_sealer
 from server.config.secrets import Secrets, parse_secrets, render_secrets
 from server.config.settings import Settings
-from server.errors import FileAccessError, SecretsLockedError
+from server.errors import FileAccessError, FileMissingError, SecretsLockedError
 from server.message import N_, Message
 
-_LOCK_WAIT_S = 10.0
+# A save takes milliseconds. Who holds the lock for longer hangs.
+_LOCK_WAIT_S = 2.0
 _OTHERS_RIGHTS = 0o077
 # How each older format becomes the next one; the number of steps is the format's version.
 _SETTINGS_STEPS: tuple[Step, ...] = ()
@@ -88,6 +90,7 @@ class ConfigStore:
         self._folder = folder
         self._sealer = sealer or system_sealer()
         self._stamps: tuple[Stamp, Stamp] | None = None
+        self._lock_wait_s = _LOCK_WAIT_S
 
     def load(self) -> Config:
         """Read both files; defaults where there are none.
@@ -98,17 +101,34 @@ class ConfigStore:
         """
         if not self._has_files():  # also where the folder itself is still to be made
             self._stamps = (Stamp(), Stamp())
-            return Config()
-        with self._locked():
+            return Config(notes=self._forgotten())
+        with ExitStack() as held:
+            # Each file is whole at any moment. Only together they may be of two moments, and a
+            # process that hangs while it saves must not keep the service from starting. Where the
+            # lock cannot even be made, nobody saves.
+            if replacement.is_unfinished(self._folder):  # an import that was cut short
+                held.enter_context(self._locked())
+            else:
+                with suppress(LockHeldError, FileAccessError):
+                    held.enter_context(self._lock())
+                    self._tidy_up()
             disk = self._read()
             return self._config(disk, self._secrets(disk))
+
+    def reload(self) -> Config:
+        """Read both files again, for who uses what they held: neither may have gone meanwhile.
+
+        Raises FileMissingError, and what `load` raises.
+        """
+        self._ensure_present()
+        return self.load()
 
     def changed_since_load(self) -> bool:
         """Tell whether a file is another one than last read; costs two looks at the folder.
 
         A load that failed counts: what it found is reported once, not every second.
         """
-        return self._stamps != (stamp_of(self._folder.settings), stamp_of(self._folder.secrets))
+        return self._stamps != self._stamps_now()
 
     def merge(self, changes: Mapping[str, object]) -> Outcome:
         """Lay a JSON object of settings and secrets over the stored ones and save the result.
@@ -152,11 +172,12 @@ class ConfigStore:
         return Config(result.settings, result.secrets)
 
     def update_keyring(self, change: Callable[[Keyring], Keyring]) -> Config:
-        """Replace the keyring on the disk by what `change` makes of it; raises what `load` raises.
+        """Replace the keyring on the disk by what `change` makes of it; raises as `reload` does.
 
         `change` sees what another process may have entered meanwhile.
         """
         with self._locked():
+            self._ensure_present()
             disk = self._read()
             secrets = self._secrets(disk)
             config = self._config(disk, replace(secrets, keyring=change(secrets.keyring)))
@@ -211,40 +232,75 @@ class ConfigStore:
 
     # --- the files
 
+    @property
+    def _paths(self) -> tuple[Path, Path]:
+        return self._folder.settings, self._folder.secrets
+
+    def _stamps_now(self) -> tuple[Stamp, Stamp]:
+        return stamp_of(self._folder.settings), stamp_of(self._folder.secrets)
+
     def _has_files(self) -> bool:
-        paths = (self._folder.settings, self._folder.secrets)
-        is_there = any(stamp_of(path) != Stamp() for path in paths)
+        is_there = any(stamp_of(path) != Stamp() for path in self._paths)
         return is_there or replacement.is_unfinished(self._folder)
+
+    def _ensure_present(self) -> None:
+        """Refuse to take a file that vanished for an empty one: every call would be refused."""
+        for path, known in zip(self._paths, self._stamps or (), strict=False):
+            if known != Stamp() and stamp_of(path) == Stamp():
+                raise FileMissingError(path=str(path))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
+        try:
+            with self._lock():
+                self._tidy_up()
+                yield
+        except LockHeldError as exc:
+            path, reason = str(self._folder.config_lock), "another program keeps it locked"
+            raise FileAccessError(path=path, reason=reason) from exc
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
         path = self._folder.config_lock
-        lock = FileLock(path, wait_s=_LOCK_WAIT_S)
+        lock = FileLock(path, wait_s=self._lock_wait_s)
+        self._lock_wait_s = 0.0  # who waited in vain once does not wait again
         try:
             lock.acquire()
         except OSError as exc:
             raise access_error(path, exc) from exc
-        except LockHeldError as exc:
-            reason = "another program keeps it locked"
-            raise FileAccessError(path=str(path), reason=reason) from exc
+        self._lock_wait_s = _LOCK_WAIT_S
         try:
             replacement.finish(self._folder)
             yield
         finally:
             lock.release()
 
+    def _tidy_up(self) -> None:
+        for path in self._paths:
+            discard_leftovers(path)
+
     def _read(self) -> _Disk:
         settings = read_image(self._folder.settings)
         secrets = read_image(self._folder.secrets)
         self._stamps = (settings.stamp, secrets.stamp)
-        for path in (self._folder.settings, self._folder.secrets):
-            discard_leftovers(path)
         return _Disk(
             settings,
             secrets,
             parse_document(settings, _SETTINGS_STEPS),
             parse_document(secrets, _SECRETS_STEPS),
-            self._narrowed(secrets),
+            (*self._forgotten(), *self._narrowed(secrets)),
+        )
+
+    def _forgotten(self) -> tuple[Message, ...]:
+        """Tell of a file that is gone while its last good copy is still there.
+
+        It is not put back unasked: it may be older, or the file was removed on purpose.
+        """
+        text = N_("{path} is missing. To use its older copy {backup} again, give it that name.")
+        return tuple(
+            Message(text, {"path": str(path), "backup": str(backup_of(path))})
+            for path in self._paths
+            if stamp_of(path) == Stamp() and stamp_of(backup_of(path)) != Stamp()
         )
 
     def _narrowed(self, image: FileImage) -> tuple[Message, ...]:
@@ -282,7 +338,7 @@ class ConfigStore:
         if settings != disk.settings:
             changes.append((disk.settings_image, render(settings)))
         replace_files(changes)
-        self._stamps = (stamp_of(self._folder.settings), stamp_of(self._folder.secrets))
+        self._stamps = self._stamps_now()
 
     def _sealed(self, secrets: Secrets) -> JsonObject:
         try:

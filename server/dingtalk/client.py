@@ -21,12 +21,12 @@ from server.dingtalk.wire import (
     parse_listed_user,
     parse_user,
 )
-from server.errors import VendorRefusedError
 from server.fate import Fate
 from server.rest import fields
 from server.rest.gateway import Gateway, Surroundings
 from server.rest.session import Call, Purpose
 from server.rest.tokens import Account
+from server.vendor_errors import VendorRefusedError
 
 _CALLS_PER_S = 19  # of 20 per app and API, standard edition (API-1433): others call as well
 _PAGE_SIZE = 100  # the largest that user/list takes (API-0062, API-0066)

@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from server.errors import (
+from server.fate import Fate, Fix, Meaning
+from server.message import N_, GapValue
+from server.rest import fields
+from server.rest.session import Call, Purpose, quotable
+from server.vendor_errors import (
     AddressNotTrustedError,
     CredentialsRejectedError,
     VendorError,
     VendorRefusedError,
     VendorReplyError,
 )
-from server.fate import Fate, Fix, Meaning
-from server.message import N_, GapValue
-from server.rest import fields
-from server.rest.session import Call, Purpose, quotable
 
 VENDOR = "DingTalk"
 _ENVELOPE = 88

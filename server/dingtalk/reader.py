@@ -13,8 +13,8 @@ from server.dingtalk.client import DingTalkClient
 from server.dingtalk.errors import is_out_of_scope
 from server.dingtalk.walk import FAILURES_TO_GIVE_UP, Reading, Walk, ends_everything
 from server.dingtalk.wire import DingTalkDepartment, DingTalkUser
-from server.errors import VendorError
 from server.fate import Fate
+from server.vendor_errors import VendorError
 
 _THREADS = 8  # two APIs at 19 calls/s each, up to 200 ms a call
 _T = TypeVar("_T")

@@ -13,9 +13,9 @@ from typing import Any
 from server.dingtalk.client import DingTalkClient
 from server.dingtalk.errors import is_out_of_scope, is_permission_missing
 from server.dingtalk.wire import DingTalkDepartment, DingTalkUser, merge_users
-from server.errors import VendorError
 from server.fate import Fate
 from server.message import N_, GapValue, Message
+from server.vendor_errors import VendorError
 
 # After so many calls that failed in spite of all retries, the rest would only fail slowly.
 FAILURES_TO_GIVE_UP = 5

@@ -4,6 +4,7 @@ Durability is decided here: WAL with `synchronous=FULL` means that a COMMIT whic
 the disk. Nothing else in the room sets a PRAGMA that matters for that.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,14 +41,17 @@ _ERRORS: dict[int, type[JournalError]] = {
 }
 
 
-def connect(path: Path, *, read_only: bool = False) -> Connection:
+def connect(path: Path, *, read_only: bool = False, is_at_rest: bool = False) -> Connection:
     """Open `path`, which is created unless `read_only`; raises `sqlite3.Error`.
 
+    `is_at_rest` reads a file that nobody has open, without a trace and where nothing can be
+    written. What somebody else writes meanwhile would not be seen, or seen by halves.
     The connection commits only where told to, and may be handed from one thread to another but
     not used by two at once. The caller closes it.
     """
+    mode = "ro" if read_only else "rwc"
     conn = sqlite3.connect(
-        _uri(path.absolute(), "ro" if read_only else "rwc"),
+        _uri(path.absolute(), f"{mode}&immutable=1" if is_at_rest else mode),
         uri=True,
         timeout=BUSY_TIMEOUT_MS / 1000,
         isolation_level=None,
@@ -87,7 +91,7 @@ def _uri(path: PurePath, mode: str) -> str:
     """Write `path` as SQLite's `file:` URI; a Windows drive needs a slash before it."""
     posix = path.as_posix()
     rooted = posix if posix.startswith("/") else f"/{posix}"
-    return f"file://{quote(rooted)}?mode={mode}"
+    return f"file://{quote(os.fsencode(rooted))}?mode={mode}"
 
 
 def _text(stored: bytes) -> str:

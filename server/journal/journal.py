@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Self, TypeVar
 
-from server.errors import JournalDamagedError
+from server.errors import JournalBusyError, JournalDamagedError, JournalError
 from server.journal import contact, events
 from server.journal.contact import Use
 from server.journal.events import NewEvent
@@ -23,12 +24,12 @@ class Journal:
     `moved_aside` is where a damaged database was moved to at start, else None.
     """
 
-    def __init__(self, path: Path, opened: Opened) -> None:
-        self.moved_aside = opened.moved_aside
+    def __init__(self, path: Path, writer: "Writer | _NoWriter") -> None:
+        """Take a writer that runs; use `open` or `shut`."""
+        self.moved_aside: Path | None = None
         self.arrived = threading.Event()
         self._path = path
-        self._writer = Writer(opened.conn, path)
-        self._writer.start()
+        self._writer = writer
 
     @classmethod
     def open(cls, path: Path, now_ms: int) -> Self:
@@ -37,7 +38,15 @@ class Journal:
         Only the one service of a data folder may do this; others use `opening.peek`. `now_ms`
         names a damaged file moved aside. Raises a `JournalError`.
         """
-        return cls(path, open_database(path, now_ms))
+        opened = open_database(path, now_ms)
+        journal = cls(path, _running(opened, path))
+        journal.moved_aside = opened.moved_aside
+        return journal
+
+    @classmethod
+    def shut(cls, path: Path, failure: JournalError) -> Self:
+        """Return a journal that takes nothing, for `failure`, until it can be reopened."""
+        return cls(path, _NoWriter(failure))
 
     def append(self, batch: Sequence[NewEvent], uses: Sequence[Use] = ()) -> Ticket[None]:
         """Store events and the uses of credentials they came under; done means on the disk."""
@@ -67,18 +76,24 @@ class Journal:
             suspect(self._path)
             raise
 
-    def reopen(self, now_ms: int, timeout_s: float = 5.0) -> None:
-        """Begin anew with a file that proved damaged in use: it is moved aside and replaced.
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the database is still the file that was opened; else `reopen` it."""
+        return self._writer.is_in_place
 
+    def reopen(self, now_ms: int, timeout_s: float = 5.0) -> None:
+        """Begin anew where the file proved damaged in use, or was deleted or replaced.
+
+        A damaged file is moved aside and replaced; a deleted one is put back as it was.
         Until this returns, whatever is submitted fails. An id from before may name another event
         afterwards; but only working events can be completed or failed, and none is working in a
         new file. Raises a `JournalError`; then try again later.
         """
-        self.close(timeout_s)
+        if not self.close(timeout_s):
+            raise JournalBusyError(path=str(self._path))
         opened = open_database(self._path, now_ms)
         self.moved_aside = opened.moved_aside
-        self._writer = Writer(opened.conn, self._path)
-        self._writer.start()
+        self._writer = _running(opened, self._path)
 
     def close(self, timeout_s: float) -> bool:
         """Finish what is queued and close the file; return whether that was done in time."""
@@ -88,6 +103,38 @@ class Journal:
     def _announce(self) -> None:
         if not self.arrived.is_set():
             self.arrived.set()
+
+
+def _running(opened: Opened, path: Path) -> Writer:
+    writer = Writer(opened.conn, path)
+    writer.start()
+    return writer
+
+
+@dataclass(frozen=True, slots=True)
+class _NoWriter:
+    """Stands where no writer can be: every job fails for the same reason."""
+
+    failure: JournalError
+
+    @property
+    def is_in_place(self) -> bool:
+        """No: there is nothing yet."""
+        return False
+
+    def submit(self, job: Callable[[Connection], T], committed: Callable[[], None]) -> Ticket[T]:
+        """Fail the job."""
+        del job, committed
+        ticket: Ticket[T] = Ticket()
+        ticket.fail(self.failure)
+        return ticket
+
+    def request_stop(self) -> None:
+        """Do nothing: nothing runs."""
+
+    def join(self, timeout_s: float) -> bool:
+        """Nothing runs."""
+        return timeout_s >= 0
 
 
 def _nothing() -> None:

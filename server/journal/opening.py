@@ -1,10 +1,11 @@
 """Opening the database: a sound one is migrated, a damaged one moved aside and replaced.
 
-Nothing is ever deleted or written over here. Losing the journal costs the ledger too, so a file
-is given up only when SQLite itself cannot make sense of it, and the caller is told.
+Nothing is ever deleted or written over here. A file is given up only when SQLite itself cannot
+make sense of it; what can still be read of it is in the new one, and the caller is told.
 """
 
 import logging
+import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -16,6 +17,7 @@ from typing import TypeVar
 from server.errors import JournalAccessError, JournalDamagedError
 from server.journal.connection import connect, connect_in_memory, transaction, translated
 from server.journal.events import release_stale
+from server.journal.salvage import note, salvage
 from server.journal.schema import MIGRATIONS, check_not_newer, migrate, version_of
 
 T = TypeVar("T")
@@ -27,6 +29,9 @@ _ALWAYS_CHECKED_BYTES = 64 * 1024 * 1024
 
 # The order matters: an old WAL left beside a new database would be replayed into it.
 _MOVED_IN_ORDER = ("-wal", "-shm", "")
+
+# Never the name that counts while it is being filled.
+_FRESH = ".new"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +48,41 @@ def open_database(path: Path, now_ms: int) -> Opened:
     What a killed process had claimed is pending again. `now_ms` names the damaged file. Raises a
     `JournalError`: newer, access, busy, full.
     """
+    _finish_replacing(path)
     moved_aside = None
     try:
         conn = _open_sound(path)
     except JournalDamagedError:
-        moved_aside = _move_aside(path, now_ms)
+        moved_aside = _replace(path, now_ms)
         conn = _open_sound(path)
     _clear(path)
     return Opened(conn, moved_aside)
+
+
+def _replace(path: Path, now_ms: int) -> Path:
+    """Put a new database with all that can be saved in the place of the damaged one.
+
+    A kill at any moment leaves the damaged one, to begin again, or the finished new one.
+    """
+    fresh = _beside(path, _FRESH)
+    for suffix in _MOVED_IN_ORDER:
+        _beside(fresh, suffix).unlink(missing_ok=True)
+    with translated(path), closing(connect(fresh)) as conn:
+        migrate(conn, path)
+        found = salvage(path, conn)
+    moved_aside = _move_aside(path, now_ms)
+    _finish_replacing(path)
+    note(moved_aside, found)
+    return moved_aside
+
+
+def _finish_replacing(path: Path) -> None:
+    fresh = _beside(path, _FRESH)
+    try:
+        if fresh.exists() and not path.exists():
+            fresh.rename(path)
+    except OSError as exc:
+        raise _access_error(path, exc) from exc
 
 
 def suspect(path: Path) -> None:
@@ -77,9 +109,29 @@ def read(path: Path, job: Callable[[Connection], T]) -> T:
 
     Raises a `JournalError`. Any thread may call it.
     """
-    with translated(path), closing(connect(path, read_only=True)) as conn:
+    with translated(path):
+        try:
+            return _read(connect(path, read_only=True), job)
+        except sqlite3.OperationalError as exc:
+            if not _is_only_unwritable(exc, path):
+                raise
+            return _read(connect(path, read_only=True, is_at_rest=True), job)
+
+
+def _read(conn: Connection, job: Callable[[Connection], T]) -> T:
+    with closing(conn):
         conn.execute("BEGIN")
         return job(conn)
+
+
+def _is_only_unwritable(exc: sqlite3.OperationalError, path: Path) -> bool:
+    """Tell whether reading failed for want of a place for the files that SQLite puts beside.
+
+    Whoever has the database open has made them already.
+    """
+    wal = _beside(path, "-wal")
+    is_refused = exc.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+    return is_refused and path.exists() and not (wal.exists() and wal.stat().st_size)
 
 
 def peek(path: Path, job: Callable[[Connection], T]) -> T:
@@ -88,8 +140,12 @@ def peek(path: Path, job: Callable[[Connection], T]) -> T:
     A missing one reads as empty; an older one is migrated in a copy in memory. Raises a
     `JournalError`.
     """
-    if not path.exists():
+    try:
+        path.stat()
+    except FileNotFoundError:
         return _in_memory(path, job)
+    except OSError as exc:
+        raise _access_error(path, exc) from exc
     return read(path, lambda conn: _answer(conn, path, job))
 
 
@@ -139,8 +195,12 @@ def _move_aside(path: Path, now_ms: int) -> Path:
             if companion.exists():
                 companion.rename(_beside(target, suffix))
     except OSError as exc:
-        raise JournalAccessError(path=str(path), reason=str(exc.strerror)) from exc
+        raise _access_error(path, exc) from exc
     return target
+
+
+def _access_error(path: Path, exc: OSError) -> JournalAccessError:
+    return JournalAccessError(path=str(path), reason=str(exc.strerror))
 
 
 def _free_name(path: Path, now_ms: int) -> Path:

@@ -14,9 +14,10 @@ from queue import SimpleQueue
 from sqlite3 import Connection
 from typing import Any, Generic, TypeVar, cast
 
-from server.errors import JournalClosedError, JournalDamagedError
+from server.errors import JournalClosedError, JournalDamagedError, JournalGoneError
 from server.journal.connection import roll_back, translate
 from server.journal.opening import suspect
+from server.journal.place import Place
 
 T = TypeVar("T")
 
@@ -92,6 +93,7 @@ class Writer:
     def __init__(self, conn: Connection, path: Path) -> None:
         self._conn = conn
         self._path = path
+        self._place = Place(path)
         self._queue: SimpleQueue[_Entry | None] = SimpleQueue()
         self._door = threading.Lock()
         self._is_closed = False
@@ -115,6 +117,11 @@ class Writer:
                 return ticket
         ticket.fail(JournalClosedError(path=str(self._path)))
         return ticket
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the database is still where it was opened. Any thread may ask."""
+        return self._place.is_kept
 
     def request_stop(self) -> None:
         """Take nothing more; what is queued is still done, then the database is closed."""
@@ -147,6 +154,7 @@ class Writer:
         try:
             self._conn.execute("BEGIN IMMEDIATE")
             results = self._run_alone(group[0]) if len(group) == 1 else self._run_each(group)
+            self._ensure_in_place()
             self._conn.execute("COMMIT")
         except Exception as exc:  # noqa: BLE001 - it belongs to those who submitted
             self._undo()
@@ -159,6 +167,10 @@ class Writer:
             else:
                 entry.committed()
                 entry.ticket.resolve(value)
+
+    def _ensure_in_place(self) -> None:
+        if not self._place.is_kept:
+            raise JournalGoneError(path=str(self._path))
 
     def _run_alone(self, entry: _Entry) -> list[tuple[Any, Exception | None]]:
         """Run the only job; its failure undoes the transaction, so it needs no savepoint."""
@@ -200,6 +212,8 @@ class Writer:
 
     def _close(self) -> None:
         try:
+            if not self._place.is_kept:
+                self._place.put_back(self._conn)
             self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as exc:
             # Harmless: the next start reads what is left in the WAL.

@@ -18,9 +18,9 @@ from requests.exceptions import (
 )
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
-from server.errors import VendorUnreachableError
 from server.fate import Fate, Meaning
 from server.message import N_, GapValue
+from server.vendor_errors import VendorUnreachableError
 
 _CHECK_NETWORK = N_(
     "Check the network of this computer: cable or Wi-Fi, proxy, firewall. DingBridge tries again "

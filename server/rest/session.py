@@ -22,10 +22,15 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from crypto.secret import Secret
-from server.errors import CallCancelledError, VendorBlockedError, VendorError, VendorReplyError
 from server.message import GapValue
 from server.rest import failures
 from server.rest.lines import Lines
+from server.vendor_errors import (
+    CallCancelledError,
+    VendorBlockedError,
+    VendorError,
+    VendorReplyError,
+)
 
 _LOG = logging.getLogger(__name__)
 _CHUNK_BYTES = 64 * 1024

@@ -7,7 +7,7 @@ from threading import Event
 from server.config.store import Config
 from server.dingtalk.client import DingTalkClient, connect
 from server.directory.causes import Cause
-from server.errors import CallCancelledError, Problem, SettingsError, VendorError
+from server.errors import Problem, SettingsError
 from server.fate import Fate
 from server.journal.subscription import Finding, Standing
 from server.message import N_, Message
@@ -15,6 +15,7 @@ from server.rest.gateway import Surroundings
 from server.rest.tokens import TokenCache
 from server.subscription.comparison import Ours, compare
 from server.sync.parties import Pace
+from server.vendor_errors import CallCancelledError, VendorError
 
 
 def missing(config: Config) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ from crypto.credentials import Credentials
 from server.dingtalk.client import DingTalkClient
 from server.dingtalk.events import NEEDED_EVENTS
 from server.dingtalk.wire import CallbackRecord
-from server.errors import OutcomeUnknownError, VendorRefusedError
 from server.fate import Fix
 from server.instance import running_service
 from server.journal import contact
@@ -26,6 +25,7 @@ from server.selftest import run_self_test
 from server.status import RejectionView
 from server.subscription.comparison import Ours, compare
 from server.trial import FaultError, Trial
+from server.vendor_errors import OutcomeUnknownError, VendorRefusedError
 
 if TYPE_CHECKING:
     from server.app import App

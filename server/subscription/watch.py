@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from crypto.secret import Secret
 from server.config.store import Config
-from server.errors import CallCancelledError, DingBridgeError
+from server.errors import DingBridgeError
 from server.journal import subscription as stored
 from server.journal.journal import Journal
 from server.journal.rejections import Rejection
@@ -20,6 +20,7 @@ from server.subscription.asking import line, look, missing
 from server.subscription.comparison import Ours
 from server.subscription.timing import Timing
 from server.sync.parties import Pace
+from server.vendor_errors import CallCancelledError
 
 _log = logging.getLogger(__name__)
 

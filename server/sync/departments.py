@@ -9,12 +9,12 @@ from server.directory.causes import Cause, cause
 from server.directory.change import Action, Change, department_changes
 from server.directory.model import Conflict, DepartmentLink, Kind, Origin, Removal
 from server.directory.revise import refused
-from server.errors import VendorError, VendorRefusedError
 from server.fate import Fate, Fix
 from server.journal.runs import RecordedChange, Result
 from server.sync.bodies import department_body, state_of
 from server.sync.scene import Scene
 from server.sync.troubles import is_certain
+from server.vendor_errors import VendorError, VendorRefusedError
 from server.wecom.wire import Accepted
 
 _MOST_ATTEMPTS = 5

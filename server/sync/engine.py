@@ -16,7 +16,7 @@ from server.directory.causes import Cause
 from server.directory.company import as_known_to
 from server.directory.guard import WINDOW_S
 from server.directory.model import Ledger, Live, Rules, Snapshot
-from server.errors import CallCancelledError, DingBridgeError
+from server.errors import DingBridgeError
 from server.journal import ledger as stored
 from server.journal import runs, shelf, sync_state
 from server.journal.journal import Journal
@@ -40,6 +40,7 @@ from server.sync.stopping import Asked, Stop
 from server.sync.target import RecordingTarget, Target, WeComTarget
 from server.sync.troubles import cause_of, not_set_up, passes_after_s, stops_all, will_pass
 from server.sync.wishes import missing, rules_of
+from server.vendor_errors import CallCancelledError
 
 _LOG = logging.getLogger(__name__)
 _RUNS_A_PAGE = 100

@@ -23,7 +23,6 @@ from server.directory.model import (
     Rules,
     Snapshot,
 )
-from server.errors import VendorError
 from server.sync.reading import (
     deepened,
     department_of,
@@ -33,6 +32,7 @@ from server.sync.reading import (
     with_orders,
 )
 from server.sync.troubles import cause_of
+from server.vendor_errors import VendorError
 
 DAY_MS = 86_400_000
 _SLICES = 7

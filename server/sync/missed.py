@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from server.dingtalk.client import DingTalkClient
 from server.dingtalk.events import read_failed_entry
-from server.errors import OutcomeUnknownError
 from server.journal.events import NewEvent, Source
 from server.journal.journal import Journal
 from server.sync.book import WAIT_S
+from server.vendor_errors import OutcomeUnknownError
 
 _MOST_PAGES = 500  # 100,000 events; a list that never ends must not hold up everything else
 

@@ -8,7 +8,6 @@ from server.directory.guard import Verdict, guard
 from server.directory.mapping import map_directory
 from server.directory.model import Conflict, Kind, Ledger, Live, Rules, Snapshot, fold
 from server.directory.plan import Plan, make_plan
-from server.errors import VendorError
 from server.journal.runs import RecordedChange, Result, RunStatus
 from server.message import Message
 from server.sync.applying import Applier
@@ -20,6 +19,7 @@ from server.sync.scene import Scene
 from server.sync.stopping import Stop
 from server.sync.target import RecordingTarget, Target
 from server.sync.troubles import cause_of, passes_after_s, stops_all, will_pass
+from server.vendor_errors import VendorError
 
 _WAITS = ("department-waits", "person-waits")
 """The causes of what waits for somebody else's department."""

@@ -28,7 +28,6 @@ from server.directory.revise import (
     without_mobile,
 )
 from server.directory.text import free_userid
-from server.errors import MobileTakenError, VendorError, VendorRefusedError
 from server.fate import Fate as VendorFate
 from server.fate import Fix
 from server.journal.runs import RecordedChange, Result
@@ -36,6 +35,7 @@ from server.message import Message
 from server.sync.bodies import member_body, member_of
 from server.sync.scene import Scene
 from server.sync.troubles import is_certain
+from server.vendor_errors import MobileTakenError, VendorError, VendorRefusedError
 from server.wecom import wire
 from server.wecom.wire import Accepted
 

@@ -14,12 +14,7 @@ from typing import TypeVar
 from server.config.store import Config
 from server.directory.causes import Cause
 from server.directory.model import Kind, Rules
-from server.errors import (
-    AddressNotTrustedError,
-    CallCancelledError,
-    CredentialsRejectedError,
-    DingBridgeError,
-)
+from server.errors import DingBridgeError
 from server.journal import events, requests, runs, sync_state
 from server.journal.journal import Journal
 from server.journal.requests import Answer, RequestKind, SyncRequest
@@ -44,6 +39,11 @@ from server.sync.schedule import (
 )
 from server.sync.troubles import cause_of, passes_after_s
 from server.sync.wishes import missing, rules_of
+from server.vendor_errors import (
+    AddressNotTrustedError,
+    CallCancelledError,
+    CredentialsRejectedError,
+)
 
 T = TypeVar("T")
 

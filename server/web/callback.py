@@ -76,12 +76,20 @@ def _remote(environ: dict[str, Any]) -> str:
 
     It is shown to the admin and decides nothing, so a forged header does no harm.
     """
-    remote: str = environ.get("REMOTE_ADDR", "")
+    remote = _plain(environ.get("REMOTE_ADDR", ""))
     forwarded = environ.get("HTTP_X_FORWARDED_FOR")
     if not forwarded or not _is_private(remote):
         return remote
     named = forwarded.rpartition(",")[2].strip()
-    return named if _is_address(named) else remote
+    return _plain(named) if _is_address(named) else remote
+
+
+def _plain(address: str) -> str:
+    """Return an IPv4 address as such, which a socket for both kinds gives as `::ffff:192.0.2.1`."""
+    if not address.startswith("::"):
+        return address
+    mapped = ipaddress.IPv6Address(address.partition("%")[0]).ipv4_mapped
+    return address if mapped is None else str(mapped)
 
 
 def _is_private(address: str) -> bool:

@@ -3,13 +3,12 @@
 The order is the promise: nothing is acknowledged that is not on disk.
 """
 
-import json
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import NamedTuple
 from urllib.parse import parse_qsl
@@ -30,6 +29,7 @@ from server.errors import JournalError
 from server.journal.contact import Use
 from server.journal.events import NewEvent, Source
 from server.journal.rejections import Rejection
+from server.payload import Digits, read_json
 from server.web.inbox import Entry, Inbox
 from server.web.rejections import RejectionLog
 
@@ -74,7 +74,10 @@ class Facts:
 
 
 class Desk:
-    """Answers callbacks. `replace_opener` may be called from any thread, the rest from the loop."""
+    """Answers callbacks. `replace_opener` may be called from any thread, the rest from the loop.
+
+    `on_news` is called, often and quickly, when `facts` or the list of rejections changed.
+    """
 
     def __init__(
         self,
@@ -83,12 +86,14 @@ class Desk:
         rejections: RejectionLog,
         on_promotion: Callable[[Opener], object],
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        on_news: Callable[[], object] = lambda: None,
     ) -> None:
         self._opener = opener
         self._inbox = inbox
         self._rejections = rejections
         self._on_promotion = on_promotion
         self._now_ms = now_ms
+        self._on_news = on_news
         self._facts = Facts()
         self._swap = threading.Lock()
 
@@ -141,11 +146,11 @@ class Desk:
         except JournalError as failure:
             if self._facts.unstored_since_ms is None:
                 _log.error("Callbacks cannot be stored and are answered with 503: %s", failure)
-                self._facts = Facts(self._facts.clock_difference_ms, now_ms, failure)
+                self._learn(replace(self._facts, unstored_since_ms=now_ms, unstored=failure))
             raise
         if self._facts.unstored_since_ms is not None:
             _log.info("Callbacks are stored again")
-            self._facts = Facts(self._facts.clock_difference_ms)
+            self._learn(replace(self._facts, unstored_since_ms=None, unstored=None))
 
     def _note_genuine(self, callback: SealedCallback, now_ms: int) -> None:
         """Compare clocks. A strange timestamp is a warning only: a wrong clock loses no event."""
@@ -155,7 +160,11 @@ class Desk:
             return
         before = self._facts.clock_difference_ms
         if before is None or abs(before - difference_ms) > 1000:
-            self._facts = Facts(difference_ms, self._facts.unstored_since_ms, self._facts.unstored)
+            self._learn(replace(self._facts, clock_difference_ms=difference_ms))
+
+    def _learn(self, facts: Facts) -> None:
+        self._facts = facts
+        self._on_news()
 
     def _note_rejection(self, remote: str, diagnosis: Diagnosis, now_ms: int) -> None:
         offered = diagnosis.offered_key
@@ -171,6 +180,7 @@ class Desk:
                 rejection.remote,
                 rejection.verdict or rejection.cause,
             )
+        self._on_news()
 
 
 def _sealed_callback(arrival: Arrival) -> SealedCallback:
@@ -193,15 +203,15 @@ def _query_of(text: str) -> dict[str, str]:
 
 def _encrypt_of(body: bytes) -> str:
     try:
-        parsed = json.loads(body)
-    except (ValueError, RecursionError):
+        parsed = read_json(body)
+    except ValueError:
         raise NotACallbackError from None
     if not isinstance(parsed, dict):
         raise NotACallbackError
     encrypt = parsed.get("encrypt")
     if encrypt is None:
         encrypt = next((v for k, v in parsed.items() if k.lower() == "encrypt"), None)
-    if not isinstance(encrypt, str):
+    if not isinstance(encrypt, str) or isinstance(encrypt, Digits):
         raise NotACallbackError
     return encrypt
 
@@ -232,8 +242,8 @@ def _entry(opened: OpenedCallback, remote: str, now_ms: int) -> Entry:
 def _fields(payload: str) -> Mapping[str, object]:
     """Return the payload's top-level fields by lower-case name; empty where it is no object."""
     try:
-        parsed = json.loads(payload)
-    except (ValueError, RecursionError):
+        parsed = read_json(payload)
+    except ValueError:
         return {}
     if not isinstance(parsed, dict):
         return {}

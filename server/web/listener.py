@@ -44,6 +44,9 @@ _MOST_CONNECTIONS = 4096
 _OTHER_FILES = 64
 _BACKLOG = 1024
 _PRESSED_ABOVE = 0.75
+# A turn looks at every connection, so few at a time would make a burst wait outside; all at once
+# would keep those inside waiting.
+_ACCEPTED_A_TURN = 64
 # A genuine call arrives in one piece; who is silent for this long may lose the place when all are
 # taken.
 _SILENT_S = 0.25
@@ -141,6 +144,14 @@ class _Server(TcpWSGIServer):
             self._make_room(now_s)
             return False
         return bool(self.accepting)
+
+    def handle_accept(self) -> None:
+        """Let in all who wait, up to a bound. waitress lets in one a turn."""
+        for _ in range(_ACCEPTED_A_TURN):
+            inside = len(self._map)
+            super().handle_accept()
+            if len(self._map) == inside or self.is_full:  # nobody waits, or nobody fits in
+                return
 
     @property
     def is_full(self) -> bool:

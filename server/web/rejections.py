@@ -20,9 +20,9 @@ class RejectionLog:
         self._is_changed = False
 
     def restore(self, rejections: list[Rejection]) -> None:
-        """Begin with what an earlier run left, oldest first."""
+        """Put what an earlier run left, oldest first, before what there is."""
         with self._lock:
-            self._list.extend(rejections[-KEPT:])
+            self._list = [*rejections, *self._list][-KEPT:]
 
     def add(self, rejection: Rejection) -> bool:
         """Note a rejected call; tells whether it is a new line rather than one more of the last."""

@@ -106,3 +106,10 @@ def test_sets_that_differ_in_the_key_alone_have_the_same_secrets() -> None:
     assert ACTIVE.has_same_secrets(replace(ACTIVE, key="dingother"))
     assert not ACTIVE.has_same_secrets(replace(ACTIVE, token=PENDING.token))
     assert not ACTIVE.has_same_secrets(replace(ACTIVE, aes_key=PENDING.aes_key))
+
+
+def test_what_was_entered_during_a_promotion_stays_pending() -> None:
+    promoted = Keyring(active=ACTIVE, pending=PENDING).promoted(10, GRACE_MS)
+
+    assert Keyring(active=ACTIVE, pending=PENDING).overtaken_by(promoted) == promoted
+    assert Keyring(active=ACTIVE, pending=PREVIOUS).overtaken_by(promoted).pending == PREVIOUS

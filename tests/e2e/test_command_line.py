@@ -4,9 +4,12 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
+import main
+from server.config.paths import DataFolder
 from server.version import VERSION
 from tests.e2e.program import FIRST, PATIENCE_S, ROOT, Program
 
@@ -42,11 +45,17 @@ def test_the_version_and_the_commands_are_told(program: Program) -> None:
         ["events", "--limit", "0"],
         ["events", "--limit", "many"],
         ["status", "one-too-many"],
+        ["status", "--js"],
+        ["status", "--data-dir", ""],
+        ["configure", "--data-dir", " "],
+        ["events", "--type", "\udcff"],
+        ["sync", "--allow", "\udcff"],
+        ["serve", "--host", "\udcff"],
     ],
-    ids=" ".join,
+    ids=ascii,
 )
 def test_wrong_usage_is_2_and_says_why(program: Program, words: list[str]) -> None:
-    done = program.run(*words)
+    done = program.run(*words, has_folder="--data-dir" not in words)
     assert (done.code, done.out) == (2, b"")
     assert "usage" in done.errors
     assert "_port" not in done.errors
@@ -117,6 +126,12 @@ def test_no_terminal_is_too_poor(with_events: Program, encoding: str) -> None:
     assert ("张三丰" in shown) is (encoding in {"gbk", "utf-8"})
 
 
+def test_no_events_are_said_to_be_none(program: Program) -> None:
+    done = program.run("events")
+    assert (done.code, done.out, done.errors) == (0, b"", "There are no such events.\n")
+    assert program.events() == []
+
+
 def test_chinese_is_spoken_where_the_system_or_the_settings_say_so(program: Program) -> None:
     english = program.run("status").lines
     by_system = program.run("status", env={"LC_ALL": "zh_CN.UTF-8"}).lines
@@ -146,6 +161,35 @@ def ended_unread(with_events: Program, words: str) -> tuple[int, bytes]:
     process.stdout = None
     _, errors = process.communicate(timeout=PATIENCE_S)
     return process.returncode, errors
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
+@pytest.mark.parametrize("words", ["events", "events --json --limit 300", "status", "--help"])
+def test_output_that_finds_no_room_is_a_failure(with_events: Program, words: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            with_events.command(*words.split(), "--data-dir", str(with_events.folder.root)),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=with_events.environment(),
+            cwd=ROOT,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"The output could not be written")
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows' names are always text")
+def test_a_data_folder_may_have_a_name_that_is_no_text(program: Program) -> None:
+    folder = os.fsdecode(os.fsencode(program.folder.root) + b"\xff")
+    program.folder = DataFolder(Path(folder))
+    service = program.serve()
+    assert program.status()["service"]["address"] == service.address
+    assert program.events() == []
+    assert service.stop() == 0
+    assert "Traceback" not in service.said
 
 
 @pytest.mark.parametrize("closed", [0, 1, 2])
@@ -198,6 +242,16 @@ def test_a_break_while_typing_leaves_without_a_traceback(program: Program) -> No
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out, errors) == (1, b"", b"")
+
+
+def test_a_break_before_the_command_has_begun_leaves_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ui.console.attach.connect_streams", interrupt)
+    assert main.main(["status"]) == 1
 
 
 def test_the_demo_needs_no_account_and_leaves_nothing(program: Program) -> None:

@@ -36,7 +36,7 @@ def test_nothing_is_saved_unless_all_is_right(program: Program) -> None:
         "callback": {
             "port": "8080",
             "host": "127.0.0.2",
-            "token": "no good!",
+            "token": "no good ü",
             "aes_key": values(4).aes_key[:42],
             "pfad": "/x",
         },

@@ -5,16 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from server import errors, export_errors
-from server.errors import (
-    DingBridgeError,
-    JournalError,
-    Problem,
-    SettingsError,
-    StoreError,
-    VendorError,
-)
+from server.errors import DingBridgeError, JournalError, Problem, SettingsError, StoreError
 from server.message import Message
 from server.subscription.errors import RecordError
+from server.vendor_errors import VendorError
 
 
 def tree(root: type[DingBridgeError] = DingBridgeError) -> Iterator[type[DingBridgeError]]:
@@ -83,4 +77,10 @@ def test_only_what_may_succeed_later_is_retried() -> None:
     # A vendor's error decides for itself: it depends on the code that the vendor sent.
     ours = [error for error in ALL if not issubclass(error, VendorError)]
     again = {error.__name__ for error in ours if error.retryable}
-    assert again == {"JournalError", "JournalFullError", "JournalBusyError", "JournalClosedError"}
+    assert again == {
+        "JournalError",
+        "JournalFullError",
+        "JournalBusyError",
+        "JournalGoneError",
+        "JournalClosedError",
+    }

@@ -13,6 +13,7 @@ from server.errors import AlreadyRunningError, FileAccessError
 from server.instance import ServiceRecord, acquire, running_service
 
 ROOT = Path(__file__).resolve().parents[2]
+posix_only = pytest.mark.skipif(os.name == "nt", reason="Windows keeps open files from that")
 SERVE = """
 import sys, time
 from pathlib import Path
@@ -112,13 +113,58 @@ def test_a_record_alone_is_not_believed(folder: DataFolder) -> None:
     assert running_service(folder) is None
 
 
-def test_a_service_whose_record_cannot_be_written_does_not_keep_the_lock(
-    folder: DataFolder,
+def test_a_record_that_cannot_be_written_is_written_later(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder.service_record.mkdir()
-    with pytest.raises(FileAccessError):
-        acquire(folder, "1", 0)
+    def refuse(path: Path, _content: bytes) -> None:
+        raise FileAccessError(path=str(path), reason="no room")
+
+    monkeypatch.setattr("server.instance._PATIENCE_S", 0.02)
+    folder.service_record.write_text('{"pid": 1, "address": "http://of.the.last/one"}')
+    with monkeypatch.context() as full:
+        full.setattr("server.instance.write_atomically", refuse)
+        lock = acquire(folder, "1", 0)
+        assert running_service(folder) == ServiceRecord()
+        with pytest.raises(FileAccessError):
+            lock.publish("http://127.0.0.1:8080/a")
+        with pytest.raises(FileAccessError):
+            lock.keep()
+    lock.keep()
+    found = running_service(folder)
+    lock.release()
+    assert found == ServiceRecord(os.getpid(), "http://127.0.0.1:8080/a", 0, "1")
+
+
+@posix_only
+@pytest.mark.parametrize("record", [None, "{garbage"])
+def test_a_lock_and_a_record_that_were_removed_are_made_again(
+    folder: DataFolder, record: str | None
+) -> None:
+    lock = acquire(folder, "1", 0)
+    lock.publish("http://127.0.0.1:8080/a")
+    folder.service_lock.unlink()
+    folder.service_record.unlink()
+    if record is not None:
+        folder.service_record.write_text(record)
     assert running_service(folder) is None
+    lock.keep()
+    found = running_service(folder)
+    with pytest.raises(AlreadyRunningError):
+        acquire(folder, "2", 0)
+    lock.release()
+    assert found == ServiceRecord(os.getpid(), "http://127.0.0.1:8080/a", 0, "1")
+
+
+@posix_only
+def test_who_took_the_folder_after_the_lock_was_removed_is_named(folder: DataFolder) -> None:
+    first = acquire(folder, "1", 0)
+    folder.service_lock.unlink()
+    second = acquire(folder, "2", 0)
+    with pytest.raises(AlreadyRunningError):
+        first.keep()
+    second.keep()
+    first.release()
+    second.release()
 
 
 def test_a_missing_folder_is_reported(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import socket
 import sqlite3
 import threading
@@ -24,7 +25,10 @@ from server.errors import (
     DingBridgeError,
     FileAccessError,
     FileDamagedError,
+    FileMissingError,
+    JournalAccessError,
     JournalBusyError,
+    JournalFullError,
     JournalNewerError,
     PortInUseError,
 )
@@ -39,6 +43,7 @@ from server.web.listener import Listener
 from tests.crypto.made_up import SETS
 from tests.server.folders import Clock, app_on
 from tests.server.simulator.seeds import seeded
+from tests.server.web.service import wait_until
 
 OLD, NEW, NEWEST = SETS
 HOUR_MS = 60 * 60 * 1000
@@ -190,6 +195,23 @@ def test_previous_credentials_end_with_their_time(
     assert caplog.text.count("no longer accepted") == 1
 
 
+def test_secrets_that_vanish_stay_in_force_and_are_missed(
+    at_work: Set, caplog: pytest.LogCaptureFixture
+) -> None:
+    secrets = at_work.folder.secrets
+    secrets.rename(secrets.with_name("elsewhere"))
+    with caplog.at_level(logging.INFO):
+        for _ in range(3):
+            at_work.service._tick()
+    assert at_work.accepts(OLD)
+    assert at_work.trouble == Trouble.of(FileMissingError(path=str(secrets)))
+    assert [record.levelname for record in caplog.records if "gone" in record.message] == ["ERROR"]
+    at_work.enter(NEW)
+    at_work.service._tick()
+    assert at_work.accepts(NEW)
+    assert at_work.trouble is None
+
+
 def test_a_promotion_that_cannot_be_saved_is_told_once_and_tried_again(
     at_work: Set, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,6 +254,24 @@ def test_the_list_of_rejected_calls_is_stored_once_the_journal_takes_it(
     at_work.service._tick()
     (call,) = app_on(at_work.folder.root, **texts(OLD)).rejected_calls()
     assert (call.verdict, call.count) == ("unknown_sender", 1)
+
+
+def test_the_status_shows_at_once_what_the_desk_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.service._TICK_S", 3600.0)
+    monkeypatch.setattr("server.service._PAUSE_S", 0.0)
+    app = app_on(tmp_path, **texts(OLD))
+    service = Service(app.folder, ConfigStore(app.folder), SecretMask(), Clock())
+    service.start()
+    at_work = Set(app.folder, Store(app.folder), Clock(), service)
+    try:
+        assert not at_work.accepts(NEWEST)
+        wait_until(lambda: App(app.folder).status().doctor is not None)
+        assert at_work.accepts(OLD)  # sent by the real clock, years after this one
+        wait_until(lambda: "clock" in [one.code for one in App(app.folder).status().notices])
+    finally:
+        assert service.stop() == ()
 
 
 def never_done_here(at_work: Set, patch: pytest.MonkeyPatch) -> None:
@@ -353,6 +393,69 @@ def test_a_database_that_turns_out_damaged_is_replaced_while_serving(at_work: Se
     assert len(list(at_work.folder.root.glob("*.damaged-*.db"))) == 1
     at_work.service._tick()
     assert len(list(at_work.folder.root.glob("*.damaged-*.db"))) == 1
+
+
+def test_a_service_that_starts_on_a_full_disk_goes_on_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, _now_ms: int) -> None:
+        raise JournalAccessError(path=str(path), reason="disk I/O error")
+
+    monkeypatch.setattr("server.service._TICK_S", 3600.0)
+    app = app_on(tmp_path, **texts(OLD))
+    service = Service(app.folder, ConfigStore(app.folder), SecretMask(), Clock())
+    monkeypatch.setattr(service._wake, "set", lambda: None)
+    at_work = Set(app.folder, Store(app.folder), Clock(), service)
+    event = b'{"EventType":"user_add_org","eventId":"1"}'
+    with monkeypatch.context() as full:
+        full.setattr("server.journal.journal.open_database", refuse)
+        with pytest.raises(JournalAccessError):  # something else than a full disk
+            service.start()
+        full.setattr("server.service.shortage", lambda folder: folder)
+        service.start()
+        assert at_work.fault(OLD, event) is ReplyFault.WRONG_STATUS
+        service._tick()
+        troubles = [at_work.trouble]
+    service._tick()
+    assert at_work.fault(OLD, event) is None
+    service._tick()
+    troubles.append(at_work.trouble)
+    assert troubles == [Trouble.of(JournalFullError(path=str(app.folder.database))), None]
+    assert service._worker._thread.is_alive()
+    monkeypatch.undo()
+    assert service.stop() == ()
+    assert [event.event_id for event in at_work.events()] == ["1"]
+
+
+def test_a_service_that_never_had_room_stops_as_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, _now_ms: int) -> None:
+        raise JournalFullError(path=str(path))
+
+    app = app_on(tmp_path, **texts(OLD))
+    monkeypatch.setattr("server.journal.journal.open_database", refuse)
+    monkeypatch.setattr("server.service.shortage", lambda folder: folder)
+    app.start()
+    assert app.stop() == ()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps open files from being deleted")
+def test_a_database_that_is_deleted_in_use_is_put_back_before_a_call_is_lost(at_work: Set) -> None:
+    event = b'{"EventType":"user_add_org","eventId":"%d"}'
+    assert at_work.fault(OLD, event % 1) is None
+    for file in at_work.folder.root.glob("dingbridge.db*"):
+        file.unlink()
+    at_work.service._tick()
+    assert at_work.fault(OLD, event % 2) is None
+    for file in at_work.folder.root.glob("dingbridge.db*"):
+        file.unlink()
+    assert at_work.fault(OLD, event % 3) is ReplyFault.WRONG_STATUS
+    at_work.service._tick()
+    assert at_work.fault(OLD, event % 3) is None
+    at_work.service._tick()
+    assert at_work.trouble is None
+    assert [event.event_id for event in at_work.events()] == ["3", "2", "1"]
 
 
 def spoil(conn: sqlite3.Connection) -> None:

@@ -40,9 +40,25 @@ def test_every_fault_of_a_value_is_described_without_a_gap(fault: ValueFault) ->
     assert "token" in told
 
 
+@pytest.mark.parametrize("verdict", [Verdict.KEY, Verdict.TOKEN_AND_KEY])
+def test_a_key_that_cannot_be_offered_leaves_no_hole(verdict: Verdict) -> None:
+    offering = describe_diagnosis(Diagnosis(verdict, offered_key="X"))
+    without = describe_diagnosis(Diagnosis(verdict))
+    told = f"{without.title} {without.hint}"
+    assert told.replace("  ", " ") == told
+    assert str(offering.hint).replace("X", "") != str(without.hint)
+    assert " ," not in told
+    assert " ." not in told
+
+
 def test_of_a_faulty_value_only_the_one_bad_character_is_quoted() -> None:
-    problem = judge(Field.TOKEN, "verySecret!Token")
+    problem = judge(Field.AES_KEY, "verySecret!Token")
     assert problem is not None
     assert str(describe_problem(problem)) == (
-        "token may hold letters and digits only; character 11 is “!”."
+        "aes_key may hold letters and digits only; character 11 is “!”."
+    )
+    problem = judge(Field.TOKEN, "verySecret密Token")
+    assert problem is not None
+    assert str(describe_problem(problem)) == (
+        "token may hold letters, digits and ASCII signs only; character 11 is “密”."
     )

@@ -15,6 +15,7 @@ from server.journal.contact import LastUse
 from server.journal.events import EventState, Source, StoredEvent
 from server.journal.listing import Counts
 from server.journal.rejections import Rejection
+from server.journal.salvage import Salvaged
 from server.message import Message
 from server.status import Level, Notice
 from server.views import (
@@ -97,14 +98,23 @@ def test_a_later_genuine_call_settles_it(genuine_ms: int, is_settled: bool) -> N
     doctor = doctor_view(Stored(uses, NO_COUNTS, [REJECTION]))
     assert doctor is not None
     assert doctor.is_settled is is_settled
-    found = codes(list(notices(SET_UP, RECORD, doctor, ())))
+    found = codes(list(notices(SET_UP, RECORD, doctor, {})))
     assert found == ([] if is_settled else ["rejected-call"])
 
 
 def test_all_is_quiet_where_nothing_is_to_be_said() -> None:
-    assert list(notices(SET_UP, RECORD, None, ())) == []
-    assert list(notices(SET_UP, None, None, ())) == []
-    assert list(notices(None, None, None, ())) == []
+    assert list(notices(SET_UP, RECORD, None, {})) == []
+    assert list(notices(SET_UP, None, None, {})) == []
+    assert list(notices(None, None, None, {})) == []
+
+
+def test_it_is_told_what_came_over_from_a_damaged_database() -> None:
+    path = "/d/dingbridge.damaged-1.db"
+    (unknown,) = notices(SET_UP, RECORD, None, {path: None})
+    (known,) = notices(SET_UP, RECORD, None, {path: Salvaged(events=12, links=34)})
+    assert path in str(known.title)
+    assert str(unknown.hint).startswith("Events and links in it are not in use.")
+    assert str(known.hint).startswith("12 events and 34 links")
 
 
 def test_the_gravest_comes_first() -> None:
@@ -113,7 +123,7 @@ def test_the_gravest_comes_first() -> None:
     ring = Keyring(None, PENDING)
     config = Config(secrets=Secrets(ring), notes=(Message("a note"),))
     doctor = rejection_view(REJECTION, 0)
-    found = list(notices(config, record, doctor, ("/d/dingbridge.damaged-1.db",)))
+    found = list(notices(config, record, doctor, {"/d/dingbridge.damaged-1.db": None}))
     assert codes(found) == [
         "trouble",
         "not-set-up",
@@ -144,7 +154,7 @@ def test_a_clock_that_is_off_is_told_in_its_direction(
     difference_ms: int | None, told: str | None
 ) -> None:
     record = replace(RECORD, clock_difference_ms=difference_ms)
-    found = [str(notice.title) for notice in notices(SET_UP, record, None, ())]
+    found = [str(notice.title) for notice in notices(SET_UP, record, None, {})]
     assert found == ([] if told is None else [told])
 
 
@@ -174,10 +184,22 @@ def event(payload: str) -> StoredEvent:
         ("NaN", "NaN"),
         ('{"a":-Infinity}', '{"a":-Infinity}'),
         ("1e400", "1e400"),
+        ('{"a":1e400,"b":-1e400,"c":1.5}', {"a": "1e400", "b": "-1e400", "c": 1.5}),
         ("9" * 5000, "9" * 5000),
         ("[" * 100_000, "[" * 100_000),
     ],
-    ids=["json", "text", "empty", "null", "nan", "infinity", "overflow", "digits", "open"],
+    ids=[
+        "json",
+        "text",
+        "empty",
+        "null",
+        "nan",
+        "infinity",
+        "overflow",
+        "inside",
+        "digits",
+        "open",
+    ],
 )
 def test_a_payload_is_shown_as_json_or_as_the_text_it_is(payload: str, shown: object) -> None:
     assert event_view(event(payload)).payload == shown

@@ -90,8 +90,10 @@ def events(app: App, texts: Texts, options: Namespace) -> int:
             break
     if options.json:
         print(documents.dumped([documents.event_document(event) for event in found]))
-    else:
+    elif found:
         show(pages.event_line(event, texts) for event in found)
+    else:
+        say(texts("There are no such events."))
     return GOOD
 
 

@@ -4,7 +4,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -23,6 +23,7 @@ from server.config.store import Config, ConfigStore
 from server.errors import (
     FileAccessError,
     FileDamagedError,
+    FileMissingError,
     FileNewerError,
     SecretsLockedError,
     SettingsError,
@@ -326,6 +327,35 @@ def test_a_damaged_file_is_reported_once_until_it_changes(
     assert store.changed_since_load()
 
 
+def test_a_file_that_vanished_is_not_taken_for_an_empty_one(
+    store: ConfigStore, folder: DataFolder
+) -> None:
+    store.merge(WHOLE)
+    folder.secrets.rename(folder.root / "x")
+    for _ in range(2):
+        assert store.changed_since_load()
+        with pytest.raises(FileMissingError) as caught:
+            store.reload()
+        assert str(folder.secrets) == caught.value.values["path"]
+        with pytest.raises(FileMissingError):
+            store.update_keyring(lambda ring: ring)
+    assert not folder.secrets.exists()
+    (folder.root / "x").rename(folder.secrets)
+    assert store.reload().secrets.keyring == Keyring(FIRST)
+
+
+@pytest.mark.parametrize("has_settings", [True, False])
+def test_a_file_of_which_only_an_older_copy_is_left_is_told(
+    store: ConfigStore, folder: DataFolder, *, has_settings: bool
+) -> None:
+    store.merge(WHOLE)
+    store.merge({"callback": {"token": "newToken1", **({"port": 81} if has_settings else {})}})
+    folder.secrets.unlink()
+    (note,) = ConfigStore(folder).load().notes
+    assert str(folder.secrets) + ".bak" in str(note)
+    assert not folder.secrets.exists()
+
+
 def test_secrets_of_another_account_can_be_entered_again(folder: DataFolder) -> None:
     ConfigStore(folder, DpapiSealer(lambda b: b[::-1], lambda b: b[::-1])).merge(WHOLE)
     sealed = folder.secrets.read_bytes()
@@ -413,14 +443,52 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
         ConfigStore(DataFolder(tmp_path / "taken")).merge({})
 
 
-def test_a_lock_that_is_never_released_is_reported(
+@pytest.fixture
+def hung(
     store: ConfigStore, folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[list[float]]:
+    """Somebody saved half a file and hangs; the waits for the lock that we were ready for."""
+    store.merge(WHOLE)
+    waits: list[float] = []
+
+    class Noted(FileLock):
+        def __init__(self, path: Path, wait_s: float) -> None:
+            waits.append(wait_s)
+            super().__init__(path, wait_s / 100)
+
+    with FileLock(folder.config_lock):
+        monkeypatch.setattr("server.config.store.FileLock", Noted)
+        yield waits
+
+
+def test_settings_are_read_where_no_lock_can_be_made(
+    store: ConfigStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.merge(WHOLE)
-    monkeypatch.setattr("server.config.store._LOCK_WAIT_S", 0.05)
-    with FileLock(folder.config_lock), pytest.raises(FileAccessError) as caught:
-        store.load()
+    monkeypatch.setattr(FileLock, "acquire", failing(errno.EACCES))
+    assert store.load().secrets.keyring == Keyring(FIRST)
+    with pytest.raises(FileAccessError):
+        store.merge({"callback": {"port": 81}})
+
+
+def test_a_lock_that_is_never_released_is_reported(
+    store: ConfigStore, folder: DataFolder, hung: list[float]
+) -> None:
+    with pytest.raises(FileAccessError) as caught:
+        store.merge({"callback": {"port": 81}})
     assert str(folder.config_lock) == caught.value.values["path"]
+    assert len(hung) == 1
+
+
+def test_who_hangs_while_saving_keeps_nobody_from_reading_and_is_waited_for_once(
+    store: ConfigStore, folder: DataFolder, hung: list[float]
+) -> None:
+    half_saved = folder.root / "secrets.json.tmp"
+    half_saved.write_text("{")
+    for _ in range(3):
+        assert store.load().secrets.keyring == Keyring(FIRST)
+    assert hung == [2.0, 0.0, 0.0]
+    assert half_saved.exists()
 
 
 # Several processes

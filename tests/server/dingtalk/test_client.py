@@ -7,13 +7,13 @@ import pytest
 from crypto.secret import Secret
 from server.dingtalk.client import DingTalkClient
 from server.dingtalk.wire import AuthScopes, CallbackRecord, DingTalkDepartment, DingTalkUser
-from server.errors import (
+from server.fate import Fate
+from server.vendor_errors import (
     OutcomeUnknownError,
     VendorError,
     VendorRefusedError,
     VendorReplyError,
 )
-from server.fate import Fate
 from tests.server.rest.loopback import OK, Reply, Vendor
 
 RECORD = CallbackRecord(

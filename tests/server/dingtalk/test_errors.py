@@ -10,15 +10,15 @@ from server.dingtalk.errors import (
     is_permission_missing,
     raise_for_error,
 )
-from server.errors import (
+from server.fate import Fate, Fix
+from server.rest.session import Call, Purpose
+from server.vendor_errors import (
     AddressNotTrustedError,
     CredentialsRejectedError,
     VendorError,
     VendorRefusedError,
     VendorReplyError,
 )
-from server.fate import Fate, Fix
-from server.rest.session import Call, Purpose
 
 READ = Call("topapi/v2/user/get", secrets={"access_token": Secret("t0k3n-t0k3n")})
 LOGIN = Call("gettoken", Purpose.TOKEN, secrets={"appsecret": Secret("app-s3cr3t")})

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -10,15 +11,23 @@ from sqlite3 import Connection
 
 import pytest
 
-from server.errors import JournalClosedError, JournalDamagedError, JournalFullError
+from server.errors import (
+    JournalBusyError,
+    JournalClosedError,
+    JournalDamagedError,
+    JournalFullError,
+    JournalGoneError,
+)
 from server.journal import contact, events, listing
 from server.journal.connection import connect
 from server.journal.contact import LastUse, Use
 from server.journal.events import NewEvent
 from server.journal.journal import Journal
-from server.journal.opening import peek
+from server.journal.opening import open_database, peek
+from server.journal.writer import Writer
 
 MakeEvent = Callable[..., NewEvent]
+posix_only = pytest.mark.skipif(os.name == "nt", reason="Windows keeps open files from that")
 
 
 def test_events_and_uses_are_stored_together(journal: Journal, new_event: MakeEvent) -> None:
@@ -29,6 +38,7 @@ def test_events_and_uses_are_stored_together(journal: Journal, new_event: MakeEv
 
 def test_a_batch_costs_four_statements(journal: Journal, new_event: MakeEvent) -> None:
     statements: list[str] = []
+    assert isinstance(journal._writer, Writer)
     journal._writer._conn.set_trace_callback(statements.append)
     batch = [new_event(str(number)) for number in range(64)]
     journal.append(batch, [Use("fp", 5, "1.1.1.1", "t", 64)]).result(10)
@@ -115,6 +125,97 @@ def test_a_closed_journal_takes_nothing(path: Path, new_event: MakeEvent) -> Non
     with pytest.raises(JournalClosedError):
         journal.append([new_event("a")]).result(0)
     assert peek(path, listing.counts).events == 0
+
+
+@posix_only
+def test_a_deleted_database_takes_nothing_until_it_is_put_back_whole(
+    journal: Journal, path: Path, new_event: MakeEvent
+) -> None:
+    journal.append([new_event("before")]).result(10)
+    in_place = [journal.is_in_place]
+    for file in path.parent.iterdir():
+        file.unlink()
+    with pytest.raises(JournalGoneError):
+        journal.append([new_event("meanwhile")]).result(10)
+    in_place.append(journal.is_in_place)
+    journal.reopen(now_ms=0)
+    assert [*in_place, journal.is_in_place] == [True, False, True]
+    assert journal.moved_aside is None
+    journal.append([new_event("after")]).result(10)
+    listed = journal.read(lambda conn: listing.latest(conn, 9)).events
+    assert [event.event_id for event in listed] == ["after", "before"]
+    assert not path.with_name("dingbridge.db.copy").exists()
+
+
+@posix_only
+def test_a_database_that_was_replaced_is_used_as_it_is(
+    journal: Journal, path: Path, new_event: MakeEvent
+) -> None:
+    journal.append([new_event("old")]).result(10)
+    other = path.with_name("other.db")
+    with closing(open_database(other, now_ms=0).conn) as conn:
+        events.append(conn, [new_event("restored")])
+    other.replace(path)
+    with pytest.raises(JournalGoneError):
+        journal.append([new_event("meanwhile")]).result(10)
+    journal.reopen(now_ms=0)
+    listed = journal.read(lambda conn: listing.latest(conn, 9)).events
+    assert [event.event_id for event in listed] == ["restored"]
+
+
+@posix_only
+def test_a_database_deleted_in_use_is_there_after_a_stop(path: Path, new_event: MakeEvent) -> None:
+    journal = Journal.open(path, now_ms=0)
+    journal.append([new_event("kept")]).result(10)
+    path.unlink()
+    assert journal.close(10)
+    assert peek(path, listing.counts).events == 1
+
+
+@posix_only
+def test_a_database_that_cannot_be_put_back_is_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "not here")
+
+    journal = Journal.open(path, now_ms=0)
+    path.unlink()
+    monkeypatch.setattr(os, "link", refuse)
+    assert journal.close(10)
+    assert "could not be put back" in caplog.text
+    assert not path.exists()
+
+
+@posix_only
+def test_nothing_is_put_back_where_the_folder_itself_is_gone(path: Path) -> None:
+    journal = Journal.open(path, now_ms=0)
+    shutil.rmtree(path.parent)
+    assert journal.close(10)
+    assert not path.parent.exists()
+
+
+def test_a_journal_that_could_not_be_opened_takes_nothing_until_it_can(
+    path: Path, new_event: MakeEvent
+) -> None:
+    journal = Journal.shut(path, JournalFullError(path=str(path)))
+    assert journal.is_in_place is False
+    with pytest.raises(JournalFullError):
+        journal.append([new_event("a")]).result(10)
+    journal.reopen(now_ms=0)
+    journal.append([new_event("a")]).result(10)
+    assert journal.read(listing.counts).events == 1
+    assert journal.close(10)
+
+
+def test_a_writer_that_does_not_end_is_not_followed_by_another(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "close", lambda _: False)
+        with pytest.raises(JournalBusyError):
+            journal.reopen(now_ms=0)
+    assert journal.run(listing.counts).result(10).events == 0
 
 
 def test_a_full_disk_refuses_the_batch_and_takes_it_when_there_is_room(

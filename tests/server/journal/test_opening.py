@@ -1,4 +1,5 @@
 import re
+import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -61,10 +62,17 @@ def _zeroed_in_the_middle(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [_garbage_header, _only_garbage, _a_few_bytes, _truncated, _zeroed_in_the_middle]
+    ("damage", "saved"),
+    [
+        (_garbage_header, range(1)),
+        (_only_garbage, range(1)),
+        (_a_few_bytes, range(1)),
+        (_truncated, range(400)),
+        (_zeroed_in_the_middle, range(300, 400)),
+    ],
 )
 def test_a_damaged_database_is_kept_aside_and_replaced(
-    path: Path, new_event: MakeEvent, damage: Callable[[Path], None]
+    path: Path, new_event: MakeEvent, damage: Callable[[Path], None], saved: range
 ) -> None:
     _fill(path, new_event)
     damage(path)
@@ -73,8 +81,9 @@ def test_a_damaged_database_is_kept_aside_and_replaced(
     assert moved_aside is not None
     assert re.fullmatch(r"dingbridge\.damaged-\d{8}-\d{6}\.db", moved_aside.name)
     assert moved_aside.read_bytes() == damaged
-    assert _count(path) == 0
+    assert _count(path) in saved
     assert _open(path) is None
+    assert not path.with_name("dingbridge.db.new").exists()
 
 
 def test_a_second_damaged_database_does_not_overwrite_the_first(path: Path) -> None:
@@ -86,6 +95,43 @@ def test_a_second_damaged_database_does_not_overwrite_the_first(path: Path) -> N
         assert moved_aside.read_bytes() == content
         names.append(moved_aside.stem.partition("damaged-")[2][15:])
     assert names == ["", "-2", "-3"]
+
+
+def test_a_kill_between_the_two_renamings_loses_nothing(
+    path: Path, new_event: MakeEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(_path: Path) -> None:
+        raise KeyboardInterrupt
+
+    _fill(path, new_event)
+    _zeroed_in_the_middle(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(opening, "_move_aside", lambda *_: killed(path))
+        with pytest.raises(KeyboardInterrupt):
+            _open(path)
+    assert path.exists()
+    move_aside = opening._move_aside
+    with monkeypatch.context() as patch:
+        patch.setattr(opening, "_move_aside", lambda *both: killed(move_aside(*both)))
+        with pytest.raises(KeyboardInterrupt):
+            _open(path)
+    assert not path.exists()
+    assert _open(path) is None
+    assert _count(path) > 300
+
+
+def test_where_the_new_database_cannot_take_its_place_it_is_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_self: Path, _target: Path) -> None:
+        raise PermissionError(13, "in use by another program")
+
+    with closing(open_database(path, NOW_MS).conn):
+        pass
+    path.rename(path.with_name("dingbridge.db.new"))
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(JournalAccessError, match="in use by another program"):
+        _open(path)
 
 
 def test_what_sqlite_leaves_beside_a_damaged_database_goes_with_it(path: Path) -> None:
@@ -173,6 +219,56 @@ def test_a_foreign_database_is_reported_and_not_moved(path: Path) -> None:
 def test_a_missing_folder_is_an_access_error(tmp_path: Path) -> None:
     with pytest.raises(JournalAccessError):
         _open(tmp_path / "missing" / "dingbridge.db")
+
+
+def test_a_folder_that_cannot_be_looked_into_is_an_access_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **_options: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(JournalAccessError, match="Permission denied"):
+        peek(path, counts)
+
+
+def test_a_folder_that_is_a_file_is_an_access_error(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(JournalAccessError):
+        peek(tmp_path / "taken" / "dingbridge.db", counts)
+
+
+def _refuse_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the folder one that cannot be written to, also for an administrator who runs tests."""
+
+    def refused(path: Path, *, read_only: bool, is_at_rest: bool = False) -> Connection:
+        if is_at_rest:
+            return connect(path, read_only=read_only, is_at_rest=True)
+        error = sqlite3.OperationalError("attempt to write a readonly database")
+        error.sqlite_errorcode = sqlite3.SQLITE_READONLY_DIRECTORY
+        raise error
+
+    monkeypatch.setattr(opening, "connect", refused)
+
+
+def test_a_database_at_rest_is_read_where_nothing_can_be_written(
+    path: Path, new_event: MakeEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fill(path, new_event, number=3)
+    _refuse_to_write(monkeypatch)
+    assert _count(path) == 3
+    assert [child.name for child in path.parent.iterdir()] == [path.name]
+
+
+def test_a_database_in_use_is_never_read_as_one_at_rest(
+    path: Path, new_event: MakeEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(open_database(path, NOW_MS).conn) as conn:
+        with transaction(conn):
+            append(conn, [new_event("a")])
+        _refuse_to_write(monkeypatch)
+        with pytest.raises(JournalAccessError, match="readonly"):
+            _count(path)
 
 
 def test_stale_claims_are_pending_again(path: Path, new_event: MakeEvent) -> None:

@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 
 from crypto.secret import Secret
-from server.errors import (
+from server.fate import Fate
+from server.rest.gateway import Gateway, Surroundings
+from server.rest.session import Call, Purpose
+from server.rest.tokens import Account
+from server.vendor_errors import (
     CallCancelledError,
     CredentialsRejectedError,
     OutcomeUnknownError,
@@ -17,10 +21,6 @@ from server.errors import (
     VendorReplyError,
     VendorUnreachableError,
 )
-from server.fate import Fate
-from server.rest.gateway import Gateway, Surroundings
-from server.rest.session import Call, Purpose
-from server.rest.tokens import Account
 from server.wecom.errors import raise_for_error
 from tests.server.rest.loopback import OK, TOKEN, FakeTime, Reply, Request, Vendor, surroundings
 

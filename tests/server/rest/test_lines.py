@@ -7,8 +7,8 @@ from time import monotonic, sleep
 
 import pytest
 
-from server.errors import CallCancelledError
 from server.rest.session import Call, Channel, Limits
+from server.vendor_errors import CallCancelledError
 from tests.server.rest.loopback import OK, Reply, Vendor, serving
 
 PATH = "topapi/v2/user/get"

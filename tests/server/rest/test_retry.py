@@ -1,8 +1,8 @@
 import pytest
 
-from server.errors import CallCancelledError, OutcomeUnknownError, VendorError
 from server.fate import Fate, Meaning
 from server.rest.retry import Retrier, RetryPolicy
+from server.vendor_errors import CallCancelledError, OutcomeUnknownError, VendorError
 from tests.server.rest.loopback import FakeTime
 
 VALUES = {"vendor": "WeCom", "call": "user/create"}

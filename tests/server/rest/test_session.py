@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from crypto.secret import Secret
-from server.errors import (
+from server.fate import Fate
+from server.rest.session import Call, Channel, Limits, build_session, quotable
+from server.vendor_errors import (
     VendorBlockedError,
     VendorError,
     VendorReplyError,
     VendorUnreachableError,
 )
-from server.fate import Fate
-from server.rest.session import Call, Channel, Limits, build_session, quotable
 from tests.server.rest.loopback import UNTRUSTED_CERTIFICATE, Reply, Vendor, serving
 
 PATH = "topapi/thing"

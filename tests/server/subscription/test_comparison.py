@@ -136,7 +136,7 @@ def test_every_needed_event_is_one_that_the_mirror_follows(event_type: str) -> N
 
 
 def test_values_that_cannot_be_used_here_are_named() -> None:
-    record = replace(RECORD, token=Secret("made-up-token"), aes_key=Secret(""))
+    record = replace(RECORD, token=Secret("两个 tokens"), aes_key=Secret(""))
     finding = compare(record, OURS, NOW_MS)
     assert finding.unusable == ("token", "aes_key")
     assert finding.differences == ("token", "aes_key")

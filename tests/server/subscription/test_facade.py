@@ -9,16 +9,14 @@ import pytest
 
 from server.app import App
 from server.config.merge import Effect
-from server.errors import (
-    CredentialsRejectedError,
-    SettingsError,
-)
+from server.errors import SettingsError
 from server.reports import SelfTestReport, Step, StepState
 from server.simulator.callback_registry import CheckOutcome, Subscription
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience
 from server.simulator.faults import Fault, Rule
 from server.status import Level, SubscriptionState
 from server.subscription.errors import NoRecordError, RecordUnusableError
+from server.vendor_errors import CredentialsRejectedError
 from tests.server.simulator.seeds import seeded
 from tests.server.subscription.registry import (
     AES_KEY,
@@ -171,7 +169,7 @@ class TestTake:
             app.subscription.take()
 
     def test_values_that_cannot_be_used_change_nothing(self, app: App, registry: Registry) -> None:
-        registry.holds(token="made-up-token")
+        registry.holds(token="两个 tokens")
         with pytest.raises(RecordUnusableError) as caught:
             app.subscription.take()
         assert caught.value.values == {"names": "token"}

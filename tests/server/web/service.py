@@ -127,6 +127,7 @@ def serving(
     path: Path,
     keyring: Keyring | None = None,
     store: Callable[[Journal], BatchStore] = lambda journal: journal,
+    host: str = "127.0.0.1",
 ) -> Iterator[Service]:
     """A service on a free port of loopback, its journal in `path`."""
     journal = Journal.open(path, now_ms=0)
@@ -134,7 +135,7 @@ def serving(
     inbox = BatchingInbox(store(journal))
     promotions: list[Opener] = []
     desk = Desk(Opener(keyring or Keyring(CREDENTIALS)), inbox, rejections, promotions.append)
-    with closing(open_socket("127.0.0.1", 0)) as listening:
+    with closing(open_socket(host, 0)) as listening:
         listener = Listener(listening, build_app(desk, PATH), inbox)
         listener.start()
         try:

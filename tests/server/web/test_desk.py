@@ -156,10 +156,21 @@ def test_any_event_id_will_do(
     assert (stored is not None and len(stored) <= 128) == is_same
 
 
-def test_a_huge_number_in_the_payload_is_no_obstacle(office: Callable[..., Office]) -> None:
+@pytest.mark.parametrize("number", ["9" * 5000, "1e999"])
+def test_a_huge_number_is_no_obstacle(office: Callable[..., Office], number: str) -> None:
     one = office()
-    one.receive(sealed(b'{"EventType":"t","n":' + b"9" * 5000 + b"}"))
-    assert one.inbox.event.payload.endswith("999}")
+    one.receive(sealed(f'{{"EventType":"t","n":{number}}}'.encode()))
+    assert one.inbox.event.event_type == "t"
+    assert one.inbox.event.payload.endswith(f"{number}}}")
+    call = arrival(sealed(EVENT))
+    one.desk.receive(call._replace(body=call.body[:-1] + f',"n":{number}}}'.encode()))
+    assert len(one.inbox.entries) == 2
+
+
+def test_what_python_takes_for_json_and_is_none_has_no_type(office: Callable[..., Office]) -> None:
+    one = office()
+    one.receive(sealed(b'{"EventType":"t","n":NaN}'))
+    assert (one.inbox.event.event_type, one.inbox.event.event_id) == (None, None)
 
 
 def test_the_pending_set_is_promoted_by_its_first_genuine_call(

@@ -2,15 +2,20 @@ import select
 import socket
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from waitress import wasyncore
 
 from server.errors import AddressUnavailableError, PortForbiddenError, PortInUseError
+from server.journal.contact import Use
+from server.journal.events import NewEvent
+from server.journal.writer import Ticket
 from server.web.holder import holder_of_port
 from server.web.inbox import BatchingInbox
-from server.web.listener import connection_limit, open_socket
+from server.web.listener import Listener, connection_limit, open_socket
 from tests.server.web.service import Service, serving
 
 HOLD_A_PORT = """
@@ -78,6 +83,32 @@ def test_stopping_twice_is_stopping_once(tmp_path: Path) -> None:
         assert service.listener.join(20)
         assert not service.listener.is_serving
         service.listener.request_stop()
+
+
+@pytest.fixture
+def unstarted() -> Iterator[Listener]:
+    """A listener whose turns are taken by the test."""
+    with closing(open_socket("127.0.0.1", 0)) as listening:
+        listener = Listener(listening, lambda *_: [], BatchingInbox(NoStore()))
+        yield listener
+        wasyncore.close_all(listener._map)
+
+
+class NoStore:
+    def append(self, batch: Sequence[NewEvent], uses: Sequence[Use]) -> Ticket[None]:
+        raise NotImplementedError
+
+
+def test_a_burst_is_let_in_by_the_dozen_and_never_beyond_the_limit(unstarted: Listener) -> None:
+    server, inside = unstarted._server, []
+    server.adj.connection_limit = len(unstarted._map) + 100
+    with ExitStack() as burst:
+        for _ in range(120):
+            burst.enter_context(socket.create_connection(unstarted.address, timeout=20))
+        for _ in range(3):
+            unstarted._turn(5)
+            inside.append(len(server.active_channels))
+    assert inside == [64, 100, 100]
 
 
 def test_a_replaced_application_answers_the_next_request(service: Service) -> None:

@@ -1,4 +1,6 @@
 import json
+import os
+import socket
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -204,6 +206,7 @@ def test_the_cause_of_a_rejection_goes_to_the_list(service: Service) -> None:
         ("203.0.113.7", "203.0.113.7"),
         ("10.0.0.1, 203.0.113.7", "203.0.113.7"),
         ("2001:db8::1", "2001:db8::1"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
         ("unknown", "127.0.0.1"),
         ("fe80::1%" + "x" * 1000, "127.0.0.1"),
         (quote("钉"), "127.0.0.1"),
@@ -215,6 +218,19 @@ def test_a_proxy_on_this_network_names_the_caller(
 ) -> None:
     assert_acknowledged(service.call(sealed(EVENT), headers=f"X-Forwarded-For: {header}\r\n"))
     assert [remote] == [use.last_used_from for use in service.uses().values()]
+
+
+@pytest.mark.skipif(
+    os.name == "nt" or not socket.has_dualstack_ipv6(),
+    reason="no socket here takes both kinds of addresses",
+)
+def test_a_caller_over_ipv4_is_named_so_on_a_socket_for_both_kinds(tmp_path: Path) -> None:
+    with serving(tmp_path / "j.db", host="::") as service:
+        assert_acknowledged(service.call(sealed(EVENT)))
+        assert [use.last_used_from for use in service.uses().values()] == ["127.0.0.1"]
+        proxied = "X-Forwarded-For: 192.0.2.7\r\n"
+        assert_acknowledged(service.call(sealed(EVENT), headers=proxied))
+        assert [use.last_used_from for use in service.uses().values()] == ["192.0.2.7"]
 
 
 def test_an_error_of_ours_is_500_without_its_details(

@@ -3,14 +3,14 @@ from typing import Any
 
 import pytest
 
-from server.errors import (
+from server.fate import Fate
+from server.vendor_errors import (
     CredentialsRejectedError,
     MobileTakenError,
     OutcomeUnknownError,
     VendorRefusedError,
     VendorReplyError,
 )
-from server.fate import Fate
 from server.wecom.client import WeComClient
 from server.wecom.wire import Accepted, CreatedDepartment, Department, Member, PlacedDepartment
 from tests.server.rest.loopback import OK, FakeTime, Reply, Vendor

@@ -4,15 +4,15 @@ from typing import Any
 import pytest
 
 from crypto.secret import Secret
-from server.errors import (
+from server.fate import Fate, Fix
+from server.rest.session import Call, Purpose
+from server.vendor_errors import (
     AddressNotTrustedError,
     CredentialsRejectedError,
     MobileTakenError,
     VendorRefusedError,
     VendorReplyError,
 )
-from server.fate import Fate, Fix
-from server.rest.session import Call, Purpose
 from server.wecom.errors import format_warning, raise_for_error
 from server.wecom.meanings import MEANINGS
 

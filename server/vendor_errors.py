@@ -1,0 +1,140 @@
+"""What can go wrong with DingTalk and WeCom; drawn in the tree of `server.errors`.
+
+Each has a `fate`: what is to be done next.
+"""
+
+from collections.abc import Mapping
+
+from server.errors import DingBridgeError
+from server.fate import Fate, Fix, Meaning
+from server.message import N_, GapValue
+
+
+class VendorError(DingBridgeError):
+    """DingTalk or WeCom did not do what was asked. Gaps: vendor, call (the path, without query).
+
+    `wait_s`: not before so many seconds, where the vendor says so. `maybe_done`: the request had
+    left when it failed. `attempts` counts how often the call was made.
+    """
+
+    code = "vendor-error"
+    fate = Fate.STOP
+    fix: Fix | None = None
+    backoff_s: tuple[float, ...] = (1.0, 2.0, 4.0)
+    suspicious = False
+
+    def __init__(
+        self,
+        values: Mapping[str, GapValue],
+        *,
+        meaning: Meaning | None = None,
+        wait_s: float | None = None,
+        maybe_done: bool = False,
+    ) -> None:
+        super().__init__(**values)
+        self.wait_s = wait_s
+        self.maybe_done = maybe_done
+        self.attempts = 1
+        if meaning is not None:
+            self.title_text = meaning.title
+            self.hint_text = meaning.hint
+            self.fate = meaning.fate
+            self.fix = meaning.fix
+            self.backoff_s = meaning.backoff_s
+            self.suspicious = meaning.suspicious
+        self.retryable = self.retryable or self.fate is Fate.RETRY
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.code!r}, {self.fate}, {self.values.get('call')!r})"
+
+
+class CallCancelledError(VendorError):
+    """The service is stopping, so the call was not made (again). Gaps: vendor, call."""
+
+    code = "call-cancelled"
+    title_text = N_("The call {call} to {vendor} was given up because DingBridge is stopping.")
+    hint_text = N_("It is made again after the next start.")
+    retryable = True
+
+
+class VendorUnreachableError(VendorError):
+    """No connection, no trusted certificate, or no reply in time. Gaps: vendor, call."""
+
+    code = "vendor-unreachable"
+
+
+class VendorReplyError(VendorError):
+    """What came back is no answer of the vendor's API. Gaps: vendor, call, status or field."""
+
+    code = "vendor-reply"
+
+
+class VendorBlockedError(VendorError):
+    """The vendor has shut out this address for a while. Gaps: vendor, call, minutes."""
+
+    code = "vendor-blocked"
+    title_text = N_("{vendor} has shut out this network address for about {minutes} minutes.")
+    hint_text = N_(
+        "DingBridge goes on by itself afterwards. If it happens often, look for another program "
+        "behind the same address that calls {vendor} too fast."
+    )
+    retryable = True
+
+
+class OutcomeUnknownError(VendorError):
+    """The request was sent and its reply lost; it must not be repeated blindly. Gaps: vendor, call.
+
+    `reason` is what became of the reply.
+    """
+
+    code = "outcome-unknown"
+    title_text = N_("{vendor} took the request {call}, but its reply was lost.")
+    hint_text = N_("Nothing to do: DingBridge looks whether it was done before it asks again.")
+    fate = Fate.LOOK
+    retryable = True
+
+    def __init__(self, reason: VendorError) -> None:
+        super().__init__(reason.values, wait_s=reason.wait_s, maybe_done=True)
+        self.reason = reason
+
+
+class VendorRefusedError(VendorError):
+    """The vendor answered with an error code. Gaps: vendor, call, number (the code), detail.
+
+    `detail` is the vendor's own text, cut and with secrets masked: for the log and for people, and
+    never matched on.
+    """
+
+    code = "vendor-refused"
+
+    def __init__(self, number: int, values: Mapping[str, GapValue], *, meaning: Meaning) -> None:
+        super().__init__({**values, "number": str(number)}, meaning=meaning)
+        self.number = number
+        self.code = f"{values['vendor']}-{number}".lower()
+
+
+class CredentialsRejectedError(VendorRefusedError):
+    """The ids or secrets are wrong. Asked once, then remembered until they change.
+
+    WeCom blocks an address for an hour that keeps asking with a wrong secret (note at 45009).
+    """
+
+
+class AddressNotTrustedError(VendorRefusedError):
+    """This address is not on the vendor's list. `ip` is the address to add, where it was named."""
+
+    @property
+    def ip(self) -> str | None:
+        """The public address that the vendor saw."""
+        seen = self.values.get("ip")
+        return str(seen) if seen else None
+
+
+class MobileTakenError(VendorRefusedError):
+    """Another member holds the mobile. `holder` is that member's id, where it was named."""
+
+    @property
+    def holder(self) -> str | None:
+        """The WeCom userid of the member who holds the mobile."""
+        named = self.values.get("holder")
+        return str(named) if named else None
