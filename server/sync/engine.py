@@ -15,6 +15,12 @@ from server.config.store import Config
 from server.directory.causes import Cause
 from server.directory.guard import WINDOW_S
 from server.directory.model import Ledger
+from server.directory.passed_on import (
+    is_passed_on,
+    waiting_for,
+    without_mobile,
+    without_mobiles,
+)
 from server.errors import CallCancelledError, DingBridgeError
 from server.journal import ledger as stored
 from server.journal import runs, sync_state
@@ -170,13 +176,18 @@ class Engine:
         """Try conflicts once more, as somebody may have solved them in the WeCom console."""
         known = run.book.ledger
         without = tuple(one for one in known.conflicts if (one.kind, one.dingtalk_id) not in again)
-        known = replace(known, conflicts=without)
+        passed_on = waiting_for(prospect.plan.changes, known, prospect.desired.presence)
+        known = without_mobiles(replace(known, conflicts=without), passed_on.values())
         fresh = run.plan(prospect.snapshot, known, read_live(parties.wecom))
         changes = tuple(
             change for change in fresh.plan.changes if (change.kind, change.dingtalk_id) in again
         )
         fresh = replace(fresh, plan=replace(fresh.plan, changes=changes))
         run.carry_out(fresh, run.judge(fresh, known), retries_conflicts=False)
+        for userid, leaver in passed_on.items():
+            if is_passed_on(userid, leaver, run.book.people):
+                run.book.put_person(without_mobile(run.book.people[leaver.dingtalk_userid]))
+        run.book.ensure_stored()
 
     def _last_look_ms(self) -> int | None:
         """Say when the last full run ended that read managers and wrote what it found."""

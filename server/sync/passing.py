@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from server.directory.desired import Desired
 from server.directory.guard import Verdict, guard
 from server.directory.mapping import map_directory
-from server.directory.model import Ledger, Live, Rules, Snapshot, fold
+from server.directory.model import Kind, Ledger, Live, Rules, Snapshot, fold
+from server.directory.passed_on import waiting_for
 from server.directory.plan import Plan, make_plan
 from server.errors import VendorError
 from server.journal.runs import RecordedChange, Result, RunStatus
@@ -62,7 +63,7 @@ class Pass:
         """
         again: frozenset[Key] = frozenset()
         if retries_conflicts and not _is_whole(verdict):
-            again = self._remembered(prospect)
+            again = self._remembered(prospect) | self._passed_on(prospect)
         listed = [
             RecordedChange.of(change, Result.SKIPPED)
             for change in prospect.plan.changes
@@ -85,6 +86,12 @@ class Pass:
         known = {(one.kind, one.dingtalk_id) for one in self.book.ledger.conflicts}
         refused = {(one.kind, one.dingtalk_id) for one in prospect.plan.changes if one.cause}
         return frozenset(known & refused)
+
+    def _passed_on(self, prospect: Prospect) -> frozenset[Key]:
+        """Name who waits for a mobile that only our ledger gives to somebody who left."""
+        presence = prospect.desired.presence
+        found = waiting_for(prospect.plan.changes, self.book.ledger, presence)
+        return frozenset((Kind.PERSON, userid) for userid in found)
 
     def _note(self, prospect: Prospect, verdict: Verdict) -> None:
         """Store what needs no write to WeCom: approval, orders behind ours, solved conflicts."""
