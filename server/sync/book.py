@@ -5,7 +5,7 @@ are not waited for one by one, since the journal keeps their order; only an inte
 on the disk before the call that it announces.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
 from sqlite3 import Connection
 
@@ -16,6 +16,7 @@ from server.directory.model import (
     Kind,
     Ledger,
     PersonLink,
+    Refusal,
     Removal,
     Scope,
     doubt_key,
@@ -47,6 +48,7 @@ class Book:
         self._removals = list(known.removals)
         self._scope = known.approved_scope
         self._doubts = dict(known.doubts)
+        self._refusals = dict(known.refusals)
         self._steps: list[_Step] = []
         self._ticket: Ticket[None] | None = None
         self.results: list[RecordedChange] = []
@@ -61,6 +63,7 @@ class Book:
             tuple(self._removals),
             self._scope,
             dict(self._doubts),
+            dict(self._refusals),
         )
 
     def owner_of(self, wecom_userid: str) -> PersonLink | None:
@@ -120,6 +123,33 @@ class Book:
         key = doubt_key(kind, wecom_id)
         if self._doubts.pop(key, None) is not None:
             self._steps.append(partial(stored.drop_doubt, kind=key[0], wecom_id=key[1]))
+
+    def refuse(self, dingtalk_userid: str, field: str, refusal: Refusal) -> bool:
+        """Remember what WeCom refuses for good; False where this value was remembered before."""
+        before = self._refusals.get(dingtalk_userid, {})
+        self._put_refusals(dingtalk_userid, {**before, field: refusal})
+        return field not in before or before[field].value != refusal.value
+
+    def drop_refusals(self, dingtalk_userid: str, fields: Iterable[str]) -> None:
+        """Forget the refusals of these fields; harmless where there are none."""
+        before, gone = self._refusals.get(dingtalk_userid, {}), set(fields)
+        if not gone.isdisjoint(before):
+            kept = {field: one for field, one in before.items() if field not in gone}
+            self._put_refusals(dingtalk_userid, kept)
+
+    def keep_refusals_of(self, dingtalk_userids: Container[str]) -> None:
+        """Forget the refusals of everybody else."""
+        for userid in [each for each in self._refusals if each not in dingtalk_userids]:
+            self._put_refusals(userid, {})
+
+    def _put_refusals(self, dingtalk_userid: str, refusals: Mapping[str, Refusal]) -> None:
+        self._refusals[dingtalk_userid] = refusals
+        if not refusals:
+            del self._refusals[dingtalk_userid]
+        step = partial(
+            stored.put_refusals, dingtalk_userid=dingtalk_userid, refusals=dict(refusals)
+        )
+        self._steps.append(step)
 
     def add_removal(self, removal: Removal) -> None:
         """Remember a removal for the guard."""

@@ -1,6 +1,6 @@
 """One pass over a plan: planned, divided by the guard, applied, and judged."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from server.directory.desired import Desired
 from server.directory.guard import Verdict, guard
@@ -8,6 +8,7 @@ from server.directory.mapping import map_directory
 from server.directory.model import Kind, Ledger, Live, Rules, Snapshot, fold
 from server.directory.passed_on import waiting_for
 from server.directory.plan import Plan, make_plan
+from server.directory.refusals import fresh, left_out, spare, spare_deletions
 from server.errors import VendorError
 from server.journal.runs import RecordedChange, Result, RunStatus
 from server.message import Message
@@ -47,7 +48,9 @@ class Pass:
         """Map and plan."""
         with uncollected():
             desired = map_directory(snapshot, known, live, self.rules)
-            plan = make_plan(desired, known, live, self.rules, self.now_s)
+            refusals = fresh(known.refusals, self.now_s, is_full=snapshot.is_full)
+            plan = make_plan(spare(desired, refusals), known, live, self.rules, self.now_s)
+            plan = replace(plan, changes=spare_deletions(plan.changes, refusals))
         return Prospect(snapshot, desired, plan, live)
 
     def judge(self, prospect: Prospect, known: Ledger, allow: str | None = None) -> Verdict:
@@ -104,6 +107,7 @@ class Pass:
             self.book.put_department(department)
         if prospect.desired.presence.proves_absence:
             self._forget_unmade(prospect)
+            self.book.keep_refusals_of({*prospect.desired.people, *self.book.people})
             there = {(one.kind, one.dingtalk_id) for one in prospect.plan.changes}
             for conflict in self.book.ledger.conflicts:
                 if (conflict.kind, conflict.dingtalk_id) not in there:
@@ -166,7 +170,10 @@ class Pass:
             changes,
             self.book.run_id,
             verdict.holds if verdict.held else (),
-            tuple(each for each in prospect.desired.warnings if each not in reasons),
+            (
+                *(each for each in prospect.desired.warnings if each not in reasons),
+                *left_out(prospect.desired, self.book.ledger),
+            ),
             retryable=will_pass(error) if error else has_failures or not is_complete,
             blocked=bool(error and stops_all(error)),
             people=len(prospect.snapshot.people),

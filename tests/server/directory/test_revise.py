@@ -5,13 +5,13 @@ import pytest
 from server.directory.causes import cause
 from server.directory.change import Action, Change, all_fields
 from server.directory.link import Claim, Decision, Fate, Holder, judge_holder
-from server.directory.model import Kind, Member, MemberSeat, PersonLink, TargetState
+from server.directory.model import NOBODY, Kind, Member, MemberSeat, PersonLink, TargetState
 from server.directory.revise import (
     follow,
     with_leader,
     without_departments,
-    without_email,
     without_mobile,
+    without_text,
 )
 
 SEATS = (MemberSeat("5", 9), MemberSeat("6", 8))
@@ -118,8 +118,8 @@ def test_a_refused_mobile_or_email_leaves_the_rest() -> None:
     kept = without_mobile(CREATE, accepted)
     assert isinstance(kept.payload, Member)
     assert ("mobile" in kept.fields, kept.payload.mobile) == (False, "137")
-    for before, expected in ((accepted, "old@example.com"), (None, "")):
-        bare = without_email(CREATE, before)
+    for before, expected in ((accepted, "old@example.com"), (NOBODY, "")):
+        bare = without_text(CREATE, "email", before)
         assert isinstance(bare.payload, Member)
         assert ("email" in bare.fields, bare.payload.email) == (False, expected)
 
