@@ -15,12 +15,7 @@ from server.config.store import Config
 from server.directory.causes import Cause
 from server.directory.guard import WINDOW_S
 from server.directory.model import Ledger
-from server.directory.passed_on import (
-    is_passed_on,
-    waiting_for,
-    without_mobile,
-    without_mobiles,
-)
+from server.directory.passed_on import waiting_for, without_mobiles
 from server.errors import CallCancelledError, DingBridgeError
 from server.journal import ledger as stored
 from server.journal import runs, sync_state
@@ -184,10 +179,7 @@ class Engine:
         )
         fresh = replace(fresh, plan=replace(fresh.plan, changes=changes))
         run.carry_out(fresh, run.judge(fresh, known), retries_conflicts=False)
-        for userid, leaver in passed_on.items():
-            if is_passed_on(userid, leaver, run.book.people):
-                run.book.put_person(without_mobile(run.book.people[leaver.dingtalk_userid]))
-        run.book.ensure_stored()
+        run.note_passed_on(passed_on)
 
     def _last_look_ms(self) -> int | None:
         """Say when the last full run ended that read managers and wrote what it found."""

@@ -1,12 +1,13 @@
 """One pass over a plan: planned, divided by the guard, applied, and judged."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from server.directory.desired import Desired
 from server.directory.guard import Verdict, guard
 from server.directory.mapping import map_directory
-from server.directory.model import Kind, Ledger, Live, Rules, Snapshot, fold
-from server.directory.passed_on import waiting_for
+from server.directory.model import Kind, Ledger, Live, PersonLink, Rules, Snapshot, fold
+from server.directory.passed_on import is_passed_on, waiting_for, without_mobile
 from server.directory.plan import Plan, make_plan
 from server.directory.refusals import fresh, left_out, spare, spare_deletions
 from server.errors import VendorError
@@ -95,6 +96,13 @@ class Pass:
         presence = prospect.desired.presence
         found = waiting_for(prospect.plan.changes, self.book.ledger, presence)
         return frozenset((Kind.PERSON, userid) for userid in found)
+
+    def note_passed_on(self, waiting: Mapping[str, PersonLink]) -> None:
+        """Believe WeCom about mobiles that somebody waited for, and got."""
+        for userid, leaver in waiting.items():
+            if is_passed_on(userid, leaver, self.book.people):
+                self.book.put_person(without_mobile(self.book.people[leaver.dingtalk_userid]))
+        self.book.ensure_stored()
 
     def _note(self, prospect: Prospect, verdict: Verdict) -> None:
         """Store what needs no write to WeCom: approval, orders behind ours, solved conflicts."""
