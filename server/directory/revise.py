@@ -37,11 +37,13 @@ def follow(change: Change, decision: Decision, link: PersonLink | None = None) -
 
 def without_mobile(change: Change, accepted: Member) -> Change:
     """Leave the mobile as WeCom last accepted it, and write the rest."""
-    return without_text(change, "mobile", accepted)
+    member = replace(_member(change), mobile=accepted.mobile)
+    fields = {name: diff for name, diff in change.fields.items() if name != "mobile"}
+    return replace(change, fields=fields, payload=member)
 
 
 def without_text(change: Change, name: str, accepted: Member) -> Change:
-    """Leave a text as WeCom last accepted it, and write the rest."""
+    """Leave an email, position or telephone as WeCom last accepted it, and write the rest."""
     member = replace(_member(change), **{name: getattr(accepted, name)})
     fields = {key: diff for key, diff in change.fields.items() if key != name}
     return replace(change, fields=fields, payload=member)

@@ -3,7 +3,7 @@
 from server.directory.change import Action, Change
 from server.directory.model import NOBODY, Refusal
 from server.directory.refusals import DELETION
-from server.directory.revise import without_text
+from server.directory.revise import without_mobile, without_text
 from server.errors import VendorError
 from server.fate import Fate
 from server.sync.attempt import Attempt
@@ -30,7 +30,10 @@ class Refusals:
             raise error
         attempt.dropped[field] = self._refusal(getattr(member_of(change), field), error)
         before = NOBODY if change.action is Action.CREATE else attempt.accepted
-        revised = without_text(change, field, before)
+        if field == "mobile":
+            revised = without_mobile(change, before)
+        else:
+            revised = without_text(change, field, before)
         if not (member_of(revised).mobile or member_of(revised).email):
             self.remember(attempt)
             raise error

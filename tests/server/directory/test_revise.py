@@ -118,8 +118,8 @@ def test_a_refused_mobile_or_email_leaves_the_rest() -> None:
     kept = without_mobile(CREATE, accepted)
     assert isinstance(kept.payload, Member)
     assert ("mobile" in kept.fields, kept.payload.mobile) == (False, "137")
-    for before, expected in ((accepted, "old@example.com"), (NOBODY, "")):
-        bare = without_text(CREATE, "email", before)
+    for before, expected in ((accepted, "old@example.com"), (None, "")):
+        bare = without_text(CREATE, "email", before or NOBODY)
         assert isinstance(bare.payload, Member)
         assert ("email" in bare.fields, bare.payload.email) == (False, expected)
 
