@@ -115,7 +115,6 @@ class Pass:
             self.book.put_department(department)
         if prospect.desired.presence.proves_absence:
             self._forget_unmade(prospect)
-            self.book.keep_refusals_of({*prospect.desired.people, *self.book.people})
             there = {(one.kind, one.dingtalk_id) for one in prospect.plan.changes}
             for conflict in self.book.ledger.conflicts:
                 if (conflict.kind, conflict.dingtalk_id) not in there:
@@ -134,6 +133,7 @@ class Pass:
             is_there = person.accepted is not None or fold(person.wecom_userid) in live.members
             if not is_there and person.dingtalk_userid not in desired.people:
                 self.book.drop_person(person.dingtalk_userid)
+        self.book.keep_refusals_of({*desired.people, *self.book.people})
 
     def _apply(self, prospect: Prospect, verdict: Verdict) -> None:
         is_preview = isinstance(self._target, RecordingTarget)
