@@ -170,7 +170,7 @@ class PeopleWriter:
             raise error
         is_linked = change.action is not Action.CREATE
         decision = self._judge(change, holder, is_linked=is_linked)
-        if decision.fate is Fate.CONFLICT:
+        if decision.fate is Fate.CONFLICT and not self._is_in_ledger(holder, member.mobile):
             self._book.put_conflict(
                 Conflict(Kind.PERSON, change.dingtalk_id, holder, member.mobile)
             )
@@ -182,6 +182,13 @@ class PeopleWriter:
         attempt.change = follow(change, decision, self._book.people.get(decision.replaces))
         if decision.fate is Fate.SAME:
             self._take_up(attempt)
+
+    def _is_in_ledger(self, holder: str, mobile: str) -> bool:
+        """Whether every plan meets this conflict by itself: a leaver's mobile, as we know it."""
+        owner = self._book.owner_of(holder)
+        if owner is None or owner.accepted is None or owner.accepted.mobile != mobile:
+            return False
+        return self._scene.has_left(owner.dingtalk_userid) is True
 
     def _judge(self, change: Change, holder: str, *, is_linked: bool) -> Decision:
         owner = self._book.owner_of(holder)

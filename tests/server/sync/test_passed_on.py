@@ -61,6 +61,7 @@ def test_it_stays_a_conflict_as_long_as_wecom_names_the_leaver(
         assert change.error is not None
         assert change.error.code == "mobile-of-leaver"
         assert world.attempted_writes() == ["/cgi-bin/user/create"]
+        assert not any(one.value for one in world.ledger().conflicts)  # the plan sees it by itself
     assert heir.userid not in world.ledger().people
     assert _mobile(world, leaver) == PHONE
     world.console.change_member(leaver.userid, mobile="13700000000")
