@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
+from server.directory.causes import Cause
 from server.message import Message
 
 DINGTALK_ROOT: Final = "1"
@@ -280,6 +281,19 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A value that WeCom refused, and would refuse again, when it last did so, and why."""
+
+    value: str
+    at_s: float
+    cause: Cause
+
+
+Refusals = Mapping[str, Mapping[str, Refusal]]
+"""By DingTalk userid, then by field."""
+
+
+@dataclass(frozen=True, slots=True)
 class Removal:
     """A person disabled or a department deleted by us, for the guard's 24 hours."""
 
@@ -313,7 +327,7 @@ class Ledger:
     """What we know of our own doing; people and departments are keyed by their DingTalk id.
 
     doubts: fields whose last write got no answer, so that WeCom may have them or not; the keys are
-    made by `doubt_key`.
+    made by `doubt_key`. refusals: what WeCom refused for good of people, linked or not.
     """
 
     people: Mapping[str, PersonLink] = field(default_factory=dict)
@@ -322,6 +336,7 @@ class Ledger:
     removals: tuple[Removal, ...] = ()
     approved_scope: Scope | None = None
     doubts: Mapping[tuple[Kind, str], frozenset[str]] = field(default_factory=dict)
+    refusals: Refusals = field(default_factory=dict)
 
 
 def doubt_key(kind: Kind, wecom_id: str) -> tuple[Kind, str]:

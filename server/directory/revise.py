@@ -43,10 +43,10 @@ def without_mobile(change: Change, accepted: Member) -> Change:
     return replace(change, fields=fields, payload=member, warnings=warnings)
 
 
-def without_email(change: Change, accepted: Member | None) -> Change:
-    """Leave the email as it was (60106, 60105), and write the rest; the mobile must remain."""
-    member = replace(_member(change), email=accepted.email if accepted else "")
-    fields = {name: diff for name, diff in change.fields.items() if name != "email"}
+def without_text(change: Change, name: str, accepted: Member) -> Change:
+    """Leave an email, position or telephone as WeCom last accepted it, and write the rest."""
+    member = replace(_member(change), **{name: getattr(accepted, name)})
+    fields = {key: diff for key, diff in change.fields.items() if key != name}
     return replace(change, fields=fields, payload=member)
 
 

@@ -15,6 +15,7 @@ from server.directory.model import (
     MaybeOrder,
     Member,
     MemberSeat,
+    Refusal,
     Scope,
     TargetState,
 )
@@ -89,6 +90,21 @@ def load_target(text: str | None) -> TargetState | None:
         return None
     name, parent_id, order, source_order = json.loads(text)
     return TargetState(name, parent_id, order, _order(source_order))
+
+
+def dump_refusals(refusals: Mapping[str, Refusal]) -> str:
+    """Write what WeCom refuses of a person, by field."""
+    return dump(
+        {field: (one.value, one.at_s, plain_cause(one.cause)) for field, one in refusals.items()}
+    )
+
+
+def load_refusals(text: str) -> dict[str, Refusal]:
+    """Read what `dump_refusals` wrote."""
+    return {
+        field: Refusal(value, at_s, cause_of(cause))
+        for field, (value, at_s, cause) in json.loads(text).items()
+    }
 
 
 def dump_scope(scope: Scope) -> str:

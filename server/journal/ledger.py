@@ -6,7 +6,7 @@ written before the call it announces (`accepted` None) and again once the call i
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from sqlite3 import Connection
 from types import MappingProxyType
 
@@ -17,20 +17,24 @@ from server.directory.model import (
     Ledger,
     Origin,
     PersonLink,
+    Refusal,
     Removal,
     Scope,
 )
 from server.journal.coding import (
     dump_member,
+    dump_refusals,
     dump_scope,
     dump_target,
     load_member,
+    load_refusals,
     load_scope,
     load_target,
 )
 
 _SCOPE = "approved-scope"
 _DOUBT = "doubt"
+_REFUSAL = "refusal"
 
 _TABLES = MappingProxyType(
     {
@@ -49,6 +53,7 @@ def load(conn: Connection) -> Ledger:
         removals=_removals(conn),
         approved_scope=approved_scope(conn),
         doubts=_doubts(conn),
+        refusals=_refusals(conn),
     )
 
 
@@ -215,6 +220,21 @@ def _doubts(conn: Connection) -> dict[tuple[Kind, str], frozenset[str]]:
         _, kind, wecom_id = name.split(" ", 2)
         found[Kind(kind), wecom_id] = frozenset(json.loads(value))
     return found
+
+
+def put_refusals(conn: Connection, dingtalk_userid: str, refusals: Mapping[str, Refusal]) -> None:
+    """Remember what WeCom refuses of a person in place of what was remembered; {} forgets it."""
+    name = f"{_REFUSAL} {dingtalk_userid}"
+    if refusals:
+        row = (name, dump_refusals(refusals))
+        conn.execute("INSERT OR REPLACE INTO sync_state VALUES (?, ?)", row)
+    else:
+        conn.execute("DELETE FROM sync_state WHERE name = ?", (name,))
+
+
+def _refusals(conn: Connection) -> dict[str, dict[str, Refusal]]:
+    rows = conn.execute("SELECT name, value FROM sync_state WHERE name GLOB ?", (f"{_REFUSAL} *",))
+    return {name.removeprefix(f"{_REFUSAL} "): load_refusals(value) for name, value in rows}
 
 
 def set_approved_scope(conn: Connection, scope: Scope) -> None:

@@ -5,7 +5,8 @@ are not waited for one by one, since the journal keeps their order; only an inte
 on the disk before the call that it announces.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import logging
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
 from sqlite3 import Connection
 
@@ -16,17 +17,19 @@ from server.directory.model import (
     Kind,
     Ledger,
     PersonLink,
+    Refusal,
     Removal,
     Scope,
     doubt_key,
     fold,
 )
 from server.journal import ledger as stored
-from server.journal import runs
+from server.journal import runs, shelf
 from server.journal.journal import Journal
 from server.journal.runs import RecordedChange
 from server.journal.writer import Ticket
 
+_LOG = logging.getLogger(__name__)
 _Step = Callable[[Connection], object]
 WAIT_S = 60.0
 """Patience with the disk; a journal that takes longer is broken, and the run fails."""
@@ -47,6 +50,7 @@ class Book:
         self._removals = list(known.removals)
         self._scope = known.approved_scope
         self._doubts = dict(known.doubts)
+        self._refusals = dict(known.refusals)
         self._steps: list[_Step] = []
         self._ticket: Ticket[None] | None = None
         self.results: list[RecordedChange] = []
@@ -62,6 +66,7 @@ class Book:
             tuple(self._removals),
             self._scope,
             dict(self._doubts),
+            dict(self._refusals),
         )
 
     def owner_of(self, wecom_userid: str) -> PersonLink | None:
@@ -122,6 +127,33 @@ class Book:
         if self._doubts.pop(key, None) is not None:
             self._steps.append(partial(stored.drop_doubt, kind=key[0], wecom_id=key[1]))
 
+    def refuse(self, dingtalk_userid: str, field: str, refusal: Refusal) -> bool:
+        """Remember what WeCom refuses for good; False where this value was remembered before."""
+        before = self._refusals.get(dingtalk_userid, {})
+        self._put_refusals(dingtalk_userid, {**before, field: refusal})
+        return field not in before or before[field].value != refusal.value
+
+    def drop_refusals(self, dingtalk_userid: str, fields: Iterable[str]) -> None:
+        """Forget the refusals of these fields; harmless where there are none."""
+        before, gone = self._refusals.get(dingtalk_userid, {}), set(fields)
+        if not gone.isdisjoint(before):
+            kept = {field: one for field, one in before.items() if field not in gone}
+            self._put_refusals(dingtalk_userid, kept)
+
+    def keep_refusals_of(self, dingtalk_userids: Container[str]) -> None:
+        """Forget the refusals of everybody else."""
+        for userid in [each for each in self._refusals if each not in dingtalk_userids]:
+            self._put_refusals(userid, {})
+
+    def _put_refusals(self, dingtalk_userid: str, refusals: Mapping[str, Refusal]) -> None:
+        self._refusals[dingtalk_userid] = refusals
+        if not refusals:
+            del self._refusals[dingtalk_userid]
+        step = partial(
+            stored.put_refusals, dingtalk_userid=dingtalk_userid, refusals=dict(refusals)
+        )
+        self._steps.append(step)
+
     def add_removal(self, removal: Removal) -> None:
         """Remember a removal for the guard."""
         self._removals.append(removal)
@@ -169,3 +201,11 @@ class Book:
             runs.record(conn, run_id, *changes)
 
         self._ticket = self._journal.run(store)
+
+
+def take_up_ledger(journal: Journal, corp_id: str) -> Ledger:
+    """Read the ledger of the company that is written to; that of another one is put aside."""
+    if journal.read(shelf.corp_in_use) != corp_id:
+        _LOG.info("The ledger of the WeCom company %s is taken up", corp_id)
+        journal.run(lambda conn: shelf.take_up(conn, corp_id)).result(WAIT_S)
+    return journal.read(stored.load)

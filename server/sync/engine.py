@@ -16,12 +16,13 @@ from server.directory.causes import Cause
 from server.directory.company import as_known_to
 from server.directory.guard import WINDOW_S
 from server.directory.model import Ledger, Live, Rules, Snapshot
+from server.directory.passed_on import waiting_for, without_mobiles
 from server.errors import DingBridgeError
 from server.journal import ledger as stored
-from server.journal import runs, shelf, sync_state
+from server.journal import runs, sync_state
 from server.journal.journal import Journal
 from server.journal.runs import Ending, Result, RunCause, RunCounts, RunStatus
-from server.sync.book import WAIT_S, Book
+from server.sync.book import WAIT_S, Book, take_up_ledger
 from server.sync.gathering import (
     Gathered,
     HintReader,
@@ -147,7 +148,7 @@ class Engine:
             return RunResult(RunStatus.FAILED, error=not_set_up(lacking), blocked=True)
         rules = rules_of(config.settings)
         parties = self.road.parties(config, stop)
-        known = self._take_up_ledger(rules)
+        known = take_up_ledger(self._journal, rules.scope.corp_id)
         book = Book(self._journal, known, run_id, is_preview=preview)
         run = Pass(book, rules, self._target(parties, config, preview=preview), self._now_s(), stop)
         prospect = self._look(parties, run)
@@ -190,13 +191,16 @@ class Engine:
         """Try conflicts once more, as somebody may have solved them in the WeCom console."""
         known, snapshot = run.book.ledger, prospect.snapshot
         without = tuple(one for one in known.conflicts if (one.kind, one.dingtalk_id) not in again)
-        known, live = replace(known, conflicts=without), read_live(parties.wecom)
+        passed_on = waiting_for(prospect.plan.changes, known, prospect.desired.presence)
+        known = without_mobiles(replace(known, conflicts=without), passed_on.values())
+        live = read_live(parties.wecom)
         fresh = run.plan(snapshot, known, live)
         shallow = in_motion(fresh.plan.changes, snapshot)
         shallow -= in_motion(prospect.plan.changes, snapshot)
         if shallow:
             fresh = run.plan(deepen(parties.reader, snapshot, shallow), known, live)
         run.carry_out_rest(fresh, known, again)
+        run.note_passed_on(passed_on)
 
     def _last_look_ms(self) -> int | None:
         """Say when the last full run ended that read managers and wrote what it found."""
@@ -230,7 +234,7 @@ class Engine:
         if not set(departments).isdisjoint({"1", *rules.scope.source_department_ids}):
             return Followed(needs_full=True)
         parties = self.road.parties(config, stop)
-        known = self._take_up_ledger(rules)
+        known = take_up_ledger(self._journal, rules.scope.corp_id)
         if known.approved_scope and known.approved_scope.app_key != rules.scope.app_key:
             return Followed(needs_full=True)  # perhaps another company: only its people tell
         hints = HintReader(parties.reader, known, rules, self._outside)
@@ -287,14 +291,6 @@ class Engine:
         return target == WECOM_ROOT or self._seen_target == (rules.scope.corp_id, target)
 
     # --- the journal
-
-    def _take_up_ledger(self, rules: Rules) -> Ledger:
-        """Read the ledger of the company that is written to; that of another one is put aside."""
-        corp_id = rules.scope.corp_id
-        if self._journal.read(shelf.corp_in_use) != corp_id:
-            _LOG.info("The ledger of the WeCom company %s is taken up", corp_id)
-            self._journal.run(lambda conn: shelf.take_up(conn, corp_id)).result(WAIT_S)
-        return self._journal.read(stored.load)
 
     def _now_s(self) -> float:
         return self._clock_ms() / 1000

@@ -1,13 +1,16 @@
 """One pass over a plan: planned, divided by the guard, applied, and judged."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from server.directory.change import Action, Change
 from server.directory.desired import Desired
 from server.directory.guard import Verdict, guard
 from server.directory.mapping import map_directory
-from server.directory.model import Conflict, Kind, Ledger, Live, Rules, Snapshot, fold
+from server.directory.model import Conflict, Kind, Ledger, Live, PersonLink, Rules, Snapshot, fold
+from server.directory.passed_on import is_passed_on, waiting_for, without_mobile
 from server.directory.plan import Plan, make_plan
+from server.directory.refusals import fresh, left_out, spare, spare_deletions
 from server.journal.runs import RecordedChange, Result, RunStatus
 from server.message import Message
 from server.sync.applying import Applier
@@ -27,12 +30,16 @@ _WAITS = ("department-waits", "person-waits")
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """What was read, what is wished, and the way there."""
+    """What was read, what is wished, and the way there.
+
+    is_second: planned as if what waits for the admin were solved, to see whether it is.
+    """
 
     snapshot: Snapshot
     desired: Desired
     plan: Plan
     live: Live | None
+    is_second: bool = False
 
 
 class Pass:
@@ -52,7 +59,9 @@ class Pass:
         """Map and plan."""
         with uncollected():
             desired = map_directory(snapshot, known, live, self.rules)
-            plan = make_plan(desired, known, live, self.rules, self.now_s)
+            refusals = fresh(known.refusals, self.now_s, is_full=snapshot.is_full)
+            plan = make_plan(spare(desired, refusals), known, live, self.rules, self.now_s)
+            plan = replace(plan, changes=spare_deletions(plan.changes, refusals))
         return Prospect(snapshot, desired, plan, live)
 
     def judge(self, prospect: Prospect, known: Ledger, allow: str | None = None) -> Verdict:
@@ -69,7 +78,7 @@ class Pass:
         """
         again: frozenset[Key] = frozenset()
         if retries_conflicts and not _is_whole(verdict):
-            again = self._remembered(prospect)
+            again = self._remembered(prospect) | self._passed_on(prospect)
         self._list(prospect, verdict, again)
         if not _is_whole(verdict):
             self._note(prospect, verdict)
@@ -88,6 +97,7 @@ class Pass:
 
         Who failed or was held before is not tried again, and removals stay as they were judged.
         """
+        prospect = replace(prospect, is_second=True)
         listed = self.book.results
         over = {(one.kind, one.dingtalk_id) for one in listed if one.result is not Result.DONE}
         over -= again
@@ -138,6 +148,19 @@ class Pass:
             conflicts |= {key for key, code in refused.items() if code in _WAITS}
         return frozenset(conflicts)
 
+    def _passed_on(self, prospect: Prospect) -> frozenset[Key]:
+        """Name who waits for a mobile that only our ledger gives to somebody who left."""
+        presence = prospect.desired.presence
+        found = waiting_for(prospect.plan.changes, self.book.ledger, presence)
+        return frozenset((Kind.PERSON, userid) for userid in found)
+
+    def note_passed_on(self, waiting: Mapping[str, PersonLink]) -> None:
+        """Believe WeCom about mobiles that somebody waited for, and got."""
+        for userid, leaver in waiting.items():
+            if is_passed_on(userid, leaver, self.book.people):
+                self.book.put_person(without_mobile(self.book.people[leaver.dingtalk_userid]))
+        self.book.ensure_stored()
+
     def _note(self, prospect: Prospect, verdict: Verdict) -> None:
         """Store what needs no write to WeCom: approval, orders behind ours, conflicts."""
         is_idle = not prospect.plan.executable and prospect.desired.presence.proves_absence
@@ -164,7 +187,7 @@ class Pass:
                 is_solved = presence.proves_absence and key not in planned
             else:
                 was_looked_at = presence.proves_absence or _is_mapped(key, prospect.desired)
-                is_solved = was_looked_at and key not in met
+                is_solved = was_looked_at and key not in met and not prospect.is_second
             if is_solved:
                 self.book.drop_conflict(*key)
         for key, noticed in met.items():
@@ -185,6 +208,7 @@ class Pass:
             is_there = person.accepted is not None or fold(person.wecom_userid) in live.members
             if not is_there and person.dingtalk_userid not in desired.people:
                 self.book.drop_person(person.dingtalk_userid)
+        self.book.keep_refusals_of({*desired.people, *self.book.people})
 
     def _apply(self, prospect: Prospect, verdict: Verdict) -> None:
         is_preview = isinstance(self._target, RecordingTarget)
@@ -232,7 +256,11 @@ class Pass:
             changes,
             self.book.run_id,
             verdict.holds if verdict.held else (),
-            (*self._alarms, *(each for each in prospect.desired.warnings if each not in reasons)),
+            (
+                *self._alarms,
+                *(each for each in prospect.desired.warnings if each not in reasons),
+                *left_out(prospect.desired, self.book.ledger),
+            ),
             retryable=will_pass(error) if error else not is_complete or not failed <= self.refused,
             blocked=bool(error and stops_all(error)),
             wait_s=passes_after_s(error) if error else None,

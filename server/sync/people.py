@@ -5,13 +5,12 @@ before we ask again.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from server.directory.change import Action, Change, all_fields
 from server.directory.link import Claim, Decision, Fate, Holder, judge_holder
 from server.directory.model import (
-    NOBODY,
     Conflict,
     Kind,
     Member,
@@ -24,44 +23,22 @@ from server.directory.revise import (
     follow,
     with_leader,
     without_departments,
-    without_email,
     without_mobile,
 )
 from server.directory.text import free_userid
 from server.fate import Fate as VendorFate
 from server.fate import Fix
 from server.journal.runs import RecordedChange, Result
-from server.message import Message
+from server.sync.attempt import Attempt
 from server.sync.bodies import member_body, member_of
+from server.sync.refusals import Refusals
 from server.sync.scene import Scene
-from server.sync.troubles import is_certain
+from server.sync.troubles import cause_of, is_certain
 from server.vendor_errors import MobileTakenError, VendorError, VendorRefusedError
 from server.wecom import wire
 from server.wecom.wire import Accepted
 
 _MOST_ATTEMPTS = 8
-
-
-@dataclass(slots=True)
-class _Attempt:
-    """A change on its way.
-
-    link: what the ledger knew of the member before. was_intended: an earlier run, or this one
-    before its reply was lost, may have created this very member. is_created: it has. is_news: what
-    it writes was beyond doubt before.
-    """
-
-    change: Change
-    link: PersonLink | None
-    was_intended: bool
-    is_created: bool = False
-    is_news: bool = False
-    beside: tuple[RecordedChange, ...] = ()
-
-    @property
-    def accepted(self) -> Member:
-        """What WeCom last accepted."""
-        return (self.link and self.link.accepted) or NOBODY
 
 
 class PeopleWriter:
@@ -70,14 +47,15 @@ class PeopleWriter:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._book = scene.book
-        self._fixes: Mapping[Fix, Callable[[_Attempt, VendorError], None]] = {
+        self._refusals = Refusals(scene)
+        self._fixes: Mapping[Fix, Callable[[Attempt, VendorError], None]] = {
             Fix.ADOPT_HOLDER: self._settle_mobile,
             Fix.UPDATE_INSTEAD: self._settle_userid,
             Fix.CREATE_INSTEAD: self._settle_missing,
-            Fix.DROP_EMAIL: self._drop_email,
-            Fix.DROP_MOBILE: self._drop_mobile,
-            Fix.DROP_POSITION: partial(_drop_text, "position"),
-            Fix.DROP_TELEPHONE: partial(_drop_text, "telephone"),
+            Fix.DROP_EMAIL: partial(self._refusals.drop, "email"),
+            Fix.DROP_MOBILE: partial(self._refusals.drop, "mobile"),
+            Fix.DROP_POSITION: partial(self._refusals.drop, "position"),
+            Fix.DROP_TELEPHONE: partial(self._refusals.drop, "telephone"),
             Fix.REFRESH_DEPARTMENTS: self._drop_departments,
         }
 
@@ -90,7 +68,7 @@ class PeopleWriter:
             return self._put_aside(change, link)
         change = with_leader(change, self._scene.actual, link.accepted if link else None)
         change = without_departments(change, self._scene.lost)
-        attempt = _Attempt(change, link, was_intended=bool(link and link.accepted is None))
+        attempt = Attempt(change, link, was_intended=bool(link and link.accepted is None))
         planned = change.wecom_id
         try:
             return self._settle(attempt, planned)
@@ -100,15 +78,16 @@ class PeopleWriter:
                 self._withdraw_doubt(attempt)
             raise
 
-    def _settle(self, attempt: _Attempt, planned: str) -> tuple[RecordedChange, ...]:
+    def _settle(self, attempt: Attempt, planned: str) -> tuple[RecordedChange, ...]:
         """Send and correct until WeCom accepts, or nothing is left to send."""
         failure: VendorError | None = None
+        asked = attempt.change
         for _ in range(_MOST_ATTEMPTS):
             if attempt.change.cause:
                 self._withdraw_intent(attempt)
                 return (*attempt.beside, RecordedChange.of(attempt.change, Result.SKIPPED))
             if attempt.change.action is Action.UPDATE and not attempt.change.fields:
-                return self._nothing_left(attempt, failure)
+                return self._nothing_left(attempt, failure, asked)
             try:
                 answer = self._send(attempt)
             except VendorError as error:
@@ -119,15 +98,18 @@ class PeopleWriter:
         raise failure or ValueError(attempt.change.action)
 
     def _nothing_left(
-        self, attempt: _Attempt, failure: VendorError | None
+        self, attempt: Attempt, failure: VendorError | None, asked: Change
     ) -> tuple[RecordedChange, ...]:
         """End a change of which nothing remains: told beside, refused, or not needed any more."""
-        if failure is None or attempt.beside:
+        if failure is None or attempt.beside or attempt.dropped:
             self._withdraw_doubt(attempt)
+            is_news = self._refusals.remember(attempt)
+            if failure and is_news and not attempt.beside:
+                return (RecordedChange.of(asked, Result.SKIPPED, cause_of(failure)),)
             return attempt.beside
         raise failure
 
-    def _send(self, attempt: _Attempt) -> Accepted:
+    def _send(self, attempt: Attempt) -> Accepted:
         change = attempt.change
         if attempt.is_created:
             return Accepted()
@@ -137,7 +119,7 @@ class PeopleWriter:
         self._intend(attempt)
         return self._scene.target.create_member(member_body(change))
 
-    def _intend(self, attempt: _Attempt) -> None:
+    def _intend(self, attempt: Attempt) -> None:
         """Announce a member before the call, so that a crash does not create a second one."""
         change = attempt.change
         known = self._book.people.get(change.dingtalk_id)
@@ -149,7 +131,7 @@ class PeopleWriter:
         self._book.doubt(change)
         self._book.ensure_stored()
 
-    def _withdraw_intent(self, attempt: _Attempt) -> None:
+    def _withdraw_intent(self, attempt: Attempt) -> None:
         """Take back an announced member that WeCom refused; nothing of it exists."""
         key = attempt.change.dingtalk_id
         known = self._book.people.get(key)
@@ -161,12 +143,12 @@ class PeopleWriter:
         else:
             self._book.drop_person(key)
 
-    def _withdraw_doubt(self, attempt: _Attempt) -> None:
+    def _withdraw_doubt(self, attempt: Attempt) -> None:
         """Take back the doubt about an update that WeCom refused; an older one stays."""
         if attempt.is_news:
             self._book.trust(Kind.PERSON, attempt.change.wecom_id)
 
-    def _correct(self, attempt: _Attempt, error: VendorError) -> None:
+    def _correct(self, attempt: Attempt, error: VendorError) -> None:
         """Change the attempt as the error's table says; raises the error where it does not."""
         if error.fate is VendorFate.LOOK and attempt.change.action is Action.CREATE:
             attempt.was_intended = True
@@ -179,7 +161,7 @@ class PeopleWriter:
 
     # --- corrections
 
-    def _settle_mobile(self, attempt: _Attempt, error: VendorError) -> None:
+    def _settle_mobile(self, attempt: Attempt, error: VendorError) -> None:
         """Find out whose the mobile is (60104): ours, to adopt, or a conflict."""
         change, member = attempt.change, member_of(attempt.change)
         named = error.holder if isinstance(error, MobileTakenError) else None
@@ -188,7 +170,7 @@ class PeopleWriter:
             raise error
         is_linked = change.action is not Action.CREATE
         decision = self._judge(change, holder, is_linked=is_linked)
-        if decision.fate is Fate.CONFLICT:
+        if decision.fate is Fate.CONFLICT and not self._is_in_ledger(holder, member.mobile):
             self._book.put_conflict(
                 Conflict(Kind.PERSON, change.dingtalk_id, holder, member.mobile)
             )
@@ -201,6 +183,13 @@ class PeopleWriter:
         if decision.fate is Fate.SAME:
             self._take_up(attempt)
 
+    def _is_in_ledger(self, holder: str, mobile: str) -> bool:
+        """Whether every plan meets this conflict by itself: a leaver's mobile, as we know it."""
+        owner = self._book.owner_of(holder)
+        if owner is None or owner.accepted is None or owner.accepted.mobile != mobile:
+            return False
+        return self._scene.has_left(owner.dingtalk_userid) is True
+
     def _judge(self, change: Change, holder: str, *, is_linked: bool) -> Decision:
         owner = self._book.owner_of(holder)
         left = self._scene.has_left(owner.dingtalk_userid) if owner else None
@@ -208,7 +197,7 @@ class PeopleWriter:
         is_protected = fold(holder) in self._scene.rules.protected
         return judge_holder(claim, Holder(holder, owner, left, is_protected))
 
-    def _take_up(self, attempt: _Attempt) -> None:
+    def _take_up(self, attempt: Attempt) -> None:
         """Write everything to a member of ours who turned out to be there already."""
         change = attempt.change
         fields = all_fields(member_of(change))
@@ -217,7 +206,7 @@ class PeopleWriter:
         action = Action.UPDATE if change.action is Action.CREATE else change.action
         attempt.change = replace(change, action=action, fields=fields)
 
-    def _settle_userid(self, attempt: _Attempt, error: VendorError) -> None:
+    def _settle_userid(self, attempt: Attempt, error: VendorError) -> None:
         """Take up our own member (60102 after a lost reply), or leave a stranger's userid alone."""
         change = attempt.change
         known = attempt.link
@@ -230,13 +219,13 @@ class PeopleWriter:
         taken |= {fold(change.wecom_id), *(self._scene.live.members if self._scene.live else ())}
         attempt.change = replace(change, wecom_id=free_userid(change.dingtalk_id, taken))
 
-    def _settle_missing(self, attempt: _Attempt, error: VendorError) -> None:
+    def _settle_missing(self, attempt: Attempt, error: VendorError) -> None:
         """Member or leader not found (60111, the same code for both): find out which."""
         change = attempt.change
         leader = member_of(change).direct_leader if "direct_leader" in change.fields else ""
         is_new = change.action is Action.CREATE
         if leader and (is_new or self._scene.target.has_member(change.wecom_id)):
-            _note(attempt, error)
+            attempt.note(error)
             attempt.change = with_leader(
                 attempt.change, {leader: attempt.accepted.direct_leader}, attempt.accepted
             )
@@ -248,31 +237,19 @@ class PeopleWriter:
                 change, action=Action.CREATE, fields=all_fields(member_of(change))
             )
 
-    def _drop_email(self, attempt: _Attempt, error: VendorError) -> None:
-        if not member_of(attempt.change).mobile or "email" not in attempt.change.fields:
-            raise error
-        _note(attempt, error)
-        attempt.change = without_email(attempt.change, attempt.accepted)
-
-    def _drop_mobile(self, attempt: _Attempt, error: VendorError) -> None:
-        if not member_of(attempt.change).email or "mobile" not in attempt.change.fields:
-            raise error
-        _note(attempt, error)
-        attempt.change = without_mobile(attempt.change, attempt.accepted)
-
-    def _drop_departments(self, attempt: _Attempt, error: VendorError) -> None:
+    def _drop_departments(self, attempt: Attempt, error: VendorError) -> None:
         """Leave out the departments that are not there (40066, 60123)."""
         there = self._scene.target.departments()
         seats = member_of(attempt.change).seats
         missing = {seat.department_id for seat in seats} - there.keys()
         if not missing:
             raise error
-        _note(attempt, error)
+        attempt.note(error)
         attempt.change = without_departments(attempt.change, missing)
 
     # --- the ledger
 
-    def _accept(self, attempt: _Attempt, answer: Accepted, planned: str) -> RecordedChange:
+    def _accept(self, attempt: Attempt, answer: Accepted, planned: str) -> RecordedChange:
         """Remember what WeCom accepted."""
         change, link = attempt.change, attempt.link
         if change.wecom_id != planned:
@@ -300,6 +277,8 @@ class PeopleWriter:
                 is_hidden=self._is_hidden(change),
             )
         )
+        self._book.drop_refusals(change.dingtalk_id, change.fields)
+        self._refusals.remember(attempt)
         if is_new or "mobile" in change.fields:
             self._book.drop_conflict(Kind.PERSON, change.dingtalk_id)
         return RecordedChange.of(self._told(change, answer), self._scene.done)
@@ -339,7 +318,7 @@ class PeopleWriter:
         return (RecordedChange.of(self._told(change, answer), self._scene.done),)
 
     def _delete(self, change: Change) -> tuple[RecordedChange, ...]:
-        answer = self._scene.target.delete_member(change.wecom_id)
+        answer = self._refusals.delete(change)
         self._book.trust(change.kind, change.wecom_id)
         self._book.drop_person(change.dingtalk_id)
         if change.counts:
@@ -379,20 +358,3 @@ def _origin(change: Change, link: PersonLink | None) -> Origin:
     if change.action is Action.ADOPT:
         return Origin.ADOPTED
     return link.origin if link and link.accepted else Origin.CREATED
-
-
-def _note(attempt: _Attempt, error: VendorError) -> None:
-    """Tell what was left out, and why."""
-    notes: tuple[Message, ...] = (error.title, error.hint)
-    attempt.change = replace(attempt.change, warnings=(*attempt.change.warnings, *notes))
-
-
-def _drop_text(name: str, attempt: _Attempt, error: VendorError) -> None:
-    """Leave a value as WeCom last accepted it."""
-    change = attempt.change
-    if name not in change.fields:
-        raise error
-    _note(attempt, error)
-    member = replace(member_of(change), **{name: getattr(attempt.accepted, name)})
-    fields = {key: pair for key, pair in change.fields.items() if key != name}
-    attempt.change = replace(attempt.change, fields=fields, payload=member)

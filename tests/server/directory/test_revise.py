@@ -6,13 +6,13 @@ from server.directory import causes
 from server.directory.causes import cause
 from server.directory.change import Action, Change, all_fields, member_changes
 from server.directory.link import Claim, Decision, Fate, Holder, judge_holder
-from server.directory.model import Kind, Member, MemberSeat, PersonLink, TargetState
+from server.directory.model import NOBODY, Kind, Member, MemberSeat, PersonLink, TargetState
 from server.directory.revise import (
     follow,
     with_leader,
     without_departments,
-    without_email,
     without_mobile,
+    without_text,
 )
 
 SEATS = (MemberSeat("5", 9), MemberSeat("6", 8))
@@ -122,7 +122,7 @@ def test_a_refused_mobile_or_email_leaves_the_rest() -> None:
     told = (causes.warning(causes.MOBILE_MAY_STAY), causes.warning(causes.EMAIL_TAKEN, name="A"))
     assert without_mobile(replace(CREATE, warnings=told), accepted).warnings == told[1:]
     for before, expected in ((accepted, "old@example.com"), (None, "")):
-        bare = without_email(CREATE, before)
+        bare = without_text(CREATE, "email", before or NOBODY)
         assert isinstance(bare.payload, Member)
         assert ("email" in bare.fields, bare.payload.email) == (False, expected)
 

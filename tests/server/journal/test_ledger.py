@@ -7,6 +7,7 @@ from sqlite3 import Connection
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.directory.causes import cause
 from server.directory.model import (
     UNKNOWN,
     Conflict,
@@ -17,6 +18,7 @@ from server.directory.model import (
     MemberSeat,
     Origin,
     PersonLink,
+    Refusal,
     Removal,
     Scope,
     TargetState,
@@ -66,6 +68,8 @@ department_links = st.builds(
 scopes = st.builds(
     Scope, st.lists(ids, max_size=3).map(tuple), st.frozensets(ids, max_size=3), ids, words, words
 )
+causes = st.builds(lambda id_: cause("no-name", id=id_), words)
+refusals = st.builds(Refusal, words, times_s, causes)
 ledgers = st.builds(
     Ledger,
     st.lists(person_links, max_size=4).map(lambda all_: {one.dingtalk_userid: one for one in all_}),
@@ -79,6 +83,7 @@ ledgers = st.builds(
     ).map(tuple),
     st.lists(st.builds(Removal, kinds, ids, ids, times_s, st.booleans()), max_size=4).map(tuple),
     st.none() | scopes,
+    refusals=st.dictionaries(ids, st.dictionaries(words, refusals, min_size=1), max_size=4),
 )
 
 
@@ -91,6 +96,8 @@ def _store(conn: Connection, written: Ledger) -> None:
         ledger.put_conflict(conn, conflict)
     for removal in written.removals:
         ledger.add_removal(conn, removal)
+    for userid, refused in written.refusals.items():
+        ledger.put_refusals(conn, userid, refused)
     if written.approved_scope is not None:
         ledger.set_approved_scope(conn, written.approved_scope)
 
@@ -187,6 +194,17 @@ def test_the_last_approved_scope_counts(conn: Connection) -> None:
     ledger.set_approved_scope(conn, Scope(("2", "3"), frozenset({"9"}), "7", "ding", "ww"))
     expected = Scope(("2", "3"), frozenset({"9"}), "7", "ding", "ww")
     assert ledger.approved_scope(conn) == expected
+
+
+def test_refusals_are_replaced_as_a_whole_and_forgotten_when_empty(conn: Connection) -> None:
+    one = Refusal("138", 1.0, cause("no-name", id="a"))
+    ledger.put_refusals(conn, "a", {"mobile": one, "email": one})
+    ledger.put_refusals(conn, "a b *", {"mobile": one})
+    ledger.put_refusals(conn, "a", {"email": one})
+    assert ledger.load(conn).refusals == {"a": {"email": one}, "a b *": {"mobile": one}}
+    ledger.put_refusals(conn, "a", {})
+    ledger.put_refusals(conn, "never there", {})
+    assert set(ledger.load(conn).refusals) == {"a b *"}
 
 
 def test_names_are_those_last_accepted(conn: Connection) -> None:

@@ -1,0 +1,53 @@
+"""Phones passed on: mobiles that only our ledger still gives to people who left (`waiting_for`).
+
+Whether the admin has taken such a mobile from its old member in WeCom's console cannot be read;
+only asking for it tells, and 60104 names the holder where nothing has changed.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from server.directory.change import Change
+from server.directory.model import Kind, Ledger, PersonLink, fold
+from server.directory.presence import Presence
+
+_CODES = ("mobile-of-leaver", "mobile-held")
+
+
+def waiting_for(
+    changes: Iterable[Change], ledger: Ledger, presence: Presence
+) -> dict[str, PersonLink]:
+    """Name who waits for the mobile of somebody who left, and that leaver's link."""
+    waiting = {
+        change.dingtalk_id: fold(str(change.cause.title.values["wecom_id"]))
+        for change in changes
+        if change.kind is Kind.PERSON and change.cause and change.cause.code in _CODES
+    }
+    if not waiting:
+        return {}
+    leavers = {
+        fold(link.wecom_userid): link
+        for key, link in ledger.people.items()
+        if presence.has_left(key) and link.accepted
+    }
+    return {key: leavers[holder] for key, holder in waiting.items() if holder in leavers}
+
+
+def without_mobiles(ledger: Ledger, links: Iterable[PersonLink]) -> Ledger:
+    """Suppose that these leavers have no mobile any more."""
+    changed = {link.dingtalk_userid: without_mobile(link) for link in links}
+    return replace(ledger, people={**ledger.people, **changed})
+
+
+def without_mobile(link: PersonLink) -> PersonLink:
+    """Suppose that WeCom took the mobile from a member."""
+    accepted = replace(link.accepted, mobile="") if link.accepted else None
+    return replace(link, accepted=accepted)
+
+
+def is_passed_on(userid: str, leaver: PersonLink, people: Mapping[str, PersonLink]) -> bool:
+    """Whether WeCom has given the mobile of a leaver to somebody who waited for it."""
+    link, former = people.get(userid), people.get(leaver.dingtalk_userid)
+    if not (former and link and link.accepted and leaver.accepted):
+        return False
+    return link.accepted.mobile == leaver.accepted.mobile != ""

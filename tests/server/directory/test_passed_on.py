@@ -1,0 +1,49 @@
+from server.directory.causes import cause
+from server.directory.change import Action, Change
+from server.directory.model import Kind, Ledger, Member, PersonLink
+from server.directory.passed_on import is_passed_on, waiting_for, without_mobile, without_mobiles
+from server.directory.presence import Presence
+
+GONE = PersonLink("gone", "Gone", Member("Anna", "138"), is_enabled=False)
+STAYS = PersonLink("stays", "Stays", Member("Bert", "139"))
+BEGUN = PersonLink("begun", "Begun", None)
+LEDGER = Ledger({each.dingtalk_userid: each for each in (GONE, STAYS, BEGUN)})
+PRESENCE = Presence(frozenset({"stays", "heir"}), proves_absence=True)
+
+
+def conflict(code: str, wecom_id: str, kind: Kind = Kind.PERSON) -> Change:
+    reason = cause(code, name="Carl", wecom_id=wecom_id, other="Anna", id="7")
+    return Change(Action.CONFLICT, kind, "heir", "", cause=reason)
+
+
+def test_only_a_leavers_mobile_may_have_been_passed_on() -> None:
+    for change, expected in (
+        (conflict("mobile-of-leaver", "gone"), {"heir": GONE}),
+        (conflict("mobile-held", "GONE"), {"heir": GONE}),
+        (conflict("mobile-held", "stays"), {}),
+        (conflict("mobile-held", "begun"), {}),
+        (conflict("mobile-held", "stranger"), {}),
+        (conflict("member-protected", "gone"), {}),
+        (conflict("department-name-taken", "gone", Kind.DEPARTMENT), {}),
+        (Change(Action.CREATE, Kind.PERSON, "heir", "heir"), {}),
+    ):
+        assert waiting_for([change], LEDGER, PRESENCE) == expected
+
+
+def test_a_leaver_is_supposed_to_have_no_mobile() -> None:
+    supposed = without_mobiles(LEDGER, [GONE])
+    assert supposed.people["gone"].accepted == Member("Anna")
+    assert supposed.people["stays"] is STAYS
+    assert without_mobile(BEGUN) == BEGUN
+
+
+def test_it_is_passed_on_once_wecom_accepted_it_for_the_heir() -> None:
+    def heir(mobile: str) -> PersonLink:
+        return PersonLink("heir", "heir", Member("Carl", mobile))
+
+    assert is_passed_on("heir", GONE, {"gone": GONE, "heir": heir("138")})
+    assert not is_passed_on("heir", GONE, {"gone": GONE, "heir": heir("137")})
+    assert not is_passed_on("heir", GONE, {"gone": GONE, "heir": BEGUN})
+    assert not is_passed_on("heir", GONE, {"gone": GONE})
+    assert not is_passed_on("heir", GONE, {"heir": heir("138")})
+    assert not is_passed_on("heir", without_mobile(GONE), {"gone": GONE, "heir": heir("")})
