@@ -154,7 +154,7 @@ class ExportDialog(_MoveDialog):
         self.passphrase = self.add_passphrase(texts("Passphrase"), self._judge, hint)
         self.again = self.add_passphrase(texts("Once more"), self._judge_again)
         self.go_button: ttk.Button | None = None
-        self.go_button = self.add_buttons(texts("Export…"), self._choose)
+        self.go_button = self.add_buttons(texts("E&xport…"), self._choose)
         self.changed()
         self.passphrase.entry.focus_set()
 

@@ -30,7 +30,7 @@ from ui.text import Texts
 from ui.theme import Theme
 from ui.tray import Tray
 from ui.watch import Watch
-from ui.window import MainWindow
+from ui.window import LEAST, SIZE, MainWindow
 from ui.workers import Workers
 
 _log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class Program:
         root.protocol("WM_DELETE_WINDOW", self.close_window)
         self.places = Places(self.session)
         self.window = MainWindow(self.session, page_makers(texts))
-        self.places.put(root, _MAIN, self.window.default_geometry())
+        self.places.put(root, _MAIN, SIZE, LEAST)
 
     # --- life
 

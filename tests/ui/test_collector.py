@@ -37,7 +37,7 @@ def test_what_a_window_leaves_is_never_collected_on_a_worker(
 ) -> None:
     done: list[object] = []
     for _ in range(3):  # on every worker
-        stage.program.session.ask(lambda: _allocate(lambda: _Circle(found_on)) or True, done.append)
+        stage.program.session.ask(lambda: _work(found_on), done.append)
     stage.hand.wait_for(lambda: len(done) == 3)
 
     stage.hand.wait_for(lambda: len(found_on) == 3, "nothing was collected")

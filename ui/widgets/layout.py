@@ -87,11 +87,12 @@ class Scrolled(ttk.Frame):
         self._focus_binding = ""
 
     def _fit(self) -> None:
-        width = self._canvas.winfo_width()
-        height = max(self.body.winfo_reqheight(), self._canvas.winfo_height())
-        self._canvas.itemconfigure(self._item, width=width)
-        self._canvas.configure(scrollregion=(0, 0, width, height))
         is_needed = self.body.winfo_reqheight() > self._canvas.winfo_height() > 1
+        # From the frame's own width: the canvas' is still the old one while the bar comes or goes.
+        width = self.winfo_width() - (self._bar.winfo_reqwidth() if is_needed else 0)
+        height = max(self.body.winfo_reqheight(), self._canvas.winfo_height())
+        self._canvas.itemconfigure(self._item, width=max(width, 1))
+        self._canvas.configure(scrollregion=(0, 0, width, height))
         if is_needed and not self._bar.winfo_ismapped():
             self._bar.pack(side="right", fill="y", before=self._canvas)
         elif not is_needed and self._bar.winfo_ismapped():
@@ -165,6 +166,12 @@ class ButtonRow(ttk.Frame):
             self.buttons.append(button)
             keys.append((letter, button))
         self.bind("<Map>", lambda _: bind_mnemonics(self.winfo_toplevel(), keys), add=True)
+
+
+def relabel(button: ttk.Button, label: str) -> None:
+    """Give a button other words; its letter is the one that it was made with."""
+    shown, underline, _ = mnemonic(label)
+    button.configure(text=shown, underline=underline)
 
 
 def heading(parent: tk.Misc, theme: Theme, title: str, hint: str = "") -> ttk.Frame:

@@ -111,8 +111,8 @@ class SyncPage(Page):
 
     def _switched(self, outcome: Outcome) -> None:
         if outcome.config.settings.sync.enabled:
-            told = self.texts("The mirror is on; a full sync begins.")
+            told = self.texts("The sync is on; a full sync begins.")
         else:
-            told = self.texts("The mirror is off; events are still received and kept.")
+            told = self.texts("The sync is off; events are still received and kept.")
         self.session.frame.tell(told)
         self.session.frame.refresh()
