@@ -69,8 +69,10 @@ class TextBox(tk.Text):
 class Scrolled(ttk.Frame):
     """A frame that scrolls up and down where its content is higher; put widgets into `body`."""
 
-    def __init__(self, parent: tk.Misc, theme: Theme) -> None:
+    def __init__(self, parent: tk.Misc, theme: Theme, least: float | None = None) -> None:
+        """With a `least` height, at 100 %, the body fills the frame, but never gets lower."""
         super().__init__(parent)
+        self._least = None if least is None else theme.px(least)
         background = ttk.Style(self).lookup("TFrame", "background") or "SystemButtonFace"
         self._canvas = tk.Canvas(
             self, highlightthickness=0, borderwidth=0, background=background, takefocus=False
@@ -87,11 +89,14 @@ class Scrolled(ttk.Frame):
         self._focus_binding = ""
 
     def _fit(self) -> None:
-        is_needed = self.body.winfo_reqheight() > self._canvas.winfo_height() > 1
+        wanted = self.body.winfo_reqheight() if self._least is None else self._least
+        is_needed = wanted > self._canvas.winfo_height() > 1
         # From the frame's own width: the canvas' is still the old one while the bar comes or goes.
         width = self.winfo_width() - (self._bar.winfo_reqwidth() if is_needed else 0)
-        height = max(self.body.winfo_reqheight(), self._canvas.winfo_height())
+        height = max(wanted, self._canvas.winfo_height())
         self._canvas.itemconfigure(self._item, width=max(width, 1))
+        if self._least is not None:
+            self._canvas.itemconfigure(self._item, height=height)
         self._canvas.configure(scrollregion=(0, 0, width, height))
         if is_needed and not self._bar.winfo_ismapped():
             self._bar.pack(side="right", fill="y", before=self._canvas)
