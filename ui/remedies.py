@@ -81,7 +81,7 @@ def _left_out(session: Session) -> None:
 
 _REMEDIES: dict[str, tuple[str, Callable[[Session], None]]] = {
     "not-set-up": (N_("Set up no&w"), _guide),
-    "no-contact": (N_("Show the ste&ps"), _guide),
+    "no-contact": (N_("Sho&w the steps"), _guide),
     "long-silence": (N_("Self-test"), _self_test),
     "rejected-call": (N_("Loo&k at it"), _credentials),
     "pending": (N_("Show the va&lues"), _credentials),
@@ -90,8 +90,8 @@ _REMEDIES: dict[str, tuple[str, Callable[[Session], None]]] = {
     "events-not-subscribed": (N_("Loo&k at it"), _credentials),
     "clock": (N_("Open the cloc&k's settings"), _clock),
     "not-running": (N_("Start &it again"), _restart),
-    "port-in-use": (N_("Try a&gain"), _restart),
-    "port-forbidden": (N_("Change the &port"), _settings),
+    "port-in-use": (N_("Try aga&in"), _restart),
+    "port-forbidden": (N_("Change the port"), _settings),
     "address-unavailable": (N_("Change the a&ddress"), _settings),
     "sync-quarantined": (N_("What to do"), _sync),
     "sync-failed": (N_("Loo&k at it"), _sync),
@@ -109,6 +109,6 @@ _REMEDIES: dict[str, tuple[str, Callable[[Session], None]]] = {
     "secrets-locked": (N_("Enter the&m again"), _credentials),
     "journal-damaged": (N_("Start &it again"), _restart),
     "journal-access": (N_("Open data &folder"), _data_folder),
-    "journal-busy": (N_("Try a&gain"), _restart),
+    "journal-busy": (N_("Try aga&in"), _restart),
     "journal-full": (N_("Open data &folder"), _data_folder),
 }
