@@ -309,7 +309,7 @@ class _Comparison(ttk.Frame):
         gaps = theme.px(16 + 24 + 24 + 8)  # and a little, since labels have a rim of their own
         width = max((event.width - beside - gaps) // 2, theme.px(120))
         for cell in self._rows["url"][:2]:
-            cell.configure(wraplength=width)
+            cell.configure(wraplength=width, style="TLabel")  # narrower than letters of one width
 
     def _add_row(self, row: int, label: str) -> tuple[ttk.Label, ttk.Label, ttk.Label]:
         theme = self._session.theme
