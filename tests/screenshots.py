@@ -1,8 +1,10 @@
 """Pictures of every page: `python -m tests.screenshots [FOLDER]` writes them to `screenshots/`.
 
 Every page in both languages at 100 % and 200 %, on a screen of its own (needs Xvfb).
+With `--readme` only the few that the READMEs show, small, into `ui/assets/pictures/`.
 """
 
+import argparse
 import sys
 import tempfile
 import tkinter as tk
@@ -29,18 +31,32 @@ from ui.session import PageName
 _LANGUAGES = ("en", "zh-CN")
 _SCALES = (1.0, 2.0)
 _SCREEN = (2200, 1560)
+_README_FOLDER = Path(__file__).parents[1] / "ui/assets/pictures"
+# The pictures that the READMEs show, and what they are called there.
+_IN_README = {
+    "08-guide-done": "guide",
+    "20-overview": "overview",
+    "22-credentials": "credentials",
+    "57-sync-held": "sync",
+}
+_README_COLOURS = 64  # enough for windows, and a fifth of the size
 
 
 class Camera:
     """Takes pictures of one screen into a folder."""
 
-    def __init__(self, folder: Path, display: str, suffix: str) -> None:
+    def __init__(
+        self, folder: Path, display: str, suffix: str, *, is_for_readme: bool = False
+    ) -> None:
+        self._is_for_readme = is_for_readme
         self._folder = folder
         self._display = display
         self._suffix = suffix
 
     def take(self, stage: Stage, name: str, dialog: tk.Toplevel | None = None) -> None:
-        """Let the window come to rest and take its picture."""
+        """Let the window come to rest and take its picture, unless nobody wants this one."""
+        if self._is_for_readme and name not in _IN_README:
+            return
         guide = stage.program.guide
         window = dialog or (stage.root if guide is None else guide.window)
         for _ in range(25):
@@ -48,26 +64,40 @@ class Camera:
         left, top = window.winfo_rootx(), window.winfo_rooty()
         box = (left, top, left + window.winfo_width(), top + window.winfo_height())
         image = ImageGrab.grab(box, xdisplay=self._display)
+        if self._is_for_readme:
+            name, image = _IN_README[name], image.quantize(_README_COLOURS)
         image.save(self._folder / f"{name}-{self._suffix}.png", optimize=True)
 
 
 def main(arguments: list[str]) -> int:
-    """Take all pictures."""
-    folder = Path(arguments[0]) if arguments else Path("screenshots")
+    """Take all pictures, or those of the READMEs."""
+    parser = argparse.ArgumentParser(prog="python -m tests.screenshots", description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("screenshots"))
+    parser.add_argument("--readme", action="store_true")
+    asked = parser.parse_args(arguments)
+    folder = _README_FOLDER if asked.readme else asked.folder
     folder.mkdir(parents=True, exist_ok=True)
     # One screen for all: tk never lets go of a screen, and dies with it.
     with screen(*_SCREEN) as display:
         root = tk.Tk()
-        for scale in _SCALES:
-            for language in _LANGUAGES:
+        for language in _LANGUAGES:
+            if asked.readme:
+                camera = Camera(folder, display, language, is_for_readme=True)
+                _all(camera, display, root, language, 1.0)
+                continue
+            for scale in _SCALES:
                 camera = Camera(folder, display, f"{language}-{scale * 100:.0f}")
-                _first_run(camera, display, root, language, scale)
-                _in_use(camera, display, root, language, scale)
-                _not_mirrored(camera, display, root, language, scale)
-                with platforms(300, 40, odd=True) as both:
-                    _mirror(camera, display, root, language, scale, both)
-                _subscription(camera, display, root, language, scale)
+                _all(camera, display, root, language, scale)
     return 0
+
+
+def _all(camera: Camera, display: str, root: tk.Tk, language: str, scale: float) -> None:
+    _first_run(camera, display, root, language, scale)
+    _in_use(camera, display, root, language, scale)
+    _not_mirrored(camera, display, root, language, scale)
+    with platforms(300, 40, odd=True) as both:
+        _mirror(camera, display, root, language, scale, both)
+    _subscription(camera, display, root, language, scale)
 
 
 def _first_run(camera: Camera, display: str, root: tk.Tk, language: str, scale: float) -> None:

@@ -306,3 +306,14 @@ def _skeleton(readme: Readme) -> list[str]:
 
 def test_both_languages_tell_the_same() -> None:
     assert _skeleton(ENGLISH) == _skeleton(CHINESE)
+
+
+@either
+def test_four_pictures_are_shown_small_and_in_the_readmes_language(readme: Readme) -> None:
+    suffix = "zh-CN" if readme is CHINESE else "en"
+    shown = re.findall(r"!\[[^\]]+\]\((ui/assets/pictures/[^)]+)\)", readme.content)
+    there = sorted((PROJECT / "ui/assets/pictures").glob(f"*-{suffix}.png"))
+
+    assert sorted(PROJECT / one for one in shown) == there
+    assert len(there) == 4
+    assert max(one.stat().st_size for one in there) < 60_000

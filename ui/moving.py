@@ -1,6 +1,5 @@
 """The two dialogs for moving to another computer: write the sealed file, and take it in."""
 
-import gc
 import tkinter as tk
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -52,8 +51,6 @@ class _MoveDialog(tk.Toplevel):
         if self._is_busy:
             return
         self.destroy()
-        # The entries' variables call tk when they go: here, and not on a worker.
-        self.session.root.after_idle(gc.collect)
 
     def add_passphrase(
         self, label: str, judge: Callable[[str], str] | None = None, hint: str = ""
@@ -157,7 +154,7 @@ class ExportDialog(_MoveDialog):
         self.passphrase = self.add_passphrase(texts("Passphrase"), self._judge, hint)
         self.again = self.add_passphrase(texts("Once more"), self._judge_again)
         self.go_button: ttk.Button | None = None
-        self.go_button = self.add_buttons(texts("Export…"), self._choose)
+        self.go_button = self.add_buttons(texts("E&xport…"), self._choose)
         self.changed()
         self.passphrase.entry.focus_set()
 

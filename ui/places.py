@@ -13,6 +13,13 @@ from ui.session import Session
 _log = logging.getLogger(__name__)
 
 _FILE = "ui-state.json"
+# What the title bar, the frame and the taskbar take of a screen's height, at 100 %.
+_AROUND_PX = 80
+
+
+_BESIDE_PX = 16
+
+Size = tuple[int, int]
 
 
 class Places:
@@ -24,11 +31,21 @@ class Places:
         self._path: Path = session.app.folder.root / _FILE
         session.remembered = remembered.load(self._path)
 
-    def put(self, window: tk.Tk | tk.Toplevel, name: str, default: str) -> None:
-        """Put a window where it was last time, or in the middle of the screen."""
+    def put(self, window: tk.Tk | tk.Toplevel, name: str, size: Size, least: Size) -> None:
+        """Put a window where it was last time, or in the middle of the screen.
+
+        Both sizes are for 100 %. A window may be smaller than `least` where the screen is.
+        """
+        theme = self._session.theme
+        room = (
+            window.winfo_screenwidth() - theme.px(_BESIDE_PX),
+            window.winfo_screenheight() - theme.px(_AROUND_PX),
+        )
+        window.minsize(*map(min, map(theme.px, least), room))
         kept = self._session.remembered.windows.get(name)
         geometry = None if kept is None else remembered.fitted(kept, screen_of(window))
-        window.geometry(geometry or _centred(window, default))
+        width, height = map(min, map(theme.px, size), room)
+        window.geometry(geometry or _centred(window, width, height))
 
     def note(self, window: tk.Tk | tk.Toplevel, name: str) -> None:
         """Remember where a window is; a maximised one keeps the place it had before."""
@@ -59,10 +76,7 @@ def screen_of(window: tk.Misc) -> Area:
     return Area(0, 0, window.winfo_screenwidth(), window.winfo_screenheight())
 
 
-def _centred(window: tk.Misc, size: str) -> str:
-    width, height = map(int, size.split("x"))
-    width = min(width, window.winfo_screenwidth())
-    height = min(height, window.winfo_screenheight() - 80)
+def _centred(window: tk.Misc, width: int, height: int) -> str:
     left = (window.winfo_screenwidth() - width) // 2
     top = (window.winfo_screenheight() - height) // 3
     return f"{width}x{height}+{left}+{max(top, 0)}"

@@ -3,7 +3,6 @@
 The tk thread owns every window; the tray, the workers and a second start post to the mailbox.
 """
 
-import gc
 import logging
 import os
 import tkinter as tk
@@ -16,6 +15,7 @@ from server.errors import AlreadyRunningError, DingBridgeError
 from server.status import Status
 from ui import autostart
 from ui.choices import Choices
+from ui.collector import Collector
 from ui.crashes import Crashes
 from ui.dialogs import error_lines
 from ui.guide.window import GuideWindow
@@ -30,7 +30,7 @@ from ui.text import Texts
 from ui.theme import Theme
 from ui.tray import Tray
 from ui.watch import Watch
-from ui.window import MainWindow
+from ui.window import LEAST, SIZE, MainWindow
 from ui.workers import Workers
 
 _log = logging.getLogger(__name__)
@@ -64,6 +64,7 @@ class Program:
         self._start = start
         self._root = root
         self._single = single
+        self._collector = Collector(root)
         self._mailbox = Mailbox()
         self._workers = Workers(self._mailbox, self.show_crash)
         self.session = Session(app, texts, root, Theme(root, start.scale), self._workers, self)
@@ -80,7 +81,7 @@ class Program:
         root.protocol("WM_DELETE_WINDOW", self.close_window)
         self.places = Places(self.session)
         self.window = MainWindow(self.session, page_makers(texts))
-        self.places.put(root, _MAIN, self.window.default_geometry())
+        self.places.put(root, _MAIN, SIZE, LEAST)
 
     # --- life
 
@@ -98,6 +99,7 @@ class Program:
 
     def start(self) -> None:
         """Start everything; the windows come up once tk handles events."""
+        self._collector.start()
         self._workers.start()
         self._deliver()
         self.session.ask(self._prepare, self._prepared)
@@ -109,6 +111,7 @@ class Program:
         busy = self._workers.stop(_STOP_WORKERS_S)
         if busy:  # with a question that nobody waits for any more; they end with the process
             _log.info("Still at work: %s", ", ".join(busy))
+        self._collector.stop()
         return self._shutdown.hanging
 
     def _deliver(self) -> None:
@@ -281,7 +284,6 @@ class Program:
             self.window.show(page)
         if is_guide_open:
             self.open_guide()
-        self._collect_soon()
         self.refresh()
 
     def _close_guide(self) -> None:
@@ -290,11 +292,3 @@ class Program:
 
     def _guide_closed(self) -> None:
         self.guide = None
-        self._collect_soon()
-
-    def _collect_soon(self) -> None:
-        """Collect closed windows here, on the tk thread.
-
-        Their variables and pictures call tk when they go; on a worker that would wait for us.
-        """
-        self._root.after_idle(gc.collect)

@@ -12,7 +12,7 @@ def remedy(notice: Notice, session: Session) -> Action | None:
     """Return the button that goes with a notice, None where only the hint helps."""
     key = _offered_key(session) if notice.code == "rejected-call" else None
     if key is not None:
-        return Action(session.texts("Use the key {key}", key=key), lambda: adopt_key(session, key))
+        return Action(session.texts("&Use the key {key}", key=key), lambda: adopt_key(session, key))
     found = _REMEDIES.get(notice.code)
     if found is None:
         return None
@@ -80,35 +80,35 @@ def _left_out(session: Session) -> None:
 
 
 _REMEDIES: dict[str, tuple[str, Callable[[Session], None]]] = {
-    "not-set-up": (N_("Set up now"), _guide),
-    "no-contact": (N_("Show the steps"), _guide),
+    "not-set-up": (N_("Set up no&w"), _guide),
+    "no-contact": (N_("Sho&w the steps"), _guide),
     "long-silence": (N_("Self-test"), _self_test),
-    "rejected-call": (N_("Look at it"), _credentials),
-    "pending": (N_("Show the values"), _credentials),
-    "subscription-differs": (N_("Look at it"), _credentials),
-    "subscription-not-asked": (N_("Look at it"), _credentials),
-    "events-not-subscribed": (N_("Look at it"), _credentials),
-    "clock": (N_("Open the clock's settings"), _clock),
-    "not-running": (N_("Start it again"), _restart),
-    "port-in-use": (N_("Try again"), _restart),
+    "rejected-call": (N_("Loo&k at it"), _credentials),
+    "pending": (N_("Show the va&lues"), _credentials),
+    "subscription-differs": (N_("Loo&k at it"), _credentials),
+    "subscription-not-asked": (N_("Loo&k at it"), _credentials),
+    "events-not-subscribed": (N_("Loo&k at it"), _credentials),
+    "clock": (N_("Open the cloc&k's settings"), _clock),
+    "not-running": (N_("Start &it again"), _restart),
+    "port-in-use": (N_("Try aga&in"), _restart),
     "port-forbidden": (N_("Change the port"), _settings),
-    "address-unavailable": (N_("Change the address"), _settings),
+    "address-unavailable": (N_("Change the a&ddress"), _settings),
     "sync-quarantined": (N_("What to do"), _sync),
-    "sync-failed": (N_("Look at it"), _sync),
-    "sync-held": (N_("Decide now"), _sync),
-    "sync-conflicts": (N_("Show the conflicts"), _conflicts),
-    "sync-incomplete": (N_("Look at it"), _sync),
-    "sync-left-out": (N_("Show which"), _left_out),
-    "trouble": (N_("Open log folder"), _logs),
-    "note": (N_("Open data folder"), _data_folder),
-    "database-moved": (N_("Open data folder"), _data_folder),
-    "settings-invalid": (N_("Open data folder"), _data_folder),
-    "file-damaged": (N_("Open data folder"), _data_folder),
-    "file-newer": (N_("Open data folder"), _data_folder),
-    "file-access": (N_("Open data folder"), _data_folder),
-    "secrets-locked": (N_("Enter them again"), _credentials),
-    "journal-damaged": (N_("Start it again"), _restart),
-    "journal-access": (N_("Open data folder"), _data_folder),
-    "journal-busy": (N_("Try again"), _restart),
-    "journal-full": (N_("Open data folder"), _data_folder),
+    "sync-failed": (N_("Loo&k at it"), _sync),
+    "sync-held": (N_("&Decide now"), _sync),
+    "sync-conflicts": (N_("Show the con&flicts"), _conflicts),
+    "sync-incomplete": (N_("Loo&k at it"), _sync),
+    "sync-left-out": (N_("Sho&w which"), _left_out),
+    "trouble": (N_("Open log &folder"), _logs),
+    "note": (N_("Open data &folder"), _data_folder),
+    "database-moved": (N_("Open data &folder"), _data_folder),
+    "settings-invalid": (N_("Open data &folder"), _data_folder),
+    "file-damaged": (N_("Open data &folder"), _data_folder),
+    "file-newer": (N_("Open data &folder"), _data_folder),
+    "file-access": (N_("Open data &folder"), _data_folder),
+    "secrets-locked": (N_("Enter the&m again"), _credentials),
+    "journal-damaged": (N_("Start &it again"), _restart),
+    "journal-access": (N_("Open data &folder"), _data_folder),
+    "journal-busy": (N_("Try aga&in"), _restart),
+    "journal-full": (N_("Open data &folder"), _data_folder),
 }

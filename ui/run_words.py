@@ -62,7 +62,7 @@ def time_words(sync: SyncView, texts: Texts) -> str:
     last = texts.moment(last_ms) if last_ms else texts("none yet")
     if not sync.is_enabled:
         return texts(
-            "Last full success: {last}. While the mirror is off, WeCom is changed only when "
+            "Last full success: {last}. While the sync is off, WeCom is changed only when "
             "you press Sync now or allow a list.",
             last=last,
         )

@@ -9,8 +9,8 @@ from ui.session import PageName, Session
 from ui.theme import bind_mnemonics, bind_press, mnemonic
 
 _TOLD_MS = 6000
-_SIZE = (1020, 680)
-_LEAST = (820, 560)
+SIZE = (1020, 680)  # at 100 %
+LEAST = (820, 560)
 
 
 PageMaker = Callable[[tk.Misc, Session], Page]
@@ -29,7 +29,6 @@ class MainWindow:
         theme = session.theme
         self.frame = ttk.Frame(session.root)
         self.frame.pack(fill="both", expand=True)
-        session.root.minsize(*map(theme.px, _LEAST))
         self._told = ttk.Label(self.frame, style="Hint.TLabel", padding=theme.pad(12, 4))
         self._told.pack(side="bottom", fill="x")
         ttk.Separator(self.frame).pack(side="bottom", fill="x")
@@ -45,11 +44,6 @@ class MainWindow:
     def built(self, name: PageName) -> Page:
         """Return a page that has been shown."""
         return self._built[name]
-
-    def default_geometry(self) -> str:
-        """Return a size that suits a first start."""
-        width, height = map(self._session.theme.px, _SIZE)
-        return f"{width}x{height}"
 
     def show(self, name: PageName) -> None:
         """Show a page."""

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 from time import monotonic
 from typing import Generic, TypeVar
@@ -23,17 +24,38 @@ class _Task(Generic[T]):
     failed: Callable[[DingBridgeError], object]
     crashed: Callable[[Exception], object]
 
-    def run(self, mailbox: Mailbox) -> None:
+    def run(self) -> Callable[[], object]:
+        """Do the job; returns what is to be called on the tk thread."""
         try:
             answer = self.job()
         except DingBridgeError as failure:
-            refusal = failure
-            mailbox.post(lambda: self.failed(refusal))
-        except Exception as exc:  # noqa: BLE001 - a mistake of ours; the tk thread logs and shows it
-            mistake = exc
-            mailbox.post(lambda: self.crashed(mistake))
-        else:
-            mailbox.post(lambda: self.done(answer))
+            return partial(self.failed, failure)
+        except Exception as mistake:  # noqa: BLE001 - of ours; the tk thread logs and shows it
+            return partial(self.crashed, mistake)
+        return partial(self.done, answer)
+
+
+class _Parcel:
+    """A task on its way to a worker and back, with the outcome.
+
+    What a task calls are often methods of a window, so it may hold the last trace of one that was
+    closed meanwhile, and that has to go on the tk thread. A worker keeps the parcel, not the task.
+    """
+
+    def __init__(self, task: _Task[object]) -> None:
+        self._task: _Task[object] | None = task
+        self._outcome: Callable[[], object] | None = None
+
+    def fill(self) -> None:
+        """Do the job; on a worker."""
+        if self._task is not None:
+            self._outcome = self._task.run()
+
+    def open(self) -> None:
+        """Tell the outcome, and let go of the task; on the tk thread."""
+        outcome, self._outcome, self._task = self._outcome, None, None
+        if outcome is not None:
+            outcome()
 
 
 class Workers:
@@ -45,7 +67,7 @@ class Workers:
     def __init__(self, mailbox: Mailbox, crashed: Callable[[Exception], object]) -> None:
         self._mailbox = mailbox
         self._crashed = crashed
-        self._tasks: SimpleQueue[_Task[object] | None] = SimpleQueue()
+        self._tasks: SimpleQueue[_Parcel | None] = SimpleQueue()
         self._threads = [
             threading.Thread(target=self._work, name=f"dingbridge-ui-{number}", daemon=True)
             for number in range(1, _THREADS + 1)
@@ -63,7 +85,8 @@ class Workers:
         failed: Callable[[DingBridgeError], object],
     ) -> None:
         """Run `job` on a worker, then `done` or `failed` on the tk thread."""
-        self._tasks.put(_Task(job, done, failed, self._crashed))  # type: ignore[arg-type] # T is the task's own
+        task = _Task(job, done, failed, self._crashed)
+        self._tasks.put(_Parcel(task))  # type: ignore[arg-type] # T is the task's own
 
     def stop(self, timeout_s: float) -> tuple[str, ...]:
         """Let what is queued be finished; returns the names of threads that hang."""
@@ -75,5 +98,6 @@ class Workers:
         return tuple(thread.name for thread in self._threads if thread.is_alive())
 
     def _work(self) -> None:
-        while (task := self._tasks.get()) is not None:
-            task.run(self._mailbox)
+        while (parcel := self._tasks.get()) is not None:
+            parcel.fill()
+            self._mailbox.post(parcel.open)

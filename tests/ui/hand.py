@@ -8,6 +8,8 @@ from tkinter import ttk
 from Xlib import XK, X, display  # type: ignore[import-untyped] # it ships no types
 from Xlib.ext import xtest  # type: ignore[import-untyped] # as above
 
+from ui.theme import mnemonic
+
 PATIENCE_S = 8.0
 _SIGNS = {" ": "space", ".": "period", "-": "minus", "/": "slash", ":": "colon", ",": "comma"}
 
@@ -87,7 +89,8 @@ def every(parent: tk.Misc) -> list[tk.Misc]:
 
 
 def button(parent: tk.Misc, label: str) -> ttk.Button | ttk.Radiobutton:
-    """Return the button with this label that can be seen."""
+    """Return the button with this label that can be seen; the label may name its letter."""
+    label, _, _ = mnemonic(label)
     found = [
         one
         for one in every(parent)

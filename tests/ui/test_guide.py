@@ -137,7 +137,7 @@ def test_a_call_with_another_key_offers_that_key(app: App, staged: Staged) -> No
         assert isinstance(waiting, WaitingStep)
 
         check_address(app)  # under the right key
-        label = stage.texts("Use the key {key}", key=KEY)
+        label = stage.texts("&Use the key {key}", key=KEY).replace("&", "")
         stage.hand.wait_for(lambda: label in shown_texts(waiting))
         stage.hand.click_button(waiting, label)
         stage.hand.wait_for(lambda: app.status().credentials.pending is not None)

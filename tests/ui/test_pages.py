@@ -85,7 +85,7 @@ class TestOverview:
         _look(stage)
         page = _open(stage, PageName.OVERVIEW)
 
-        stage.hand.click_button(page, stage.texts("Use the key {key}", key="dingtheotherkey0"))
+        stage.hand.click_button(page, stage.texts("&Use the key {key}", key="dingtheotherkey0"))
 
         stage.hand.wait_for(lambda: stage.app.status().credentials.pending is not None)
         assert stage.app.reveal("pending", "key") == "dingtheotherkey0"
@@ -286,7 +286,7 @@ class TestSettings:
         stage.hand.type("99999")
 
         assert field.problem
-        assert field.problem in shown_texts(page)
+        assert f"{field.problem[0].upper()}{field.problem[1:]}" in shown_texts(page)
         assert str(page.save_button.cget("state")) == "disabled"
         stage.hand.click(page.undo_button)
         stage.hand.wait_for(lambda: field.text.get() == "0")

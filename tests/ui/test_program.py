@@ -171,7 +171,7 @@ def test_a_port_in_use_is_told_and_can_be_tried_again(
             assert str(app.folder.log_file) in text
             other.close()
 
-            label = stage.texts("Try again")
+            label = stage.texts("Try aga&in").replace("&", "")
             stage.hand.wait_for(lambda: label in shown_texts(stage.program.window.frame))
             stage.hand.click_button(stage.program.window.frame, label)
 

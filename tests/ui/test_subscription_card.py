@@ -120,7 +120,8 @@ def test_what_differs_is_named_and_masked(stage: Stage, registry: Registry) -> N
     card.write_button.focus_force()
     stage.hand.let_settle()
     shown = shown_texts(card)
-    assert "token, url" in card.headline.full_text
+    assert stage.texts("Address") in card.headline.full_text
+    assert "token" in card.headline.full_text
     assert {old_url, URL} <= set(shown)
     cut = [one for one in every(card._table) if one.winfo_width() < one.winfo_reqwidth()]
     assert cut == []
@@ -228,5 +229,5 @@ def test_where_nothing_can_be_compared_it_says_why(
         shown = " ".join(shown_texts(card))
         assert ("40089" in shown) == (state == "failed")
         if state == "not-set-up":
-            stage.hand.click_button(card, stage.texts("Enter AppKey and AppSecret"))
+            stage.hand.click_button(card, stage.texts("E&nter AppKey and AppSecret"))
             stage.hand.wait_for(lambda: stage.program.window.page is PageName.SETTINGS)

@@ -1,3 +1,4 @@
+import gc
 import threading
 from collections.abc import Iterator
 
@@ -72,3 +73,46 @@ def test_a_thread_that_hangs_is_named() -> None:
 
     go_on.set()
     assert workers.stop(10) == ()
+
+
+class _Window:
+    """Tells which thread it went on."""
+
+    def __init__(self, went_on: list[int]) -> None:
+        self._went_on = went_on
+
+    def asked(self) -> str:
+        return "an answer"
+
+    def answered(self, answer: str) -> None:
+        assert answer
+
+    def failing(self) -> str:
+        raise PortInUseError(port=8080, holder="nginx")
+
+    def failed(self, failure: DingBridgeError) -> None:
+        assert isinstance(failure, PortInUseError)
+
+    def __del__(self) -> None:
+        self._went_on.append(threading.get_ident())
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_a_window_that_was_closed_while_asking_never_goes_on_a_worker(
+    told: _Told,
+    is_refused: bool,  # noqa: FBT001 - pytest hands it over by name
+) -> None:
+    went_on: list[int] = []
+    for _ in range(20):
+        window = _Window(went_on)
+        job = window.failing if is_refused else window.asked
+        told.workers.ask(job, window.answered, window.failed)
+        del window, job
+
+    def all_gone() -> bool:
+        told.mailbox.deliver(1.0)
+        gc.collect()  # an exception and its traceback are a circle
+        return len(went_on) == 20
+
+    wait_until(all_gone)
+    assert set(went_on) == {threading.get_ident()}

@@ -70,8 +70,10 @@ class ValuesStep(Step):
             )
         )
         self._known = Wrapped(self, style="Good.TLabel")
-        self.form = CredentialForm(self, session)
-        self.form.pack(fill="both", expand=True)
+        self._area = Scrolled(self, self.theme)  # on a small screen not all of it fits
+        self._area.pack(fill="both", expand=True)
+        self.form = CredentialForm(self._area.body, session)
+        self.form.pack(fill="x")
         self.form.on_change = self.changed
         self._missing: tuple[str, ...] = ("token", "aes_key", "key")
         session.watch(self, self._take)
@@ -109,7 +111,7 @@ class ValuesStep(Step):
             known = ""
         self._known.show(known)
         if known:
-            self._known.pack(fill="x", pady=self.theme.pad(0, 8), before=self.form)
+            self._known.pack(fill="x", pady=self.theme.pad(0, 8), before=self._area)
         else:
             self._known.pack_forget()
         if missing != self._missing:

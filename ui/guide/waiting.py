@@ -9,7 +9,7 @@ from ui.guide.step import Step
 from ui.health import Glance, Health, last_contact
 from ui.remedies import adopt_key
 from ui.session import Session
-from ui.widgets.layout import Action, ButtonRow, Wrapped
+from ui.widgets.layout import Action, ButtonRow, Wrapped, relabel
 
 
 class WaitingStep(Step):
@@ -76,9 +76,8 @@ class WaitingStep(Step):
         self._show(Health.BROKEN, self.session.say(call.title), self.session.say(call.hint))
         if call.offered_key:
             self._offered_key = call.offered_key
-            self._adopt_row.buttons[0].configure(
-                text=self.texts("Use the key {key}", key=call.offered_key), underline=-1
-            )
+            label = self.texts("&Use the key {key}", key=call.offered_key)
+            relabel(self._adopt_row.buttons[0], label)
             self._adopt_row.pack(anchor="w", pady=self.theme.pad(8, 0))
 
     def _show_contact(self, status: Status) -> None:

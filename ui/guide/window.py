@@ -14,7 +14,8 @@ from ui.theme import GREY, mnemonic
 from ui.widgets.layout import Action, ButtonRow
 
 _STEPS: tuple[type[Step], ...] = (WelcomeStep, ValuesStep, AddressStep, CheckStep, WaitingStep)
-_SIZE = (820, 640)
+_SIZE = (820, 640)  # at 100 %
+_LEAST = (720, 560)
 _PLACE = "guide"
 
 
@@ -28,9 +29,7 @@ class GuideWindow:
         theme, texts = session.theme, session.texts
         self.window = tk.Toplevel(session.root)
         self.window.title(texts("Set up DingBridge"))
-        width, height = map(theme.px, _SIZE)
-        self.window.minsize(*map(theme.px, (720, 560)))
-        places.put(self.window, _PLACE, f"{width}x{height}")
+        places.put(self.window, _PLACE, _SIZE, _LEAST)
         self._add_buttons()
         column = ttk.Frame(self.window, padding=theme.px(16))
         column.pack(side="left", fill="y")

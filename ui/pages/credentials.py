@@ -13,7 +13,7 @@ from ui.remedies import adopt_key
 from ui.session import Session
 from ui.widgets.credential_form import FIELDS, CredentialForm
 from ui.widgets.credential_set import CredentialSetCard
-from ui.widgets.layout import Action, ButtonRow, Scrolled, Wrapped, heading
+from ui.widgets.layout import Action, ButtonRow, Scrolled, Wrapped, heading, relabel
 from ui.widgets.subscription_card import SubscriptionCard
 
 _ROLES = {
@@ -123,9 +123,8 @@ class CredentialsPage(Page):
         )
         if call.offered_key:
             self._offered_key = call.offered_key
-            self.adopt_button.configure(
-                text=self.texts("Use the key {key}", key=call.offered_key), underline=-1
-            )
+            label = self.texts("&Use the key {key}", key=call.offered_key)
+            relabel(self.adopt_button, label)
             self._adopt_row.pack(fill="x", pady=self.theme.pad(8, 0))
         else:
             self._adopt_row.pack_forget()

@@ -219,7 +219,7 @@ class OverviewPage(Page):
         self._contact.show(self.texts.moment(contact.last_used_at_ms))
         self._contact_hint.show(
             self.texts(
-                "From {remote}; {calls} calls under these values so far.",
+                "From {remote}; calls under these values so far: {calls}.",
                 remote=contact.last_used_from or "–",
                 calls=f"{contact.calls:,}",
             )

@@ -10,7 +10,7 @@ from ui.pages.page import Page
 from ui.remedies import adopt_key
 from ui.session import Session
 from ui.theme import GREY
-from ui.widgets.layout import Action, ButtonRow, Wrapped, heading
+from ui.widgets.layout import Action, ButtonRow, Wrapped, heading, relabel
 
 
 class RejectedPage(Page):
@@ -128,8 +128,8 @@ class RejectedPage(Page):
             hint = f"{settled}\n{hint}"
         self.hint.show(hint)
         if call.offered_key and not call.is_settled:
-            label = self.texts("Use the key {key}", key=call.offered_key)
-            self.adopt_button.configure(text=label, underline=-1)
+            label = self.texts("&Use the key {key}", key=call.offered_key)
+            relabel(self.adopt_button, label)
             self._buttons.pack(fill="x")
 
     def _adopt(self) -> None:

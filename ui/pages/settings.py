@@ -61,7 +61,7 @@ class SettingsPage(Page):
         self._restart_row.pack(side="bottom", fill="x")
         self.told = Wrapped(self, style="Strong.TLabel")
         self.told.pack(side="bottom", fill="x")
-        restart = Action(texts("Use the new address &now"), self._restart)
+        restart = Action(texts("Use the new a&ddress now"), self._restart)
         self._restart_buttons = ButtonRow(self._restart_row, theme, restart)
 
     def _add_section(self, section: str, title: str) -> None:

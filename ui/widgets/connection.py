@@ -40,7 +40,7 @@ class ConnectionPanel(ttk.Frame):
             self,
             theme,
             Action(texts("Test the co&nnection"), self.run),
-            Action(texts("Give up"), self.give_up),
+            Action(texts("Give u&p"), self.give_up),
         )
         self.buttons.pack(fill="x")
         self.test_button, self.stop_button = self.buttons.buttons

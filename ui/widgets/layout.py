@@ -69,8 +69,10 @@ class TextBox(tk.Text):
 class Scrolled(ttk.Frame):
     """A frame that scrolls up and down where its content is higher; put widgets into `body`."""
 
-    def __init__(self, parent: tk.Misc, theme: Theme) -> None:
+    def __init__(self, parent: tk.Misc, theme: Theme, least: float | None = None) -> None:
+        """With a `least` height, at 100 %, the body fills the frame, but never gets lower."""
         super().__init__(parent)
+        self._least = None if least is None else theme.px(least)
         background = ttk.Style(self).lookup("TFrame", "background") or "SystemButtonFace"
         self._canvas = tk.Canvas(
             self, highlightthickness=0, borderwidth=0, background=background, takefocus=False
@@ -87,11 +89,15 @@ class Scrolled(ttk.Frame):
         self._focus_binding = ""
 
     def _fit(self) -> None:
-        width = self._canvas.winfo_width()
-        height = max(self.body.winfo_reqheight(), self._canvas.winfo_height())
-        self._canvas.itemconfigure(self._item, width=width)
+        wanted = self.body.winfo_reqheight() if self._least is None else self._least
+        is_needed = wanted > self._canvas.winfo_height() > 1
+        # From the frame's own width: the canvas' is still the old one while the bar comes or goes.
+        width = self.winfo_width() - (self._bar.winfo_reqwidth() if is_needed else 0)
+        height = max(wanted, self._canvas.winfo_height())
+        self._canvas.itemconfigure(self._item, width=max(width, 1))
+        if self._least is not None:
+            self._canvas.itemconfigure(self._item, height=height)
         self._canvas.configure(scrollregion=(0, 0, width, height))
-        is_needed = self.body.winfo_reqheight() > self._canvas.winfo_height() > 1
         if is_needed and not self._bar.winfo_ismapped():
             self._bar.pack(side="right", fill="y", before=self._canvas)
         elif not is_needed and self._bar.winfo_ismapped():
@@ -165,6 +171,12 @@ class ButtonRow(ttk.Frame):
             self.buttons.append(button)
             keys.append((letter, button))
         self.bind("<Map>", lambda _: bind_mnemonics(self.winfo_toplevel(), keys), add=True)
+
+
+def relabel(button: ttk.Button, label: str) -> None:
+    """Give a button other words; its letter is the one that it was made with."""
+    shown, underline, _ = mnemonic(label)
+    button.configure(text=shown, underline=underline)
 
 
 def heading(parent: tk.Misc, theme: Theme, title: str, hint: str = "") -> ttk.Frame:

@@ -83,7 +83,7 @@ class SettingField(ttk.Frame):
         self.on_change()
 
     def _show(self, text: str, style: str) -> None:
-        self._verdict.show(text, style)
+        self._verdict.show(f"{text[:1].upper()}{text[1:]}", style)  # rules begin small
         self._verdict.pack(fill="x")
 
 

@@ -17,6 +17,7 @@ _MARKS = {
     StepState.NOTE: ("i", "Strong.TLabel"),
 }
 
+_WORTH_TELLING_MS = 10
 
 _GROUPS = {
     "check_url": N_("DingTalk's check of the address:"),
@@ -77,9 +78,9 @@ class StepList(ttk.Frame):
             row=row, column=0, sticky="n", pady=self._theme.pad(1, 1)
         )
         title = self._texts.of(step.title)
-        if step.state in {StepState.PASSED, StepState.FAILED}:
-            milliseconds = f"{step.elapsed_ms:.0f}"
-            title = f"{title} ({milliseconds} ms)"
+        is_done = step.state in {StepState.PASSED, StepState.FAILED}
+        if is_done and step.elapsed_ms >= _WORTH_TELLING_MS:
+            title = f"{title} ({step.elapsed_ms:.0f} ms)"
         shown_style = style if step.state is StepState.FAILED else "TLabel"
         Wrapped(self, title, shown_style).grid(
             row=row, column=1, sticky="ew", padx=self._theme.pad(8, 0)

@@ -50,6 +50,7 @@ _HEADLINES = {
     ),
     SubscriptionState.FAILED: (N_("DingTalk could not be asked."), "", "Bad.TLabel"),
 }
+_ADDRESS = N_("Address")
 _TAKEN = {
     Effect.UNTOUCHED: N_("Nothing changed."),
     Effect.INCOMPLETE: N_("Token and aes_key are kept. The key is still to be entered."),
@@ -99,14 +100,14 @@ class SubscriptionCard(ttk.LabelFrame):
         self._set_up = ButtonRow(
             self,
             theme,
-            Action(texts("Enter AppKey and AppSecret"), self._open_settings),
+            Action(texts("E&nter AppKey and AppSecret"), self._open_settings),
         )
         self._buttons = ButtonRow(
             self,
             theme,
-            Action(texts("Compare now"), self._compare),
-            Action(texts("Take DingTalk's values…"), self._take),
-            Action(texts("Write ours to DingTalk…"), self._write),
+            Action(texts("Co&mpare now"), self._compare),
+            Action(texts("Ta&ke DingTalk's values…"), self._take),
+            Action(texts("&Write ours to DingTalk…"), self._write),
         )
         self.compare_button, self.take_button, self.write_button = self._buttons.buttons
         self._progress = ttk.Progressbar(self, mode="indeterminate", length=theme.px(200))
@@ -120,7 +121,8 @@ class SubscriptionCard(ttk.LabelFrame):
         self._view = view = status.subscription
         headline, hint, style = _HEADLINES[view.state]
         texts = self._session.texts
-        self.headline.show(texts(headline, names=", ".join(view.differences)), style)
+        names = texts(", ").join(_named(name, texts) for name in view.differences)
+        self.headline.show(texts(headline, names=names), style)
         sets = status.credentials
         self._table.show(view, sets.pending if view.fits == "pending" else sets.active)
         if view.error is not None:
@@ -145,10 +147,10 @@ class SubscriptionCard(ttk.LabelFrame):
                 texts("DingTalk has the previous values, which are accepted for a while only.")
             )
         if view.unusable:
-            names = ", ".join(view.unusable)
+            names = texts(", ").join(view.unusable)
             lines.append(texts("DingTalk's {names} cannot be used here.", names=names))
         if view.missing_events:
-            names = ", ".join(view.missing_events)
+            names = texts(", ").join(view.missing_events)
             lines.append(texts("Not subscribed, though the mirror needs it: {names}.", names=names))
         return lines
 
@@ -273,6 +275,11 @@ class SubscriptionCard(ttk.LabelFrame):
         self._session.frame.show_error(failure)
 
 
+def _named(name: str, texts: Callable[[str], str]) -> str:
+    """Return a value's name; token and aes_key are called so in every language."""
+    return texts(_ADDRESS) if name == "url" else name
+
+
 class _Comparison(ttk.Frame):
     """DingTalk's address, token and aes_key beside ours, masked."""
 
@@ -288,7 +295,7 @@ class _Comparison(ttk.Frame):
         self._rows = {
             name: self._add_row(row, label)
             for row, (name, label) in enumerate(
-                (("url", texts("Address")), ("token", "token"), ("aes_key", "aes_key")), 1
+                (("url", texts(_ADDRESS)), ("token", "token"), ("aes_key", "aes_key")), 1
             )
         }
         self.bind("<Configure>", self._resized)
@@ -302,7 +309,7 @@ class _Comparison(ttk.Frame):
         gaps = theme.px(16 + 24 + 24 + 8)  # and a little, since labels have a rim of their own
         width = max((event.width - beside - gaps) // 2, theme.px(120))
         for cell in self._rows["url"][:2]:
-            cell.configure(wraplength=width)
+            cell.configure(wraplength=width, style="TLabel")  # narrower than letters of one width
 
     def _add_row(self, row: int, label: str) -> tuple[ttk.Label, ttk.Label, ttk.Label]:
         theme = self._session.theme

@@ -14,7 +14,9 @@ from ui.pages.sync.need import NeedCard
 from ui.pages.sync.state import StateCard
 from ui.proposal import proposal_of
 from ui.session import Session
-from ui.widgets.layout import heading
+from ui.widgets.layout import Scrolled, heading
+
+_LEAST = 560  # px at 100 %; below, the tables would show no row any more
 
 
 class SyncPage(Page):
@@ -27,12 +29,15 @@ class SyncPage(Page):
         self._known: object = None
         self._is_seen = False
         hint = texts("Keeps WeCom's people and departments as they are in DingTalk.")
-        heading(self, theme, texts("Sync"), hint).pack(fill="x", pady=theme.pad(0, 10))
-        self.head = StateCard(self, session, self._switch)
+        area = Scrolled(self, theme, _LEAST)
+        area.pack(fill="both", expand=True)
+        body = area.body
+        heading(body, theme, texts("Sync"), hint).pack(fill="x", pady=theme.pad(0, 10))
+        self.head = StateCard(body, session, self._switch)
         self.head.pack(fill="x")
-        self.need = NeedCard(self, session)
+        self.need = NeedCard(body, session)
         self.need.pack(fill="x")
-        self.tabs = ttk.Notebook(self)
+        self.tabs = ttk.Notebook(body)
         self.tabs.pack(fill="both", expand=True, pady=theme.pad(12, 0))
         self.decision = DecisionPane(self.tabs, session)
         self.conflicts = ConflictsPane(self.tabs, session)
@@ -111,8 +116,8 @@ class SyncPage(Page):
 
     def _switched(self, outcome: Outcome) -> None:
         if outcome.config.settings.sync.enabled:
-            told = self.texts("The mirror is on; a full sync begins.")
+            told = self.texts("The sync is on; a full sync begins.")
         else:
-            told = self.texts("The mirror is off; events are still received and kept.")
+            told = self.texts("The sync is off; events are still received and kept.")
         self.session.frame.tell(told)
         self.session.frame.refresh()
