@@ -1,36 +1,11 @@
 import json
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.windows.console import Prompt
 from tests.windows.program import Program, until
-from tests.windows.wine import outcome, windows_path
-
-PROMPT = Path(__file__).with_name("prompt.py")
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A console."""
-
-    python: Path
-
-    def run(self, program: Program, *words: str, stop_at: str = "") -> Any:
-        """What the console shows after the program was started on it, and the exit code."""
-        out, err = outcome(self.start(program, *words, stop_at=stop_at), b"", 180)
-        assert out, err
-        return json.loads(out)
-
-    def start(self, program: Program, *words: str, stop_at: str = "") -> "subprocess.Popen[bytes]":
-        """Start the program on a console."""
-        command = (windows_path(program.exe), "--data-dir", windows_path(program.data), *words)
-        return program.wine.start(
-            self.python,
-            *(windows_path(PROMPT), stop_at, *command),
-        )
+from tests.windows.wine import outcome
 
 
 @pytest.fixture

@@ -1,30 +1,10 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from tests.windows.profile import in_profile
 from tests.windows.program import SETTINGS, Program
-from tests.windows.wine import outcome, windows_path
-
-# Wine sets the folders of the profile itself; only who is started by a Windows program can be
-# given others.
-IN_PROFILE = """
-import json, os, subprocess, sys
-profile, program, *words = sys.argv[1:]
-folders = {"LOCALAPPDATA": profile, "TEMP": profile, "TMP": profile}
-done = subprocess.run(
-    [program, *words], env=os.environ | folders, capture_output=True, stdin=subprocess.PIPE
-)
-json.dump({"code": done.returncode, "out": done.stdout.decode("ascii", "replace")}, sys.stdout)
-"""
-
-
-def in_profile(program: Program, python: Path, profile: Path, *words: str) -> Any:
-    """What the program did, started without --data-dir in a profile of its own."""
-    command = (windows_path(profile), windows_path(program.exe), *words)
-    out, err = outcome(program.wine.start(python, "-c", IN_PROFILE, *command), b"", 120)
-    assert out, err
-    return json.loads(out)
+from tests.windows.wine import windows_path
 
 
 def test_a_profile_with_chinese_and_blanks_holds_data_and_unpacked_program(
