@@ -66,7 +66,7 @@ def test_a_wrong_passphrase_opens_nothing(
     moving = ("import", windows_path(sealed), "--passphrase-file", windows_path(wrong))
     refused = other.run(*moving)
     assert refused.code == 1
-    assert windows_path(sealed) in refused.err
+    assert refused.err.startswith("This passphrase does not open ")
     assert not (other.data / "secrets.json").exists()
 
 

@@ -8,16 +8,16 @@ from tests.windows.wine import windows_path
 
 
 def test_a_profile_with_chinese_and_blanks_holds_data_and_unpacked_program(
-    fresh: Program, python: Path, tmp_path: Path
+    one_file: Program, python: Path, tmp_path: Path
 ) -> None:
     profile = tmp_path / "用户 张三"
     profile.mkdir()
     settings = tmp_path / "settings.json"
     settings.write_text(json.dumps(SETTINGS), encoding="utf-8")
     source = ("--from", windows_path(settings))
-    assert in_profile(fresh, python, profile, "configure", *source)["code"] == 0
+    assert in_profile(one_file, python, profile, "configure", *source)["code"] == 0
     assert (profile / "DingBridge" / "settings.json").exists()
-    tested = in_profile(fresh, python, profile, "self-test", "--json")
+    tested = in_profile(one_file, python, profile, "self-test", "--json")
     assert tested["code"] == 0
     assert json.loads(tested["out"])["passed"]
     # What the one-file program unpacked is gone with it.

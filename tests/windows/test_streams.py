@@ -15,8 +15,6 @@ from ui.console import attach
 
 out = sys.stdout
 reading, writing = os.pipe()
-closed = open(os.dup(writing), "w")
-os.close(closed.fileno())
 streams = {
     "none": None,
     "pipe": open(writing, "w"),
@@ -24,9 +22,10 @@ streams = {
     "file": open(sys.argv[2], "w"),
     "nul": open(os.devnull, "w"),
     "no file at all": io.StringIO(),
-    "closed": closed,
     "inherited": sys.stderr,
+    "closed": open(os.devnull, "w"),
 }
+os.close(streams["closed"].fileno())
 answers = {}
 for name, sys.stderr in streams.items():
     answers[name] = attach._is_missing("stderr")
