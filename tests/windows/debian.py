@@ -10,6 +10,9 @@ PACKAGES = (
     "wine64",
     "gcc-mingw-w64-x86-64",  # compiles python.exe: three lines around python311.dll
     "binutils-mingw-w64-x86-64",
+    "libxcomposite1",  # Wine draws windows and mouse through these, and recommends them only
+    "libxcursor1",
+    "libxi6",
     "xvfb",
     "xdotool",
     "imagemagick",

@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from server.config.settings import Language
 from tests.windows.program import Finished, processes, until
@@ -228,13 +228,13 @@ def _height_of(menu: Sequence[Entry], chosen: Entry, place: tuple[int, ...]) -> 
 
 def _points_of(picture: Image.Image, colour: str) -> list[tuple[int, int]]:
     wanted = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
-    pixels: Any = picture.load()
-    return [
-        (x, y)
-        for x in range(picture.width)
-        for y in range(picture.height)
-        if all(abs(a - b) <= _TOLERANCE for a, b in zip(pixels[x, y], wanted, strict=True))
-    ]
+    # Each colour's share of the picture, as a mask: far faster than to look at point by point.
+    red, green, blue = (
+        band.point([255 * (abs(level - near) <= _TOLERANCE) for level in range(256)])
+        for band, near in zip(picture.split(), wanted, strict=True)
+    )
+    mask = ImageChops.darker(ImageChops.darker(red, green), blue).tobytes()
+    return [divmod(at, picture.width)[::-1] for at, is_near in enumerate(mask) if is_near]
 
 
 @contextmanager
