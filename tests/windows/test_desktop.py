@@ -116,11 +116,19 @@ def kill(exe: Path) -> None:
 @pytest.fixture
 def default_port() -> None:
     """Make sure that nobody here holds the port on which a new profile listens."""
+    # A moment, for Wine to close what a program that has just ended held.
+    if not until(is_free, 10):
+        holder = holder_of_port(PORT) or "A program of another account"
+        pytest.fail(f"{holder} holds port {PORT}, on which a new profile listens. End it first.")
+
+
+def is_free() -> bool:
+    """Tell whether a program could listen on the port of a new profile."""
     try:
         socket.create_server(("0.0.0.0", PORT)).close()  # noqa: S104 - as the program listens
-    except OSError as refused:
-        holder = holder_of_port(PORT) or "a program of another account"
-        pytest.fail(f"{holder} holds port {PORT}, the one of a new profile; end it: {refused}")
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture
