@@ -7,6 +7,7 @@ against the checksums in parts.txt and requirements-build.txt. The result is a c
 $XDG_CACHE_HOME/dingbridge-windows, made once for each content of its recipe.
 """
 
+import compileall
 import fcntl
 import hashlib
 import os
@@ -18,12 +19,14 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 from tests.windows.debian import MissingToolError, ensure_packages, run
 
 HERE = Path(__file__).parent
 LOCK = HERE.parents[1] / "requirements-build.txt"
 _RECIPE = (Path(__file__), HERE / "parts.txt", HERE / "python.c", LOCK)
+_KEPT = 4  # of each kind: who goes back and forth between two branches builds each once
 _DLL = "python311.dll"
 _BESIDE_PROGRAM = (_DLL, "VCRUNTIME140.dll")
 # The Windows program needs none of these, and some of them do not work there.
@@ -56,6 +59,7 @@ def ensure_python() -> Path:
                 made = Path(folder) / "python"
                 _assemble(made, Path(folder))
                 made.rename(target)
+        keep_latest(target)
     return target
 
 
@@ -75,6 +79,15 @@ def one_at_a_time(name: str) -> Iterator[None]:
         yield
 
 
+def keep_latest(used: Path) -> None:
+    """Mark a folder of the cache as just used, and keep but a few of its kind."""
+    os.utime(used)
+    kind = used.name.partition("-")[0]
+    found = sorted(used.parent.glob(f"{kind}-*"), key=lambda one: one.stat().st_mtime)
+    for old in found[:-_KEPT]:
+        shutil.rmtree(old)
+
+
 def _assemble(python: Path, work: Path) -> None:
     for folder in ("DLLs", "Lib", "tcl"):
         (python / folder).mkdir(parents=True)
@@ -84,6 +97,7 @@ def _assemble(python: Path, work: Path) -> None:
     _take_tk(_only(work / "parts", "tkinter_embed-*.tar.gz"), python, work)
     _compile_program(python, work)
     _install_packages(python / "Lib" / "site-packages")
+    _compile_library(python)
 
 
 def _pip(*arguments: str) -> None:
@@ -152,6 +166,20 @@ def _compile_program(python: Path, work: Path) -> None:
 def _install_packages(folder: Path) -> None:
     lock = str(LOCK)
     _pip("install", "--target", str(folder), "--only-binary=:all:", "--requirement", lock)
+
+
+def _compile_library(python: Path) -> None:
+    """Compile all modules now: what PyInstaller writes differs by whether its own were already.
+
+    Python marks an object that it writes as shared where anything else in the process uses it.
+    """
+    compileall.compile_dir(
+        python / "Lib",
+        quiet=2,
+        workers=0,
+        stripdir=str(python),
+        invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
+    )
 
 
 if __name__ == "__main__":

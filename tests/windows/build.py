@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.windows.assemble import cache_folder, ensure_python, one_at_a_time
+from tests.windows.assemble import cache_folder, ensure_python, keep_latest, one_at_a_time
 from tests.windows.debian import MissingToolError
 from tests.windows.wine import Wine, ensure_wine, outcome
 
@@ -29,12 +29,17 @@ def ensure_built() -> Path:
     target = cache_folder() / f"built-{_fingerprint(python)}"
     with one_at_a_time("build"):
         if not target.exists():
-            build(python, wine).rename(target)
+            with wine.running():
+                build(python, wine).rename(target)
+        keep_latest(target)
     return target
 
 
 def build(python: Path, wine: Wine) -> Path:
-    """Build from nothing and return the folder with the result; the next build removes it."""
+    """Build from nothing and return the folder with the result; the next build removes it.
+
+    Wine must be running.
+    """
     work = cache_folder() / "build"
     shutil.rmtree(work, ignore_errors=True)
     source = work / "source"
@@ -64,7 +69,6 @@ def _fingerprint(python: Path) -> str:
 
 
 def _run_pyinstaller(python: Path, wine: Wine, source: Path) -> None:
-    wine.wake()
     options = ["--noconfirm", "--clean", "--log-level=WARN", "build.spec"]
     started = wine.start(
         python / "python.exe",

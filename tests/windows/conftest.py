@@ -5,22 +5,25 @@ Otherwise these tests are not collected: they install Debian packages and take m
 
 import os
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.windows.assemble import ensure_python
 from tests.windows.build import ensure_built
-from tests.windows.desktop import a_screen
+from tests.windows.desktop import a_screen, picture_of
+from tests.windows.evidence import gathered
 from tests.windows.program import SETTINGS, Program
 from tests.windows.wine import Wine, ensure_wine
 
 _HERE = Path(__file__).parent
 _IS_WANTED = os.environ.get("CI") == "true" or os.environ.get("DINGBRIDGE_WINDOWS") == "1"
 _PICTURES = _HERE.parents[1] / "screenshots" / "failed"
-_LIMIT_S = 1200  # the first test waits for downloads and for the build
+_LIMIT_S = 300
+_ONE_FILE, _FOLDER = "DingBridge.exe", "DingBridge-portable/DingBridge.exe"
 
 collect_ignore_glob = [] if _IS_WANTED else ["test_*.py"]
 
@@ -29,18 +32,31 @@ collect_ignore_glob = [] if _IS_WANTED else ["test_*.py"]
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep a picture of the desktop on which a test failed."""
+    """Keep what can be seen of a failure: pictures of the screens, programs, logs."""
     report = yield
-    office = getattr(item, "funcargs", {}).get("office")
-    if report.failed and report.when == "call" and office is not None:
-        office.desktop.shoot(_PICTURES / (re.sub(r"\W+", "-", item.name) + ".png"))
+    if report.failed and report.when == "call" and _HERE in item.path.parents:
+        used = getattr(item, "funcargs", {})
+        report.sections += gathered(used.get("tmp_path"))
+        _keep_pictures(re.sub(r"\W+", "-", item.name), used)
     return report
+
+
+def _keep_pictures(name: str, used: Mapping[str, Any]) -> None:
+    """Keep the screens: the desktop's, and that of programs that were to draw nothing."""
+    screens = {"desktop": used["office"].desktop.screen} if "office" in used else {}
+    if "wine" in used:
+        screens["screen"] = used["wine"].display
+    _PICTURES.mkdir(parents=True, exist_ok=True)
+    for kind, screen in screens.items():
+        picture_of(screen).save(_PICTURES / f"{name}-{kind}.png")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _HERE in item.path.parents:
-            item.add_marker(pytest.mark.timeout(_LIMIT_S))
+            # Without fixtures: of them the first waits for downloads and for the build, which
+            # have limits of their own.
+            item.add_marker(pytest.mark.timeout(_LIMIT_S, func_only=True))
             item.add_marker(pytest.mark.slow)
 
 
@@ -74,8 +90,8 @@ def wine(built: Path) -> Iterator[Wine]:
     assert built.exists()
     with a_screen("1024x700") as display:
         wine = replace(ensure_wine(), display=display)
-        wine.wake()
-        yield wine
+        with wine.running():
+            yield wine
 
 
 @pytest.fixture
@@ -84,7 +100,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "张 三" / "数据 文件夹"
 
 
-@pytest.fixture(params=["DingBridge.exe", "DingBridge-portable/DingBridge.exe"])
+@pytest.fixture(params=[_ONE_FILE, _FOLDER])
 def either(
     request: pytest.FixtureRequest, wine: Wine, built: Path, data: Path
 ) -> Iterator[Program]:
@@ -96,14 +112,23 @@ def either(
 
 @pytest.fixture
 def fresh(wine: Wine, built: Path, data: Path) -> Iterator[Program]:
-    """The one-file program, without settings."""
-    program = Program(wine, built / "DingBridge.exe", data)
+    """The program as a folder, which starts in a fraction of the time; without settings."""
+    program = Program(wine, built / _FOLDER, data)
     yield program
     program.end()
 
 
 @pytest.fixture
 def program(fresh: Program) -> Program:
-    """The one-file program, with settings."""
+    """The program as a folder, with settings."""
     assert fresh.configure(SETTINGS).code == 0
     return fresh
+
+
+@pytest.fixture
+def one_file(wine: Wine, built: Path, data: Path) -> Iterator[Program]:
+    """The one-file program, with settings, for what it does in a way of its own."""
+    program = Program(wine, built / _ONE_FILE, data)
+    assert program.configure(SETTINGS).code == 0
+    yield program
+    program.end()

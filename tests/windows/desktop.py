@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from server.config.settings import Language
 from tests.windows.program import Finished, processes, until
@@ -149,27 +149,14 @@ class Desktop:
 
     def _do(self, *words: str) -> None:
         # xdotool's own waiting suits window managers; there is none here.
-        subprocess.run(["xdotool", *words], env=self._environment(), check=True)
-
-    def _environment(self) -> dict[str, str]:
-        return os.environ | {"DISPLAY": self.screen}
+        environment = os.environ | {"DISPLAY": self.screen}
+        subprocess.run(["xdotool", *words], env=environment, timeout=_LIMIT_S, check=True)
 
     # --- what is drawn
 
     def picture(self) -> Image.Image:
         """Return what the screen shows."""
-        shot = subprocess.run(
-            ["import", "-window", "root", "png:-"],
-            env=self._environment(),
-            capture_output=True,
-            check=True,
-        )
-        return Image.open(io.BytesIO(shot.stdout)).convert("RGB")
-
-    def shoot(self, path: Path) -> None:
-        """Keep a picture of the screen."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.picture().save(path)
+        return picture_of(self.screen)
 
     def shows(self, colour: str, window: Window, *, at_least: int = 20) -> bool:
         """Tell whether a window has so many points of a colour."""
@@ -241,13 +228,13 @@ def _height_of(menu: Sequence[Entry], chosen: Entry, place: tuple[int, ...]) -> 
 
 def _points_of(picture: Image.Image, colour: str) -> list[tuple[int, int]]:
     wanted = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
-    pixels: Any = picture.load()
-    return [
-        (x, y)
-        for x in range(picture.width)
-        for y in range(picture.height)
-        if all(abs(a - b) <= _TOLERANCE for a, b in zip(pixels[x, y], wanted, strict=True))
-    ]
+    # Each colour's share of the picture, as a mask: far faster than to look at point by point.
+    red, green, blue = (
+        band.point([255 * (abs(level - near) <= _TOLERANCE) for level in range(256)])
+        for band, near in zip(picture.split(), wanted, strict=True)
+    )
+    mask = ImageChops.darker(ImageChops.darker(red, green), blue).tobytes()
+    return [divmod(at, picture.width)[::-1] for at, is_near in enumerate(mask) if is_near]
 
 
 @contextmanager
@@ -267,6 +254,17 @@ def _drawing_at(wine: Wine, dots_per_inch: int) -> Iterator[None]:
         draw_at(96)
 
 
+def picture_of(screen: str) -> Image.Image:
+    """Return what a screen shows."""
+    shot = subprocess.run(
+        ["import", "-display", screen, "-window", "root", "png:-"],
+        capture_output=True,
+        timeout=_LIMIT_S,
+        check=True,
+    )
+    return Image.open(io.BytesIO(shot.stdout)).convert("RGB")
+
+
 @contextmanager
 def a_screen(size: str) -> Iterator[str]:
     """Run a screen without a monitor and yield its name."""
@@ -277,8 +275,12 @@ def a_screen(size: str) -> Iterator[str]:
         text=True,
     ) as server:
         assert server.stdout is not None
-        yield f":{server.stdout.readline().strip()}"
-        server.terminate()
+        try:
+            number = server.stdout.readline().strip()
+            assert number, "Xvfb did not start"
+            yield f":{number}"
+        finally:
+            server.terminate()
 
 
 @contextmanager
@@ -309,9 +311,10 @@ def _shell(wine: Wine, python: str, size: str, port: int) -> Iterator[None]:
     try:
         yield
     finally:
-        for pid in processes(b"/desktop=shell"):
+        # This desktop only: others may have theirs.
+        for pid in processes(b"/desktop=shell", str(port).encode()):
             os.kill(pid, signal.SIGKILL)
         for stream in (shell.stdin, shell.stdout, shell.stderr):
             if stream is not None:
                 stream.close()
-        shell.wait(10)
+        shell.wait(_LIMIT_S)

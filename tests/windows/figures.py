@@ -27,7 +27,11 @@ _MB = 1_000_000
 def main() -> None:
     """Print a line a figure."""
     built, wine = ensure_built(), ensure_wine()
-    wine.wake()
+    with wine.running():
+        _show_all(built, wine)
+
+
+def _show_all(built: Path, wine: Wine) -> None:
     single = built / "DingBridge.exe"
     folder = built / "DingBridge-portable"
     _show("one file, size", f"{single.stat().st_size / _MB:.1f} MB")

@@ -170,10 +170,11 @@ def _unpacked(pid: int) -> set[Path]:
 
 def processes(*marks: bytes) -> list[int]:
     """Return this machine's ids of the processes that have all of these on their command line."""
-    return [pid for pid, line in _command_lines() if all(mark in line for mark in marks)]
+    return [pid for pid, line in command_lines() if all(mark in line for mark in marks)]
 
 
-def _command_lines() -> Iterator[tuple[int, bytes]]:
+def command_lines() -> Iterator[tuple[int, bytes]]:
+    """Yield the id and the command line of each of this machine's processes."""
     for place in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             yield int(place.parent.name), place.read_bytes()

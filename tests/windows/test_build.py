@@ -67,6 +67,12 @@ def test_both_packages_that_differ_by_case_are_inside(parts: Any) -> None:
     assert {"Crypto", "Crypto.Cipher", "Crypto.Cipher.AES"} <= names
 
 
+def test_the_ciphers_that_are_found_by_name_are_inside(built: Path) -> None:
+    inside = {path.stem for path in (built / "DingBridge-portable").rglob("Crypto/**/*.pyd")}
+    # Callbacks take CBC; an export takes GCM, with the processor's own instructions or without.
+    assert {"_raw_cbc", "_raw_aes", "_raw_aesni", "_ghash_portable", "_ghash_clmul"} <= inside
+
+
 def test_nothing_that_only_builds_or_tests_is_inside(parts: Any) -> None:
     tops = {name.partition(".")[0] for name in parts["modules"]}
     assert not tops & {"tests", "PyInstaller", "setuptools", "unittest", "pip", "numpy", "babel"}

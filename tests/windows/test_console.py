@@ -1,36 +1,11 @@
 import json
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.windows.console import Prompt
 from tests.windows.program import Program, until
-from tests.windows.wine import outcome, windows_path
-
-PROMPT = Path(__file__).with_name("prompt.py")
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A console."""
-
-    python: Path
-
-    def run(self, program: Program, *words: str, stop_at: str = "") -> Any:
-        """What the console shows after the program was started on it, and the exit code."""
-        out, err = outcome(self.start(program, *words, stop_at=stop_at), b"", 180)
-        assert out, err
-        return json.loads(out)
-
-    def start(self, program: Program, *words: str, stop_at: str = "") -> "subprocess.Popen[bytes]":
-        """Start the program on a console."""
-        command = (windows_path(program.exe), "--data-dir", windows_path(program.data), *words)
-        return program.wine.start(
-            self.python,
-            *(windows_path(PROMPT), stop_at, *command),
-        )
+from tests.windows.wine import outcome
 
 
 @pytest.fixture
@@ -52,24 +27,24 @@ def test_errors_reach_the_prompt_too(fresh: Program, prompt: Prompt) -> None:
     assert "invalid choice: 'sing'" in shown["screen"]
 
 
-def test_ctrl_c_on_the_prompt_stops_the_service_in_order(program: Program, prompt: Prompt) -> None:
-    shown = prompt.run(program, "serve", stop_at="listening on")
+def test_ctrl_c_on_the_prompt_stops_the_service_in_order(one_file: Program, prompt: Prompt) -> None:
+    shown = prompt.run(one_file, "serve", stop_at="listening on")
     assert shown["code"] == 0
     assert shown["screen"].startswith("listening on http://127.0.0.1:")
-    assert program.log().rstrip().endswith("Stopped")
-    assert not program.pids()
+    assert one_file.log().rstrip().endswith("Stopped")
+    assert not one_file.pids()
 
 
 def test_the_prompts_end_is_not_the_end_of_the_program_with_windows(
-    program: Program, prompt: Prompt
+    one_file: Program, prompt: Prompt
 ) -> None:
-    started = prompt.start(program, stop_at="?")
+    started = prompt.start(one_file, stop_at="?")
     try:
-        assert until(lambda: bool(program.run("status", "--json").document["service"]["address"]))
+        assert until(lambda: bool(one_file.run("status", "--json").document["service"]["address"]))
         out, err = outcome(started, b"\n", 60)
         assert out, err
         assert json.loads(out) == {"code": None, "screen": ""}
-        assert not until(lambda: not program.pids(), 2)
+        assert not until(lambda: not one_file.pids(), 2)
     finally:
-        program.end()
+        one_file.end()
         started.kill()

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from server.config.settings import Language
+from server.config.settings import CallbackSettings, Language
 from server.message import Message
 from server.simulator.dingtalk_callbacks import CallbackSender
 from server.simulator.payloads import check_url
+from server.web.holder import holder_of_port
 from tests.windows.desktop import Desktop, Look, desktop
 from tests.windows.program import AES_KEY, KEY, PATIENT, SETTINGS, TOKEN, Finished, processes, until
 from tests.windows.wine import Wine, windows_path
@@ -26,7 +27,8 @@ from ui.icons import COLOURS
 from ui.text import Texts
 from ui.tray import Command, Switches, face_of
 
-URL = "http://127.0.0.1:8080/api/callback"
+PORT = CallbackSettings().port
+URL = f"http://127.0.0.1:{PORT}/api/callback"
 GREEN = COLOURS[Health.WORKING]
 CHINESE = {
     "EventType": "user_modify_org",
@@ -112,6 +114,24 @@ def kill(exe: Path) -> None:
 
 
 @pytest.fixture
+def default_port() -> None:
+    """Make sure that nobody here holds the port on which a new profile listens."""
+    # A moment, for Wine to close what a program that has just ended held.
+    if not until(is_free, 10):
+        holder = holder_of_port(PORT) or "A program of another account"
+        pytest.fail(f"{holder} holds port {PORT}, on which a new profile listens. End it first.")
+
+
+def is_free() -> bool:
+    """Tell whether a program could listen on the port of a new profile."""
+    try:
+        socket.create_server(("0.0.0.0", PORT)).close()  # noqa: S104 - as the program listens
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture
 def office(look: Look, wine: Wine, python: Path, built: Path, tmp_path: Path) -> Iterator[Office]:
     profile, folder = tmp_path / "用户 张三", tmp_path / "程序 文件夹"
     profile.mkdir()
@@ -148,6 +168,7 @@ def go_on(office: Office, to_step: int) -> None:
     office.desktop.wait_for(lambda: office.guide_step() == to_step, f"step {to_step}")
 
 
+@pytest.mark.usefixtures("default_port")
 @pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
 def test_from_the_first_double_click_to_quit(office: Office) -> None:
     desktop = office.desktop
@@ -284,11 +305,12 @@ def test_damaged_settings_are_shown_and_kept(office: Office) -> None:
     assert settings.read_text("utf-8") == "{"
 
 
+@pytest.mark.usefixtures("default_port")
 def test_a_port_in_use_is_shown_with_who_holds_it(office: Office) -> None:
-    with socket.create_server(("0.0.0.0", 8080)):  # noqa: S104 - as the program listens
+    with socket.create_server(("0.0.0.0", PORT)):  # noqa: S104 - as the program listens
         office.double_click()
         said = "".join(office.desktop.message_box().says)
-    assert "8080" in said
+    assert str(PORT) in said
     assert "dingbridge.log" in said
 
 

@@ -1,43 +1,23 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from tests.windows.profile import in_profile
 from tests.windows.program import SETTINGS, Program
-from tests.windows.wine import outcome, windows_path
-
-# Wine sets the folders of the profile itself; only who is started by a Windows program can be
-# given others.
-IN_PROFILE = """
-import json, os, subprocess, sys
-profile, program, *words = sys.argv[1:]
-folders = {"LOCALAPPDATA": profile, "TEMP": profile, "TMP": profile}
-done = subprocess.run(
-    [program, *words], env=os.environ | folders, capture_output=True, stdin=subprocess.PIPE
-)
-json.dump({"code": done.returncode, "out": done.stdout.decode("ascii", "replace")}, sys.stdout)
-"""
-
-
-def in_profile(program: Program, python: Path, profile: Path, *words: str) -> Any:
-    """What the program did, started without --data-dir in a profile of its own."""
-    command = (windows_path(profile), windows_path(program.exe), *words)
-    out, err = outcome(program.wine.start(python, "-c", IN_PROFILE, *command), b"", 120)
-    assert out, err
-    return json.loads(out)
+from tests.windows.wine import windows_path
 
 
 def test_a_profile_with_chinese_and_blanks_holds_data_and_unpacked_program(
-    fresh: Program, python: Path, tmp_path: Path
+    one_file: Program, python: Path, tmp_path: Path
 ) -> None:
     profile = tmp_path / "用户 张三"
     profile.mkdir()
     settings = tmp_path / "settings.json"
     settings.write_text(json.dumps(SETTINGS), encoding="utf-8")
     source = ("--from", windows_path(settings))
-    assert in_profile(fresh, python, profile, "configure", *source)["code"] == 0
+    assert in_profile(one_file, python, profile, "configure", *source)["code"] == 0
     assert (profile / "DingBridge" / "settings.json").exists()
-    tested = in_profile(fresh, python, profile, "self-test", "--json")
+    tested = in_profile(one_file, python, profile, "self-test", "--json")
     assert tested["code"] == 0
     assert json.loads(tested["out"])["passed"]
     # What the one-file program unpacked is gone with it.

@@ -49,35 +49,34 @@ def test_callbacks_from_outside_are_acknowledged_and_listed(either: Program) -> 
     assert not [word for word in ("WARNING", "ERROR", "CRITICAL") if word in either.log()]
 
 
-def test_what_was_acknowledged_survives_kill_9(program: Program) -> None:
+def test_what_was_acknowledged_survives_kill_9(one_file: Program) -> None:
     events = [CHINESE | {"eventId": f"e-{number}"} for number in range(400)]
     acknowledged: list[object] = []
-    with program.serving() as serving, serving.sender() as dingtalk:
+    with one_file.serving() as serving, serving.sender() as dingtalk:
 
-        def send(event: dict[str, str]) -> None:
-            if dingtalk.attempt(json.dumps(event, ensure_ascii=False).encode()).fault is None:
+        def send_until_refused() -> None:
+            for event in events:
+                body = json.dumps(event, ensure_ascii=False).encode()
+                if dingtalk.attempt(body).fault is not None:
+                    return
                 acknowledged.append(event["eventId"])
 
-        def send_all() -> None:
-            for event in events:
-                send(event)
-
         assert serving.url
-        storm = threading.Thread(target=send_all)
+        storm = threading.Thread(target=send_until_refused)
         storm.start()
         assert until(lambda: len(acknowledged) > 40)
         serving.kill()
         storm.join()
     assert len(acknowledged) < len(events)
-    with program.serving() as serving, serving.sender() as dingtalk:
+    with one_file.serving() as serving, serving.sender() as dingtalk:
         assert dingtalk.deliver(events[0]).fault is None
-        stored = [event["event_id"] for event in listed(program)]
+        stored = [event["event_id"] for event in listed(one_file)]
         # The one under way may have been stored without its answer having left.
         assert acknowledged == stored[: len(acknowledged)]
         assert len(stored) <= len(acknowledged) + 1
-        assert program.run("status", "--json").document["events"]["duplicates"] == 1
-    assert "WARNING" not in program.log()
-    assert not list(program.data.glob("*.damaged-*"))
+        assert one_file.run("status", "--json").document["events"]["duplicates"] == 1
+    assert "WARNING" not in one_file.log()
+    assert not list(one_file.data.glob("*.damaged-*"))
 
 
 def test_a_second_service_says_who_runs(program: Program) -> None:
@@ -173,28 +172,28 @@ def test_settings_changed_beside_the_service_lose_no_call(program: Program) -> N
     assert "WARNING" not in program.log()
 
 
-def test_it_writes_nothing_beside_itself(program: Program, tmp_path: Path) -> None:
+def test_it_writes_nothing_beside_itself(one_file: Program, tmp_path: Path) -> None:
     folder = tmp_path / "程序 文件夹"
     folder.mkdir()
-    (folder / "DingBridge.exe").write_bytes(program.exe.read_bytes())
+    (folder / "DingBridge.exe").write_bytes(one_file.exe.read_bytes())
     (folder / "DingBridge.exe").chmod(0o555)
     folder.chmod(0o555)
-    moved = Program(program.wine, folder / "DingBridge.exe", program.data)
+    moved = Program(one_file.wine, folder / "DingBridge.exe", one_file.data)
     with moved.serving() as serving, serving.sender() as dingtalk:
         assert dingtalk.deliver(CHINESE).fault is None
     assert payloads(moved) == [CHINESE]
     assert [folder / "DingBridge.exe"] == list(folder.rglob("*"))
 
 
-def test_killed_processes_leave_no_lock_and_none_stays_behind(program: Program) -> None:
+def test_killed_processes_leave_no_lock_and_none_stays_behind(one_file: Program) -> None:
     for _ in range(2):
-        with program.serving() as serving:
+        with one_file.serving() as serving:
             assert serving.url
             # The starter of the one-file program and the program itself.
-            assert len(program.pids()) == 2
+            assert len(one_file.pids()) == 2
             serving.kill()
-            assert not program.pids()
-        assert not program.run("status", "--json").document["service"]["running"]
+            assert not one_file.pids()
+        assert not one_file.run("status", "--json").document["service"]["running"]
 
 
 def test_settings_come_from_files_too(fresh: Program, tmp_path: Path) -> None:

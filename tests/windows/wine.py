@@ -1,17 +1,18 @@
 """A Wine of our own: its folder of registry and drives, and how programs are started in it."""
 
+import hashlib
 import os
 import selectors
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
-from tests.windows.assemble import cache_folder, one_at_a_time
+from tests.windows.assemble import cache_folder, keep_latest, one_at_a_time
 from tests.windows.debian import CHINESE, MissingToolError, run
 
 # What Windows calls its fonts, and Debian's font that has the Chinese letters.
@@ -20,7 +21,7 @@ _WINDOWS_FONTS = (
     "SimSun", "System", "Tahoma",
 )  # fmt: skip
 _CHINESE_FONT = "WenQuanYi Micro Hei"
-_LAST_WORDS_S, _POLL_S, _LIMIT_S = 0.3, 0.05, 10
+_LAST_WORDS_S, _POLL_S, _LIMIT_S = 0.3, 0.05, 30
 _BLOCK_BYTES = 1 << 16
 # No offers to download a browser or .NET, and no entries in the menu of whoever runs the tests.
 _OVERRIDES = "mscoree=;mshtml=;winemenubuilder.exe="
@@ -76,21 +77,34 @@ class Wine:
             start_new_session=True,
         )
 
-    def wake(self) -> None:
-        """Start what runs in every Windows, and let it stay for a minute after the last program.
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Let what runs in every Windows run for the time of the block, for this process alone.
+
+        Two at a time would find each other's desktops, and one that comes later a Windows that
+        draws on the screen of one that is gone.
+        """
+        with one_at_a_time("running"):
+            self._end()
+            self._wake()
+            try:
+                yield
+            finally:
+                self._end()
+
+    def _wake(self) -> None:
+        """Start Windows, and let it stay for half an hour after the last program.
 
         What the first program starts keeps that program's pipes open: whoever read them to their
         end would wait for all of Windows to end. So the first one has none.
         """
-        environment = self.environment()
-        subprocess.run(["wineserver", "--persistent=60"], env=environment, check=False)
+        run(["wineserver", "--persistent=1800"], self.environment())
+        run(["wine", "cmd", "/c", "exit"], self.environment())
+
+    def _end(self) -> None:
+        # Exit code 1: there is none.
         subprocess.run(
-            ["wine", "cmd", "/c", "exit"],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            check=True,
+            ["wineserver", "--kill"], env=self.environment(), timeout=_LIMIT_S, check=False
         )
 
 
@@ -131,16 +145,22 @@ def outcome(process: "subprocess.Popen[bytes]", text: bytes, limit_s: float) -> 
 
 def ensure_wine() -> Wine:
     """Return the Wine that builds, made now where it is not there yet; raises MissingToolError."""
-    target = cache_folder() / "wine"
+    if shutil.which("wine") is None:
+        raise MissingToolError("wine is missing: run tests.windows.assemble first")
+    target = cache_folder() / f"wine-{_fingerprint()}"
     with one_at_a_time("wine"):
         if not target.exists():
             _make(target)
+        keep_latest(target)
     return Wine(target)
 
 
+def _fingerprint() -> str:
+    version = subprocess.run(["wine", "--version"], capture_output=True, check=True).stdout
+    return hashlib.sha256(version + _fonts().encode()).hexdigest()[:12]
+
+
 def _make(target: Path) -> None:
-    if shutil.which("wine") is None:
-        raise MissingToolError("wine is missing: run tests.windows.assemble first")
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         wine = Wine(Path(folder) / "wine", CHINESE)
         run(["wineboot", "--init"], wine.environment())

@@ -12,9 +12,11 @@ _MODES = {"stdin": "r", "stdout": "w", "stderr": "w"}
 
 if sys.platform == "win32":
     import ctypes
+    import msvcrt
     from ctypes import wintypes
 
     _PARENT = 0xFFFFFFFF
+    _FILE, _PIPE = 0x1, 0x3
     _SNAPSHOT_OF_PROCESSES = 0x2
     _CONSOLE = {"stdin": "CONIN$", "stdout": "CONOUT$", "stderr": "CONOUT$"}
 
@@ -54,14 +56,28 @@ if sys.platform == "win32":
             ctypes.WinDLL("kernel32").FreeConsole()
 
     def _is_missing(name: str) -> bool:
+        """Tell whether what is printed there would surely be lost; in doubt a stream is kept."""
         stream = getattr(sys, name)
         if stream is None:
             return True
         try:
-            # A handle that was inherited without the console behind it refuses even nothing.
-            return _MODES[name] == "w" and os.write(stream.fileno(), b"") != 0
-        except OSError:
+            descriptor = stream.fileno()
+        except (OSError, ValueError):  # no file of the system's, but somebody put it there
+            return False
+        return _MODES[name] == "w" and _leads_nowhere(descriptor)
+
+    def _leads_nowhere(descriptor: int) -> bool:
+        try:
+            handle = wintypes.HANDLE(msvcrt.get_osfhandle(descriptor))
+        except OSError:  # closed
             return True
+        kernel = ctypes.WinDLL("kernel32")
+        if kernel.GetFileType(handle) in (_FILE, _PIPE):
+            # Not even a trial: to some readers, nothing written to a pipe is the end of it.
+            return False
+        # A handle that was inherited without the console behind it refuses even nothing. Asked of
+        # Windows itself: its C library takes nothing to be written already.
+        return not kernel.WriteFile(handle, b"", 0, ctypes.byref(wintypes.DWORD()), None)
 
     def _open(name: str, device: str) -> None:
         # Python writes Unicode, whatever the code page, to a console that it opened by name. The
