@@ -227,14 +227,19 @@ def test_an_error_never_lands_in_the_json_of_who_closed_standard_error(program: 
 
 
 def test_a_break_while_typing_leaves_without_a_traceback(program: Program) -> None:
-    process = subprocess.Popen(
-        program.command("configure", "--data-dir", str(program.folder.root)),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=program.environment(),
-        cwd=ROOT,
-    )
+    # Who starts the tests in the background has this signal ignored by all that is started then.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            program.command("configure", "--data-dir", str(program.folder.root)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=program.environment(),
+            cwd=ROOT,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert process.stdin is not None
     # More than a pipe holds: once all is written, the program is reading.
     process.stdin.write(b" " * 1_000_000)

@@ -63,7 +63,7 @@ def test_ticks_tell_what_is_on() -> None:
 def test_the_menu_speaks_the_chosen_language() -> None:
     labels = {entry.label for entry in _face(texts=Texts(Language.CHINESE)).menu}
 
-    assert {"退出", "打开 DingBridge", "复制回调地址"} <= labels
+    assert {"退出", "打开钉桥", "复制回调地址"} <= labels
 
 
 def test_the_tip_tells_the_gravest_cause() -> None:

@@ -69,7 +69,8 @@ def test_a_thread_that_hangs_is_named() -> None:
     workers.start()
     workers.ask(lambda: go_on.wait(10), lambda _: None, lambda _: None)
 
-    assert workers.stop(0.05) == ("dingbridge-ui-1",)
+    (hanging,) = workers.stop(0.05)  # whichever of them took the task
+    assert hanging.startswith("dingbridge-ui-")
 
     go_on.set()
     assert workers.stop(10) == ()
