@@ -125,6 +125,8 @@ def test_the_switch_turns_the_mirror_on_and_off(sitting: Sitting) -> None:
     sitting.hand.wait_for(lambda: sitting.app.config().settings.sync.enabled)
     sitting.hand.wait_for(sitting.app.mirror.runs, "no run began")
     sitting.hand.wait_for(sitting.is_idle)
+    # A look at the status from before the first click may still have been shown after it.
+    sitting.hand.wait_for(lambda: "selected" in toggle.state())
 
     sitting.press(toggle)
 
