@@ -198,16 +198,8 @@ def _connections(camera: Camera, stage: Stage, settings: object) -> None:
     with LoopbackServer(dingtalk.handle) as source, LoopbackServer(wecom.handle) as target:
         stage.app.configure(
             {
-                "dingtalk": {
-                    "app_key": dingtalk.rules.app_key,
-                    "app_secret": dingtalk.rules.app_secret,
-                    "api_base": source.address,
-                },
-                "wecom": {
-                    "corp_id": wecom.rules.corp_id,
-                    "contact_secret": wecom.rules.contact_secret,
-                    "api_base": target.address,
-                },
+                "dingtalk": dingtalk.rules.settings(source.address),
+                "wecom": wecom.rules.settings(target.address),
             }
         )
         settings.undo_button.invoke()  # type: ignore[attr-defined] # the page with the settings

@@ -73,6 +73,10 @@ class DingTalkRules:
     documented_types: bool = False
     is_ip_trusted: bool = True
 
+    def settings(self, address: str) -> dict[str, object]:
+        """Return what DingBridge's settings `dingtalk` say where `address` plays DingTalk."""
+        return {"app_key": self.app_key, "app_secret": self.app_secret, "api_base": address}
+
 
 @dataclass(frozen=True, slots=True)
 class _Route:

@@ -69,6 +69,11 @@ class WeComRules:
     write_takes_s: float = 0.0
     members: MemberRules = field(default_factory=MemberRules)
 
+    def settings(self, address: str) -> dict[str, object]:
+        """Return what DingBridge's settings `wecom` say where `address` plays WeCom."""
+        secret = self.contact_secret
+        return {"corp_id": self.corp_id, "contact_secret": secret, "api_base": address}
+
 
 @dataclass(frozen=True, slots=True)
 class _Route:

@@ -95,16 +95,8 @@ def opened(office: Office) -> Iterator[dict[str, dict[str, object]]]:
         LoopbackServer(office.wecom.handle) as sink,
     ):
         yield {
-            "dingtalk": {
-                "api_base": source.address,
-                "app_key": rules.app_key,
-                "app_secret": rules.app_secret,
-            },
-            "wecom": {
-                "api_base": sink.address,
-                "corp_id": target.corp_id,
-                "contact_secret": target.contact_secret,
-            },
+            "dingtalk": rules.settings(source.address),
+            "wecom": target.settings(sink.address),
         }
 
 

@@ -112,16 +112,8 @@ def test_both_accounts_are_tried(program: Program) -> None:
     with LoopbackServer(dingtalk.handle) as source, LoopbackServer(wecom.handle) as target:
         program.configure(
             {
-                "dingtalk": {
-                    "app_key": dingtalk.rules.app_key,
-                    "app_secret": dingtalk.rules.app_secret,
-                    "api_base": source.address,
-                },
-                "wecom": {
-                    "corp_id": wecom.rules.corp_id,
-                    "contact_secret": wecom.rules.contact_secret,
-                    "api_base": target.address,
-                },
+                "dingtalk": dingtalk.rules.settings(source.address),
+                "wecom": wecom.rules.settings(target.address),
             }
         )
         done = program.run("test-connection")

@@ -21,15 +21,7 @@ def program(program: Program, registry: Registry) -> Program:
     """Set up for the registry's app, without a public address yet."""
     rules = registry.api.rules
     program.set_up(FIRST, key=registry.corp_id)
-    program.configure(
-        {
-            "dingtalk": {
-                "app_key": rules.app_key,
-                "app_secret": rules.app_secret,
-                "api_base": registry.address,
-            }
-        }
-    )
+    program.configure({"dingtalk": rules.settings(registry.address)})
     return program
 
 

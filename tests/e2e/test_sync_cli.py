@@ -92,16 +92,8 @@ def office(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Offic
         source = stack.enter_context(LoopbackServer(dingtalk.handle))
         target = stack.enter_context(LoopbackServer(wecom.handle))
         settings = {
-            "dingtalk": {
-                "app_key": dingtalk.rules.app_key,
-                "app_secret": dingtalk.rules.app_secret,
-                "api_base": source.address,
-            },
-            "wecom": {
-                "corp_id": wecom.rules.corp_id,
-                "contact_secret": wecom.rules.contact_secret,
-                "api_base": target.address,
-            },
+            "dingtalk": dingtalk.rules.settings(source.address),
+            "wecom": wecom.rules.settings(target.address),
             "ui": {"language": "en"},
         }
         made = Office(company, dingtalk, wecom, settings, tmp_path / "data", capsys)

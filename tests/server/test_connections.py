@@ -77,16 +77,8 @@ def office(tmp_path: Path) -> Iterator[Office]:
     ):
         store.merge(
             {
-                "dingtalk": {
-                    "app_key": dingtalk.rules.app_key,
-                    "app_secret": dingtalk.rules.app_secret,
-                    "api_base": source.address,
-                },
-                "wecom": {
-                    "corp_id": wecom.rules.corp_id,
-                    "contact_secret": wecom.rules.contact_secret,
-                    "api_base": target.address,
-                },
+                "dingtalk": dingtalk.rules.settings(source.address),
+                "wecom": wecom.rules.settings(target.address),
             }
         )
         policy = RetryPolicy(longest_wait_s=5.0, patience=0.001)

@@ -85,16 +85,8 @@ def platforms(people: int = 24, departments: int = 5, *, odd: bool = False) -> I
         LoopbackServer(faults.wrap(wecom.handle)) as target,
     ):
         settings: dict[str, dict[str, object]] = {
-            "dingtalk": {
-                "api_base": source.address,
-                "app_key": dingtalk.rules.app_key,
-                "app_secret": dingtalk.rules.app_secret,
-            },
-            "wecom": {
-                "api_base": target.address,
-                "corp_id": wecom.rules.corp_id,
-                "contact_secret": wecom.rules.contact_secret,
-            },
+            "dingtalk": dingtalk.rules.settings(source.address),
+            "wecom": wecom.rules.settings(target.address),
         }
         try:
             yield Platforms(company, wecom, WeComConsole(wecom.directory), faults, settings)

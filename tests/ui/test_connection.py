@@ -31,11 +31,7 @@ def page(stage: Stage, wecom: WeComContacts) -> Iterator[SettingsPage]:
     with LoopbackServer(dingtalk.handle) as source, LoopbackServer(wecom.handle) as target:
         stage.app.configure(
             {
-                "dingtalk": {
-                    "app_key": dingtalk.rules.app_key,
-                    "app_secret": dingtalk.rules.app_secret,
-                    "api_base": source.address,
-                },
+                "dingtalk": dingtalk.rules.settings(source.address),
                 "wecom": {"corp_id": wecom.rules.corp_id, "api_base": target.address},
             }
         )

@@ -50,7 +50,7 @@ def test_the_subscription_that_dingtalk_has_on_record_is_compared(
     program: Program, registry: Registry
 ) -> None:
     rules = registry.api.rules
-    ours = {"app_key": rules.app_key, "app_secret": rules.app_secret, "api_base": registry.address}
+    ours = rules.settings(registry.address)
     key = {"key": registry.corp_id}
     assert program.configure({"dingtalk": ours, "callback": key}).code == 0
     asked = program.run("subscription", "--json")

@@ -79,11 +79,7 @@ def app_of(registry: Registry, folder: Path, **callback: object) -> App:
     app.configure(
         {
             "callback": {"host": "127.0.0.1", "port": 0, **values, **callback},
-            "dingtalk": {
-                "app_key": rules.app_key,
-                "app_secret": rules.app_secret,
-                "api_base": registry.address,
-            },
+            "dingtalk": rules.settings(registry.address),
         }
     )
     return app

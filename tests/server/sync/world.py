@@ -125,19 +125,11 @@ class Sides:
     target: str
 
     @property
-    def settings(self) -> dict[str, dict[str, str]]:
+    def settings(self) -> dict[str, dict[str, object]]:
         """What `configure` takes to reach both."""
         return {
-            "dingtalk": {
-                "app_key": self.dingtalk.rules.app_key,
-                "app_secret": self.dingtalk.rules.app_secret,
-                "api_base": self.source,
-            },
-            "wecom": {
-                "corp_id": self.wecom.rules.corp_id,
-                "contact_secret": self.wecom.rules.contact_secret,
-                "api_base": self.target,
-            },
+            "dingtalk": self.dingtalk.rules.settings(self.source),
+            "wecom": self.wecom.rules.settings(self.target),
         }
 
     def switch_off_faults(self) -> None:
