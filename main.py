@@ -104,7 +104,7 @@ def _complain(failure: OSError) -> None:
 
 
 def _command(options: argparse.Namespace) -> "Command":
-    from ui.console import commands, connections, moving
+    from ui.console import commands, connections, moving, subscription
 
     by_name: dict[str | None, Command] = {
         "serve": _serve,
@@ -116,7 +116,7 @@ def _command(options: argparse.Namespace) -> "Command":
         "test-connection": connections.test_connection,
         "export": moving.export,
         "import": moving.import_,
-        "subscription": commands.subscription,
+        "subscription": subscription.subscription,
         "demo": _demo,
         None: _with_windows,
     }

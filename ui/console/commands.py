@@ -27,9 +27,8 @@ from server.errors import (
 )
 from server.export_errors import PassphraseShortError
 from server.message import N_, Message
-from server.reports import Step
-from server.status import EventView, SubscriptionState, SubscriptionView
-from ui.console import documents, pages, subscription_pages, sync_pages
+from server.status import EventView
+from ui.console import documents, pages, sync_pages
 from ui.console.output import say, show
 from ui.signals import stop_signals
 from ui.text import Texts
@@ -157,52 +156,6 @@ def sync(app: App, texts: Texts, options: Namespace) -> int:
     else:
         show(sync_pages.run_page(run, texts))
     return _SYNC_CODES.get(run.summary.status or "", FAILED)
-
-
-def subscription(app: App, texts: Texts, options: Namespace) -> int:
-    """Compare with DingTalk's own record of the subscription; take it, or write ours."""
-    if options.take:
-        return _take(app, texts, options)
-    if options.register:
-        return _register(app, texts, options)
-    view = app.subscription.compare()
-    if options.json:
-        print(documents.dumped(documents.subscription_document(view, texts)))
-    else:
-        show(subscription_pages.subscription_page(view, texts))
-    return _subscription_code(view)
-
-
-def _subscription_code(view: SubscriptionView) -> int:
-    if view.state is SubscriptionState.FAILED:
-        return FAILED
-    is_well = view.state is not SubscriptionState.DIFFERS and not view.missing_events
-    return GOOD if is_well else WITH_PROBLEMS
-
-
-def _take(app: App, texts: Texts, options: Namespace) -> int:
-    outcome = app.subscription.take()
-    if options.json:
-        view = app.status().subscription
-        effect = str(outcome.credentials)
-        print(documents.dumped(documents.subscription_document(view, texts, effect)))
-    else:
-        show(pages.outcome_page(outcome, texts))
-    return GOOD
-
-
-def _register(app: App, texts: Texts, options: Namespace) -> int:
-    def heard(step: Step) -> None:
-        if not options.json:
-            show(pages.step_lines(step, texts))
-
-    report = app.subscription.register(heard)
-    if options.json:
-        view = app.status().subscription
-        print(documents.dumped(documents.subscription_document(view, texts, report=report)))
-    else:
-        show(subscription_pages.registration_page(report, texts))
-    return GOOD if report.is_passed else FAILED
 
 
 def _reject(app: App, texts: Texts, options: Namespace) -> int:
