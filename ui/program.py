@@ -185,7 +185,7 @@ class Program:
             self.window.show(PageName.OVERVIEW)
         window.deiconify()
         window.lift()
-        window.focus_force()
+        (window.focus_lastfor() or window).focus_force()
         self._watch.look()
 
     def close_window(self) -> None:

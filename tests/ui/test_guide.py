@@ -155,7 +155,7 @@ def test_the_keyboard_alone_leads_through(app: App, staged: Staged) -> None:
         hand.key("Return")
         values = guide.step
         assert isinstance(values, ValuesStep)
-        values.form.entries["token"].entry.focus_force()
+        hand.key("Tab")  # past the field for all three at once, where typing begins
         hand.type(TOKEN)
         hand.key("Tab")  # Show
         hand.key("Tab")
@@ -170,6 +170,34 @@ def test_the_keyboard_alone_leads_through(app: App, staged: Staged) -> None:
         assert isinstance(guide.step, ValuesStep)
         hand.key("Escape")
         hand.wait_for(lambda: stage.program.guide is None)
+
+
+def test_what_is_typed_never_goes_to_a_step_out_of_sight(app: App, staged: Staged) -> None:
+    with staged(app) as stage:
+        guide, hand = _guide(stage), stage.hand
+        guide.show(1)
+        values = guide.step
+        assert isinstance(values, ValuesStep)
+        _enter(stage, values, "key", KEY)
+
+        guide.show(3)
+        hand.type("stray")
+
+        assert values.form.entries["key"].text.get() == KEY
+
+
+def test_raising_the_window_leaves_the_keyboard_where_it_was(app: App, staged: Staged) -> None:
+    with staged(app) as stage:
+        guide, hand = _guide(stage), stage.hand
+        guide.show(1)
+        values = guide.step
+        assert isinstance(values, ValuesStep)
+        _enter(stage, values, "key", KEY[:5])
+
+        stage.program.show_window()  # as a second double-click does
+        hand.type(KEY[5:])
+
+        assert values.form.entries["key"].text.get() == KEY
 
 
 def test_it_says_where_windows_11_hides_the_icon(app: App, staged: Staged) -> None:

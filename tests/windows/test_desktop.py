@@ -150,7 +150,7 @@ def enter_the_values(office: Office) -> None:
     guide = desktop.window(office.texts("Set up DingBridge"))
     desktop.click_in(guide)
     go_on(office, to_step=1)
-    desktop.key(*["Tab"] * 4)  # past the buttons and the field for all three at once
+    desktop.key("Tab")  # past the field for all three at once
     for value in (TOKEN, AES_KEY):
         desktop.type(value)
         desktop.key("Tab", "Tab")  # past "Show"
@@ -220,16 +220,17 @@ def shown_licences(office: Office) -> set[str]:
     desktop, title = office.desktop, office.texts("Licences")
 
     def is_opened() -> bool:
-        desktop.key_in(desktop.window("DingBridge"), "alt+i")  # too early, and nothing opens
-        return until(lambda: desktop.is_open(title), 3)
+        desktop.click_in(desktop.window("DingBridge"))
+        desktop.key("alt+i")  # too early, and nothing opens
+        return until(lambda: desktop.is_open(title), 10)
 
     desktop.wait_for(is_opened, title)
 
     def copied() -> set[str]:
+        desktop.click_in(desktop.window(title))  # Wine ignores the first one after Alt
         desktop.key("ctrl+a", "ctrl+c")
         return licences_in(desktop.clipboard())
 
-    desktop.click_in(desktop.window(title))
     text = desktop.wait_for(copied, "the copied licences")
     desktop.key("Escape")
     desktop.wait_for(lambda: not desktop.is_open(title), "the end of the licences")

@@ -26,6 +26,11 @@ class Step(ttk.Frame):
         """Whether one may go on."""
         return True
 
+    @property
+    def first_field(self) -> tk.Misc | None:
+        """Where typing begins; None where there is nothing to be entered, and Enter goes on."""
+        return None
+
     def changed(self) -> None:
         """Tell whoever listens that something else is entered."""
         self.on_change()

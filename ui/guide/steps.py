@@ -79,6 +79,11 @@ class ValuesStep(Step):
         session.watch(self, self._take)
 
     @property
+    def first_field(self) -> tk.Misc | None:
+        """Where the console's text is pasted, as long as a value is missing."""
+        return self.form.block if self._missing else None
+
+    @property
     def is_ready(self) -> bool:
         """Whether what was entered, now or before, is complete."""
         return not self.form.has_problem and set(self._missing) <= self.form.values.keys()
@@ -157,6 +162,11 @@ class AddressStep(Step):
         )
         self._is_filled = False
         session.watch(self, self._take)
+
+    @property
+    def first_field(self) -> tk.Misc | None:
+        """Where the address is entered."""
+        return self.entry.entry
 
     @property
     def is_ready(self) -> bool:

@@ -56,10 +56,12 @@ class GuideWindow:
             self.step.pack_forget()
         self.number = number
         self.step.pack(fill="both", expand=True)
-        remembered = self._session.remembered
-        self._places.keep(replace(remembered, guide_step=number))
         self.step.entered()
         self._update()
+        self.window.update_idletasks()  # what is not on the screen yet takes no keys
+        # Never left where it was: that step is out of sight, and would take what is typed.
+        (self.step.first_field or self.window).focus_set()
+        self._places.keep(replace(self._session.remembered, guide_step=number))
 
     def leave(self) -> None:
         """Keep what was entered, and close."""
