@@ -7,7 +7,6 @@ the clipboard: see insider.py); pixels are looked at only for what a program dra
 import io
 import json
 import os
-import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +19,7 @@ from typing import IO, Any, TypeVar
 from PIL import Image, ImageChops
 
 from server.config.settings import Language
-from tests.windows.program import Finished, processes, until
+from tests.windows.program import Finished, kill, processes, until
 from tests.windows.wine import Wine, outcome, windows_path
 from ui.health import Health
 from ui.icons import _TRAY_FILLS
@@ -30,6 +29,7 @@ _INSIDER = Path(__file__).with_name("insider.py")
 _TASK_BAR_PX = 30  # at 100 %, and a little more
 _TOLERANCE = 28  # smooth edges, and what Windows does to a picture that it makes smaller
 _LIMIT_S = 60.0
+_AGAIN_S = 10.0  # then a person would click once more
 T = TypeVar("T")
 Colour = tuple[int, int, int]
 
@@ -144,8 +144,12 @@ class Desktop:
     def close(self, window: Window) -> None:
         """Click the cross at a window's corner."""
         _, top, right, _ = window.place
-        self.click(right - round(14 * self.scale), top + round(13 * self.scale))
-        self.wait_for(lambda: not self.is_open(window.title), f"the end of {window.title}")
+
+        def is_closed() -> bool:
+            self.click(right - round(14 * self.scale), top + round(13 * self.scale))
+            return until(lambda: not self.is_open(window.title), _AGAIN_S)
+
+        self.wait_for(is_closed, f"the end of {window.title}")
 
     def _do(self, *words: str) -> None:
         # xdotool's own waiting suits window managers; there is none here.
@@ -179,10 +183,15 @@ class Desktop:
 
     def choose(self, menu: Sequence[Entry], health: Health, command: Command) -> None:
         """Choose from the tray's menu with the mouse; Wine gives such a menu no keyboard."""
-        self.click(*self.tray_icon(health), button=3)
+
+        def is_opened() -> bool:
+            self.click(*self.tray_icon(health), button=3)
+            return until(lambda: bool(self._menus()), _AGAIN_S)
+
+        self.wait_for(is_opened, "the menu")
         seen: set[tuple[int, ...]] = set()
         for entries, chosen in _way_to(menu, command):
-            place = self.wait_for(lambda: next(iter(self._menus() - seen), None), "the menu")
+            place = self.wait_for(lambda: next(iter(self._menus() - seen), None), "the next menu")
             seen.add(place)
             self.click((place[0] + place[2]) // 2, _height_of(entries, chosen, place))
 
@@ -312,8 +321,7 @@ def _shell(wine: Wine, python: str, size: str, port: int) -> Iterator[None]:
         yield
     finally:
         # This desktop only: others may have theirs.
-        for pid in processes(b"/desktop=shell", str(port).encode()):
-            os.kill(pid, signal.SIGKILL)
+        kill(processes(b"/desktop=shell", str(port).encode()))
         for stream in (shell.stdin, shell.stdout, shell.stderr):
             if stream is not None:
                 stream.close()

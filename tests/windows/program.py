@@ -9,8 +9,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,13 +137,12 @@ class Program:
     def end(self) -> None:
         """End every process that still runs on this data folder, the hard way."""
         unpacked = {folder for pid in self.pids() for folder in _unpacked(pid)}
-        for pid in self.pids():
-            os.kill(pid, signal.SIGKILL)
+        kill(self.pids())
         assert until(lambda: not self.pids(), 10)
         # A one-file program that is killed leaves what it unpacked, in a folder named after its
         # process id. Wine gives the same few ids again and again, and then no name is left.
         for folder in unpacked:
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)  # its starter may be at it, too
 
     def read(self, stream: bytes) -> str:
         """Return what the program wrote to a pipe: text in the code page of Windows' language."""
@@ -164,13 +163,23 @@ class Program:
 
 def _unpacked(pid: int) -> set[Path]:
     """Return the folder of the files that a one-file program uses."""
-    maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="replace")
+    try:
+        maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # it ended while we looked, and tidied up itself
+        return set()
     return {Path(found) for found in re.findall(r"(/.*/_MEI[0-9a-f]+)/", maps)}
 
 
 def processes(*marks: bytes) -> list[int]:
     """Return this machine's ids of the processes that have all of these on their command line."""
     return [pid for pid, line in command_lines() if all(mark in line for mark in marks)]
+
+
+def kill(pids: Iterable[int]) -> None:
+    """End processes the hard way; some may have ended meanwhile."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def command_lines() -> Iterator[tuple[int, bytes]]:

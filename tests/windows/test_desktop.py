@@ -1,11 +1,9 @@
 """The program as a person meets it: double-click, windows, the icon beside the clock, Quit."""
 
 import json
-import os
 import random
 import re
 import shutil
-import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +18,17 @@ from server.simulator.dingtalk_callbacks import CallbackSender
 from server.simulator.payloads import check_url
 from server.web.holder import holder_of_port
 from tests.windows.desktop import Desktop, Look, desktop
-from tests.windows.program import AES_KEY, KEY, PATIENT, SETTINGS, TOKEN, Finished, processes, until
+from tests.windows.program import (
+    AES_KEY,
+    KEY,
+    PATIENT,
+    SETTINGS,
+    TOKEN,
+    Finished,
+    kill,
+    processes,
+    until,
+)
 from tests.windows.wine import Wine, windows_path
 from ui.health import Health, Verdict
 from ui.icons import COLOURS
@@ -106,10 +114,9 @@ def running(exe: Path) -> list[int]:
     return processes(windows_path(exe).encode())
 
 
-def kill(exe: Path) -> None:
+def end(exe: Path) -> None:
     """End a program the hard way, all its processes at once."""
-    for pid in running(exe):
-        os.kill(pid, signal.SIGKILL)
+    kill(running(exe))
     assert until(lambda: not running(exe), 10)
 
 
@@ -141,7 +148,7 @@ def office(look: Look, wine: Wine, python: Path, built: Path, tmp_path: Path) ->
         try:
             yield Office(shown, exe, profile, Texts(look.language))
         finally:
-            kill(exe)
+            end(exe)
 
 
 def enter_the_values(office: Office) -> None:
@@ -198,7 +205,7 @@ def test_from_the_first_double_click_to_quit(office: Office) -> None:
     desktop.window("DingBridge")
     desktop.wait_for(lambda: len(running(office.exe)) == 2, "the end of the second start")
 
-    kill(office.exe)
+    end(office.exe)
     office.double_click()
     desktop.window("DingBridge")
     desktop.tray_icon(Health.WORKING)
