@@ -17,6 +17,20 @@ from tests.ui.stage import Stage, on_stage, open_main
 os.environ["PYSTRAY_BACKEND"] = "dummy"
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _only_the_young() -> Iterator[None]:
+    """Let a collection look at nothing older than its test.
+
+    The program makes several, and each test some more; late in a long run, with all that the other
+    tests have left, each would take a good part of a second.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gc, "unfreeze", lambda: None)
+        yield
+    gc.unfreeze()
+    gc.collect()
+
+
 @pytest.fixture(autouse=True)
 def _collect_on_this_thread(request: pytest.FixtureRequest) -> Iterator[None]:
     yield

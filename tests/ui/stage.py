@@ -34,12 +34,11 @@ def on_stage(app: App, display: str, root: tk.Tk, scale: float = 1.0) -> Iterato
     """Run the program; it is quit at the end as its menu does it. `root` serves many programs."""
     # What the last program left must not be collected on a worker: tk objects belong to a thread.
     gc.collect()
-    others = _own_threads()  # of a simulated platform, which outlives the program
     hand = Hand(root, display)
     single = SingleInstance(app.folder.root)
     assert single.acquire()
     texts = Texts(app.config().settings.ui.language)
-    others = set(_own_threads())  # those of the simulated platforms
+    others = _own_threads()  # those of simulated platforms, which outlive the program
     program = Program(app, texts, root, single, Start(scale=scale))
     program.start()
     try:

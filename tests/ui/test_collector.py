@@ -19,6 +19,11 @@ class _Circle:
         self._found_on.append(threading.get_ident())
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _only_the_young() -> None:
+    """Let the program's collecting look at all, as it does elsewhere; it is what is tested."""
+
+
 @pytest.fixture
 def found_on() -> Iterator[list[int]]:
     found: list[int] = []
