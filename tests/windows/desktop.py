@@ -310,7 +310,9 @@ def desktop(wine: Wine, python: Path, look: Look) -> Iterator[Desktop]:
         connection, _ = door.accept()
         with connection, connection.makefile("rw", encoding="utf-8") as insider:
             connection.settimeout(_LIMIT_S)
-            yield Desktop(screen, look.dots_per_inch / 96, insider)
+            opened = Desktop(screen, look.dots_per_inch / 96, insider)
+            opened.ask("empty clipboard")
+            yield opened
 
 
 @contextmanager

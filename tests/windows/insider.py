@@ -51,6 +51,14 @@ def clipboard(_: Any) -> str:
         _user.CloseClipboard()
 
 
+def empty_clipboard(_: Any) -> None:
+    """Leave nothing on the clipboard: all desktops of a Wine share it."""
+    if not _user.OpenClipboard(None):
+        raise ctypes.WinError()
+    _user.EmptyClipboard()
+    _user.CloseClipboard()
+
+
 def task_bar_created(_: Any) -> None:
     """Tell all windows what Explorer tells them when it has started again."""
     message = _user.RegisterWindowMessageW("TaskbarCreated")
@@ -140,6 +148,7 @@ def main() -> None:
     answers: dict[str, Callable[[Any], Any]] = {
         "windows": windows,
         "clipboard": clipboard,
+        "empty clipboard": empty_clipboard,
         "task bar created": task_bar_created,
         "at log-on": at_log_on,
         "start": start,
