@@ -23,6 +23,7 @@ from server.dingtalk.wire import (
 )
 from server.fate import Fate
 from server.rest import fields
+from server.rest.client import Client
 from server.rest.gateway import Gateway, Surroundings
 from server.rest.session import Call, Purpose
 from server.rest.tokens import Account
@@ -58,23 +59,8 @@ def connect(
     return DingTalkClient(gateway)
 
 
-class DingTalkClient:
+class DingTalkClient(Client):
     """The calls. Ids go in and come out as strings."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-
-    def close(self) -> None:
-        """Close idle connections."""
-        self._gateway.close()
-
-    def cut(self) -> None:
-        """Give up: calls under way and all later ones end in `CallCancelledError`."""
-        self._gateway.cut()
-
-    def log_in(self) -> None:
-        """Make sure that AppKey and AppSecret give a token."""
-        self._gateway.log_in()
 
     def auth_scopes(self) -> AuthScopes:
         """Return what the app may read (GET auth/scopes). Counts against the monthly quota."""

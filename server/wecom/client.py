@@ -10,6 +10,7 @@ from typing import Any
 from crypto.secret import Secret
 from server.fate import Fate
 from server.rest import fields
+from server.rest.client import Client
 from server.rest.gateway import Gateway, Surroundings
 from server.rest.session import Call, Purpose
 from server.rest.tokens import Account
@@ -56,26 +57,11 @@ def connect(
     return WeComClient(gateway)
 
 
-class WeComClient:
-    """The calls. Ids go in and come out as strings."""
+class WeComClient(Client):
+    """The calls. Ids go in and come out as strings.
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-
-    def close(self) -> None:
-        """Close idle connections."""
-        self._gateway.close()
-
-    def cut(self) -> None:
-        """Give up: calls under way and all later ones end in `CallCancelledError`."""
-        self._gateway.cut()
-
-    def log_in(self) -> None:
-        """Make sure that corp id and secret give a token.
-
-        That proves nothing about trusted addresses: 60020 comes with the first call of business.
-        """
-        self._gateway.log_in()
+    To log in proves nothing about trusted addresses: 60020 comes with the first call of business.
+    """
 
     def list_departments(self) -> tuple[PlacedDepartment, ...]:
         """Return all departments: id, parent, order, and no names (department/simplelist)."""
