@@ -22,16 +22,9 @@ from server.simulator.contacts_wecom import WeComContacts
 from server.simulator.dingtalk_records import Sight
 from server.simulator.faults import DINGTALK_ANSWERS, WECOM_ANSWERS, Fault, FaultPlan, Rule
 from server.simulator.httpd import LoopbackServer, Reply
+from tests.server.clocks import SteadyClock
 
 DINGTALK, WECOM = Vendor.DINGTALK, Vendor.WECOM
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @dataclass
@@ -44,7 +37,7 @@ class Office:
     dingtalk: DingTalkContacts
     wecom: WeComContacts
     faults: dict[Vendor, FaultPlan]
-    clock: Clock
+    clock: SteadyClock
 
     def test(self, vendor: Vendor, **changes: Any) -> SelfTestReport:
         return self.connections.test(vendor, changes, Event(), lambda _: None)
@@ -70,7 +63,7 @@ def office(tmp_path: Path) -> Iterator[Office]:
         DINGTALK: FaultPlan(1, DINGTALK_ANSWERS, dingtalk.tokens.revoke),
         WECOM: FaultPlan(2, WECOM_ANSWERS, wecom.tokens.revoke),
     }
-    store, clock = ConfigStore(DataFolder(tmp_path)), Clock()
+    store, clock = ConfigStore(DataFolder(tmp_path)), SteadyClock()
     with (
         LoopbackServer(faults[DINGTALK].wrap(dingtalk.handle)) as source,
         LoopbackServer(faults[WECOM].wrap(wecom.handle)) as target,

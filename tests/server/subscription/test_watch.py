@@ -15,7 +15,7 @@ from server.journal.rejections import Rejection
 from server.journal.subscription import Finding, Standing
 from server.subscription.timing import DAY_MS, QUIET_MS
 from server.subscription.watch import Watch
-from tests.server.folders import Clock
+from tests.server.clocks import WallClock
 from tests.server.subscription.registry import (
     FAST,
     OTHER_TOKEN,
@@ -36,7 +36,7 @@ class Watched:
 
     def __init__(self, registry: Registry, journal: Journal, config: Config) -> None:
         self.registry, self.config = registry, config
-        self.clock = Clock()
+        self.clock = WallClock()
         self._journal = journal
         self.watch = Watch(journal, lambda: self.config, clock_ms=self.clock, pace=FAST)
 
