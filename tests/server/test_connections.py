@@ -1,7 +1,7 @@
 """Both accounts tried over real sockets, against vendors that refuse in every way they know."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -23,6 +23,7 @@ from server.simulator.dingtalk_records import Sight
 from server.simulator.faults import DINGTALK_ANSWERS, WECOM_ANSWERS, Fault, FaultPlan, Rule
 from server.simulator.httpd import LoopbackServer, Reply
 from tests.server.clocks import SteadyClock
+from tests.waiting import until
 
 DINGTALK, WECOM = Vendor.DINGTALK, Vendor.WECOM
 
@@ -366,17 +367,9 @@ def test_giving_up_ends_a_wait_at_once(office: Office) -> None:
     stop, told = Event(), list[Step]()
     waiting = threading.Thread(target=lambda: patient.test(WECOM, {}, stop, told.append))
     waiting.start()
-    _until(lambda: office.faults[WECOM].injected)
+    until(lambda: office.faults[WECOM].injected)
 
     stop.set()
     waiting.join(20)
     assert not waiting.is_alive()
     assert [step.name for step in told] == ["wecom.values", "wecom.token"]
-
-
-def _until(condition: Callable[[], object]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        Event().wait(0.01)
-    raise AssertionError("it did not happen")

@@ -44,7 +44,7 @@ from tests.crypto.made_up import SETS
 from tests.server.clocks import WallClock
 from tests.server.folders import app_on
 from tests.server.simulator.seeds import seeded
-from tests.server.web.service import wait_until
+from tests.waiting import until
 
 OLD, NEW, NEWEST = SETS
 HOUR_MS = 60 * 60 * 1000
@@ -268,9 +268,9 @@ def test_the_status_shows_at_once_what_the_desk_learned(
     at_work = Set(app.folder, Store(app.folder), WallClock(), service)
     try:
         assert not at_work.accepts(NEWEST)
-        wait_until(lambda: App(app.folder).status().doctor is not None)
+        until(lambda: App(app.folder).status().doctor is not None)
         assert at_work.accepts(OLD)  # sent by the real clock, years after this one
-        wait_until(lambda: "clock" in [one.code for one in App(app.folder).status().notices])
+        until(lambda: "clock" in [one.code for one in App(app.folder).status().notices])
     finally:
         assert service.stop() == ()
 

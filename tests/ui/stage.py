@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from server.app import App
 from tests.ui.hand import Hand
-from tests.ui.office import wait_until
+from tests.waiting import until
 from ui.program import Program, Start
 from ui.single import SingleInstance
 from ui.text import Texts
@@ -48,7 +48,7 @@ def on_stage(app: App, display: str, root: tk.Tk, scale: float = 1.0) -> Iterato
         program.quit()
         hand.wait_for(lambda: program.has_ended)
         hanging = program.finish()
-        wait_until(lambda: _own_threads() <= others)
+        until(lambda: _own_threads() <= others)
         hand.close()
         for child in root.winfo_children():
             child.destroy()

@@ -4,7 +4,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from server.simulator.httpd import Reply
 from server.sync.schedule import HOUR_MS, MINUTE_MS
 from server.sync.worker import Worker
 from tests.server.sync.world import DAY_MS, World, differences
+from tests.waiting import until
 
 
 def _worker(world: World) -> Worker:
@@ -467,10 +467,7 @@ def test_the_thread_wakes_for_an_event_and_ends_when_asked(world: World, worker:
     worker.start()
     person = world.company.draft("新人", (1,), mobile="13900000000")
     _send(world, world.company.hire(person))
-    deadline = monotonic() + 20
-    while world.wecom.directory.member(person.userid) is None:
-        assert monotonic() < deadline
-        sleep(0.02)
+    until(lambda: world.wecom.directory.member(person.userid))
     worker.request_stop()
     assert worker.join(10)
 
