@@ -6,13 +6,13 @@ We name the id ourselves, so that a department whose reply was lost is recognise
 from dataclasses import replace
 
 from server.directory.causes import Cause, cause
-from server.directory.change import Action, Change, department_changes
+from server.directory.change import Action, Change, department_changes, state_of
 from server.directory.model import Conflict, DepartmentLink, Kind, Origin
 from server.directory.revise import refused
 from server.fate import Fate, Fix
 from server.journal.runs import RecordedChange, Result
 from server.sync.attempt import Attempt
-from server.sync.bodies import department_body, state_of
+from server.sync.bodies import department_body
 from server.sync.settling import Settler
 from server.vendor_errors import VendorError
 from server.wecom.wire import Accepted

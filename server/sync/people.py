@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from server.directory.change import Action, Change, all_fields
+from server.directory.change import Action, Change, all_fields, member_of
 from server.directory.link import Claim, Decision, Fate, Holder, judge_holder
 from server.directory.model import (
     Conflict,
@@ -29,7 +29,7 @@ from server.fate import Fate as VendorFate
 from server.fate import Fix
 from server.journal.runs import RecordedChange, Result
 from server.sync.attempt import PersonAttempt
-from server.sync.bodies import member_body, member_of
+from server.sync.bodies import member_body
 from server.sync.refusals import Refusals
 from server.sync.scene import Scene
 from server.sync.settling import Settler

@@ -1,11 +1,10 @@
 """What WeCom refuses for good: left out, told, and remembered, so that not every run sends it."""
 
-from server.directory.change import Action, Change
+from server.directory.change import Action, Change, member_of
 from server.directory.model import NOBODY, Refusal
 from server.directory.refusals import DELETION
 from server.directory.revise import without_mobile, without_text
 from server.sync.attempt import PersonAttempt
-from server.sync.bodies import member_of
 from server.sync.scene import Scene
 from server.sync.troubles import cause_of, is_for_good
 from server.vendor_errors import VendorError
