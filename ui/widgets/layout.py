@@ -45,6 +45,19 @@ class Wrapped(ttk.Label):
             self.configure(text=text, wraplength=width if self._width > 1 else 0)
 
 
+class TwoLines(ttk.Frame):
+    """A line that stands out, and below it one that says more; both wrap."""
+
+    def __init__(
+        self, parent: tk.Misc, title: str = "", hint: str = "", style: str = "Strong.TLabel"
+    ) -> None:
+        super().__init__(parent)
+        self.title = Wrapped(self, title, style)
+        self.title.pack(fill="x")
+        self.hint = Wrapped(self, hint, "Hint.TLabel")
+        self.hint.pack(fill="x")
+
+
 class TextBox(tk.Text):
     """Several lines of text in a frame like an entry's."""
 
