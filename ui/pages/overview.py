@@ -224,8 +224,7 @@ class OverviewPage(Page):
         self.sync_times.show(time_words(sync, self.texts))
 
     def _copy_url(self) -> None:
-        url = self.session.callback_url()
-        self.session.copy(url, self.texts("Copied: {url}", url=url))
+        self.session.copy_and_repeat(self.session.callback_url())
 
     # --- the chart
 

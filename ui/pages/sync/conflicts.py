@@ -98,8 +98,7 @@ class ConflictsPane(ttk.Frame):
     def _copy(self) -> None:
         number = self.table.selected_number()
         if number is not None:
-            wecom_id = self._rows[number].conflict.wecom_id
-            self._session.copy(wecom_id, self.texts("Copied: {url}", url=wecom_id))
+            self._session.copy_and_repeat(self._rows[number].conflict.wecom_id)
 
     def _write(self, text: str) -> None:
         self.details.configure(state="normal")

@@ -90,10 +90,8 @@ class NeedCard(ttk.Frame):
         if need.is_tried_again:
             actions.append(Action(texts("Try a&gain now"), session.orders.sync))
         if need.ip:
-            told = texts("Copied: {url}", url=need.ip)
-            actions.append(
-                Action(texts("Copy {ip}", ip=need.ip), lambda: session.copy(need.ip, told))
-            )
+            label = texts("Copy {ip}", ip=need.ip)
+            actions.append(Action(label, lambda: session.copy_and_repeat(need.ip)))
         elif need.is_setting:
             open_settings = Action(
                 texts("Open sett&ings"), lambda: session.frame.open_page(PageName.SETTINGS)
