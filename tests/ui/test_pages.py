@@ -171,10 +171,10 @@ class TestEvents:
     def test_a_click_shows_all_of_an_event(self, stage: Stage, page: EventsPage) -> None:
         heading_px = stage.program.session.theme.px(40)
         stage.hand.click(page.table.tree, y=heading_px)
-        stage.hand.wait_for(lambda: page.details.get("1.0", "end").strip())
+        stage.hand.wait_for(lambda: page.details.box.get("1.0", "end").strip())
 
         newest = stage.app.events(1).events[0]
-        assert json.loads(page.details.get("1.0", "end")) == newest.payload
+        assert json.loads(page.details.box.get("1.0", "end")) == newest.payload
         stage.hand.click(page.copy_button)
         assert json.loads(stage.root.clipboard_get()) == newest.payload
 

@@ -5,9 +5,8 @@ import tkinter as tk
 from collections.abc import Callable
 from dataclasses import dataclass
 from tkinter import font, ttk
-from typing import Literal
 
-from ui.theme import ACCENT, LINE, Theme, bind_mnemonics, mnemonic
+from ui.theme import Theme, bind_mnemonics, mnemonic
 from ui.widgets.wrapping import is_chinese, wrap
 
 
@@ -56,27 +55,6 @@ class TwoLines(ttk.Frame):
         self.title.pack(fill="x")
         self.hint = Wrapped(self, hint, "Hint.TLabel")
         self.hint.pack(fill="x")
-
-
-class TextBox(tk.Text):
-    """Several lines of text in a frame like an entry's."""
-
-    def __init__(
-        self, parent: tk.Misc, *, height: int, text_font: str, wrap: Literal["none", "word"]
-    ) -> None:
-        super().__init__(
-            parent,
-            height=height,
-            font=text_font,
-            wrap=wrap,
-            relief="flat",
-            borderwidth=0,
-            highlightthickness=1,
-            highlightbackground=LINE,
-            highlightcolor=ACCENT,
-            padx=4,
-            pady=3,
-        )
 
 
 class Scrolled(ttk.Frame):
