@@ -23,14 +23,6 @@ from tests.server.sync.world import DAY_MS, World, differences
 from tests.waiting import until
 
 
-def _worker(world: World) -> Worker:
-    worker = Worker(
-        world.journal, world.engine, lambda: world.config, clock_ms=lambda: world.now_ms
-    )
-    worker.prepare()
-    return worker
-
-
 def _send(world: World, payloads: Iterable[dict[str, Any]]) -> None:
     batch = [
         NewEvent(str(one["eventId"]), world.now_ms, one["EventType"], None, None, json.dumps(one))
@@ -57,7 +49,7 @@ def worker(world: World) -> Worker:
     for number in range(5):
         world.hire(f"王伟{number}", mobile=f"1380000000{number}")
     world.sync()
-    fresh = _worker(world)
+    fresh = world.new_worker()
     _loop(fresh, world)
     world.forget_calls()
     return fresh
@@ -184,7 +176,7 @@ def test_a_run_that_is_wanted_later_is_still_wanted_after_a_restart(
     _loop(worker, world)
     at_ms = world.now_ms + 2 * MINUTE_MS
     world.journal.run(lambda conn: sync_state.set_next_full_run(conn, at_ms)).result(5)
-    fresh, before = _worker(world), _runs(world)
+    fresh, before = world.new_worker(), _runs(world)
     _loop(fresh, world)
     assert _runs(world) == before
     world.now_ms = at_ms
@@ -272,7 +264,7 @@ def test_events_wait_until_the_first_run_is_approved(world: World) -> None:
     world.set(approve_first_run=True)
     person = world.company.draft("新人", (1,), mobile="13900000000")
     _send(world, world.company.hire(person))
-    worker = _worker(world)
+    worker = world.new_worker()
     _loop(worker, world)
     held = world.journal.read(sync_state.load).held
     assert held is not None
@@ -415,7 +407,7 @@ def test_a_run_that_was_killed_is_resumed_at_the_next_start(world: World) -> Non
     world.hire("新人", mobile="13900000000")
     world.journal.run(lambda conn: runs.begin(conn, RunCause.DAILY, 0)).result(5)
     world.restart()
-    fresh = _worker(world)
+    fresh = world.new_worker()
     _loop(fresh, world)
     found = world.journal.read(lambda conn: runs.latest(conn, 2))
     assert [one.cause for one in found] == [RunCause.INTERRUPTED, RunCause.DAILY]
@@ -478,7 +470,7 @@ def test_a_scope_changed_while_the_service_was_off_is_held_at_the_next_start(wor
     world.hire("新人", mobile="13900000000")
     world.set(approve_first_run=True, excluded_department_ids=(excluded,))
     world.restart()
-    _loop(_worker(world), world)
+    _loop(world.new_worker(), world)
     held = world.journal.read(sync_state.load).held
     assert held is not None
     assert world.attempted_writes() == []
