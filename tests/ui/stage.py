@@ -28,6 +28,13 @@ class Stage:
     def texts(self) -> Texts:
         return self.program.session.texts
 
+    def look_again(self) -> None:
+        """Have the status fetched twice: the first answer may have been under way already."""
+        for _ in range(2):
+            before = self.program.session.glance
+            self.program.refresh()
+            self.hand.wait_for(lambda: self.program.session.glance is not before)  # noqa: B023 - waited for before the next round
+
 
 @contextmanager
 def on_stage(app: App, display: str, root: tk.Tk, scale: float = 1.0) -> Iterator[Stage]:
@@ -39,7 +46,6 @@ def on_stage(app: App, display: str, root: tk.Tk, scale: float = 1.0) -> Iterato
     single = SingleInstance(app.folder.root)
     assert single.acquire()
     texts = Texts(app.config().settings.ui.language)
-    others = set(_own_threads())  # those of the simulated platforms
     program = Program(app, texts, root, single, Start(scale=scale))
     program.start()
     try:
