@@ -153,12 +153,12 @@ def _in_use(camera: Camera, display: str, root: tk.Tk, language: str, scale: flo
             send_events(app, 140)
             let_age(app)
             program, hand = stage.program, stage.hand
-            _look_again(stage)
+            stage.look_again()
             program.window.built(PageName.OVERVIEW).shown()  # counts anew
             camera.take(stage, "20-overview")
             check_address(app, key="dingtheotherkey0")
             app.configure({"callback": {"token": "newToken2027"}})
-            _look_again(stage)
+            stage.look_again()
             camera.take(stage, "21-overview-attention")
             program.open_page(PageName.CREDENTIALS)
             camera.take(stage, "22-credentials")
@@ -270,7 +270,7 @@ def _first_sync(camera: Camera, sitting: Sitting, both: Platforms) -> None:
     both.dawdle("user/create", 0.05)
     dialog.allow_button.invoke()
     stage.hand.wait_for(lambda: _has_done(sitting.app, 20))
-    _look_again(stage)
+    stage.look_again()
     camera.take(stage, "54-sync-running")
     both.faults.switch_off()
     stage.hand.wait_for(sitting.is_idle)
@@ -288,7 +288,7 @@ def _preview_and_hold(camera: Camera, sitting: Sitting, both: Platforms) -> None
     camera.take(stage, "56-sync-preview-selected")
     sitting.sync()
     stage.hand.wait_for(lambda: sitting.app.status().sync.held)
-    _look_again(stage)
+    stage.look_again()
     decision.pane.table.select(1)
     camera.take(stage, "57-sync-held")
 
@@ -310,7 +310,7 @@ def _overviews(camera: Camera, sitting: Sitting, both: Platforms) -> None:
     both.trust(is_trusted=False)
     sitting.app.switch_sync(is_on=True)
     stage.hand.wait_for(lambda: sitting.app.status().sync.quarantine)
-    _look_again(stage)
+    stage.look_again()
     sitting.open_tab(2)
     page.history.table.select(0)
     camera.take(stage, "62-sync-quarantine")
@@ -337,10 +337,10 @@ def _subscription(camera: Camera, display: str, root: tk.Tk, language: str, scal
             card = page.subscription  # type: ignore[attr-defined] # the page with the credentials
 
             def press(name: str) -> None:
-                _look_again(stage)
+                stage.look_again()
                 getattr(card, f"{name}_button").invoke()
                 stage.hand.wait_for(lambda: str(card.compare_button.cget("state")) == "normal")
-                _look_again(stage)
+                stage.look_again()
 
             press("compare")
             camera.take(stage, "26-subscription-differs")
@@ -360,16 +360,8 @@ def _subscription(camera: Camera, display: str, root: tk.Tk, language: str, scal
             press("compare")
             camera.take(stage, "2a-subscription-failed")
             app.configure({"dingtalk": {"app_secret": ""}})
-            _look_again(stage)
+            stage.look_again()
             camera.take(stage, "2b-subscription-not-set-up")
-
-
-def _look_again(stage: Stage) -> None:
-    """Have the status fetched twice: the first answer may have been under way already."""
-    for _ in range(2):
-        before = stage.program.session.glance
-        stage.program.refresh()
-        stage.hand.wait_for(lambda: stage.program.session.glance is not before)  # noqa: B023 - waited for before the next round
 
 
 if __name__ == "__main__":

@@ -68,8 +68,7 @@ class Choices:
             self._acts[command]()
 
     def _copy_url(self) -> None:
-        url = self._session.callback_url()
-        self._session.copy(url, self._session.texts("Copied: {url}", url=url))
+        self._session.copy_and_repeat(self._session.callback_url())
 
     def _toggle_sync(self) -> None:
         """Switch the mirror; where it is not set up, its page says what is missing."""

@@ -12,7 +12,7 @@ from server.errors import DingBridgeError, SettingsError
 from server.version import VERSION
 from ui.text import Texts
 from ui.theme import Theme, bind_mnemonics, mnemonic
-from ui.widgets.layout import TextBox
+from ui.widgets.textbox import ReadingBox
 
 _log = logging.getLogger(__name__)
 
@@ -82,9 +82,8 @@ class CrashDialog(tk.Toplevel):
         centre(self, root)
 
     def _add_report(self, body: ttk.Frame) -> None:
-        text = TextBox(body, height=14, text_font="TkFixedFont", wrap="none")
-        text.insert("1.0", self._report)
-        text.configure(state="disabled")
+        text = ReadingBox(body, height=14, text_font="TkFixedFont", wrap="none")
+        text.show(self._report)
         text.pack(fill="both", expand=True)
 
     def _add_buttons(self, body: ttk.Frame, theme: Theme, open_logs: Callable[[], None]) -> None:

@@ -122,6 +122,10 @@ class Session:
         self.root.clipboard_append(text)
         self.frame.tell(told)
 
+    def copy_and_repeat(self, text: str) -> None:
+        """Put `text` on the clipboard and show it; not for secrets."""
+        self.copy(text, self.texts("Copied: {url}", url=text))
+
     def open_path(self, path: Path) -> None:
         """Show a folder in the system's file manager."""
         self.ask(lambda: _open(path), lambda _: None)

@@ -23,6 +23,7 @@ from server.dingtalk.wire import (
 )
 from server.fate import Fate
 from server.rest import fields
+from server.rest.client import Client
 from server.rest.gateway import Gateway, Surroundings
 from server.rest.session import Call, Purpose
 from server.rest.tokens import Account
@@ -58,23 +59,8 @@ def connect(
     return DingTalkClient(gateway)
 
 
-class DingTalkClient:
+class DingTalkClient(Client):
     """The calls. Ids go in and come out as strings."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-
-    def close(self) -> None:
-        """Close idle connections."""
-        self._gateway.close()
-
-    def cut(self) -> None:
-        """Give up: calls under way and all later ones end in `CallCancelledError`."""
-        self._gateway.cut()
-
-    def log_in(self) -> None:
-        """Make sure that AppKey and AppSecret give a token."""
-        self._gateway.log_in()
 
     def auth_scopes(self) -> AuthScopes:
         """Return what the app may read (GET auth/scopes). Counts against the monthly quota."""
@@ -90,9 +76,7 @@ class DingTalkClient:
     def get_user(self, userid: str) -> DingTalkUser:
         """Return a person with the manager, "" for none (v2/user/get)."""
         call = Call("topapi/v2/user/get", body={"userid": userid})
-        user = parse_user(self._object(call))
-        if user is None:
-            raise self._gateway.unreadable(call, "userid")
+        user = self._gateway.required(parse_user(self._object(call)), call, "userid")
         # Here, other than in a list, an absent manager means that there is none.
         return replace(user, manager_userid=user.manager_userid or "")
 
@@ -110,9 +94,7 @@ class DingTalkClient:
         }
         call = Call("topapi/v2/user/list", body=body)
         page = self._object(call)
-        entries = fields.objects(page.get("list"))
-        if entries is None:
-            raise self._gateway.unreadable(call, "list")
+        entries = self._gateway.required(fields.objects(page.get("list")), call, "list")
         users = tuple(self._listed(call, entry, department_id) for entry in entries)
         return UserPage(users, self._next_cursor(call, page, cursor))
 
@@ -124,9 +106,7 @@ class DingTalkClient:
     def list_subdepartments(self, department_id: str) -> tuple[DingTalkDepartment, ...]:
         """Return the departments one level below, without orders (v2/department/listsub)."""
         call = Call("topapi/v2/department/listsub", body={"dept_id": int(department_id)})
-        entries = fields.objects(self._result(call))
-        if entries is None:
-            raise self._gateway.unreadable(call, "result")
+        entries = self._gateway.required(fields.objects(self._result(call)), call, "result")
         return tuple(self._department(call, entry) for entry in entries)
 
     def list_userids(self, department_id: str) -> tuple[str, ...]:
@@ -194,21 +174,13 @@ class DingTalkClient:
 
     def _ids(self, call: Call, name: str) -> tuple[str, ...]:
         ids = fields.identifiers(self._object(call).get(name))
-        if ids is None:
-            raise self._gateway.unreadable(call, name)
-        return ids
+        return self._gateway.required(ids, call, name)
 
     def _listed(self, call: Call, entry: Mapping[str, Any], department_id: str) -> DingTalkUser:
-        user = parse_listed_user(entry, department_id)
-        if user is None:
-            raise self._gateway.unreadable(call, "userid")
-        return user
+        return self._gateway.required(parse_listed_user(entry, department_id), call, "userid")
 
     def _department(self, call: Call, entry: Mapping[str, Any]) -> DingTalkDepartment:
-        department = parse_department(entry)
-        if department is None:
-            raise self._gateway.unreadable(call, "dept_id, name")
-        return department
+        return self._gateway.required(parse_department(entry), call, "dept_id, name")
 
     def _next_cursor(self, call: Call, page: Mapping[str, Any], cursor: int) -> int | None:
         """Return where to go on; a cursor that does not move would never end."""

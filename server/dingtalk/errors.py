@@ -215,7 +215,7 @@ def raise_for_error(answer: Mapping[str, Any], call: Call) -> None:
     if number == 0:
         return
     if number is None:
-        raise VendorReplyError(_values(call), meaning=_NO_ERRCODE, maybe_done=True)
+        raise VendorReplyError(call.gaps(VENDOR), meaning=_NO_ERRCODE, maybe_done=True)
     if number == _ENVELOPE:
         number = fields.number(answer.get("sub_code")) or number
     text = f"{answer.get('sub_msg') or ''} {answer.get('errmsg') or ''}"
@@ -232,12 +232,8 @@ def is_permission_missing(error: VendorError) -> bool:
     return isinstance(error, VendorRefusedError) and error.number in {60011, 43007, _ENVELOPE}
 
 
-def _values(call: Call) -> dict[str, GapValue]:
-    return {"vendor": VENDOR, "call": call.path}
-
-
 def _error(number: int, detail: str, call: Call) -> VendorRefusedError:
-    values = {**_values(call), "detail": detail}
+    values = {**call.gaps(VENDOR), "detail": detail}
     if number == _IP_NOT_LISTED:
         return _address_error(number, values, detail)
     meaning = _ENVELOPE_ALONE if number == _ENVELOPE else MEANINGS.get(number, _UNKNOWN)

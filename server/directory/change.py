@@ -69,6 +69,20 @@ class Change:
         }
 
 
+def member_of(change: Change) -> Member:
+    """Return all that WeCom is to have of the person; TypeError for a department's change."""
+    if not isinstance(change.payload, Member):
+        raise TypeError(change.kind)
+    return change.payload
+
+
+def state_of(change: Change) -> TargetState:
+    """Return all that WeCom is to have of the department; TypeError for a person's change."""
+    if not isinstance(change.payload, TargetState):
+        raise TypeError(change.kind)
+    return change.payload
+
+
 def digest_of(changes: Iterable[Change]) -> str:
     """Name a list of changes by what it would do; causes, warnings and order do not count."""
     lines = [

@@ -8,7 +8,7 @@ from collections.abc import Container, Mapping
 from dataclasses import replace
 
 from server.directory.causes import MOBILE_MAY_STAY, Cause, cause
-from server.directory.change import Action, Change, all_fields, member_changes
+from server.directory.change import Action, Change, all_fields, member_changes, member_of
 from server.directory.link import Decision, Fate
 from server.directory.model import Member, PersonLink
 
@@ -20,7 +20,7 @@ def follow(change: Change, decision: Decision, link: PersonLink | None = None) -
     DingTalk has none, nothing is cleared. A linked member whose mobile is refused loses only that
     field: the caller lists the conflict beside it (`without_mobile`).
     """
-    member = _member(change)
+    member = member_of(change)
     if decision.cause:
         action = Action.CONFLICT if decision.fate is Fate.CONFLICT else change.action
         return replace(
@@ -37,7 +37,7 @@ def follow(change: Change, decision: Decision, link: PersonLink | None = None) -
 
 def without_mobile(change: Change, accepted: Member) -> Change:
     """Leave the mobile as WeCom last accepted it, and write the rest."""
-    member = replace(_member(change), mobile=accepted.mobile)
+    member = replace(member_of(change), mobile=accepted.mobile)
     fields = {name: diff for name, diff in change.fields.items() if name != "mobile"}
     warnings = tuple(each for each in change.warnings if each.text != MOBILE_MAY_STAY)
     return replace(change, fields=fields, payload=member, warnings=warnings)
@@ -45,14 +45,14 @@ def without_mobile(change: Change, accepted: Member) -> Change:
 
 def without_text(change: Change, name: str, accepted: Member) -> Change:
     """Leave an email, position or telephone as WeCom last accepted it, and write the rest."""
-    member = replace(_member(change), **{name: getattr(accepted, name)})
+    member = replace(member_of(change), **{name: getattr(accepted, name)})
     fields = {key: diff for key, diff in change.fields.items() if key != name}
     return replace(change, fields=fields, payload=member)
 
 
 def with_leader(change: Change, actual: Mapping[str, str], accepted: Member | None) -> Change:
     """Put in the manager's actual userid (planned -> actual, "" where they did not become one)."""
-    member = _member(change)
+    member = member_of(change)
     leader = actual.get(member.direct_leader, member.direct_leader)
     if leader == member.direct_leader:
         return change
@@ -65,7 +65,7 @@ def with_leader(change: Change, actual: Mapping[str, str], accepted: Member | No
 
 def without_departments(change: Change, missing: Container[str]) -> Change:
     """Take out departments that could not be created: WeCom invents some for unknown ids."""
-    member = _member(change)
+    member = member_of(change)
     seats = tuple(seat for seat in member.seats if seat.department_id not in missing)
     if seats == member.seats:
         return change
@@ -83,9 +83,3 @@ def without_departments(change: Change, missing: Container[str]) -> Change:
 def refused(change: Change, reason: Cause) -> Change:
     """Keep a change in the list without making it."""
     return replace(change, cause=reason)
-
-
-def _member(change: Change) -> Member:
-    if not isinstance(change.payload, Member):
-        raise TypeError(change.kind)
-    return change.payload

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from server.fate import Fate, Meaning
 from server.message import N_
@@ -20,6 +20,8 @@ from server.vendor_errors import (
     VendorRefusedError,
     VendorReplyError,
 )
+
+_T = TypeVar("_T")
 
 _UNREADABLE = Meaning(
     Fate.SKIP,
@@ -113,6 +115,12 @@ class Gateway:
         """Make sure there is a token; raises `VendorError`. Proves id and secret, nothing more."""
         self._retrier.run(lambda: self._tokens.get(self._account, self._fetch_token))
 
+    def required(self, value: _T | None, call: Call, field_name: str) -> _T:
+        """Return what was read from the answer to `call`; raises where it lacks the field."""
+        if value is None:
+            raise self.unreadable(call, field_name)
+        return value
+
     def unreadable(self, call: Call, field_name: str) -> VendorError:
         """Return the error for an answer to `call` without the field that it must hold."""
         values = {**self._channel.values(call), "field": field_name}
@@ -138,9 +146,7 @@ class Gateway:
 
     def _fetch_token(self) -> Token:
         token = parse_token(self._exchange(self._login))
-        if token is None:
-            raise self.unreadable(self._login, "access_token")
-        return token
+        return self.required(token, self._login, "access_token")
 
     def _exchange(self, call: Call) -> dict[str, Any]:
         with self._limiter.slot(call.path) as is_granted:

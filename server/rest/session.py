@@ -73,6 +73,10 @@ class Call:
         """Return the same call with one more secret in its query."""
         return replace(self, secrets={**self.secrets, name: secret})
 
+    def gaps(self, vendor: str) -> dict[str, GapValue]:
+        """Return the gaps that every error about the call fills."""
+        return {"vendor": vendor, "call": self.path}
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -190,7 +194,7 @@ class Channel:
 
     def values(self, call: Call) -> dict[str, GapValue]:
         """Return the gaps that every error about `call` fills."""
-        return {"vendor": self.vendor, "call": call.path}
+        return call.gaps(self.vendor)
 
     def send(self, call: Call) -> dict[str, Any]:
         """Make one exchange and return the JSON object that came back, whatever its errcode.

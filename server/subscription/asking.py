@@ -11,7 +11,6 @@ from server.errors import Problem, SettingsError
 from server.fate import Fate
 from server.journal.subscription import Finding, Standing
 from server.message import N_, Message
-from server.rest.gateway import Surroundings
 from server.rest.tokens import TokenCache
 from server.subscription.comparison import Ours, compare
 from server.sync.parties import Pace
@@ -43,14 +42,7 @@ def line(
 
     `tokens` remembers a rejected secret, so that it is not tried again and again.
     """
-    stopped = stop or Event()
-    around = Surroundings(
-        clock=pace.clock,
-        wait=lambda seconds: stopped.wait(seconds / pace.speed),
-        tokens=tokens,
-        limits=pace.limits,
-        policy=pace.policy,
-    )
+    around = pace.surroundings((stop or Event()).wait, tokens)
     dingtalk = config.settings.dingtalk
     client = connect(dingtalk.app_key, config.secrets.app_secret, dingtalk.api_base, around)
     try:

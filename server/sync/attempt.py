@@ -1,28 +1,48 @@
-"""A person's change on its way through WeCom's answers."""
+"""A change on its way through WeCom's answers."""
 
 from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
 
 from server.directory.change import Change
-from server.directory.model import NOBODY, Member, PersonLink, Refusal
+from server.directory.model import NOBODY, DepartmentLink, Member, PersonLink, Refusal
 from server.journal.runs import RecordedChange
 from server.vendor_errors import VendorError
 
+LinkT = TypeVar("LinkT", PersonLink, DepartmentLink)
+
 
 @dataclass(slots=True)
-class Attempt:
+class Attempt(Generic[LinkT]):
     """A change on its way.
 
-    link: what the ledger knew of the member before. was_intended: an earlier run, or this one
-    before its reply was lost, may have created this very member. is_created: it has. is_news: what
-    it writes was beyond doubt before. dropped: values left out because WeCom refuses them.
+    link: what the ledger knew before. asked: the change as it set out. was_intended: an earlier
+    run, or this one before its reply was lost, may have created this very member or department.
+    is_created: it has. failure: why it was corrected last. beside: what else came of it.
     """
 
     change: Change
-    link: PersonLink | None
-    was_intended: bool
+    link: LinkT | None
+    asked: Change = field(init=False)
+    was_intended: bool = field(init=False)
     is_created: bool = False
-    is_news: bool = False
+    failure: VendorError | None = None
     beside: tuple[RecordedChange, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Begin with what is asked for and what is known."""
+        self.asked = self.change
+        self.was_intended = self.link is not None and self.link.accepted is None
+
+
+@dataclass(slots=True)
+class PersonAttempt(Attempt[PersonLink]):
+    """A person's change on its way.
+
+    is_news: what it writes was beyond doubt before. dropped: values left out because WeCom refuses
+    them.
+    """
+
+    is_news: bool = False
     dropped: dict[str, Refusal] = field(default_factory=dict)
 
     @property

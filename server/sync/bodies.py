@@ -1,25 +1,11 @@
 """A planned change as WeCom's calls take it: only the fields that differ, the trio together."""
 
-from server.directory.change import Action, Change
-from server.directory.model import Member, TargetState
+from server.directory.change import Action, Change, member_of, state_of
+from server.directory.model import Member
 from server.wecom import wire
 
 _TRIO = {"department", "order", "is_leader_in_dept"}
 _ATTRIBUTE = "extattr."
-
-
-def member_of(change: Change) -> Member:
-    """Return all that WeCom is to have of the person; TypeError for a department's change."""
-    if not isinstance(change.payload, Member):
-        raise TypeError(change.kind)
-    return change.payload
-
-
-def state_of(change: Change) -> TargetState:
-    """Return all that WeCom is to have of the department; TypeError for a person's change."""
-    if not isinstance(change.payload, TargetState):
-        raise TypeError(change.kind)
-    return change.payload
 
 
 def member_body(change: Change) -> wire.Member:

@@ -3,39 +3,27 @@
 We name the id ourselves, so that a department whose reply was lost is recognised afterwards.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from server.directory.causes import Cause, cause
-from server.directory.change import Action, Change, department_changes
-from server.directory.model import Conflict, DepartmentLink, Kind, Origin, Removal
+from server.directory.change import Action, Change, department_changes, state_of
+from server.directory.model import Conflict, DepartmentLink, Kind, Origin
 from server.directory.revise import refused
 from server.fate import Fate, Fix
 from server.journal.runs import RecordedChange, Result
-from server.sync.bodies import department_body, state_of
-from server.sync.scene import Scene
-from server.sync.troubles import is_certain
-from server.vendor_errors import VendorError, VendorRefusedError
+from server.sync.attempt import Attempt
+from server.sync.bodies import department_body
+from server.sync.settling import Settler
+from server.vendor_errors import VendorError
 from server.wecom.wire import Accepted
 
-_MOST_ATTEMPTS = 5
+_Attempt = Attempt[DepartmentLink]
 
 
-@dataclass(slots=True)
-class _Attempt:
-    """A change on its way; `was_intended` and `is_created` as for people."""
-
-    change: Change
-    link: DepartmentLink | None
-    was_intended: bool
-    is_created: bool = False
-
-
-class DepartmentsWriter:
+class DepartmentsWriter(Settler[_Attempt]):
     """Writes departments, one at a time."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
-        self._book = scene.book
+    most_attempts = 5
 
     def write(self, change: Change) -> tuple[RecordedChange, ...]:
         """Make a change and tell what became of it; raises `VendorError` where it was refused."""
@@ -46,28 +34,7 @@ class DepartmentsWriter:
             self._lose(change)
             return (self._skipped(change, cause("department-waits", name=state.name)),)
         link = self._book.departments.get(change.dingtalk_id)
-        attempt = _Attempt(change, link, was_intended=bool(link and link.accepted is None))
-        try:
-            return (self._settle(attempt),)
-        except VendorRefusedError as error:
-            if is_certain(error):
-                self._withdraw_intent(attempt)
-            raise
-
-    def _settle(self, attempt: _Attempt) -> RecordedChange:
-        failure: VendorError | None = None
-        for _ in range(_MOST_ATTEMPTS):
-            if attempt.change.cause:
-                self._withdraw_intent(attempt)
-                return RecordedChange.of(attempt.change, Result.SKIPPED)
-            try:
-                answer = self._send(attempt)
-            except VendorError as error:
-                failure = error
-                self._correct(attempt, error)
-            else:
-                return self._accept(attempt, answer)
-        raise failure or ValueError(attempt.change.action)
+        return self._settle(_Attempt(change, link))
 
     def _send(self, attempt: _Attempt) -> Accepted:
         change = attempt.change
@@ -85,7 +52,6 @@ class DepartmentsWriter:
         return self._scene.target.create_department(department_body(change))
 
     def _correct(self, attempt: _Attempt, error: VendorError) -> None:
-        """Change the attempt as the error's table says; raises the error where it does not."""
         is_new = attempt.change.action is Action.CREATE
         if error.fate is Fate.LOOK and is_new:
             attempt.was_intended = True
@@ -126,7 +92,6 @@ class DepartmentsWriter:
         attempt.change = replace(change, action=Action.CREATE, fields=fields)
 
     def _withdraw_intent(self, attempt: _Attempt) -> None:
-        """Take back an announced department that WeCom refused."""
         key = attempt.change.dingtalk_id
         known = self._book.departments.get(key)
         if known is None or known.accepted is not None or attempt.was_intended:
@@ -145,9 +110,7 @@ class DepartmentsWriter:
             DepartmentLink(change.dingtalk_id, change.wecom_id, state_of(change), origin)
         )
         self._book.drop_conflict(Kind.DEPARTMENT, change.dingtalk_id)
-        if answer.warning:
-            change = replace(change, warnings=(*change.warnings, answer.warning))
-        return RecordedChange.of(change, self._scene.done)
+        return RecordedChange.of(self._told(change, answer), self._scene.done)
 
     def _delete(self, change: Change) -> RecordedChange:
         still_in = change.requires & self._scene.failed_people
@@ -161,13 +124,7 @@ class DepartmentsWriter:
         self._book.trust(change.kind, change.wecom_id)
         self._book.drop_department(change.dingtalk_id)
         self._book.drop_conflict(Kind.DEPARTMENT, change.dingtalk_id)
-        if change.counts:
-            is_approved = id(change) in self._scene.approved
-            self._book.add_removal(
-                Removal(
-                    change.kind, change.dingtalk_id, change.wecom_id, self._scene.now_s, is_approved
-                )
-            )
+        self._count(change)
         return RecordedChange.of(change, self._scene.done)
 
     def _lose(self, change: Change) -> None:

@@ -1,5 +1,6 @@
 """Both vendors' clients, kept between runs: their rate limits and connections outlive a run."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from threading import Event
 from time import monotonic
@@ -62,6 +63,16 @@ class Pace:
         """Return seconds that never go back."""
         return monotonic() * self.speed
 
+    def surroundings(self, wait: Callable[[float], bool], tokens: TokenCache) -> Surroundings:
+        """Return what calls need at this pace; `wait` takes seconds of this computer's clock."""
+        return Surroundings(
+            clock=self.clock,
+            wait=lambda seconds: wait(seconds / self.speed),
+            tokens=tokens,
+            limits=self.limits,
+            policy=self.policy,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Parties:
@@ -111,14 +122,7 @@ class Road:
             self._parties = None
 
     def _connect(self, account: Account) -> Parties:
-        pace = self._pace
-        around = Surroundings(
-            clock=pace.clock,
-            wait=self._wait,
-            tokens=self._tokens,
-            limits=pace.limits,
-            policy=pace.policy,
-        )
+        around = self._pace.surroundings(self._wait, self._tokens)
         source = dingtalk.connect(
             account.app_key, account.app_secret, account.dingtalk_base, around
         )
@@ -132,4 +136,4 @@ class Road:
 
     def _wait(self, seconds: float) -> bool:
         """Wait on the stop of the run that goes on now; clients outlive it."""
-        return self._stop.wait(seconds / self._pace.speed)
+        return self._stop.wait(seconds)

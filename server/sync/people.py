@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from server.directory.change import Action, Change, all_fields
+from server.directory.change import Action, Change, all_fields, member_of
 from server.directory.link import Claim, Decision, Fate, Holder, judge_holder
 from server.directory.model import (
     Conflict,
@@ -16,7 +16,6 @@ from server.directory.model import (
     Member,
     Origin,
     PersonLink,
-    Removal,
     fold,
 )
 from server.directory.revise import (
@@ -29,26 +28,26 @@ from server.directory.text import free_userid
 from server.fate import Fate as VendorFate
 from server.fate import Fix
 from server.journal.runs import RecordedChange, Result
-from server.sync.attempt import Attempt
-from server.sync.bodies import member_body, member_of
+from server.sync.attempt import PersonAttempt
+from server.sync.bodies import member_body
 from server.sync.refusals import Refusals
 from server.sync.scene import Scene
-from server.sync.troubles import cause_of, is_certain
-from server.vendor_errors import MobileTakenError, VendorError, VendorRefusedError
+from server.sync.settling import Settler
+from server.sync.troubles import cause_of
+from server.vendor_errors import MobileTakenError, VendorError
 from server.wecom import wire
 from server.wecom.wire import Accepted
 
-_MOST_ATTEMPTS = 8
 
-
-class PeopleWriter:
+class PeopleWriter(Settler[PersonAttempt]):
     """Writes people, one at a time."""
 
+    most_attempts = 8
+
     def __init__(self, scene: Scene) -> None:
-        self._scene = scene
-        self._book = scene.book
+        super().__init__(scene)
         self._refusals = Refusals(scene)
-        self._fixes: Mapping[Fix, Callable[[Attempt, VendorError], None]] = {
+        self._fixes: Mapping[Fix, Callable[[PersonAttempt, VendorError], None]] = {
             Fix.ADOPT_HOLDER: self._settle_mobile,
             Fix.UPDATE_INSTEAD: self._settle_userid,
             Fix.CREATE_INSTEAD: self._settle_missing,
@@ -68,48 +67,26 @@ class PeopleWriter:
             return self._put_aside(change, link)
         change = with_leader(change, self._scene.actual, link.accepted if link else None)
         change = without_departments(change, self._scene.lost)
-        attempt = Attempt(change, link, was_intended=bool(link and link.accepted is None))
-        planned = change.wecom_id
-        try:
-            return self._settle(attempt, planned)
-        except VendorRefusedError as error:
-            if is_certain(error):
-                self._withdraw_intent(attempt)
-                self._withdraw_doubt(attempt)
-            raise
+        return self._settle(PersonAttempt(change, link))
 
-    def _settle(self, attempt: Attempt, planned: str) -> tuple[RecordedChange, ...]:
-        """Send and correct until WeCom accepts, or nothing is left to send."""
-        failure: VendorError | None = None
-        asked = attempt.change
-        for _ in range(_MOST_ATTEMPTS):
-            if attempt.change.cause:
-                self._withdraw_intent(attempt)
-                return (*attempt.beside, RecordedChange.of(attempt.change, Result.SKIPPED))
-            if attempt.change.action is Action.UPDATE and not attempt.change.fields:
-                return self._nothing_left(attempt, failure, asked)
-            try:
-                answer = self._send(attempt)
-            except VendorError as error:
-                failure = error
-                self._correct(attempt, error)
-            else:
-                return (self._accept(attempt, answer, planned), *attempt.beside)
-        raise failure or ValueError(attempt.change.action)
+    def _ending(self, attempt: PersonAttempt) -> tuple[RecordedChange, ...] | None:
+        change = attempt.change
+        if change.action is Action.UPDATE and not change.fields and not change.cause:
+            return self._nothing_left(attempt)
+        return super()._ending(attempt)
 
-    def _nothing_left(
-        self, attempt: Attempt, failure: VendorError | None, asked: Change
-    ) -> tuple[RecordedChange, ...]:
+    def _nothing_left(self, attempt: PersonAttempt) -> tuple[RecordedChange, ...]:
         """End a change of which nothing remains: told beside, refused, or not needed any more."""
+        failure = attempt.failure
         if failure is None or attempt.beside or attempt.dropped:
             self._withdraw_doubt(attempt)
             is_news = self._refusals.remember(attempt)
             if failure and is_news and not attempt.beside:
-                return (RecordedChange.of(asked, Result.SKIPPED, cause_of(failure)),)
+                return (RecordedChange.of(attempt.asked, Result.SKIPPED, cause_of(failure)),)
             return attempt.beside
         raise failure
 
-    def _send(self, attempt: Attempt) -> Accepted:
+    def _send(self, attempt: PersonAttempt) -> Accepted:
         change = attempt.change
         if attempt.is_created:
             return Accepted()
@@ -119,7 +96,7 @@ class PeopleWriter:
         self._intend(attempt)
         return self._scene.target.create_member(member_body(change))
 
-    def _intend(self, attempt: Attempt) -> None:
+    def _intend(self, attempt: PersonAttempt) -> None:
         """Announce a member before the call, so that a crash does not create a second one."""
         change = attempt.change
         known = self._book.people.get(change.dingtalk_id)
@@ -131,8 +108,7 @@ class PeopleWriter:
         self._book.doubt(change)
         self._book.ensure_stored()
 
-    def _withdraw_intent(self, attempt: Attempt) -> None:
-        """Take back an announced member that WeCom refused; nothing of it exists."""
+    def _withdraw_intent(self, attempt: PersonAttempt) -> None:
         key = attempt.change.dingtalk_id
         known = self._book.people.get(key)
         if known is None or known.accepted is not None or attempt.was_intended:
@@ -143,13 +119,16 @@ class PeopleWriter:
         else:
             self._book.drop_person(key)
 
-    def _withdraw_doubt(self, attempt: Attempt) -> None:
+    def _withdraw(self, attempt: PersonAttempt) -> None:
+        super()._withdraw(attempt)
+        self._withdraw_doubt(attempt)
+
+    def _withdraw_doubt(self, attempt: PersonAttempt) -> None:
         """Take back the doubt about an update that WeCom refused; an older one stays."""
         if attempt.is_news:
             self._book.trust(Kind.PERSON, attempt.change.wecom_id)
 
-    def _correct(self, attempt: Attempt, error: VendorError) -> None:
-        """Change the attempt as the error's table says; raises the error where it does not."""
+    def _correct(self, attempt: PersonAttempt, error: VendorError) -> None:
         if error.fate is VendorFate.LOOK and attempt.change.action is Action.CREATE:
             attempt.was_intended = True
             attempt.is_created = self._scene.target.has_member(attempt.change.wecom_id)
@@ -161,7 +140,7 @@ class PeopleWriter:
 
     # --- corrections
 
-    def _settle_mobile(self, attempt: Attempt, error: VendorError) -> None:
+    def _settle_mobile(self, attempt: PersonAttempt, error: VendorError) -> None:
         """Find out whose the mobile is (60104): ours, to adopt, or a conflict."""
         change, member = attempt.change, member_of(attempt.change)
         named = error.holder if isinstance(error, MobileTakenError) else None
@@ -197,7 +176,7 @@ class PeopleWriter:
         is_protected = fold(holder) in self._scene.rules.protected
         return judge_holder(claim, Holder(holder, owner, left, is_protected))
 
-    def _take_up(self, attempt: Attempt) -> None:
+    def _take_up(self, attempt: PersonAttempt) -> None:
         """Write everything to a member of ours who turned out to be there already."""
         change = attempt.change
         fields = all_fields(member_of(change))
@@ -206,7 +185,7 @@ class PeopleWriter:
         action = Action.UPDATE if change.action is Action.CREATE else change.action
         attempt.change = replace(change, action=action, fields=fields)
 
-    def _settle_userid(self, attempt: Attempt, error: VendorError) -> None:
+    def _settle_userid(self, attempt: PersonAttempt, error: VendorError) -> None:
         """Take up our own member (60102 after a lost reply), or leave a stranger's userid alone."""
         change = attempt.change
         known = attempt.link
@@ -219,7 +198,7 @@ class PeopleWriter:
         taken |= {fold(change.wecom_id), *(self._scene.live.members if self._scene.live else ())}
         attempt.change = replace(change, wecom_id=free_userid(change.dingtalk_id, taken))
 
-    def _settle_missing(self, attempt: Attempt, error: VendorError) -> None:
+    def _settle_missing(self, attempt: PersonAttempt, error: VendorError) -> None:
         """Member or leader not found (60111, the same code for both): find out which."""
         change = attempt.change
         leader = member_of(change).direct_leader if "direct_leader" in change.fields else ""
@@ -237,7 +216,7 @@ class PeopleWriter:
                 change, action=Action.CREATE, fields=all_fields(member_of(change))
             )
 
-    def _drop_departments(self, attempt: Attempt, error: VendorError) -> None:
+    def _drop_departments(self, attempt: PersonAttempt, error: VendorError) -> None:
         """Leave out the departments that are not there (40066, 60123)."""
         there = self._scene.target.departments()
         seats = member_of(attempt.change).seats
@@ -249,9 +228,9 @@ class PeopleWriter:
 
     # --- the ledger
 
-    def _accept(self, attempt: Attempt, answer: Accepted, planned: str) -> RecordedChange:
-        """Remember what WeCom accepted."""
+    def _accept(self, attempt: PersonAttempt, answer: Accepted) -> RecordedChange:
         change, link = attempt.change, attempt.link
+        planned = attempt.asked.wecom_id
         if change.wecom_id != planned:
             self._scene.actual[planned] = change.wecom_id
         former = self._book.people.get(change.replaces) if change.replaces else None
@@ -313,32 +292,15 @@ class PeopleWriter:
                 since_s=self._scene.now_s if is_disabled else link.since_s,
             )
         )
-        if change.counts:
-            self._count(change)
+        self._count(change)
         return (RecordedChange.of(self._told(change, answer), self._scene.done),)
 
     def _delete(self, change: Change) -> tuple[RecordedChange, ...]:
         answer = self._refusals.delete(change)
         self._book.trust(change.kind, change.wecom_id)
         self._book.drop_person(change.dingtalk_id)
-        if change.counts:
-            self._count(change)
+        self._count(change)
         return (RecordedChange.of(self._told(change, answer), self._scene.done),)
-
-    def _told(self, change: Change, answer: Accepted) -> Change:
-        """Add what WeCom remarked."""
-        if answer.alarm:
-            self._scene.alarms.append(answer.alarm)
-        remarks = tuple(each for each in (answer.warning, answer.alarm) if each)
-        return replace(change, warnings=(*change.warnings, *remarks)) if remarks else change
-
-    def _count(self, change: Change) -> None:
-        is_approved = id(change) in self._scene.approved
-        self._book.add_removal(
-            Removal(
-                change.kind, change.dingtalk_id, change.wecom_id, self._scene.now_s, is_approved
-            )
-        )
 
 
 def _aside_body(change: Change) -> wire.Member:

@@ -1,14 +1,12 @@
 """What WeCom refuses for good: left out, told, and remembered, so that not every run sends it."""
 
-from server.directory.change import Action, Change
+from server.directory.change import Action, Change, member_of
 from server.directory.model import NOBODY, Refusal
 from server.directory.refusals import DELETION
 from server.directory.revise import without_mobile, without_text
-from server.fate import Fate
-from server.sync.attempt import Attempt
-from server.sync.bodies import member_of
+from server.sync.attempt import PersonAttempt
 from server.sync.scene import Scene
-from server.sync.troubles import cause_of
+from server.sync.troubles import cause_of, is_for_good
 from server.vendor_errors import VendorError
 from server.wecom.wire import Accepted
 
@@ -20,7 +18,7 @@ class Refusals:
         self._scene = scene
         self._book = scene.book
 
-    def drop(self, field: str, attempt: Attempt, error: VendorError) -> None:
+    def drop(self, field: str, attempt: PersonAttempt, error: VendorError) -> None:
         """Leave a value as WeCom last accepted it; raises the error where nothing would remain.
 
         WeCom wants a mobile or an email of everybody (60129).
@@ -40,7 +38,7 @@ class Refusals:
         attempt.change = revised
         attempt.note(error)
 
-    def remember(self, attempt: Attempt) -> bool:
+    def remember(self, attempt: PersonAttempt) -> bool:
         """Keep what was dropped, once that has helped; return whether any of it is news."""
         key = attempt.change.dingtalk_id
         news = [self._book.refuse(key, field, one) for field, one in attempt.dropped.items()]
@@ -51,7 +49,7 @@ class Refusals:
         try:
             return self._scene.target.delete_member(change.wecom_id)
         except VendorError as error:
-            if error.fate is Fate.SKIP and not error.suspicious:
+            if is_for_good(error):
                 self._book.refuse(change.dingtalk_id, DELETION, self._refusal("", error))
             raise
 

@@ -10,6 +10,7 @@ from typing import Any
 from crypto.secret import Secret
 from server.fate import Fate
 from server.rest import fields
+from server.rest.client import Client
 from server.rest.gateway import Gateway, Surroundings
 from server.rest.session import Call, Purpose
 from server.rest.tokens import Account
@@ -56,33 +57,17 @@ def connect(
     return WeComClient(gateway)
 
 
-class WeComClient:
-    """The calls. Ids go in and come out as strings."""
+class WeComClient(Client):
+    """The calls. Ids go in and come out as strings.
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-
-    def close(self) -> None:
-        """Close idle connections."""
-        self._gateway.close()
-
-    def cut(self) -> None:
-        """Give up: calls under way and all later ones end in `CallCancelledError`."""
-        self._gateway.cut()
-
-    def log_in(self) -> None:
-        """Make sure that corp id and secret give a token.
-
-        That proves nothing about trusted addresses: 60020 comes with the first call of business.
-        """
-        self._gateway.log_in()
+    To log in proves nothing about trusted addresses: 60020 comes with the first call of business.
+    """
 
     def list_departments(self) -> tuple[PlacedDepartment, ...]:
         """Return all departments: id, parent, order, and no names (department/simplelist)."""
         call = Call("cgi-bin/department/simplelist")
         rows = fields.objects(self._gateway.ask(call).get("department_id"))
-        if rows is None:
-            raise self._gateway.unreadable(call, "department_id")
+        rows = self._gateway.required(rows, call, "department_id")
         return tuple(self._placed(call, row) for row in rows)
 
     def list_members(self) -> dict[str, tuple[str, ...]]:
@@ -109,10 +94,7 @@ class WeComClient:
             if error.number == _NO_SUCH_MOBILE:
                 return None
             raise
-        userid = fields.identifier(answer.get("userid"))
-        if userid is None:
-            raise self._gateway.unreadable(call, "userid")
-        return userid
+        return self._gateway.required(fields.identifier(answer.get("userid")), call, "userid")
 
     def create_member(self, member: Member, *, invite: bool) -> Accepted:
         """Create a member. `invite` is always sent: WeCom invites people unless told not to."""
@@ -138,9 +120,7 @@ class WeComClient:
             is_repeatable=False,
         )
         answer = self._gateway.ask(call)
-        department_id = fields.identifier(answer.get("id"))
-        if department_id is None:
-            raise self._gateway.unreadable(call, "id")
+        department_id = self._gateway.required(fields.identifier(answer.get("id")), call, "id")
         return _accepted(answer, call, department_id)
 
     def update_department(self, department: Department) -> Accepted:
@@ -163,19 +143,14 @@ class WeComClient:
             raise
 
     def _placed(self, call: Call, row: Mapping[str, Any]) -> PlacedDepartment:
-        department = parse_placed_department(row)
-        if department is None:
-            raise self._gateway.unreadable(call, "id, parentid")
-        return department
+        return self._gateway.required(parse_placed_department(row), call, "id, parentid")
 
     def _read_members(self, cursor: str, members: dict[str, list[str]]) -> str | None:
         """Add a page to `members` and return the next cursor, None after the last page."""
         call = _member_page(cursor)
         answer = self._gateway.ask(call)
         rows = fields.objects(answer.get("dept_user"))
-        if rows is None:
-            raise self._gateway.unreadable(call, "dept_user")
-        for row in rows:
+        for row in self._gateway.required(rows, call, "dept_user"):
             userid = fields.identifier(row.get("userid"))
             department_id = fields.identifier(row.get("department"))
             if userid is None or department_id is None:

@@ -40,7 +40,7 @@ def raise_for_error(answer: Mapping[str, Any], call: Call) -> None:
     if number == 0:
         return
     if number is None:
-        raise VendorReplyError(_values(call), meaning=meanings.BAD_ERRCODE, maybe_done=True)
+        raise VendorReplyError(call.gaps(VENDOR), meaning=meanings.BAD_ERRCODE, maybe_done=True)
     errmsg = fields.text(answer.get("errmsg")) or ""
     raise _error(number, quotable(errmsg, call), call)
 
@@ -51,16 +51,13 @@ def format_warning(answer: Mapping[str, Any], call: Call) -> Message | None:
     if not _FORMAT_WARNING.search(errmsg):
         return None
     return Message(
-        N_("WeCom accepted {call}, but says that a value in it has the wrong form."), _values(call)
+        N_("WeCom accepted {call}, but says that a value in it has the wrong form."),
+        call.gaps(VENDOR),
     )
 
 
-def _values(call: Call) -> dict[str, GapValue]:
-    return {"vendor": VENDOR, "call": call.path}
-
-
 def _error(number: int, detail: str, call: Call) -> VendorRefusedError:
-    values = {**_values(call), "detail": detail}
+    values = {**call.gaps(VENDOR), "detail": detail}
     if number == _IP_NOT_TRUSTED:
         return _address_error(number, values, detail)
     if number == _MOBILE_TAKEN:

@@ -36,7 +36,7 @@ def test_after_any_history_one_full_run_makes_both_sides_equal(seed: int, tmp_pa
         settle_foreigners(world.console)
         world.first_sync()
         strangers = foreigners(world.wecom)
-        worker = _worker(world)
+        worker = world.new_worker()
         for _ in range(random.randrange(3, 8)):
             worker = _one_day(world, history, worker)
         world.dingtalk_faults.switch_off()
@@ -51,14 +51,6 @@ def test_after_any_history_one_full_run_makes_both_sides_equal(seed: int, tmp_pa
         assert [one.path for one in world.wecom.writes()] == []
 
 
-def _worker(world: World) -> Worker:
-    worker = Worker(
-        world.journal, world.engine, lambda: world.config, clock_ms=lambda: world.now_ms
-    )
-    worker.prepare()
-    return worker
-
-
 def _one_day(world: World, history: History, worker: Worker) -> Worker:
     """Let things happen under faults; the service may be killed in the middle."""
     random = history.random
@@ -70,7 +62,7 @@ def _one_day(world: World, history: History, worker: Worker) -> Worker:
     if random.random() < 0.4:
         _die_in_a_run(world, random.randrange(1, 60))
         world.restart()
-        worker = _worker(world)
+        worker = world.new_worker()
     else:
         for _ in range(4):
             world.now_ms += 60_000

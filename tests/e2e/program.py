@@ -5,26 +5,21 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from server.app import App
 from server.config.paths import DataFolder
 from server.config.settings import Language
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience
 from tests.server.simulator.seeds import seeded
+from tests.waiting import PATIENCE_S, until
 from ui.console.documents import status_document
 from ui.text import Texts
 
-T = TypeVar("T")
-
 ROOT = Path(__file__).resolve().parents[2]
-# Bounds a wait that normally ends at once; only a defect makes a test wait so long.
-PATIENCE_S = 30.0
-_POLL_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -53,15 +48,6 @@ def values(number: int) -> Values:
 
 
 FIRST, SECOND, THIRD = values(1), values(2), values(3)
-
-
-def until(condition: Callable[[], T], what: str) -> T:
-    """Poll until `condition` gives something true, and return that."""
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not (found := condition()):
-        assert time.monotonic() < deadline_s, f"waited in vain until {what}"
-        time.sleep(_POLL_S)
-    return found
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import pytest
 import main
 from server.config.paths import DataFolder
 from server.version import VERSION
-from tests.e2e.program import FIRST, PATIENCE_S, ROOT, Program
+from tests.e2e.program import FIRST, ROOT, Program
+from tests.waiting import PATIENCE_S
 
 COMMANDS = ("serve", "configure", "status", "events", "self-test", "demo")
 

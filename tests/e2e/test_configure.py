@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.program import FIRST, SECOND, Program, until, values
+from tests.e2e.program import FIRST, SECOND, Program, values
+from tests.waiting import until
 
 
 def contents(folder: Path) -> dict[str, bytes]:

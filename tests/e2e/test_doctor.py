@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.program import FIRST, SECOND, THIRD, Program, Service, Values, until
+from tests.e2e.program import FIRST, SECOND, THIRD, Program, Service, Values
+from tests.waiting import until
 
 
 def verdict_on(program: Program, service: Service, sent: Values) -> Any:

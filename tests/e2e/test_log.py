@@ -3,7 +3,8 @@
 import re
 
 from server.version import VERSION
-from tests.e2e.program import FIRST, SECOND, THIRD, Program, until
+from tests.e2e.program import FIRST, SECOND, THIRD, Program
+from tests.waiting import until
 
 LINE = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d [A-Z]+ \[[\w-]+\] [\w.]+: .+"

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from tests.e2e.program import FIRST, SECOND, THIRD, Program, until
+from tests.e2e.program import FIRST, SECOND, THIRD, Program
+from tests.waiting import until
 
 
 def keys(program: Program) -> dict[str, Any]:

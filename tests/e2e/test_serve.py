@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.e2e.program import FIRST, PATIENCE_S, SECOND, Program, Service, until
+from tests.e2e.program import FIRST, SECOND, Program, Service
+from tests.waiting import PATIENCE_S, until
 
 STOPS_WITHIN_S = 3.0
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from server.simulator.callback_registry import CheckOutcome
-from tests.e2e.program import FIRST, SECOND, Program, until
+from tests.e2e.program import FIRST, SECOND, Program
 from tests.server.subscription.registry import NEEDED, RECORD, Registry, open_registry
+from tests.waiting import until
 
 
 @pytest.fixture

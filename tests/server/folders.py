@@ -12,16 +12,6 @@ OTHER_VALUES = {"token": TOKENS[1], "aes_key": AES_KEYS[1], "key": KEYS[1]}
 LOOPBACK = {"host": "127.0.0.1", "port": 0}
 
 
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self, now_ms: int = 1_700_000_000_000) -> None:
-        self.now_ms = now_ms
-
-    def __call__(self) -> int:
-        return self.now_ms
-
-
 def app_on(folder: Path, **callback: Any) -> App:
     """A facade on a data folder with credentials, which would serve on a free loopback port."""
     app = App(DataFolder(folder))

@@ -1,7 +1,7 @@
 """Both accounts tried over real sockets, against vendors that refuse in every way they know."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -22,16 +22,10 @@ from server.simulator.contacts_wecom import WeComContacts
 from server.simulator.dingtalk_records import Sight
 from server.simulator.faults import DINGTALK_ANSWERS, WECOM_ANSWERS, Fault, FaultPlan, Rule
 from server.simulator.httpd import LoopbackServer, Reply
+from tests.server.clocks import SteadyClock
+from tests.waiting import until
 
 DINGTALK, WECOM = Vendor.DINGTALK, Vendor.WECOM
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @dataclass
@@ -44,7 +38,7 @@ class Office:
     dingtalk: DingTalkContacts
     wecom: WeComContacts
     faults: dict[Vendor, FaultPlan]
-    clock: Clock
+    clock: SteadyClock
 
     def test(self, vendor: Vendor, **changes: Any) -> SelfTestReport:
         return self.connections.test(vendor, changes, Event(), lambda _: None)
@@ -70,7 +64,7 @@ def office(tmp_path: Path) -> Iterator[Office]:
         DINGTALK: FaultPlan(1, DINGTALK_ANSWERS, dingtalk.tokens.revoke),
         WECOM: FaultPlan(2, WECOM_ANSWERS, wecom.tokens.revoke),
     }
-    store, clock = ConfigStore(DataFolder(tmp_path)), Clock()
+    store, clock = ConfigStore(DataFolder(tmp_path)), SteadyClock()
     with (
         LoopbackServer(faults[DINGTALK].wrap(dingtalk.handle)) as source,
         LoopbackServer(faults[WECOM].wrap(wecom.handle)) as target,
@@ -373,17 +367,9 @@ def test_giving_up_ends_a_wait_at_once(office: Office) -> None:
     stop, told = Event(), list[Step]()
     waiting = threading.Thread(target=lambda: patient.test(WECOM, {}, stop, told.append))
     waiting.start()
-    _until(lambda: office.faults[WECOM].injected)
+    until(lambda: office.faults[WECOM].injected)
 
     stop.set()
     waiting.join(20)
     assert not waiting.is_alive()
     assert [step.name for step in told] == ["wecom.values", "wecom.token"]
-
-
-def _until(condition: Callable[[], object]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        Event().wait(0.01)
-    raise AssertionError("it did not happen")

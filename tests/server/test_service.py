@@ -41,9 +41,10 @@ from server.simulator.reply import ReplyFault
 from server.status import EventView
 from server.web.listener import Listener
 from tests.crypto.made_up import SETS
-from tests.server.folders import Clock, app_on
+from tests.server.clocks import WallClock
+from tests.server.folders import app_on
 from tests.server.simulator.seeds import seeded
-from tests.server.web.service import wait_until
+from tests.waiting import until
 
 OLD, NEW, NEWEST = SETS
 HOUR_MS = 60 * 60 * 1000
@@ -72,7 +73,7 @@ class Set:
 
     folder: DataFolder
     store: Store
-    clock: Clock
+    clock: WallClock
     service: Service
 
     def accepts(
@@ -119,7 +120,7 @@ def texts(credentials: Credentials) -> dict[str, str]:
 def at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Set]:
     monkeypatch.setattr("server.service._TICK_S", 3600.0)
     folder = app_on(tmp_path / "数据 夹", **texts(OLD)).folder
-    clock, store = Clock(), Store(folder)
+    clock, store = WallClock(), Store(folder)
     service = Service(folder, store, SecretMask(), clock)
     # A promotion wakes the housekeeper; here the test decides when its duties are done.
     monkeypatch.setattr(service._wake, "set", lambda: None)
@@ -262,14 +263,14 @@ def test_the_status_shows_at_once_what_the_desk_learned(
     monkeypatch.setattr("server.service._TICK_S", 3600.0)
     monkeypatch.setattr("server.service._PAUSE_S", 0.0)
     app = app_on(tmp_path, **texts(OLD))
-    service = Service(app.folder, ConfigStore(app.folder), SecretMask(), Clock())
+    service = Service(app.folder, ConfigStore(app.folder), SecretMask(), WallClock())
     service.start()
-    at_work = Set(app.folder, Store(app.folder), Clock(), service)
+    at_work = Set(app.folder, Store(app.folder), WallClock(), service)
     try:
         assert not at_work.accepts(NEWEST)
-        wait_until(lambda: App(app.folder).status().doctor is not None)
+        until(lambda: App(app.folder).status().doctor is not None)
         assert at_work.accepts(OLD)  # sent by the real clock, years after this one
-        wait_until(lambda: "clock" in [one.code for one in App(app.folder).status().notices])
+        until(lambda: "clock" in [one.code for one in App(app.folder).status().notices])
     finally:
         assert service.stop() == ()
 
@@ -403,9 +404,9 @@ def test_a_service_that_starts_on_a_full_disk_goes_on_when_there_is_room(
 
     monkeypatch.setattr("server.service._TICK_S", 3600.0)
     app = app_on(tmp_path, **texts(OLD))
-    service = Service(app.folder, ConfigStore(app.folder), SecretMask(), Clock())
+    service = Service(app.folder, ConfigStore(app.folder), SecretMask(), WallClock())
     monkeypatch.setattr(service._wake, "set", lambda: None)
-    at_work = Set(app.folder, Store(app.folder), Clock(), service)
+    at_work = Set(app.folder, Store(app.folder), WallClock(), service)
     event = b'{"EventType":"user_add_org","eventId":"1"}'
     with monkeypatch.context() as full:
         full.setattr("server.journal.journal.open_database", refuse)

@@ -1,7 +1,6 @@
 """A stop does not wait for a vendor that does not answer."""
 
 from pathlib import Path
-from time import monotonic, sleep
 
 from server.app import App
 from server.config.paths import DataFolder
@@ -9,6 +8,7 @@ from server.simulator.company import Company
 from server.simulator.faults import Fault, Rule
 from tests.e2e.program import FIRST
 from tests.server.sync.world import open_sides
+from tests.waiting import until
 
 
 def test_a_stop_gives_up_the_call_under_way(tmp_path: Path) -> None:
@@ -18,9 +18,6 @@ def test_a_stop_gives_up_the_call_under_way(tmp_path: Path) -> None:
         callback = {"host": "127.0.0.1", "port": 0, **FIRST.settings}
         app.configure({**sides.settings, "callback": callback, "sync": {"enabled": True}})
         app.start()
-        until_s = monotonic() + 30
-        while not sides.wecom_faults.injected and monotonic() < until_s:
-            sleep(0.01)
-        assert sides.wecom_faults.injected
+        until(lambda: sides.wecom_faults.injected)
         assert app.stop(4.0) == ()
         sides.switch_off_faults()

@@ -15,6 +15,7 @@ from server.journal.requests import Answer, RequestKind, SyncRequest
 from server.journal.runs import RunCause
 from server.message import Message
 from server.sync_orders import Orders
+from tests.waiting import until
 
 FULL = SyncRequest(RequestKind.FULL)
 ALLOW = SyncRequest(RequestKind.ALLOW, "d1")
@@ -80,20 +81,11 @@ def _run(journal: Journal) -> int:
 
 def _taken(journal: Journal) -> SyncRequest:
     """Wait for the request and take it, as the service's worker does."""
-    for _ in range(500):
-        request = journal.run(requests.take).result(10)
-        if request is not None:
-            return request
-        Event().wait(0.02)
-    pytest.fail("no request came")
+    return until(lambda: journal.run(requests.take).result(10), "a request came")
 
 
 def _posted(journal: Journal) -> None:
-    for _ in range(500):
-        if journal.read(requests.is_waiting):
-            return
-        Event().wait(0.02)
-    pytest.fail("no request came")
+    until(lambda: journal.read(requests.is_waiting), "a request came")
 
 
 def test_without_a_service_the_run_is_made_here_under_the_lock(

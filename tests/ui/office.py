@@ -1,8 +1,6 @@
 """An office with DingBridge in it: a data folder with values, events, and a DingTalk that calls."""
 
 import random
-import time
-from collections.abc import Callable
 from pathlib import Path
 from sqlite3 import Connection
 
@@ -74,11 +72,3 @@ def let_age(app: App) -> None:
             )
 
     journal.run(settle).result(10)
-
-
-def wait_until(condition: Callable[[], object], patience_s: float = 10.0) -> None:
-    """Wait for something on another thread."""
-    until_s = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < until_s
-        time.sleep(0.01)

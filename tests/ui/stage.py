@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from server.app import App
 from tests.ui.hand import Hand
-from tests.ui.office import wait_until
+from tests.waiting import until
 from ui.program import Program, Start
 from ui.single import SingleInstance
 from ui.text import Texts
@@ -27,6 +27,13 @@ class Stage:
     @property
     def texts(self) -> Texts:
         return self.program.session.texts
+
+    def look_again(self) -> None:
+        """Have the status fetched twice: the first answer may have been under way already."""
+        for _ in range(2):
+            before = self.program.session.glance
+            self.program.refresh()
+            self.hand.wait_for(lambda: self.program.session.glance is not before)  # noqa: B023 - waited for before the next round
 
 
 @contextmanager
@@ -47,7 +54,7 @@ def on_stage(app: App, display: str, root: tk.Tk, scale: float = 1.0) -> Iterato
         program.quit()
         hand.wait_for(lambda: program.has_ended)
         hanging = program.finish()
-        wait_until(lambda: _own_threads() <= others)
+        until(lambda: _own_threads() <= others)
         hand.close()
         for child in root.winfo_children():
             child.destroy()

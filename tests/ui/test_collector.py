@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.ui.office import wait_until
 from tests.ui.stage import Stage
+from tests.waiting import until
 
 
 class _Circle:
@@ -58,4 +58,4 @@ def test_python_collects_by_itself_again_once_the_program_has_ended(stage: Stage
     stage.program.finish()
 
     assert gc.isenabled()
-    wait_until(lambda: gc.get_freeze_count() == 0)
+    until(lambda: gc.get_freeze_count() == 0)

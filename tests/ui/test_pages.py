@@ -37,13 +37,6 @@ def _shown(stage: Stage) -> PageName | None:
     return stage.program.window.page
 
 
-def _look(stage: Stage) -> None:
-    for _ in range(2):
-        before = stage.program.session.glance
-        stage.program.refresh()
-        stage.hand.wait_for(lambda: stage.program.session.glance is not before)  # noqa: B023 - waited for before the next round
-
-
 @pytest.mark.parametrize("name", list(PageName))
 def test_every_page_opens_with_a_click_and_fits_into_the_window(
     stage: Stage, name: PageName
@@ -72,7 +65,7 @@ def test_pages_open_with_the_keyboard(stage: Stage) -> None:
 class TestOverview:
     def test_it_says_that_all_is_well(self, stage: Stage) -> None:
         check_address(stage.app)
-        _look(stage)
+        stage.look_again()
         page = _open(stage, PageName.OVERVIEW)
         assert isinstance(page, OverviewPage)
 
@@ -82,7 +75,7 @@ class TestOverview:
 
     def test_one_click_uses_the_key_that_dingtalk_sent(self, stage: Stage) -> None:
         check_address(stage.app, key="dingtheotherkey0")
-        _look(stage)
+        stage.look_again()
         page = _open(stage, PageName.OVERVIEW)
 
         stage.hand.click_button(page, stage.texts("&Use the key {key}", key="dingtheotherkey0"))
@@ -171,10 +164,10 @@ class TestEvents:
     def test_a_click_shows_all_of_an_event(self, stage: Stage, page: EventsPage) -> None:
         heading_px = stage.program.session.theme.px(40)
         stage.hand.click(page.table.tree, y=heading_px)
-        stage.hand.wait_for(lambda: page.details.get("1.0", "end").strip())
+        stage.hand.wait_for(lambda: page.details.box.get("1.0", "end").strip())
 
         newest = stage.app.events(1).events[0]
-        assert json.loads(page.details.get("1.0", "end")) == newest.payload
+        assert json.loads(page.details.box.get("1.0", "end")) == newest.payload
         stage.hand.click(page.copy_button)
         assert json.loads(stage.root.clipboard_get()) == newest.payload
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from server.app import App
-from tests.ui.office import office, wait_until
+from tests.ui.office import office
+from tests.waiting import PATIENCE_S, until
 
 PROJECT = Path(__file__).parents[2]
-PATIENCE_S = 30.0
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_a_signal_stops_the_program_in_order(
     environment = {name: value for name, value in os.environ.items() if name != "PYSTRAY_BACKEND"}
     with subprocess.Popen(command, cwd=PROJECT, env=environment) as process:
         try:
-            wait_until(lambda: _listens(app), PATIENCE_S)
+            until(lambda: _listens(app))
             process.send_signal(number)
             assert process.wait(PATIENCE_S) == 0
         finally:

@@ -146,7 +146,7 @@ def test_a_change_is_shown_field_by_field(sitting: Sitting, both: Platforms) -> 
     pane.table.select(0)
 
     line = texts("{field}: {old} → {new}", field=texts("Name"), old=before, new="欧阳新名")
-    sitting.hand.wait_for(lambda: line in pane.details.get("1.0", "end"))
+    sitting.hand.wait_for(lambda: line in pane.details.box.get("1.0", "end"))
     assert pane.feed.rows[0].brief == line
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from server.errors import DingBridgeError, PortInUseError
-from tests.ui.office import wait_until
+from tests.waiting import until
 from ui.mailbox import Mailbox
 from ui.workers import Workers
 
@@ -34,7 +34,7 @@ def told() -> Iterator[_Told]:
 def test_an_answer_comes_through_the_mailbox(told: _Told) -> None:
     told.workers.ask(threading.get_ident, told.answers.append, told.refusals.append)
 
-    wait_until(told.delivered)
+    until(told.delivered)
 
     assert told.answers != [threading.get_ident()]
     assert (told.refusals, told.mistakes) == ([], [])
@@ -47,7 +47,7 @@ def test_a_refusal_is_told_apart_from_a_mistake(told: _Told) -> None:
         raise refusal
 
     told.workers.ask(refuse, told.answers.append, told.refusals.append)
-    wait_until(told.delivered)
+    until(told.delivered)
 
     assert (told.answers, told.refusals, told.mistakes) == ([], [refusal], [])
 
@@ -56,10 +56,10 @@ def test_a_mistake_reaches_the_tk_thread_and_ends_no_worker(told: _Told) -> None
     for _ in range(5):  # more than there are threads
         told.workers.ask(lambda: 1 // 0, told.answers.append, told.refusals.append)
 
-    wait_until(lambda: told.delivered() and len(told.mistakes) == 5)
+    until(lambda: told.delivered() and len(told.mistakes) == 5)
 
     told.workers.ask(lambda: "still here", told.answers.append, told.refusals.append)
-    wait_until(lambda: told.delivered() and told.answers)
+    until(lambda: told.delivered() and told.answers)
     assert told.answers == ["still here"]
 
 
@@ -115,5 +115,5 @@ def test_a_window_that_was_closed_while_asking_never_goes_on_a_worker(
         gc.collect()  # an exception and its traceback are a circle
         return len(went_on) == 20
 
-    wait_until(all_gone)
+    until(all_gone)
     assert set(went_on) == {threading.get_ident()}

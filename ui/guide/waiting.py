@@ -101,8 +101,7 @@ class WaitingStep(Step):
         self.detail.show(detail)
 
     def _copy(self) -> None:
-        url = self.session.callback_url()
-        self.session.copy(url, self.texts("Copied: {url}", url=url))
+        self.session.copy_and_repeat(self.session.callback_url())
 
     def _adopt(self) -> None:
         adopt_key(self.session, self._offered_key)

@@ -10,7 +10,8 @@ from ui.dialogs import centre
 from ui.pages.page import Page
 from ui.session import Session
 from ui.text import Texts
-from ui.widgets.layout import Action, ButtonRow, TextBox, Wrapped
+from ui.widgets.layout import Action, ButtonRow, Wrapped
+from ui.widgets.textbox import ReadingBox
 
 
 class AboutPage(Page):
@@ -84,9 +85,9 @@ class LicencesWindow(tk.Toplevel):
         self.title(texts("Licences"))
         bar = ttk.Scrollbar(self)
         bar.pack(side="right", fill="y")
-        self.box = TextBox(self, height=30, text_font="TkFixedFont", wrap="word")
-        self.box.insert("1.0", text)
-        self.box.configure(state="disabled", yscrollcommand=bar.set, width=90)
+        self.box = ReadingBox(self, height=30, text_font="TkFixedFont", wrap="word")
+        self.box.show(text)
+        self.box.configure(yscrollcommand=bar.set, width=90)
         bar.configure(command=self.box.yview)
         self.box.pack(side="left", fill="both", expand=True)
         self.bind("<Escape>", lambda _: self.destroy())

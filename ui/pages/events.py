@@ -15,8 +15,9 @@ from ui.health import Glance
 from ui.pages.page import Page
 from ui.session import Session
 from ui.theme import AMBER, GREY, RED
-from ui.widgets.layout import Action, ButtonRow, TextBox, heading
+from ui.widgets.layout import Action, ButtonRow, heading
 from ui.widgets.table import Column, Row, Source, VirtualTable
+from ui.widgets.textbox import Details
 
 _TYPING_MS = 350
 
@@ -101,16 +102,8 @@ class EventsPage(Page):
         panes.add(self.table, weight=3)
 
     def _add_details(self, panes: ttk.PanedWindow) -> None:
-        frame = ttk.Frame(panes)
-        self._title = ttk.Label(frame, style="Strong.TLabel")
-        self._title.pack(fill="x", pady=self.theme.pad(6, 2))
-        bar = ttk.Scrollbar(frame)
-        bar.pack(side="right", fill="y")
-        self.details = TextBox(frame, height=8, text_font="TkFixedFont", wrap="word")
-        self.details.configure(yscrollcommand=bar.set, state="disabled")
-        bar.configure(command=self.details.yview)
-        self.details.pack(fill="both", expand=True)
-        panes.add(frame, weight=2)
+        self.details = Details(panes, self.theme, height=8, text_font="TkFixedFont")
+        panes.add(self.details, weight=2)
         self._show_none()
 
     def _add_buttons(self) -> None:
@@ -217,17 +210,10 @@ class EventsPage(Page):
         lines = [_pretty(event.payload)]
         if event.error:
             lines.insert(0, texts("Failed: {error}", error=event.error) + "\n")
-        self._write(title, "\n".join(lines))
+        self.details.show(title, "\n".join(lines))
 
     def _show_none(self) -> None:
-        self._write(self.texts("Select an event to see all of it."), "")
-
-    def _write(self, title: str, text: str) -> None:
-        self._title.configure(text=title)
-        self.details.configure(state="normal")
-        self.details.delete("1.0", "end")
-        self.details.insert("1.0", text)
-        self.details.configure(state="disabled")
+        self.details.show(self.texts("Select an event to see all of it."), "")
 
     def _copy(self) -> None:
         if self._selected is not None:

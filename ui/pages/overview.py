@@ -14,7 +14,8 @@ from ui.run_words import health_of, state_words, time_words
 from ui.session import PageName, Session
 from ui.tray import HEALTH_WORDS
 from ui.widgets.chart import ColumnChart
-from ui.widgets.layout import Action, ButtonRow, Scrolled, Wrapped
+from ui.widgets.layout import Action, ButtonRow, Scrolled, TwoLines, Wrapped
+from ui.widgets.notice import NoticeCard
 
 _DAYS = 7
 _COUNT_EVERY_MS = 5000
@@ -63,12 +64,9 @@ class OverviewPage(Page):
         banner.pack(fill="x", pady=self.theme.pad(0, 12))
         self._picture = ttk.Label(banner)
         self._picture.pack(side="left", padx=self.theme.pad(0, 14))
-        words = ttk.Frame(banner)
+        words = TwoLines(banner, style="Big.TLabel")
         words.pack(side="left", fill="x", expand=True)
-        self.headline = Wrapped(words, style="Big.TLabel")
-        self.headline.pack(fill="x")
-        self._since = Wrapped(words, style="Hint.TLabel")
-        self._since.pack(fill="x")
+        self.headline, self._since = words.title, words.hint
 
     def _card(
         self, parent: ttk.Frame, title: str, row: int, column: int, span: int = 1
@@ -119,12 +117,9 @@ class OverviewPage(Page):
         ButtonRow(card, self.theme, open_sync, side="right").pack(side="right")
         self._sync_picture = ttk.Label(card)
         self._sync_picture.pack(side="left", anchor="n", padx=self.theme.pad(0, 10))
-        words = ttk.Frame(card)
+        words = TwoLines(card)
         words.pack(side="left", fill="x", expand=True)
-        self.sync_state = Wrapped(words, style="Strong.TLabel")
-        self.sync_state.pack(fill="x")
-        self.sync_times = Wrapped(words, style="Hint.TLabel")
-        self.sync_times.pack(fill="x")
+        self.sync_state, self.sync_times = words.title, words.hint
 
     def _add_events(self, columns: ttk.Frame) -> None:
         card = self._card(columns, self.texts("Events of the last 7 days"), 2, 0, span=2)
@@ -183,18 +178,15 @@ class OverviewPage(Page):
             self._add_notice(notice)
 
     def _add_notice(self, notice: Notice) -> None:
-        theme = self.theme
-        card = ttk.Frame(self._attention, padding=theme.px(10), relief="solid", borderwidth=1)
-        card.pack(fill="x", pady=theme.pad(0, 8))
-        picture = theme.pictures.small_states[_HEALTH_OF_LEVEL[notice.level]]
-        ttk.Label(card, image=picture).pack(side="left", anchor="n", padx=theme.pad(0, 10))
         action = remedy(notice, self.session)
-        if action is not None:
-            ButtonRow(card, theme, action, side="right").pack(side="right")
-        words = ttk.Frame(card)
-        words.pack(side="left", fill="x", expand=True)
-        Wrapped(words, self.session.say(notice.title), "Strong.TLabel").pack(fill="x")
-        Wrapped(words, self.session.say(notice.hint), "Hint.TLabel").pack(fill="x")
+        card = NoticeCard(
+            self._attention,
+            self.theme,
+            _HEALTH_OF_LEVEL[notice.level],
+            (self.session.say(notice.title), self.session.say(notice.hint)),
+            *(() if action is None else (action,)),
+        )
+        card.pack(fill="x", pady=self.theme.pad(0, 8))
 
     def _show_address(self, status: Status) -> None:
         texts = self.texts
@@ -232,8 +224,7 @@ class OverviewPage(Page):
         self.sync_times.show(time_words(sync, self.texts))
 
     def _copy_url(self) -> None:
-        url = self.session.callback_url()
-        self.session.copy(url, self.texts("Copied: {url}", url=url))
+        self.session.copy_and_repeat(self.session.callback_url())
 
     # --- the chart
 

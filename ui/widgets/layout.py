@@ -5,9 +5,8 @@ import tkinter as tk
 from collections.abc import Callable
 from dataclasses import dataclass
 from tkinter import font, ttk
-from typing import Literal
 
-from ui.theme import ACCENT, LINE, Theme, bind_mnemonics, mnemonic
+from ui.theme import Theme, bind_mnemonics, mnemonic
 from ui.widgets.wrapping import is_chinese, wrap
 
 
@@ -45,25 +44,17 @@ class Wrapped(ttk.Label):
             self.configure(text=text, wraplength=width if self._width > 1 else 0)
 
 
-class TextBox(tk.Text):
-    """Several lines of text in a frame like an entry's."""
+class TwoLines(ttk.Frame):
+    """A line that stands out, and below it one that says more; both wrap."""
 
     def __init__(
-        self, parent: tk.Misc, *, height: int, text_font: str, wrap: Literal["none", "word"]
+        self, parent: tk.Misc, title: str = "", hint: str = "", style: str = "Strong.TLabel"
     ) -> None:
-        super().__init__(
-            parent,
-            height=height,
-            font=text_font,
-            wrap=wrap,
-            relief="flat",
-            borderwidth=0,
-            highlightthickness=1,
-            highlightbackground=LINE,
-            highlightcolor=ACCENT,
-            padx=4,
-            pady=3,
-        )
+        super().__init__(parent)
+        self.title = Wrapped(self, title, style)
+        self.title.pack(fill="x")
+        self.hint = Wrapped(self, hint, "Hint.TLabel")
+        self.hint.pack(fill="x")
 
 
 class Scrolled(ttk.Frame):

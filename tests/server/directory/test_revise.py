@@ -4,7 +4,14 @@ import pytest
 
 from server.directory import causes
 from server.directory.causes import cause
-from server.directory.change import Action, Change, all_fields, member_changes
+from server.directory.change import (
+    Action,
+    Change,
+    all_fields,
+    member_changes,
+    member_of,
+    state_of,
+)
 from server.directory.link import Claim, Decision, Fate, Holder, judge_holder
 from server.directory.model import NOBODY, Kind, Member, MemberSeat, PersonLink, TargetState
 from server.directory.revise import (
@@ -157,3 +164,9 @@ def test_a_departments_change_has_no_member_to_revise() -> None:
     change = Change(Action.CREATE, Kind.DEPARTMENT, "5", "5", payload=TargetState("A", "1", 1))
     with pytest.raises(TypeError):
         without_departments(change, ())
+
+
+def test_a_persons_change_has_no_state_of_a_department() -> None:
+    assert member_of(CREATE) is ANNA
+    with pytest.raises(TypeError):
+        state_of(CREATE)

@@ -11,6 +11,7 @@ from server.simulator.company import Company
 from server.simulator.contacts_dingtalk import DingTalkContacts
 from server.simulator.httpd import LoopbackServer
 from server.simulator.roster import ROOT_ID
+from tests.server.clocks import SteadyClock
 
 CALLBACK = {
     "call_back_tag": ["user_add_org", "org_dept_modify"],
@@ -20,19 +21,11 @@ CALLBACK = {
 }
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 @dataclass
 class World:
     company: Company
     api: DingTalkContacts
-    clock: Clock
+    clock: SteadyClock
     address: str
     session: requests.Session
     outcome: CheckOutcome = CheckOutcome.SUCCESS
@@ -70,7 +63,7 @@ class World:
         return person.userid
 
 
-def serve(api: DingTalkContacts, clock: Clock) -> Iterator[World]:
+def serve(api: DingTalkContacts, clock: SteadyClock) -> Iterator[World]:
     """Yield the world of an API, once; the address check answers as the world is told."""
     with LoopbackServer(api.handle) as server, requests.Session() as session:
         world = World(api.company, api, clock, server.address, session)

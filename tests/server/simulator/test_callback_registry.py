@@ -9,12 +9,13 @@ from server.simulator.callback_registry import CheckOutcome
 from server.simulator.company import Company
 from server.simulator.contacts_dingtalk import DingTalkContacts
 from server.simulator.httpd import LoopbackServer
-from tests.server.simulator.dingtalk_world import CALLBACK, Clock, World, serve
+from tests.server.clocks import SteadyClock
+from tests.server.simulator.dingtalk_world import CALLBACK, World, serve
 
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    clock = Clock()
+    clock = SteadyClock()
     yield from serve(DingTalkContacts(Company(), clock=clock, calls_per_second=None), clock)
 
 
@@ -45,7 +46,7 @@ def test_a_bad_callback_is_refused(world: World, change: dict[str, object], code
 def test_without_a_check_no_address_answers() -> None:
     api = DingTalkContacts(Company())
     with LoopbackServer(api.handle) as server, requests.Session() as session:
-        world = World(api.company, api, Clock(), server.address, session)
+        world = World(api.company, api, SteadyClock(), server.address, session)
         assert world.code("/call_back/register_call_back", **CALLBACK) == 71012
 
 

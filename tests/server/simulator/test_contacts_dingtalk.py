@@ -10,14 +10,15 @@ from server.simulator.contacts_dingtalk import DingTalkContacts
 from server.simulator.dingtalk_records import Sight
 from server.simulator.httpd import LoopbackServer
 from server.simulator.roster import ROOT_ID
-from tests.server.simulator.dingtalk_world import CALLBACK, Clock, World, serve
+from tests.server.clocks import SteadyClock
+from tests.server.simulator.dingtalk_world import CALLBACK, World, serve
 
 _USER_GET = "/topapi/v2/user/get"
 
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    clock = Clock()
+    clock = SteadyClock()
     yield from serve(DingTalkContacts(Company(), clock=clock, calls_per_second=None), clock)
 
 
@@ -53,7 +54,7 @@ def test_a_token_in_a_header_or_body_does_not_count(world: World) -> None:
 
 @pytest.mark.parametrize("code", [40014, 42001])
 def test_an_expired_token_is_refused_with_the_code_chosen(code: int) -> None:
-    clock = Clock()
+    clock = SteadyClock()
     api = DingTalkContacts(Company(), clock=clock, token_expired_code=code)
     with LoopbackServer(api.handle) as server, requests.Session() as session:
         world = World(api.company, api, clock, server.address, session)
@@ -303,7 +304,7 @@ def test_an_address_off_the_list_is_refused(world: World) -> None:
 
 
 def test_twenty_calls_a_second_an_api_pass() -> None:
-    clock = Clock()
+    clock = SteadyClock()
     api = DingTalkContacts(Company(), clock=clock)
     with LoopbackServer(api.handle) as server, requests.Session() as session:
         world = World(api.company, api, clock, server.address, session)

@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from server.simulator.contacts_wecom import WeComContacts, WeComRules
-from tests.server.simulator.wecom_world import LI, ZHANG, Clock, World, serve
+from tests.server.clocks import SteadyClock
+from tests.server.simulator.wecom_world import LI, ZHANG, World, serve
 
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    clock = Clock()
+    clock = SteadyClock()
     yield from serve(WeComContacts(clock=clock), clock)
 
 
@@ -39,7 +40,7 @@ def test_wrong_credentials_get_no_token(world: World, query: dict[str, str], cod
 
 
 def test_too_many_wrong_secrets_block_the_address() -> None:
-    clock = Clock()
+    clock = SteadyClock()
     api = WeComContacts(rules=WeComRules(wrong_secrets_an_hour=2), clock=clock)
     for world in serve(api, clock):
         wrong = {"corpid": api.rules.corp_id, "corpsecret": "x"}
@@ -138,7 +139,7 @@ def test_a_helper_with_read_permission_only_cannot_write(world: World) -> None:
 
 
 def test_over_the_limit_an_api_is_blocked_for_its_window() -> None:
-    clock = Clock()
+    clock = SteadyClock()
     api = WeComContacts(clock=clock, calls_per_minute=3)
     for world in serve(api, clock):
         codes = [world.get("department/simplelist")["errcode"] for _ in range(4)]

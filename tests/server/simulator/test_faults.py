@@ -19,6 +19,7 @@ from server.simulator.faults import (
     Rule,
 )
 from server.simulator.httpd import LoopbackServer, Reply, Request
+from tests.waiting import until
 
 
 class _Platform:
@@ -135,8 +136,7 @@ def test_switching_off_lets_slow_answers_go(world: _World) -> None:
     world.plan.add(Rule(Fault.SLOW, delay_s=60))
     waiting = Thread(target=world.call)
     waiting.start()
-    while not world.plan.injected:
-        time.sleep(0.001)
+    until(lambda: world.plan.injected)
     world.plan.switch_off()
     waiting.join(10)
     assert not waiting.is_alive()

@@ -7,12 +7,13 @@ import pytest
 from server.simulator.contacts_wecom import WeComContacts
 from server.simulator.wecom_console import ConsoleError
 from server.simulator.wecom_directory import Membership
-from tests.server.simulator.wecom_world import ZHANG, Clock, World, serve
+from tests.server.clocks import SteadyClock
+from tests.server.simulator.wecom_world import ZHANG, World, serve
 
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    clock = Clock()
+    clock = SteadyClock()
     yield from serve(WeComContacts(clock=clock), clock)
 
 

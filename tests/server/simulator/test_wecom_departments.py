@@ -6,12 +6,13 @@ import pytest
 
 from server.simulator.contacts_wecom import WeComContacts
 from server.simulator.wecom_directory import Limits, WeComDirectory
-from tests.server.simulator.wecom_world import LI, ZHANG, Clock, World, serve
+from tests.server.clocks import SteadyClock
+from tests.server.simulator.wecom_world import LI, ZHANG, World, serve
 
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    clock = Clock()
+    clock = SteadyClock()
     yield from serve(WeComContacts(clock=clock), clock)
 
 
@@ -83,7 +84,7 @@ def test_a_slash_and_thirty_two_characters_are_accepted(world: World) -> None:
 
 
 def test_a_full_department_takes_no_other() -> None:
-    clock = Clock()
+    clock = SteadyClock()
     for world in serve(WeComContacts(WeComDirectory(limits=Limits(nodes=1)), clock=clock), clock):
         first = world.department()
         assert world.code("department/create", name="市场部", parentid=1) == 81001
@@ -142,7 +143,7 @@ def test_an_unknown_department_cannot_be_listed(world: World) -> None:
 
 
 def test_the_tree_has_its_limits() -> None:
-    clock = Clock()
+    clock = SteadyClock()
     directory = WeComDirectory(limits=Limits(departments=4, levels=3, nodes=2))
     for world in serve(WeComContacts(directory, clock=clock), clock):
         second = world.department("二")

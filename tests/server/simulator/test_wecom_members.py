@@ -7,12 +7,13 @@ import pytest
 from server.simulator.contacts_wecom import WeComContacts, WeComRules
 from server.simulator.wecom_directory import Limits, WeComDirectory
 from server.simulator.wecom_members import MemberRules
-from tests.server.simulator.wecom_world import LI, ZHANG, Clock, World, serve
+from tests.server.clocks import SteadyClock
+from tests.server.simulator.wecom_world import LI, ZHANG, World, serve
 
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    clock = Clock()
+    clock = SteadyClock()
     yield from serve(WeComContacts(clock=clock), clock)
 
 
@@ -147,7 +148,7 @@ def test_who_has_no_department_waits_for_one(world: World, department: object) -
     ("department", "code"), [(None, 40058), ([], 40066), ([0], 40066), ([1, 99], 40066)]
 )
 def test_the_older_behaviour_refuses_unknown_departments(department: object, code: int) -> None:
-    clock = Clock()
+    clock = SteadyClock()
     rules = WeComRules(members=MemberRules(creates_unknown_departments=False))
     for world in serve(WeComContacts(rules=rules, clock=clock), clock):
         answer = world.post("user/create", **ZHANG | {"department": department})
@@ -157,7 +158,7 @@ def test_the_older_behaviour_refuses_unknown_departments(department: object, cod
 
 
 def test_the_account_limit_stops_creates_only() -> None:
-    clock = Clock()
+    clock = SteadyClock()
     directory = WeComDirectory(limits=Limits(accounts=1))
     for world in serve(WeComContacts(directory, clock=clock), clock):
         codes = [world.code("user/create", **who) for who in (ZHANG, LI)]

@@ -11,24 +11,17 @@ from server.simulator.contacts_wecom import WeComContacts
 from server.simulator.httpd import LoopbackServer
 from server.simulator.wecom_console import WeComConsole
 from server.simulator.wecom_directory import Member
+from tests.server.clocks import SteadyClock
 
 ZHANG = {"userid": "zhangsan", "name": "张三", "mobile": "13800000001", "department": [1]}
 LI = {"userid": "lisi", "name": "李四", "mobile": "13800000002", "department": [1]}
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @dataclass
 class World:
     api: WeComContacts
     console: WeComConsole
-    clock: Clock
+    clock: SteadyClock
     address: str
     session: requests.Session
 
@@ -66,6 +59,6 @@ class World:
         return self.api.directory.snapshot().members[userid]
 
 
-def serve(api: WeComContacts, clock: Clock) -> Iterator[World]:
+def serve(api: WeComContacts, clock: SteadyClock) -> Iterator[World]:
     with LoopbackServer(api.handle) as server, requests.Session() as session:
         yield World(api, WeComConsole(api.directory), clock, server.address, session)

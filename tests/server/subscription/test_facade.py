@@ -1,9 +1,8 @@
 """Comparing, taking and writing, against a DingTalk that really calls the running service."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from time import monotonic, sleep
+from time import sleep
 
 import pytest
 
@@ -29,15 +28,9 @@ from tests.server.subscription.registry import (
     app_of,
     serve_publicly,
 )
+from tests.waiting import until
 
 EQUAL, DIFFERS = SubscriptionState.EQUAL, SubscriptionState.DIFFERS
-
-
-def eventually(is_true: Callable[[], bool]) -> None:
-    until = monotonic() + 20
-    while not is_true():
-        assert monotonic() < until
-        sleep(0.02)
 
 
 def codes(app: App) -> dict[str, Level]:
@@ -152,7 +145,7 @@ class TestTake:
         assert (view.state, view.fits) == (EQUAL, "pending")
         for token, aes_key in ((OTHER_TOKEN, OTHER_AES_KEY), (TOKEN, AES_KEY)):
             assert call_as(app, token, aes_key, registry.corp_id)
-        eventually(lambda: app.status().subscription.fits == "active")
+        until(lambda: app.status().subscription.fits == "active")
 
     def test_where_none_were_entered_they_are_kept_until_the_key_comes(
         self, registry: Registry, tmp_path: Path
@@ -359,7 +352,7 @@ def test_a_service_that_stops_does_not_wait_for_dingtalk(
     registry.faults.add(Rule(Fault.SLOW, path="/gettoken", delay_s=60, times=1))
     app.start()
     thread = app._service._watch._thread  # type: ignore[union-attr] # it serves
-    eventually(lambda: bool(registry.faults.injected))
+    until(lambda: bool(registry.faults.injected))
     assert app.stop(timeout_s=20) == ()
     assert thread.is_alive()
     registry.faults.switch_off()
@@ -371,15 +364,15 @@ def test_a_service_that_stops_does_not_wait_for_dingtalk(
 def test_a_rejected_call_makes_the_service_compare(app: App, registry: Registry) -> None:
     registry.holds()
     app.start()
-    eventually(lambda: app.status().subscription.state is EQUAL)
+    until(lambda: app.status().subscription.state is EQUAL)
     asked = registry.asked()
     # The first question of this service was news, so the quiet time is the shortest.
     watch = app._service._watch  # type: ignore[union-attr] # it serves
-    eventually(lambda: watch._timing._quiet_until_ms > 0)
+    until(lambda: watch._timing._quiet_until_ms > 0)
     watch._timing._quiet_until_ms = 0
     registry.holds(token=OTHER_TOKEN)
     assert not call_as(app, OTHER_TOKEN, AES_KEY, registry.corp_id)
-    eventually(lambda: app.status().subscription.state is DIFFERS)
+    until(lambda: app.status().subscription.state is DIFFERS)
     for _ in range(20):
         assert not call_as(app, OTHER_TOKEN, AES_KEY, registry.corp_id)
     sleep(1.5)  # the housekeeper hears of rejected calls once a second

@@ -1,9 +1,8 @@
 """The service compares by itself, beside the callbacks, and nobody can make it ask often."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from time import monotonic, sleep
 
 import pytest
 
@@ -15,13 +14,14 @@ from server.journal.rejections import Rejection
 from server.journal.subscription import Finding, Standing
 from server.subscription.timing import DAY_MS, QUIET_MS
 from server.subscription.watch import Watch
-from tests.server.folders import Clock
+from tests.server.clocks import WallClock
 from tests.server.subscription.registry import (
     FAST,
     OTHER_TOKEN,
     Registry,
     app_of,
 )
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ class Watched:
 
     def __init__(self, registry: Registry, journal: Journal, config: Config) -> None:
         self.registry, self.config = registry, config
-        self.clock = Clock()
+        self.clock = WallClock()
         self._journal = journal
         self.watch = Watch(journal, lambda: self.config, clock_ms=self.clock, pace=FAST)
 
@@ -167,13 +167,6 @@ def test_without_a_network_it_tries_again_before_the_next_day(watched: Watched) 
     assert watched.finding.will_pass
 
 
-def _eventually(is_true: Callable[[], bool]) -> None:
-    until = monotonic() + 20
-    while not is_true():
-        assert monotonic() < until
-        sleep(0.02)
-
-
 def test_its_thread_asks_ends_and_outlives_trouble(
     watched: Watched, journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -185,9 +178,9 @@ def test_its_thread_asks_ends_and_outlives_trouble(
     watch = Watch(journal, broken, clock_ms=watched.clock, pace=FAST)
     assert watch.join(0)  # not started yet
     watch.start()
-    _eventually(lambda: bool(caplog.records))
+    until(lambda: bool(caplog.records))
     watch.nudge()
-    _eventually(lambda: watched.finding is not None)
+    until(lambda: watched.finding is not None)
     watch.request_stop()
     assert watch.join(10)
     assert "a fault of its own" in caplog.text

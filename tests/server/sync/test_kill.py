@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from time import monotonic, sleep
 
 import pytest
 
@@ -14,6 +13,7 @@ from server.journal.journal import Journal
 from server.journal.runs import RunStatus
 from server.simulator.company_generator import generate
 from tests.server.sync.world import World, differences, open_world
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).with_name("killed_run.py")
@@ -42,10 +42,7 @@ def test_a_killed_run_is_resumed_and_creates_nothing_twice(tmp_path: Path, write
     with open_world(tmp_path, company, approve_first_run=False) as world:
         world.journal.close(10)
         process = _start(world)
-        deadline = monotonic() + 60
-        while len(world.wecom.writes()) < writes and process.poll() is None:
-            assert monotonic() < deadline
-            sleep(0.005)
+        until(lambda: len(world.wecom.writes()) >= writes or process.poll() is not None)
         process.send_signal(signal.SIGKILL)
         process.wait(10)
         world.journal = Journal.open(world.path, world.now_ms)

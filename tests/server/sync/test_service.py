@@ -1,10 +1,9 @@
 """The whole way: an encrypted callback arrives at the service, and WeCom is in step."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -19,16 +18,10 @@ from server.logs import SecretMask
 from server.service import Service
 from server.simulator.dingtalk_callbacks import CallbackSender
 from tests.server.sync.world import FAST, World, differences, open_world
+from tests.waiting import until
 
 _TOKEN, _KEY = "madeUpToken2026", "dingmadeupmadeupmade"
 _AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
-
-
-def _eventually(is_true: Callable[[], bool]) -> None:
-    deadline = monotonic() + 20
-    while not is_true():
-        assert monotonic() < deadline
-        sleep(0.02)
 
 
 @pytest.fixture
@@ -69,8 +62,8 @@ def test_a_callback_becomes_a_member_within_the_service(service: tuple[Service, 
     running, world = service
     person = world.company.draft("新人", (1,), mobile="13900000000")
     _send(running, world.company.hire(person))
-    _eventually(lambda: world.wecom.directory.member(person.userid) is not None)
-    _eventually(lambda: differences(world) == [])
+    until(lambda: world.wecom.directory.member(person.userid) is not None)
+    until(lambda: differences(world) == [])
 
 
 @pytest.mark.slow
@@ -82,7 +75,7 @@ def test_a_command_beside_the_service_is_answered_by_it(
     database = DataFolder(tmp_path / "folder").database
     request = SyncRequest(RequestKind.PREVIEW)
     ident = write_beside(database, lambda conn: requests.post(conn, request, 1))
-    _eventually(lambda: peek(database, lambda conn: requests.answer_of(conn, ident)) is not None)
+    until(lambda: peek(database, lambda conn: requests.answer_of(conn, ident)) is not None)
     answer = peek(database, lambda conn: requests.answer_of(conn, ident))
     assert answer is not None
     assert answer.run_id is not None

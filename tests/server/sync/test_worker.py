@@ -4,7 +4,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -21,14 +20,7 @@ from server.simulator.httpd import Reply
 from server.sync.schedule import HOUR_MS, MINUTE_MS
 from server.sync.worker import Worker
 from tests.server.sync.world import DAY_MS, World, differences
-
-
-def _worker(world: World) -> Worker:
-    worker = Worker(
-        world.journal, world.engine, lambda: world.config, clock_ms=lambda: world.now_ms
-    )
-    worker.prepare()
-    return worker
+from tests.waiting import until
 
 
 def _send(world: World, payloads: Iterable[dict[str, Any]]) -> None:
@@ -57,7 +49,7 @@ def worker(world: World) -> Worker:
     for number in range(5):
         world.hire(f"王伟{number}", mobile=f"1380000000{number}")
     world.sync()
-    fresh = _worker(world)
+    fresh = world.new_worker()
     _loop(fresh, world)
     world.forget_calls()
     return fresh
@@ -184,7 +176,7 @@ def test_a_run_that_is_wanted_later_is_still_wanted_after_a_restart(
     _loop(worker, world)
     at_ms = world.now_ms + 2 * MINUTE_MS
     world.journal.run(lambda conn: sync_state.set_next_full_run(conn, at_ms)).result(5)
-    fresh, before = _worker(world), _runs(world)
+    fresh, before = world.new_worker(), _runs(world)
     _loop(fresh, world)
     assert _runs(world) == before
     world.now_ms = at_ms
@@ -272,7 +264,7 @@ def test_events_wait_until_the_first_run_is_approved(world: World) -> None:
     world.set(approve_first_run=True)
     person = world.company.draft("新人", (1,), mobile="13900000000")
     _send(world, world.company.hire(person))
-    worker = _worker(world)
+    worker = world.new_worker()
     _loop(worker, world)
     held = world.journal.read(sync_state.load).held
     assert held is not None
@@ -415,7 +407,7 @@ def test_a_run_that_was_killed_is_resumed_at_the_next_start(world: World) -> Non
     world.hire("新人", mobile="13900000000")
     world.journal.run(lambda conn: runs.begin(conn, RunCause.DAILY, 0)).result(5)
     world.restart()
-    fresh = _worker(world)
+    fresh = world.new_worker()
     _loop(fresh, world)
     found = world.journal.read(lambda conn: runs.latest(conn, 2))
     assert [one.cause for one in found] == [RunCause.INTERRUPTED, RunCause.DAILY]
@@ -467,10 +459,7 @@ def test_the_thread_wakes_for_an_event_and_ends_when_asked(world: World, worker:
     worker.start()
     person = world.company.draft("新人", (1,), mobile="13900000000")
     _send(world, world.company.hire(person))
-    deadline = monotonic() + 20
-    while world.wecom.directory.member(person.userid) is None:
-        assert monotonic() < deadline
-        sleep(0.02)
+    until(lambda: world.wecom.directory.member(person.userid))
     worker.request_stop()
     assert worker.join(10)
 
@@ -481,7 +470,7 @@ def test_a_scope_changed_while_the_service_was_off_is_held_at_the_next_start(wor
     world.hire("新人", mobile="13900000000")
     world.set(approve_first_run=True, excluded_department_ids=(excluded,))
     world.restart()
-    _loop(_worker(world), world)
+    _loop(world.new_worker(), world)
     held = world.journal.read(sync_state.load).held
     assert held is not None
     assert world.attempted_writes() == []

@@ -33,6 +33,7 @@ from server.simulator.wecom_directory import Member
 from server.sync.engine import Engine
 from server.sync.parties import Pace, Road
 from server.sync.result import RunResult
+from server.sync.worker import Worker
 
 DAY_MS = 86_400_000
 START_MS = 1_790_000_000_000
@@ -61,6 +62,14 @@ class World:
 
     def new_engine(self) -> Engine:
         return Engine(self.journal, lambda: self.config, Road(FAST), lambda: self.now_ms)
+
+    def new_worker(self) -> Worker:
+        """A worker whose thread does not run: its loop is gone through by hand."""
+        worker = Worker(
+            self.journal, self.engine, lambda: self.config, clock_ms=lambda: self.now_ms
+        )
+        worker.prepare()
+        return worker
 
     def set(self, **sync: Any) -> None:
         settings = self.config.settings

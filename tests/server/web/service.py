@@ -2,7 +2,6 @@
 
 import json
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -145,10 +144,3 @@ def serving(
             listener.request_stop()
             stopped = listener.join(20)
             assert (journal.close(20), stopped) == (True, True)
-
-
-def wait_until(is_true: Callable[[], bool], timeout_s: float = 20) -> None:
-    ends = time.monotonic() + timeout_s
-    while not is_true():
-        assert time.monotonic() < ends, "it did not come true in time"
-        time.sleep(0.01)

@@ -15,8 +15,8 @@ from tests.server.web.service import (
     request_of,
     sealed,
     sender_for,
-    wait_until,
 )
+from tests.waiting import until
 
 EVENT = {"EventType": "user_add_org", "eventId": "e1"}
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -120,7 +120,7 @@ def test_who_leaves_before_the_answer_disturbs_nobody(service: Service) -> None:
         with service.connect() as connection:
             connection.sendall(request_of(sealed({**EVENT, "eventId": f"gone{number}"})))
     assert service.call(sealed(EVENT)).status == 200
-    wait_until(lambda: len(service.events()) == 51)
+    until(lambda: len(service.events()) == 51)
 
 
 GARBAGE = [
@@ -211,7 +211,7 @@ def test_who_reads_no_answers_loses_the_connection(
         connection.connect(("127.0.0.1", service.port))
         connection.settimeout(0.5)
         send_until_stuck(connection, HEALTH * 1000)
-        wait_until(lambda: not service.listener._server.active_channels)
+        until(lambda: not service.listener._server.active_channels)
 
 
 def send_until_stuck(connection: socket.socket, request: bytes) -> None:
@@ -231,7 +231,7 @@ def test_large_unfinished_requests_are_given_up_before_memory_is(
     try:
         for connection in connections:
             connection.sendall(half)
-        wait_until(lambda: buffered(service) <= 2 * BODY_LIMIT_BYTES)
+        until(lambda: buffered(service) <= 2 * BODY_LIMIT_BYTES)
         assert service.call(sealed(EVENT)).status == 200
     finally:
         for connection in connections:

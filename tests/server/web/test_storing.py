@@ -27,8 +27,8 @@ from tests.server.web.service import (
     sealed,
     sender_for,
     serving,
-    wait_until,
 )
+from tests.waiting import until
 
 # A clock that moves on: captured events carry no eventId, so their time tells them apart.
 MAKER = EventMaker(seeded(1), "dingcorp", itertools.count(1_700_000_000_000, 10_000).__next__)
@@ -163,7 +163,7 @@ def test_what_was_answered_before_a_stop_is_on_the_disk(tmp_path: Path) -> None:
     with serving(path) as service, ThreadPoolExecutor(1) as pool:
         sender = sender_for(service.port)
         running = pool.submit(sender.burst, events, 8)
-        wait_until(lambda: service.desk.facts.clock_difference_ms is not None)
+        until(lambda: service.desk.facts.clock_difference_ms is not None)
         service.listener.request_stop()
         deliveries = running.result(60)
         sender.close()

@@ -10,8 +10,8 @@ from ui.change_feed import ChangeFeed, ChangeRow, Extract
 from ui.change_words import GROUPS, action_words, arrow, field_lines, result_words, who
 from ui.session import Session
 from ui.theme import AMBER, GREEN, GREY, RED
-from ui.widgets.layout import TextBox
 from ui.widgets.table import Column, Row, Source, VirtualTable
+from ui.widgets.textbox import Details
 
 _TABLE_ROWS = 5
 _DETAIL_LINES = 4
@@ -40,7 +40,8 @@ class ChangesPane(ttk.Frame):
         panes = ttk.PanedWindow(self, orient="vertical")
         panes.pack(fill="both", expand=True)
         self._add_table(panes)
-        self._add_details(panes)
+        self.details = Details(panes, self.theme, height=_DETAIL_LINES, text_font="TkTextFont")
+        panes.add(self.details, weight=2)
         self._changed()
 
     def show(self, extract: Extract | None, none: str, introduction: tuple[str, str]) -> None:
@@ -57,7 +58,7 @@ class ChangesPane(ttk.Frame):
             self.feed.use(None)
             self.feed.show(extract)
         if self.table.selected_key is None:
-            self._write(*introduction)
+            self.details.show(*introduction)
         self._changed()
 
     def choose_group(self, group: str) -> None:
@@ -91,18 +92,6 @@ class ChangesPane(ttk.Frame):
             self.table.tree.tag_configure(tag, foreground=colour)
         self.table.on_select = self._select
         panes.add(self.table, weight=3)
-
-    def _add_details(self, panes: ttk.PanedWindow) -> None:
-        frame = ttk.Frame(panes)
-        self.title = ttk.Label(frame, style="Strong.TLabel")
-        self.title.pack(fill="x", pady=self.theme.pad(4, 2))
-        bar = ttk.Scrollbar(frame)
-        bar.pack(side="right", fill="y")
-        self.details = TextBox(frame, height=_DETAIL_LINES, text_font="TkTextFont", wrap="word")
-        self.details.configure(yscrollcommand=bar.set, state="disabled")
-        bar.configure(command=self.details.yview)
-        self.details.pack(fill="both", expand=True)
-        panes.add(frame, weight=2)
 
     # --- the table
 
@@ -160,7 +149,7 @@ class ChangesPane(ttk.Frame):
         change = found[0]
         texts = self.texts
         words = texts("{what}: {who}", what=action_words(change, texts), who=who(change))
-        self._write(words, "\n".join(self._lines(change)))
+        self.details.show(words, "\n".join(self._lines(change)))
 
     def _lines(self, change: ChangeView) -> list[str]:
         texts = self.texts
@@ -177,10 +166,3 @@ class ChangesPane(ttk.Frame):
             )
         )
         return lines
-
-    def _write(self, title: str, text: str) -> None:
-        self.title.configure(text=title)
-        self.details.configure(state="normal")
-        self.details.delete("1.0", "end")
-        self.details.insert("1.0", text)
-        self.details.configure(state="disabled")

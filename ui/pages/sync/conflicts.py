@@ -8,8 +8,9 @@ from typing import cast
 
 from server.status import ConflictView
 from ui.session import PageName, Session
-from ui.widgets.layout import Action, ButtonRow, TextBox, Wrapped
+from ui.widgets.layout import Action, ButtonRow, Wrapped
 from ui.widgets.table import Column, Row, Source, VirtualTable
+from ui.widgets.textbox import ReadingBox
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,9 @@ class ConflictsPane(ttk.Frame):
         self.table = VirtualTable(panes, self._session.theme, columns, source)
         self.table.on_select = self._select
         panes.add(self.table, weight=3)
-        self.details = TextBox(panes, height=5, text_font="TkTextFont", wrap="word")
+        self.details = ReadingBox(panes, height=5, text_font="TkTextFont", wrap="word")
         panes.add(self.details, weight=1)
-        self._write(texts("No conflict waits for you."))
+        self.details.show(texts("No conflict waits for you."))
 
     def refresh(self) -> None:
         """Look for what waits now."""
@@ -75,7 +76,7 @@ class ConflictsPane(ttk.Frame):
         self.table.redraw()
         self.copy_button.configure(state="disabled")
         texts = self.texts
-        self._write(
+        self.details.show(
             texts("Select one to see what to do.") if rows else texts("No conflict waits for you.")
         )
 
@@ -90,19 +91,12 @@ class ConflictsPane(ttk.Frame):
         conflict = self._rows[number].conflict
         self.copy_button.configure(state="normal" if conflict.wecom_id else "disabled")
         if conflict.error is None:
-            self._write(self.texts("The next sync explains it anew."))
+            self.details.show(self.texts("The next sync explains it anew."))
             return
         texts = self.texts
-        self._write(f"{texts.of(conflict.error.title)}\n→ {texts.of(conflict.error.hint)}")
+        self.details.show(f"{texts.of(conflict.error.title)}\n→ {texts.of(conflict.error.hint)}")
 
     def _copy(self) -> None:
         number = self.table.selected_number()
         if number is not None:
-            wecom_id = self._rows[number].conflict.wecom_id
-            self._session.copy(wecom_id, self.texts("Copied: {url}", url=wecom_id))
-
-    def _write(self, text: str) -> None:
-        self.details.configure(state="normal")
-        self.details.delete("1.0", "end")
-        self.details.insert("1.0", text)
-        self.details.configure(state="disabled")
+            self._session.copy_and_repeat(self._rows[number].conflict.wecom_id)

@@ -8,7 +8,7 @@ from ui.pages.sync.allow import AllowDialog
 from ui.pages.sync.changes import ChangesPane
 from ui.proposal import Proposal
 from ui.session import Session
-from ui.widgets.layout import Action, ButtonRow, Wrapped
+from ui.widgets.layout import Action, ButtonRow, TwoLines
 
 _HELD = frozenset({"held"})
 
@@ -33,12 +33,9 @@ class DecisionPane(ttk.Frame):
             side="right",
         )
         self.reject_button, self.allow_button = self._row.buttons
-        words = ttk.Frame(head)
+        words = TwoLines(head)
         words.pack(side="left", fill="x", expand=True)
-        self.title = Wrapped(words, style="Strong.TLabel")
-        self.title.pack(fill="x")
-        self.reason = Wrapped(words, style="Hint.TLabel")
-        self.reason.pack(fill="x")
+        self.title, self.reason = words.title, words.hint
         self.pane = ChangesPane(self, session)
         self.pane.pack(fill="both", expand=True)
         self.pane.on_change = self._enable

@@ -9,7 +9,8 @@ from server.status import ErrorView, SyncState, SyncView
 from ui.health import Health
 from ui.session import PageName, Session
 from ui.setting_words import LABELS
-from ui.widgets.layout import Action, ButtonRow, Wrapped
+from ui.widgets.layout import Action
+from ui.widgets.notice import NoticeCard
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +79,10 @@ class NeedCard(ttk.Frame):
 
     def _build(self, need: _Need) -> None:
         theme = self._session.theme
-        card = ttk.Frame(self, padding=theme.px(10), relief="solid", borderwidth=1)
+        words = (need.title, need.hint)
+        card = NoticeCard(self, theme, need.health, words, *self._actions(need))
         card.pack(fill="x", pady=theme.pad(10, 0))
-        picture = theme.pictures.small_states[need.health]
-        ttk.Label(card, image=picture).pack(side="left", anchor="n", padx=theme.pad(0, 10))
-        row = ButtonRow(card, theme, *self._actions(need), side="right")
-        row.pack(side="right")
-        self.buttons = row.buttons
-        words = ttk.Frame(card)
-        words.pack(side="left", fill="x", expand=True)
-        Wrapped(words, need.title, "Strong.TLabel").pack(fill="x")
-        Wrapped(words, need.hint, "Hint.TLabel").pack(fill="x")
+        self.buttons = card.buttons
 
     def _actions(self, need: _Need) -> list[Action]:
         session, texts = self._session, self._session.texts
@@ -96,10 +90,8 @@ class NeedCard(ttk.Frame):
         if need.is_tried_again:
             actions.append(Action(texts("Try a&gain now"), session.orders.sync))
         if need.ip:
-            told = texts("Copied: {url}", url=need.ip)
-            actions.append(
-                Action(texts("Copy {ip}", ip=need.ip), lambda: session.copy(need.ip, told))
-            )
+            label = texts("Copy {ip}", ip=need.ip)
+            actions.append(Action(label, lambda: session.copy_and_repeat(need.ip)))
         elif need.is_setting:
             open_settings = Action(
                 texts("Open sett&ings"), lambda: session.frame.open_page(PageName.SETTINGS)

@@ -8,7 +8,7 @@ from server.status import RunSummary, SyncView
 from ui.run_words import count_words, health_of, state_words, time_words
 from ui.session import Session
 from ui.theme import bind_mnemonics, mnemonic
-from ui.widgets.layout import Action, ButtonRow, Wrapped
+from ui.widgets.layout import Action, ButtonRow, TwoLines, Wrapped
 
 _MOVE_MS = 40
 
@@ -58,12 +58,9 @@ class StateCard(ttk.Frame):
         row.pack(fill="x")
         self._picture = ttk.Label(row)
         self._picture.pack(side="left", anchor="n", padx=self.theme.pad(0, 10))
-        words = ttk.Frame(row)
+        words = TwoLines(row)
         words.pack(side="left", fill="x", expand=True)
-        self.headline = Wrapped(words, style="Strong.TLabel")
-        self.headline.pack(fill="x")
-        self.times = Wrapped(words, style="Hint.TLabel")
-        self.times.pack(fill="x")
+        self.headline, self.times = words.title, words.hint
 
     def _add_progress(self) -> None:
         self._progress = ttk.Frame(self)
