@@ -218,7 +218,7 @@ class SyncView:
 
     last_success_at_ms moves only when a full run read everything and everything succeeded.
     last_run: the last that ended, of any kind; last_full_run: the last full one. current_run: the
-    one under way, with the results it has so far.
+    one under way, with the results it has so far. previewed: what the last preview would have held.
     """
 
     is_enabled: bool
@@ -231,6 +231,7 @@ class SyncView:
     quarantine: QuarantineView | None = None
     conflicts: int = 0
     last_full_run: RunSummary | None = None
+    previewed: HeldView | None = None
 
 
 class SubscriptionState(StrEnum):
