@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import TypeVar
 
-from server.errors import JournalAccessError, JournalDamagedError
+from server.errors import JournalAccessError, JournalDamagedError, JournalUnreadableError
 from server.journal.connection import connect, connect_in_memory, transaction, translated
 from server.journal.events import release_stale
 from server.journal.salvage import note, salvage
@@ -111,17 +111,24 @@ def read(path: Path, job: Callable[[Connection], T]) -> T:
     """
     with translated(path):
         try:
-            return _read(connect(path, read_only=True), job)
+            return _read(connect(path, read_only=True), path, job)
         except sqlite3.OperationalError as exc:
             if not _is_only_unwritable(exc, path):
                 raise
-            return _read(connect(path, read_only=True, is_at_rest=True), job)
+            return _read(connect(path, read_only=True, is_at_rest=True), path, job)
 
 
-def _read(conn: Connection, job: Callable[[Connection], T]) -> T:
+def _read(conn: Connection, path: Path, job: Callable[[Connection], T]) -> T:
     with closing(conn):
         conn.execute("BEGIN")
-        return job(conn)
+        try:
+            return job(conn)
+        except (ValueError, TypeError, KeyError, AttributeError) as exc:
+            # What is stored was fit to be read when it was written. SQLite has no checksums: a
+            # flipped bit in a text, or somebody with a database viewer, is noticed here only.
+            _log.info("A value in %s could not be read", path, exc_info=True)
+            reason = f"{type(exc).__name__}: {exc}"
+            raise JournalUnreadableError(path=str(path), reason=reason) from exc
 
 
 def _is_only_unwritable(exc: sqlite3.OperationalError, path: Path) -> bool:
