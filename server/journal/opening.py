@@ -14,8 +14,15 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import TypeVar
 
-from server.errors import JournalAccessError, JournalDamagedError, JournalUnreadableError
-from server.journal.connection import connect, connect_in_memory, transaction, translated
+from server.errors import JournalAccessError, JournalDamagedError
+from server.journal.connection import (
+    MISREAD,
+    connect,
+    connect_in_memory,
+    misread,
+    transaction,
+    translated,
+)
 from server.journal.events import release_stale
 from server.journal.salvage import note, salvage
 from server.journal.schema import MIGRATIONS, check_not_newer, migrate, version_of
@@ -123,12 +130,8 @@ def _read(conn: Connection, path: Path, job: Callable[[Connection], T]) -> T:
         conn.execute("BEGIN")
         try:
             return job(conn)
-        except (ValueError, TypeError, KeyError, AttributeError) as exc:
-            # What is stored was fit to be read when it was written. SQLite has no checksums: a
-            # flipped bit in a text, or somebody with a database viewer, is noticed here only.
-            _log.info("A value in %s could not be read", path, exc_info=True)
-            reason = f"{type(exc).__name__}: {exc}"
-            raise JournalUnreadableError(path=str(path), reason=reason) from exc
+        except MISREAD as exc:
+            raise misread(exc, path) from exc
 
 
 def _is_only_unwritable(exc: sqlite3.OperationalError, path: Path) -> bool:
