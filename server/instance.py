@@ -199,4 +199,16 @@ def _read(folder: DataFolder) -> ServiceRecord | None:
             record = replace(record, trouble=Trouble(**fields["trouble"]))
     except (FileAccessError, ValueError, TypeError):  # being replaced, or another version's
         return None
-    return record if type(record.pid) is int and isinstance(record.address, str) else None
+    return record if _is_sound(record) else None
+
+
+def _is_sound(record: ServiceRecord) -> bool:
+    """Whether every value is of its kind; JSON, and other versions, may hold anything."""
+    difference_ms, trouble = record.clock_difference_ms, record.trouble or Trouble("", "", {})
+    numbers = (record.pid, record.started_at_ms, 0 if difference_ms is None else difference_ms)
+    texts = (record.address, record.version, trouble.title, trouble.hint)
+    return (
+        all(type(one) is int for one in numbers)
+        and all(isinstance(one, str) for one in texts)
+        and isinstance(trouble.values, dict)
+    )

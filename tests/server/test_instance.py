@@ -95,7 +95,22 @@ def test_releasing_late_does_not_touch_the_next_service(folder: DataFolder) -> N
     assert found.version == "2"
 
 
-@pytest.mark.parametrize("record", ["", "{", "[]", '{"pid": "x"}', '{"colour": 1}'])
+@pytest.mark.parametrize(
+    "record",
+    [
+        "",
+        "{",
+        "[]",
+        '{"pid": "x"}',
+        '{"colour": 1}',
+        '{"started_at_ms": 1e30}',
+        '{"clock_difference_ms": "x"}',
+        '{"version": 5}',
+        '{"trouble": {"title": "t", "hint": "h", "values": 3}}',
+        '{"trouble": {"title": 1, "hint": "h", "values": {}}}',
+        '{"trouble": 7}',
+    ],
+)
 def test_a_record_that_cannot_be_read_does_not_hide_a_running_service(
     folder: DataFolder, monkeypatch: pytest.MonkeyPatch, record: str
 ) -> None:
