@@ -197,7 +197,12 @@ def _read(folder: DataFolder) -> ServiceRecord | None:
         record = ServiceRecord(**fields)
         if record.trouble is not None:
             record = replace(record, trouble=Trouble(**fields["trouble"]))
-    except (FileAccessError, ValueError, TypeError):  # being replaced, or another version's
+    except (
+        FileAccessError,
+        ValueError,
+        TypeError,
+        RecursionError,
+    ):  # being replaced, or another version's
         return None
     return record if _is_sound(record) else None
 

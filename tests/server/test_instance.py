@@ -109,6 +109,7 @@ def test_releasing_late_does_not_touch_the_next_service(folder: DataFolder) -> N
         '{"trouble": {"title": "t", "hint": "h", "values": 3}}',
         '{"trouble": {"title": 1, "hint": "h", "values": {}}}',
         '{"trouble": 7}',
+        pytest.param("[" * 100_000, id="deep"),
     ],
 )
 def test_a_record_that_cannot_be_read_does_not_hide_a_running_service(
