@@ -225,10 +225,15 @@ def sync_view(conn: Connection, *, is_enabled: bool, is_alive: bool) -> SyncView
         next_full_run_at_ms=state.next_full_run_ms,
         held=None if state.held is None else held_view(state.held),
         previewed=None if state.previewed is None else held_view(state.previewed),
+        last_preview=next((run_summary(run) for run in latest if _is_preview(run)), None),
         quarantine=None if state.quarantine is None else _quarantine_view(state.quarantine),
         conflicts=len(ledger.conflicts(conn)),
         last_full_run=run_summary(full) if full else None,
     )
+
+
+def _is_preview(run: Run) -> bool:
+    return run.cause is RunCause.PREVIEW and run.ending is not None
 
 
 def _under_way(conn: Connection, run: Run) -> RunSummary:

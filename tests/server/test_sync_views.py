@@ -107,6 +107,10 @@ def test_a_preview_that_came_to_nothing_is_no_sync_that_failed(
     assert view.last_full_run is not None
     assert view.last_full_run.id == success
     assert _codes(view) == []
+    assert view.last_preview is not None
+    assert (view.last_preview.id, view.last_preview.status) == (run_id, str(status))
+    _run(conn)
+    assert _view(conn).last_preview is None
 
 
 def test_the_quarantine_is_the_state(conn: Connection) -> None:
