@@ -39,7 +39,7 @@ from server.sync.passing import Pass, Prospect
 from server.sync.result import RunResult
 from server.sync.stopping import Asked, Stop
 from server.sync.target import RecordingTarget, Target, WeComTarget
-from server.sync.troubles import cause_of, not_set_up, passes_after_s, stops_all, will_pass
+from server.sync.troubles import cause_of, end_of, not_set_up, passes_after_s, stops_all, will_pass
 from server.sync.wishes import missing, rules_of
 from server.vendor_errors import CallCancelledError
 
@@ -336,7 +336,7 @@ class Engine:
 def _failure(error: DingBridgeError) -> RunResult:
     return RunResult(
         RunStatus.FAILED,
-        error=cause_of(error),
+        error=end_of(error),
         blocked=stops_all(error),
         wait_s=passes_after_s(error),
         retryable=will_pass(error),
