@@ -1,17 +1,20 @@
 """The program's entry: reads the command line, builds the parts, and hands over to them.
 
-Knows no rules of the business. `python main.py --help` lists the commands.
+Knows no rules of the business. `python main.py --help` lists the commands. Little is imported up
+here: a Ctrl+C can be answered decently only after that.
 """
 
-import argparse
-import io
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
     from server.app import App
     from server.config.paths import DataFolder
     from ui.text import Texts
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     Command = Callable[[App, Texts, argparse.Namespace], int]
 
 FAILED = 1
+_INTERRUPTED = "Ended by Ctrl+C."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,7 +48,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _told(mistake, options)
 
 
-def _told(mistake: Exception, options: argparse.Namespace) -> int:
+def _told(mistake: Exception, options: "argparse.Namespace") -> int:
     """Show why the program with windows cannot go on, without anything that may be broken."""
     from ui.last_word import show_mistake
 
@@ -56,22 +60,24 @@ def _told(mistake: Exception, options: argparse.Namespace) -> int:
     return FAILED
 
 
-def _data_folder(options: argparse.Namespace) -> "DataFolder":
+def _data_folder(options: "argparse.Namespace") -> "DataFolder":
     from server.config.paths import DataFolder, default_root
 
     root = getattr(options, "data_dir", None) or default_root(os.environ, sys.platform)
     return DataFolder(root.absolute())
 
 
-def _carry_out(options: argparse.Namespace) -> int:
+def _carry_out(options: "argparse.Namespace") -> int:
     from server.app import App
     from server.errors import DingBridgeError
     from ui.console import commands
 
     app = App(_data_folder(options))
     texts = commands.texts_for(app)
+    command = _command(options)
+    _unwind_on_break()
     try:
-        return _command(options)(app, texts, options)
+        return command(app, texts, options)
     except DingBridgeError as failure:
         as_json = getattr(options, "json", False)
         return commands.report_error(failure, texts, as_json=as_json)
@@ -84,6 +90,9 @@ def _delivered(run: Callable[[], int]) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except KeyboardInterrupt:
+        from ui.console.output import say
+
+        say(_INTERRUPTED)
         return FAILED
     except OSError as failure:
         if failure.filename is not None:  # not about an open stream; this is something else
@@ -97,13 +106,36 @@ def _delivered(run: Callable[[], int]) -> int:
     return code
 
 
+def _end_on_break(code: int, told: str = "") -> None:
+    """Have Ctrl+C end the process at once, where nothing has to be put in order before.
+
+    The exception it raises elsewhere comes out of a half-done import as a traceback, and of the
+    interpreter's end as well. Who started us in the background may have it ignored: so it stays.
+    """
+
+    def end(*_: object) -> None:
+        if sys.stderr is not None:
+            with suppress(OSError):  # not print: it may have been interrupted itself
+                os.write(sys.stderr.fileno(), told.encode())
+        os._exit(code)
+
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, end)
+
+
+def _unwind_on_break() -> None:
+    """Have Ctrl+C leave a command through its own clean-up."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _complain(failure: OSError) -> None:
     from ui.console.output import say
 
     say(f"The output could not be written: {failure.strerror}.")
 
 
-def _command(options: argparse.Namespace) -> "Command":
+def _command(options: "argparse.Namespace") -> "Command":
     from ui.console import commands, connections, moving, subscription
 
     by_name: dict[str | None, Command] = {
@@ -123,14 +155,14 @@ def _command(options: argparse.Namespace) -> "Command":
     return by_name[options.command]
 
 
-def _demo(app: "App", texts: "Texts", options: argparse.Namespace) -> int:
+def _demo(app: "App", texts: "Texts", options: "argparse.Namespace") -> int:
     from server.simulator.demo import run_demo
 
     del app, options
     return run_demo(texts)
 
 
-def _with_windows(app: "App", texts: "Texts", options: argparse.Namespace) -> int:
+def _with_windows(app: "App", texts: "Texts", options: "argparse.Namespace") -> int:
     try:
         import tkinter as tk
     except ImportError:
@@ -152,15 +184,15 @@ def _with_windows(app: "App", texts: "Texts", options: argparse.Namespace) -> in
         return _without_window(app, texts, options)
 
 
-def _autostart_command(options: argparse.Namespace) -> str:
+def _autostart_command(options: "argparse.Namespace") -> str:
     from ui.autostart import command_line
 
     is_frozen = getattr(sys, "frozen", False)
-    script = None if is_frozen else str(Path(__file__).resolve())
+    script = None if is_frozen else os.path.realpath(__file__)
     return command_line(sys.executable, script, getattr(options, "data_dir", None))
 
 
-def _serve(app: "App", texts: "Texts", options: argparse.Namespace) -> int:
+def _serve(app: "App", texts: "Texts", options: "argparse.Namespace") -> int:
     from ui.console import commands
     from ui.leftovers import sweep_soon
 
@@ -168,7 +200,7 @@ def _serve(app: "App", texts: "Texts", options: argparse.Namespace) -> int:
     return commands.serve(app, texts, options)
 
 
-def _without_window(app: "App", texts: "Texts", options: argparse.Namespace) -> int:
+def _without_window(app: "App", texts: "Texts", options: "argparse.Namespace") -> int:
     from ui.console import commands
     from ui.console.output import say
 
@@ -179,10 +211,15 @@ def _without_window(app: "App", texts: "Texts", options: argparse.Namespace) -> 
 
 def _make_output_safe() -> None:
     """Never fail for a character that a console's code page lacks."""
+    import io
+
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    _end_on_break(FAILED, f"{_INTERRUPTED}\n")
+    exit_code = main()
+    _end_on_break(exit_code)
+    sys.exit(exit_code)

@@ -10,6 +10,7 @@ import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from sqlite3 import Connection
 from threading import Event
 from typing import TypeVar
@@ -146,8 +147,7 @@ class App:
         credentials = credentials_view(config or Config(), stored.uses, self._clock_ms())
         room = shortage(self.folder)
         public_url = config.settings.callback.public_url if config is not None else ""
-        aside = sorted(self.folder.root.glob("*.damaged-*.db"))
-        damaged = {str(path): noted(path) for path in aside}
+        damaged = {str(path): noted(path) for path in self._moved_aside()}
         return Status(
             service=service_view(record),
             credentials=credentials,
@@ -333,6 +333,13 @@ class App:
 
     def _read(self, job: Callable[[Connection], T]) -> T:
         return peek(self.folder.database, job)
+
+    def _moved_aside(self) -> list[Path]:
+        """Return the damaged databases; none where the folder cannot be listed, told elsewhere."""
+        try:
+            return sorted(self.folder.root.glob("*.damaged-*.db"))
+        except OSError:
+            return []
 
 
 def _stored(conn: Connection) -> Stored:

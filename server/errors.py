@@ -30,6 +30,7 @@ DingBridgeError
 │   ├── JournalAccessError        the file cannot be opened or written
 │   ├── JournalGoneError          the file was deleted or replaced while in use
 │   ├── JournalDamagedError       its content is not what was written there
+│   ├── JournalUnreadableError    SQLite reads it, but a value in it makes no sense
 │   └── JournalClosedError        the service is stopping
 ├── TargetMissingError            the department under which the mirror stands is not in WeCom
 └── VendorError                   a vendor did not do what was asked; in `server.vendor_errors`
@@ -265,6 +266,19 @@ class JournalDamagedError(JournalError):
     title_text = N_("The database {path} is damaged: {reason}.")
     hint_text = N_(
         "Restart DingBridge. It moves the damaged file aside, keeps it, and starts a new one."
+    )
+    retryable = False
+
+
+class JournalUnreadableError(JournalError):
+    """A value in the database was changed by something else than us. Gaps: path, reason."""
+
+    code = "journal-unreadable"
+    title_text = N_("The database {path} holds a value that makes no sense: {reason}.")
+    hint_text = N_(
+        "Callbacks are still stored. Quit DingBridge and put back a backup of the data folder; or "
+        "rename the file, and DingBridge starts a new one: the next sync then finds its members "
+        "in WeCom again by their mobiles."
     )
     retryable = False
 

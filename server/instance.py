@@ -1,19 +1,20 @@
 """One service a data folder, and how the other commands find it.
 
 The proof is a lock that the operating system releases when the process dies, however it dies; the
-record beside it only says who holds it. So a copy that crashed never blocks the next one.
+record beside it only says who holds it. So a copy that crashed never blocks the next one. The
+folder itself is locked as well, since somebody may delete the file on which the lock is.
 """
 
 import json
 import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from threading import Event
 from time import monotonic
 
 from server.config.files import Stamp, access_error, read_image, stamp_of, write_atomically
-from server.config.locks import FileLock, LockHeldError
+from server.config.locks import FileLock, FolderLock, LockHeldError
 from server.config.paths import DataFolder
 from server.errors import AlreadyRunningError, DingBridgeError, FileAccessError
 from server.message import GapValue
@@ -58,9 +59,11 @@ class ServiceRecord:
 class InstanceLock:
     """Held for the life of a service; given back by `release()` or by the process's end."""
 
-    def __init__(self, folder: DataFolder, lock: FileLock, record: ServiceRecord) -> None:
+    def __init__(
+        self, folder: DataFolder, locks: Sequence[FileLock], record: ServiceRecord
+    ) -> None:
         self._folder = folder
-        self._lock = lock
+        self._locks = list(locks)
         self._record = record
         self._written: Stamp | None = None
         self._is_held = True
@@ -90,10 +93,10 @@ class InstanceLock:
         Raises AlreadyRunningError where another service took the folder meanwhile, and
         FileAccessError.
         """
-        if not self._lock.is_in_place:
-            lock = _taken(self._folder)
-            self._lock.release()
-            self._lock = lock
+        for place, lock in enumerate(self._locks):
+            if not lock.is_in_place:
+                self._locks[place] = _take(_locks(self._folder)[place], self._folder)
+                lock.release()
         if self._written is None or stamp_of(self._folder.service_record) != self._written:
             self._write()
 
@@ -110,7 +113,8 @@ class InstanceLock:
         self._is_held = False
         with suppress(OSError):  # a record that stays is not believed without the lock
             self._folder.service_record.unlink(missing_ok=True)
-        self._lock.release()
+        for lock in self._locks:
+            lock.release()
 
 
 def acquire(folder: DataFolder, version: str, started_at_ms: int) -> InstanceLock:
@@ -121,7 +125,7 @@ def acquire(folder: DataFolder, version: str, started_at_ms: int) -> InstanceLoc
     `keep`'s business.
     """
     record = ServiceRecord(os.getpid(), "", started_at_ms, version)
-    held = InstanceLock(folder, _taken(folder), record)
+    held = InstanceLock(folder, _all_taken(folder), record)
     # Callbacks come before the other commands' view of them: a full disk is no reason to refuse.
     try:
         held.publish("")
@@ -131,8 +135,20 @@ def acquire(folder: DataFolder, version: str, started_at_ms: int) -> InstanceLoc
     return held
 
 
-def _taken(folder: DataFolder) -> FileLock:
-    lock = FileLock(folder.service_lock, wait_s=_PATIENCE_S)
+def _locks(folder: DataFolder, wait_s: float = _PATIENCE_S) -> tuple[FileLock, ...]:
+    return FileLock(folder.service_lock, wait_s), FolderLock(folder.root, wait_s)
+
+
+def _all_taken(folder: DataFolder) -> Sequence[FileLock]:
+    locks = _locks(folder)
+    with ExitStack() as undo:
+        for lock in locks:
+            undo.callback(_take(lock, folder).release)
+        undo.pop_all()
+    return locks
+
+
+def _take(lock: FileLock, folder: DataFolder) -> FileLock:
     try:
         lock.acquire()
     except LockHeldError as exc:
@@ -148,17 +164,16 @@ def _taken(folder: DataFolder) -> FileLock:
 def running_service(folder: DataFolder) -> ServiceRecord | None:
     """Return who serves the data folder now, or None; raises FileAccessError.
 
-    A record alone is not believed: the lock must be held.
+    A record alone is not believed: a lock must be held.
     """
-    if stamp_of(folder.service_lock) == Stamp():
-        return None
-    if _is_free(folder):
+    file, root = _locks(folder, wait_s=_POLL_S * 5)
+    has_file = stamp_of(folder.service_lock) != Stamp()  # looking leaves no trace
+    if (not has_file or _is_free(file, folder)) and _is_free(root, folder):
         return None
     return _patiently(lambda: _read(folder)) or ServiceRecord()
 
 
-def _is_free(folder: DataFolder) -> bool:
-    probe = FileLock(folder.service_lock, wait_s=_POLL_S * 5)
+def _is_free(probe: FileLock, folder: DataFolder) -> bool:
     try:
         with probe:
             return True
@@ -182,6 +197,23 @@ def _read(folder: DataFolder) -> ServiceRecord | None:
         record = ServiceRecord(**fields)
         if record.trouble is not None:
             record = replace(record, trouble=Trouble(**fields["trouble"]))
-    except (FileAccessError, ValueError, TypeError):  # being replaced, or another version's
+    except (
+        FileAccessError,
+        ValueError,
+        TypeError,
+        RecursionError,
+    ):  # being replaced, or another version's
         return None
-    return record if type(record.pid) is int and isinstance(record.address, str) else None
+    return record if _is_sound(record) else None
+
+
+def _is_sound(record: ServiceRecord) -> bool:
+    """Whether every value is of its kind; JSON, and other versions, may hold anything."""
+    difference_ms, trouble = record.clock_difference_ms, record.trouble or Trouble("", "", {})
+    numbers = (record.pid, record.started_at_ms, 0 if difference_ms is None else difference_ms)
+    texts = (record.address, record.version, trouble.title, trouble.hint)
+    return (
+        all(type(one) is int for one in numbers)
+        and all(isinstance(one, str) for one in texts)
+        and isinstance(trouble.values, dict)
+    )

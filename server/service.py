@@ -273,9 +273,15 @@ class Service:
         while not self._stopping.is_set():
             self._wake.wait(_TICK_S)
             self._wake.clear()
-            self._tick()
+            self._guarded_tick()
             self._stopping.wait(_PAUSE_S)
-        self._tick()
+        self._guarded_tick()
+
+    def _guarded_tick(self) -> None:
+        try:
+            self._tick()
+        except Exception:  # noqa: BLE001 - the thread must outlive a fault; it is told in full
+            _log.exception("Keeping house met a fault of its own and tries again")
 
     def _tick(self) -> None:
         """Do what is due. A failure is told once and tried again with the next tick."""

@@ -218,7 +218,8 @@ class SyncView:
 
     last_success_at_ms moves only when a full run read everything and everything succeeded.
     last_run: the last that ended, of any kind; last_full_run: the last full one. current_run: the
-    one under way, with the results it has so far.
+    one under way, with the results it has so far. previewed: what the last preview would have held.
+    last_preview: the newest run of all, where that was a preview; it says nothing about the mirror.
     """
 
     is_enabled: bool
@@ -231,6 +232,8 @@ class SyncView:
     quarantine: QuarantineView | None = None
     conflicts: int = 0
     last_full_run: RunSummary | None = None
+    previewed: HeldView | None = None
+    last_preview: RunSummary | None = None
 
 
 class SubscriptionState(StrEnum):

@@ -30,6 +30,7 @@ from server.status import (
 
 _CAUSES = {
     RunCause.ASKED: N_("somebody asked for it"),
+    RunCause.PREVIEW: N_("somebody asked for a preview"),
     RunCause.ENABLED: N_("the sync was switched on"),
     RunCause.DAILY: N_("the daily comparison"),
     RunCause.START: N_("DingBridge was started"),
@@ -88,8 +89,9 @@ def run_view(conn: Connection, run_id: int) -> RunView | None:
     run = runs.find(conn, run_id)
     if run is None:
         return None
-    summary, held = run_summary(run), sync_state.load(conn).held
-    reasons = held_view(held).reasons if held and held.digest == summary.digest else ()
+    summary, state = run_summary(run), sync_state.load(conn)
+    told = [one for one in (state.held, state.previewed) if one and one.digest == summary.digest]
+    reasons = held_view(told[0]).reasons if told else ()
     return RunView(summary, change_views(conn, run_id), reasons)
 
 
@@ -222,10 +224,16 @@ def sync_view(conn: Connection, *, is_enabled: bool, is_alive: bool) -> SyncView
         current_run=_under_way(conn, under_way[-1]) if under_way else None,
         next_full_run_at_ms=state.next_full_run_ms,
         held=None if state.held is None else held_view(state.held),
+        previewed=None if state.previewed is None else held_view(state.previewed),
+        last_preview=next((run_summary(run) for run in latest if _is_preview(run)), None),
         quarantine=None if state.quarantine is None else _quarantine_view(state.quarantine),
         conflicts=len(ledger.conflicts(conn)),
         last_full_run=run_summary(full) if full else None,
     )
+
+
+def _is_preview(run: Run) -> bool:
+    return run.cause is RunCause.PREVIEW and run.ending is not None
 
 
 def _under_way(conn: Connection, run: Run) -> RunSummary:

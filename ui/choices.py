@@ -55,7 +55,7 @@ class Choices:
     def switches(self) -> Switches:
         """Return what is ticked."""
         glance = self._session.glance
-        is_synced = glance.status.sync.is_enabled if glance else None
+        is_synced = self._session.sync_switch.is_on(glance) if glance else None
         return Switches(self.language, sync=is_synced, autostart=self.is_autostart)
 
     def obey(self, command: Command) -> None:
@@ -71,22 +71,8 @@ class Choices:
         self._session.copy_and_repeat(self._session.callback_url())
 
     def _toggle_sync(self) -> None:
-        """Switch the mirror; where it is not set up, its page says what is missing."""
-        app, glance = self._session.app, self._session.glance
-        is_wanted = glance is None or not glance.status.sync.is_enabled
-
-        def switch() -> bool:
-            is_possible = not is_wanted or not app.mirror.missing()
-            if is_possible:
-                app.switch_sync(is_on=is_wanted)
-            return is_possible
-
-        def switched(is_done: bool) -> None:  # noqa: FBT001 - a worker's answer
-            if not is_done:
-                self._session.frame.open_page(PageName.SYNC)
-            self._session.frame.refresh()
-
-        self._session.ask(switch, switched)
+        switch, glance = self._session.sync_switch, self._session.glance
+        switch.turn(is_on=glance is None or not switch.is_on(glance))
 
     def _preview_sync(self) -> None:
         """Show the page, and have the preview made there where everything is set up."""

@@ -1,5 +1,6 @@
 """Events in words: their type, whom they are about, their state. Pure."""
 
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -69,7 +70,19 @@ def subject(payload: object, texts: Texts) -> str:
         return ""
     fields = {str(key).lower(): value for key, value in payload.items()}
     found = ((sentence, _ids(fields, names)) for sentence, names in _SUBJECTS)
-    return "; ".join(texts(sentence, ids=ids) for sentence, ids in found if ids)
+    return _fit("; ".join(texts(sentence, ids=ids) for sentence, ids in found if ids))
+
+
+def payload_words(payload: object) -> str:
+    """Return what DingTalk sent as text for reading."""
+    if isinstance(payload, str):
+        return _fit(payload)
+    return _fit(json.dumps(payload, ensure_ascii=False, indent=2))
+
+
+def _fit(text: str) -> str:
+    """Write half of a surrogate pair as its escape: JSON can hold one, a window cannot."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _ids(fields: Mapping[str, object], names: tuple[str, ...]) -> str:

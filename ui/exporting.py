@@ -33,12 +33,21 @@ def export(app: App, wanted: EventFilter, path: Path, texts: Texts) -> int:
     """
     events = _all(app, wanted)
     try:
-        with path.open("w", encoding="utf-8-sig" if is_csv(path) else "utf-8", newline="") as file:
+        with written(path) as file:
             if is_csv(path):
                 return _write_csv(csv.writer(file), events, texts)
             return _write_json(file, events)
     except OSError as exc:
         raise access_error(path, exc) from exc
+
+
+def written(path: Path) -> TextIO:
+    """Open a file for what may come from anybody; raises OSError.
+
+    JSON may hold half of a surrogate pair, which no file can; its escape is valid in JSON, too.
+    """
+    encoding = "utf-8-sig" if is_csv(path) else "utf-8"
+    return path.open("w", encoding=encoding, errors="backslashreplace", newline="")
 
 
 def is_csv(path: Path) -> bool:

@@ -29,12 +29,14 @@ class Health(StrEnum):
 class Glance:
     """What the windows show of one moment. Times in milliseconds since 1970.
 
-    `failure` is why the service of this program does not run, None where it does.
+    `failure` is why the service of this program does not run, None where it does. `asked_at_s` is
+    when the status was asked for, by the monotonic clock: what changed later may be missing in it.
     """
 
     status: Status
     now_ms: int
     failure: DingBridgeError | None = None
+    asked_at_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def proposal_of(sync: SyncView, runs: Sequence[RunSummary]) -> Proposal | None:
     preview = next((run for run in runs if run.status == "preview"), None)
     held = sync.held
     if preview is not None and preview.id > last_full_id:
-        return _of_preview(preview, held)
+        return _of_preview(preview, held, sync.previewed)
     if held is None:
         return None
     return Proposal(
@@ -47,14 +47,15 @@ def proposal_of(sync: SyncView, runs: Sequence[RunSummary]) -> Proposal | None:
     )
 
 
-def _of_preview(preview: RunSummary, held: HeldView | None) -> Proposal:
+def _of_preview(preview: RunSummary, held: HeldView | None, previewed: HeldView | None) -> Proposal:
     same = held if held is not None and held.digest == preview.digest else None
+    told = same or (previewed if previewed and previewed.digest == preview.digest else None)
     return Proposal(
         preview.id,
         is_preview=True,
         at_ms=preview.finished_at_ms or preview.started_at_ms,
         digest=preview.digest,
-        reasons=same.reasons if same else (),
+        reasons=told.reasons if told else (),
         is_held=same is not None,
         is_rejected=same is not None and same.is_rejected,
     )

@@ -11,7 +11,7 @@ from server.config.files import access_error
 from server.status import ChangeView, RunSummary, RunView
 from ui.change_words import action_words, arrow, field_lines, result_words, who
 from ui.console.documents import change_document, sync_document
-from ui.exporting import CsvWriter, is_csv, plain_cell
+from ui.exporting import CsvWriter, is_csv, plain_cell, written
 from ui.text import Texts
 
 _PAGE = 250
@@ -24,7 +24,7 @@ def export_run(app: App, run: RunSummary, path: Path, texts: Texts) -> int:
     """
     changes = _all(app, run.id)
     try:
-        with path.open("w", encoding="utf-8-sig" if is_csv(path) else "utf-8", newline="") as file:
+        with written(path) as file:
             if is_csv(path):
                 return _write_csv(csv.writer(file), changes, texts)
             return _write_json(file, run, changes, texts)

@@ -51,6 +51,8 @@ _COUNTS = (
 
 def state_words(sync: SyncView, texts: Texts) -> str:
     """Return how the mirror stands, in a sentence."""
+    if sync.state is SyncState.NEVER and not sync.is_enabled:
+        return texts("The sync is off.")
     if sync.state is SyncState.HELD and sync.held is not None and sync.held.is_rejected:
         return texts(_REJECTED)
     return texts(STATES[sync.state])

@@ -21,6 +21,7 @@ from server.message import Message
 from ui.health import Glance
 from ui.orders import SyncOrders
 from ui.remembered import Remembered
+from ui.sync_switch import SyncSwitch
 from ui.text import Texts
 from ui.theme import Theme
 from ui.workers import Workers
@@ -81,6 +82,7 @@ class Session:
         self.glance: Glance | None = None
         self.remembered = Remembered()
         self.orders = SyncOrders(self)
+        self.sync_switch = SyncSwitch(self, lambda: frame.open_page(PageName.SYNC))
         self._workers = workers
         self._watchers: list[Callable[[Glance], object]] = []
 

@@ -26,6 +26,7 @@ _LOOPBACK = "127.0.0.1"
 _ANSWER_S = 5.0
 _LOCK_WAIT_S = 0.3
 _SHOWN = b"shown\n"
+_HIGHEST_PORT = 65_535
 _WORD_MAX_BYTES = 200
 
 
@@ -118,9 +119,10 @@ def _answer(listening: socket.socket, word: str, on_raise: Callable[[], object])
 def _read_door(path: Path) -> _Door | None:
     try:
         door = _Door(**json.loads(read_image(path).content or b""))
-    except (FileAccessError, ValueError, TypeError):
+    except (FileAccessError, ValueError, TypeError, RecursionError):
         return None
-    return door if type(door.port) is int and type(door.pid) is int else None
+    is_sound = type(door.port) is int and type(door.pid) is int and isinstance(door.word, str)
+    return door if is_sound and 0 < door.port <= _HIGHEST_PORT else None
 
 
 def _let_come_to_front(pid: int) -> None:

@@ -33,10 +33,16 @@ class Texts:
         return self(message.text, **message.values)
 
     def moment(self, at_ms: int | None) -> str:
-        """Return a time (milliseconds since 1970) as local date and time, or a dash."""
+        """Return a time (milliseconds since 1970) as local date and time, or a dash.
+
+        A dash, too, for what no calendar has: a clock was wrong, or a file was tampered with.
+        """
         if at_ms is None:
             return "–"
-        return f"{datetime.fromtimestamp(at_ms / 1000).astimezone():%Y-%m-%d %H:%M:%S}"
+        try:
+            return f"{datetime.fromtimestamp(at_ms / 1000).astimezone():%Y-%m-%d %H:%M:%S}"
+        except (ValueError, OverflowError, OSError):
+            return "–"
 
 
 def _system_language() -> Language:

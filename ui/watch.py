@@ -49,7 +49,9 @@ class Watch:
             self._is_asked_anew = True  # the answer under way may be older than what is asked about
             return
         self._asked_at_s = now_s
-        self._session.ask(self._session.app.status, self._take, self._refused)
+        self._session.ask(
+            self._session.app.status, lambda status: self._take(status, now_s), self._refused
+        )
 
     def stop(self) -> None:
         """Stop asking."""
@@ -63,11 +65,11 @@ class Watch:
         verdict = judge(glance) if glance else Verdict(Health.NOT_SET_UP, _STARTING, ())
         return face_of(verdict, self._switches(), self._session.texts)
 
-    def _take(self, status: Status) -> None:
+    def _take(self, status: Status, asked_at_s: float) -> None:
         self._answered()
         if self._session.app.is_serving:
             self.failure = None
-        self._session.take(Glance(status, time_ns() // 1_000_000, self.failure))
+        self._session.take(Glance(status, time_ns() // 1_000_000, self.failure, asked_at_s))
         face = self.face()
         self._session.ask(lambda: self._tray.show(face), lambda _: None)
         self._notify()

@@ -129,7 +129,7 @@ class _Plain:
             raise StreamError(StreamFault.DAMAGED)
         try:
             head = json.loads(self._take(length))
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise StreamError(StreamFault.DAMAGED) from exc
         if not isinstance(head, dict):
             raise StreamError(StreamFault.DAMAGED)

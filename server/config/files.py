@@ -109,20 +109,42 @@ def parse_document(image: FileImage, steps: Sequence[Step] = ()) -> JsonObject:
     return {"version": supported} | document | {"version": supported}
 
 
-def _parse_object(path: Path, content: bytes) -> JsonObject:
+class NoObjectError(Exception):
+    """What was read is no JSON object that can be relied on; says why, and where."""
+
+
+def parse_object(content: bytes) -> JsonObject:
+    """Return the JSON object that people or this program wrote; raises NoObjectError."""
     # json.loads reads bytes in UTF-8 and UTF-16, with or without the mark that Notepad puts first.
     try:
-        document = json.loads(content)
+        document = json.loads(content, object_pairs_hook=_each_once)
     except json.JSONDecodeError as exc:
-        raise damaged(path, f"line {exc.lineno}, column {exc.colno}: {exc.msg}") from exc
+        raise NoObjectError(f"line {exc.lineno}, column {exc.colno}: {exc.msg}") from exc
     except UnicodeDecodeError as exc:
         line = content.count(b"\n", 0, exc.start) + 1
-        raise damaged(path, f"line {line}: not text in UTF-8") from exc
+        raise NoObjectError(f"line {line}: not text in UTF-8") from exc
     except (ValueError, RecursionError) as exc:
-        raise damaged(path, "numbers too long or values nested too deep") from exc
+        raise NoObjectError("numbers too long or values nested too deep") from exc
     if not isinstance(document, dict):
-        raise damaged(path, "not a JSON object")
+        raise NoObjectError("not a JSON object")
     return document
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> JsonObject:
+    """Refuse a name that stands twice, of which JSON would forget the first without a word."""
+    found: JsonObject = {}
+    for name, value in pairs:
+        if name in found:
+            raise NoObjectError(f"{json.dumps(name)} stands twice in the same place")
+        found[name] = value
+    return found
+
+
+def _parse_object(path: Path, content: bytes) -> JsonObject:
+    try:
+        return parse_object(content)
+    except NoObjectError as exc:
+        raise damaged(path, str(exc)) from exc
 
 
 def render(document: JsonObject) -> bytes:

@@ -68,7 +68,7 @@ def unknown_setting(name: str) -> Problem:
         section, _, setting = name.partition(".")
         example = json.dumps({section: {setting: "…"}}, ensure_ascii=False)
         return Problem(shown, Message(N_("write it nested, like {example}"), {"example": example}))
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    near = get_close_matches(name, [*sections(), *known], n=1, cutoff=0.5)
     if not near:
         return Problem(shown, Message(N_("there is no such setting")))
     text = N_("there is no such setting; is {nearest} meant?")

@@ -4,6 +4,7 @@ Durability is decided here: WAL with `synchronous=FULL` means that a COMMIT whic
 the disk. Nothing else in the room sets a PRAGMA that matters for that.
 """
 
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -18,7 +19,10 @@ from server.errors import (
     JournalDamagedError,
     JournalError,
     JournalFullError,
+    JournalUnreadableError,
 )
+
+_log = logging.getLogger(__name__)
 
 # A callback has 1.5 s for its answer, so whoever holds the file longer costs a 503, not a timeout.
 BUSY_TIMEOUT_MS = 1000
@@ -121,6 +125,18 @@ def translate(error: sqlite3.Error, path: Path) -> JournalError:
     """Say in our terms what SQLite said about the database at `path`."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     return _ERRORS.get(code, JournalError)(path=str(path), reason=str(error))
+
+
+# What reading a value raises that makes no sense: no JSON, no such kind, not the form expected.
+# Every value was fit to be read when it was written, but SQLite has no checksums: a flipped bit in
+# a text, or somebody with a database viewer, is noticed here only.
+MISREAD = (ValueError, TypeError, KeyError, AttributeError)
+
+
+def misread(error: Exception, path: Path) -> JournalUnreadableError:
+    """Say in our terms that a value in the database at `path` makes no sense."""
+    _log.info("A value in %s could not be read", path, exc_info=error)
+    return JournalUnreadableError(path=str(path), reason=f"{type(error).__name__}: {error}")
 
 
 @contextmanager

@@ -29,9 +29,10 @@ from server.message import Message
 
 
 class RunCause(StrEnum):
-    """Why a run was made."""
+    """Why a run was made. PREVIEW: somebody wanted to see what one would do."""
 
     ASKED = "asked"
+    PREVIEW = "preview"
     ENABLED = "enabled"
     DAILY = "daily"
     START = "start"
@@ -277,14 +278,18 @@ def last_complete_full_ms(conn: Connection) -> int | None:
 
 
 def last_ended(conn: Connection, *, is_full: bool) -> Run | None:
-    """Return the last run, full or of events, that ended and neither previewed nor refused."""
+    """Return the last run, full or of events, that ended and was neither a preview nor refused.
+
+    However a preview ends, it says nothing about the mirror.
+    """
     found = _runs(
         conn,
-        "WHERE is_full = ? AND finished_at_ms IS NOT NULL AND status NOT IN (?, ?)"
+        "WHERE is_full = ? AND finished_at_ms IS NOT NULL AND status NOT IN (?, ?) AND cause <> ?"
         " ORDER BY id DESC LIMIT 1",
         is_full,
         RunStatus.PREVIEW,
         RunStatus.REFUSED,
+        RunCause.PREVIEW,
     )
     return found[0] if found else None
 

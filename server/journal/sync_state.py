@@ -48,15 +48,20 @@ class Quarantine:
 
 @dataclass(frozen=True, slots=True)
 class SyncState:
-    """All of it. Times are milliseconds since 1970, None where not known yet."""
+    """All of it. Times are milliseconds since 1970, None where not known yet.
+
+    previewed: what the last preview found that would be held.
+    """
 
     held: Held | None = None
     quarantine: Quarantine | None = None
     next_full_run_ms: int | None = None
     last_failed_list_poll_ms: int | None = None
+    previewed: Held | None = None
 
 
 _HELD = "held"
+_PREVIEWED = "previewed"
 _QUARANTINE = "quarantine"
 _NEXT_FULL_RUN = "next-full-run"
 _LAST_POLL = "last-failed-list-poll"
@@ -74,6 +79,7 @@ def load(conn: Connection) -> SyncState:
         quarantine=read(_QUARANTINE, _load_quarantine),
         next_full_run_ms=read(_NEXT_FULL_RUN, int),
         last_failed_list_poll_ms=read(_LAST_POLL, int),
+        previewed=read(_PREVIEWED, _load_held),
     )
 
 
@@ -88,6 +94,11 @@ def set_held(conn: Connection, held: Held | None) -> bool:
         held = replace(held, since_ms=known.since_ms, is_rejected=known.is_rejected)
     _store(conn, _HELD, None if held is None else _dump_held(held))
     return held is not None and not is_known
+
+
+def set_previewed(conn: Connection, previewed: Held | None) -> None:
+    """Note what the last preview would have held, None for nothing."""
+    _store(conn, _PREVIEWED, None if previewed is None else _dump_held(previewed))
 
 
 def is_held(conn: Connection, digest: str) -> bool:

@@ -15,7 +15,7 @@ from sqlite3 import Connection
 from typing import Any, Generic, TypeVar, cast
 
 from server.errors import JournalClosedError, JournalDamagedError, JournalGoneError
-from server.journal.connection import roll_back, translate
+from server.journal.connection import MISREAD, misread, roll_back, translate
 from server.journal.opening import suspect
 from server.journal.place import Place
 
@@ -200,10 +200,13 @@ class Writer:
             _log.exception("The transaction could not be rolled back.")
 
     def _explained(self, exc: Exception) -> Exception:
-        """Translate an error of SQLite; a damaged file is marked for the next start."""
-        if not isinstance(exc, sqlite3.Error):
+        """Translate what SQLite or a value raised; a damaged file is marked for the next start."""
+        if isinstance(exc, sqlite3.Error):
+            error = translate(exc, self._path)
+        elif isinstance(exc, MISREAD):
+            error = misread(exc, self._path)
+        else:
             return exc
-        error = translate(exc, self._path)
         error.__cause__ = exc
         if isinstance(error, JournalDamagedError):
             _log.error("%s", error)

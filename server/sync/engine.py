@@ -39,7 +39,7 @@ from server.sync.passing import Pass, Prospect
 from server.sync.result import RunResult
 from server.sync.stopping import Asked, Stop
 from server.sync.target import RecordingTarget, Target, WeComTarget
-from server.sync.troubles import cause_of, not_set_up, passes_after_s, stops_all, will_pass
+from server.sync.troubles import cause_of, end_of, not_set_up, passes_after_s, stops_all, will_pass
 from server.sync.wishes import missing, rules_of
 from server.vendor_errors import CallCancelledError
 
@@ -106,6 +106,7 @@ class Engine:
         `CallCancelledError` when `stop` is set meanwhile: the run has no end in the journal then,
         and whoever starts next resumes it. Without `is_resumed` it ends as failed instead.
         """
+        cause = RunCause.PREVIEW if preview else cause
         run_id = self._begin(cause, is_full=True)
         try:
             result = self._full(run_id, cause, allow, stop or Event(), preview=preview)
@@ -153,7 +154,7 @@ class Engine:
         run = Pass(book, rules, self._target(parties, config, preview=preview), self._now_s(), stop)
         prospect = self._look(parties, run)
         verdict = run.judge(prospect, book.ledger, allow)
-        is_asked = cause in (RunCause.ASKED, RunCause.DAILY) and not preview
+        is_asked = cause in (RunCause.ASKED, RunCause.DAILY)
         again = run.carry_out(prospect, verdict, retries_conflicts=is_asked)
         if again:
             self._look_again(parties, prospect, again, run)
@@ -326,6 +327,8 @@ class Engine:
             stored.forget_removals(conn, at_ms / 1000 - 2 * WINDOW_S)
             if tells_held:
                 sync_state.set_held(conn, held)
+            if result.status is RunStatus.PREVIEW:
+                sync_state.set_previewed(conn, held)
 
         self._journal.run(store).result(WAIT_S)
 
@@ -333,7 +336,7 @@ class Engine:
 def _failure(error: DingBridgeError) -> RunResult:
     return RunResult(
         RunStatus.FAILED,
-        error=cause_of(error),
+        error=end_of(error),
         blocked=stops_all(error),
         wait_s=passes_after_s(error),
         retryable=will_pass(error),

@@ -15,6 +15,18 @@ def cause_of(error: DingBridgeError) -> Cause:
     return Cause(error.code, error.title, error.hint)
 
 
+_STOPPED = Cause(
+    "sync-stopped",
+    Message(N_("The sync was stopped before it was done.")),
+    Message(N_("What was done is kept. Repeat the sync: it goes on where this one ended.")),
+)
+
+
+def end_of(error: DingBridgeError) -> Cause:
+    """Say why a run that nobody resumes ended; who stopped it need not hear of a call."""
+    return _STOPPED if isinstance(error, CallCancelledError) else cause_of(error)
+
+
 def not_set_up(names: tuple[str, ...]) -> Cause:
     """Say which settings a run cannot do without."""
     return Cause("not-set-up", Message(_NOT_SET_UP, {"names": ", ".join(names)}), Message(_ENTER))

@@ -18,7 +18,7 @@ from server.errors import DingBridgeError
 from server.journal import events, requests, runs, sync_state
 from server.journal.journal import Journal
 from server.journal.requests import Answer, RequestKind, SyncRequest
-from server.journal.runs import RunCause
+from server.journal.runs import RunCause, RunStatus
 from server.journal.sync_state import Quarantine
 from server.message import N_, Message
 from server.sync.backlog import Backlog
@@ -179,7 +179,9 @@ class Worker:
         cut_short = self._do(lambda conn: runs.close_interrupted(conn, now_ms))
         state = self._journal.read(sync_state.load)
         self._quarantine = state.quarantine
-        was_interrupted = any(run.is_full for run in cut_short)
+        was_interrupted = any(
+            run.is_full and run.cause is not RunCause.PREVIEW for run in cut_short
+        )
         last_ms = self._journal.read(runs.last_complete_full_ms)
         self._schedule.begin(now_ms, last_ms, was_interrupted=was_interrupted)
         daily_ms = self._schedule.next(now_ms, self._config().settings.sync.daily_at).at_ms
@@ -252,9 +254,10 @@ class Worker:
 
     def _answer(self, request: SyncRequest) -> None:
         """Make the run that somebody asked for, also while the sync is off or in quarantine."""
-        self._set_quarantine(None)
-        self._engine.road.forgive()
         is_preview = request.kind is RequestKind.PREVIEW
+        if not is_preview:
+            self._set_quarantine(None)
+        self._engine.road.forgive()
         allow = request.digest if request.kind is RequestKind.ALLOW else None
         try:
             result = self._engine.run(preview=is_preview, allow=allow, stop=self._stopping)
@@ -266,6 +269,9 @@ class Worker:
         if not is_preview:
             self._schedule.began(self._clock_ms(), RunCause.ASKED)
             self._after_full(result)
+        elif self._quarantine and result.status is RunStatus.PREVIEW:
+            self._set_quarantine(None)  # all works again: what could not be done is due
+            self._schedule.ask(self._clock_ms(), RunCause.RETRY)
 
     def _full_run(self, cause: RunCause) -> None:
         self._schedule.began(self._clock_ms(), cause)

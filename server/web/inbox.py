@@ -146,6 +146,11 @@ class BatchingInbox:
         return bool(self._in_flight)
 
     @property
+    def has_ready(self) -> bool:
+        """Whether requests are queued that could be run at once."""
+        return bool(self._tasks)
+
+    @property
     def is_busy(self) -> bool:
         """Whether requests are queued or waiting for the disk."""
         return bool(self._tasks or self._entries or self._in_flight)
@@ -162,9 +167,12 @@ class BatchingInbox:
             raise failure
 
     def run_ready(self) -> None:
-        """Run queued requests up to their storing, hand that over, finish those that are stored."""
+        """Run queued requests up to their storing, hand that over, finish those that are stored.
+
+        Of each connection one: who sends many at once must not keep the others waiting.
+        """
         self._loop = getcurrent()
-        while self._tasks:
+        for _ in range(len(self._tasks)):
             greenlet(_serve).switch(self._tasks.popleft())
         if self._entries:
             self._hand_over()

@@ -264,6 +264,8 @@ class Listener:
 
     def _tick_s(self) -> float:
         """Return how long to wait where nothing happens on the sockets."""
+        if self._inbox.has_ready:
+            return 0.0
         if self._inbox.is_waiting:
             return _WAITING_TICK_S
         # Who waits outside a full house is not seen; only looking again finds a place to free.
@@ -280,7 +282,7 @@ class Listener:
         self._socket.close()
         until_s = time.monotonic() + _DRAIN_S
         while self._has_work() and time.monotonic() < until_s:
-            self._turn(_WAITING_TICK_S)
+            self._turn(min(_WAITING_TICK_S, self._tick_s()))
 
     def _has_work(self) -> bool:
         channels = self._server.active_channels.values()

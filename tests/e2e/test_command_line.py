@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -247,7 +248,46 @@ def test_a_break_while_typing_leaves_without_a_traceback(program: Program) -> No
     process.stdin.flush()
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=PATIENCE_S)
-    assert (process.returncode, out, errors) == (1, b"", b"")
+    assert (process.returncode, out, errors) == (1, b"", b"Ended by Ctrl+C.\n")
+
+
+# Presses Ctrl+C in the midst of an import, which lets no exception through unchanged.
+BREAK_WHILE_IMPORTING = """
+import runpy, signal, sys
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "server.app":
+            signal.raise_signal(signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Finder())
+runpy.run_path("main.py", run_name="__main__")
+"""
+BREAK_AT_THE_END = """
+import atexit, runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+atexit.register(signal.raise_signal, signal.SIGINT)
+runpy.run_path("main.py", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "told"),
+    [(BREAK_WHILE_IMPORTING, 1, "Ended by Ctrl+C.\n"), (BREAK_AT_THE_END, 0, "")],
+    ids=["while it starts", "once all is said"],
+)
+def test_a_break_before_or_after_the_command_is_no_accident(
+    program: Program, script: str, code: int, told: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", script, "status", "--data-dir", str(program.folder.root)],
+        capture_output=True,
+        text=True,
+        env=program.environment(),
+        cwd=ROOT,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (code, told)
 
 
 def test_a_break_before_the_command_has_begun_leaves_without_a_traceback(

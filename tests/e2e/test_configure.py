@@ -67,6 +67,21 @@ def test_what_is_no_object_is_refused(program: Program, content: bytes) -> None:
     assert not program.folder.settings.exists()
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b'{"ui": {"language": "en"}\n "sync": {}}', "line 2, column 2"),
+        (b'{"sync": {"enabled": false}, "sync": {"max_removals": 9}}', '"sync" stands twice'),
+        (b'{"callback": {"port": 1, "port": 2}}', '"port" stands twice'),
+    ],
+)
+def test_a_slip_of_the_pen_is_located(program: Program, content: bytes, told: str) -> None:
+    done = program.run("configure", stdin=content)
+    assert (done.code, done.out) == (2, b"")
+    assert told in done.errors
+    assert not program.folder.settings.exists()
+
+
 def test_a_file_that_cannot_be_read_is_named(program: Program, tmp_path: Path) -> None:
     for missing in (tmp_path / "nirgends.json", tmp_path):
         done = program.run("configure", "--from", str(missing))

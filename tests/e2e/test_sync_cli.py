@@ -294,6 +294,7 @@ def test_ctrl_c_ends_a_run_in_good_order_and_the_next_goes_on(office: Office) ->
         office.configure(approve_first_run=False)
         outcome = office.sync()
         assert (outcome.code, outcome.document["status"]) == (1, "failed")
+        assert outcome.document["error"]["code"] == "sync-stopped"
         assert 2 <= len(office.members()) < 5
         again = office.sync()
     assert (again.code, again.document["status"]) == (0, "success")

@@ -140,6 +140,11 @@ def test_what_cannot_be_read_becomes_a_notice(app: App) -> None:
     assert app.status().service.is_running
 
 
+def test_a_folder_that_cannot_be_looked_into_has_a_status(tmp_path: Path) -> None:
+    status = App(DataFolder(tmp_path / ("x" * 5000))).status()
+    assert {notice.code for notice in status.notices} >= {"file-access", "journal-access"}
+
+
 def test_a_disk_that_runs_full_is_told_whether_or_not_a_service_runs(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from threading import Event, Thread
 
 import pytest
 
-from server.config.locks import FileLock
+from server.config.locks import FileLock, FolderLock
 from server.config.paths import DataFolder
 from server.errors import AlreadyRunningError, FileAccessError
 from server.instance import ServiceRecord, acquire, running_service
@@ -95,7 +95,23 @@ def test_releasing_late_does_not_touch_the_next_service(folder: DataFolder) -> N
     assert found.version == "2"
 
 
-@pytest.mark.parametrize("record", ["", "{", "[]", '{"pid": "x"}', '{"colour": 1}'])
+@pytest.mark.parametrize(
+    "record",
+    [
+        "",
+        "{",
+        "[]",
+        '{"pid": "x"}',
+        '{"colour": 1}',
+        '{"started_at_ms": 1e30}',
+        '{"clock_difference_ms": "x"}',
+        '{"version": 5}',
+        '{"trouble": {"title": "t", "hint": "h", "values": 3}}',
+        '{"trouble": {"title": 1, "hint": "h", "values": {}}}',
+        '{"trouble": 7}',
+        pytest.param("[" * 100_000, id="deep"),
+    ],
+)
 def test_a_record_that_cannot_be_read_does_not_hide_a_running_service(
     folder: DataFolder, monkeypatch: pytest.MonkeyPatch, record: str
 ) -> None:
@@ -146,7 +162,7 @@ def test_a_lock_and_a_record_that_were_removed_are_made_again(
     folder.service_record.unlink()
     if record is not None:
         folder.service_record.write_text(record)
-    assert running_service(folder) is None
+    assert running_service(folder) == ServiceRecord()
     lock.keep()
     found = running_service(folder)
     with pytest.raises(AlreadyRunningError):
@@ -156,15 +172,36 @@ def test_a_lock_and_a_record_that_were_removed_are_made_again(
 
 
 @posix_only
-def test_who_took_the_folder_after_the_lock_was_removed_is_named(folder: DataFolder) -> None:
-    first = acquire(folder, "1", 0)
+def test_a_removed_lock_lets_no_second_service_in(folder: DataFolder) -> None:
+    lock = acquire(folder, "1", 0)
+    lock.publish("http://127.0.0.1:8080/a")
     folder.service_lock.unlink()
+    with pytest.raises(AlreadyRunningError) as caught:
+        acquire(folder, "2", 0)
+    assert caught.value.values["pid"] == os.getpid()
+    lock.keep()
+    lock.release()
+    acquire(folder, "2", 0).release()
+
+
+@posix_only
+def test_who_took_a_folder_that_was_put_in_place_of_ours_is_named(folder: DataFolder) -> None:
+    first = acquire(folder, "1", 0)
+    folder.root.rename(folder.root.with_name("moved"))
+    folder.ensure()
     second = acquire(folder, "2", 0)
     with pytest.raises(AlreadyRunningError):
         first.keep()
     second.keep()
     first.release()
     second.release()
+
+
+def test_a_folder_that_cannot_be_locked_keeps_nobody_out(tmp_path: Path) -> None:
+    lock = FolderLock(tmp_path / "nowhere")
+    lock.acquire()
+    assert not lock.is_in_place
+    lock.release()
 
 
 def test_a_missing_folder_is_reported(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from crypto.credentials import Credentials, Keyring
 from server.app import App
 from server.config.files import read_image
 from server.config.paths import DataFolder
-from server.config.settings import Settings
+from server.config.settings import JournalSettings, Settings
 from server.config.store import Config, ConfigStore
 from server.errors import (
     AlreadyRunningError,
@@ -316,6 +316,21 @@ def test_old_events_go_after_an_hour_and_waiting_ones_stay(
     left = journal.read(lambda conn: conn.execute("SELECT event_id FROM events").fetchall())
     assert left == [("e2",)]
     assert caplog.text.count("Removed 1 old events") == 1
+
+
+def test_a_fault_of_its_own_does_not_end_the_housekeeping(
+    at_work: Set, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: JournalSettings) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr("server.service._TICK_S", 0.001)
+        broken.setattr("server.service._PAUSE_S", 0.001)
+        broken.setattr(at_work.service._pruning, "do_what_is_due", fail)
+        threading.Event.set(at_work.service._wake)
+        wait_until(lambda: caplog.text.count("Keeping house met a fault of its own") > 1)
+    assert at_work.service._housekeeper.is_alive()
 
 
 @contextlib.contextmanager

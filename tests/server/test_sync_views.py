@@ -95,6 +95,24 @@ def test_a_preview_leaves_the_state_as_it_was(conn: Connection) -> None:
     assert view.last_run.id == success
 
 
+@pytest.mark.parametrize("status", [RunStatus.FAILED, RunStatus.INTERRUPTED])
+def test_a_preview_that_came_to_nothing_is_no_sync_that_failed(
+    conn: Connection, status: RunStatus
+) -> None:
+    success = _run(conn)
+    run_id = runs.begin(conn, RunCause.PREVIEW, 200)
+    runs.finish(conn, run_id, Ending(status, error=FAILED.error), 210)
+    view = _view(conn)
+    assert view.state == SyncState.SUCCESS
+    assert view.last_full_run is not None
+    assert view.last_full_run.id == success
+    assert _codes(view) == []
+    assert view.last_preview is not None
+    assert (view.last_preview.id, view.last_preview.status) == (run_id, str(status))
+    _run(conn)
+    assert _view(conn).last_preview is None
+
+
 def test_the_quarantine_is_the_state(conn: Connection) -> None:
     _run(conn, FAILED)
     sync_state.set_quarantine(conn, QUARANTINE)
@@ -195,6 +213,16 @@ def test_a_run_tells_why_it_is_held_while_it_still_is(conn: Connection) -> None:
     later = run_view(conn, held_run)
     assert later is not None
     assert later.hold_reasons == ()
+
+
+def test_a_preview_tells_why_its_list_would_be_held(conn: Connection) -> None:
+    run_id = _run(conn, Ending(RunStatus.PREVIEW, "d1"))
+    sync_state.set_previewed(conn, HELD)
+    view = run_view(conn, run_id)
+    assert view is not None
+    assert view.hold_reasons == held_view(HELD).reasons
+    assert _view(conn).previewed == held_view(HELD)
+    assert _view(conn).held is None
 
 
 def test_a_conflict_is_shown_as_the_last_run_explained_it(conn: Connection) -> None:

@@ -36,9 +36,9 @@ class Sitting:
 
     def preview(self) -> None:
         self.press(self.page.head.preview_button)
-        proposal = self.page.decision.proposal
+        before, decision = self.page.decision.proposal, self.page.decision
         self.hand.wait_for(
-            lambda: self.page.decision.proposal not in {None, proposal}, "no preview came"
+            lambda: decision.proposal and decision.proposal != before, "no preview came"
         )
         self.hand.wait_for(lambda: self.page.decision.pane.feed.is_complete)
 

@@ -3,7 +3,7 @@ import pytest
 from server.config.settings import Language
 from server.journal.events import EventState
 from server.simulator.payloads import CONTACT_EVENTS
-from ui.event_words import STATES, TYPES, state_words, subject, type_words
+from ui.event_words import STATES, TYPES, payload_words, state_words, subject, type_words
 from ui.text import Texts
 
 ENGLISH = Texts(Language.ENGLISH)
@@ -53,3 +53,10 @@ def test_a_state_is_put_into_words() -> None:
 )
 def test_an_event_tells_whom_it_is_about(payload: object, expected: str) -> None:
     assert subject(payload, ENGLISH) == expected
+
+
+def test_half_a_surrogate_pair_is_shown_as_its_escape() -> None:
+    payload = {"userId": ["\ud83d"], "EventType": "钉"}
+    assert subject(payload, ENGLISH) == "Person \\ud83d"
+    assert payload_words(payload) == '{\n  "userId": [\n    "\\ud83d"\n  ],\n  "EventType": "钉"\n}'
+    assert payload_words("no JSON \ud83d") == "no JSON \\ud83d"

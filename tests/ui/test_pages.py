@@ -87,7 +87,7 @@ class TestOverview:
     def test_the_sync_is_one_click_away(self, stage: Stage) -> None:
         page = _open(stage, PageName.OVERVIEW)
         assert isinstance(page, OverviewPage)
-        assert page.sync_state.full_text == stage.texts("No sync has been made yet.")
+        assert page.sync_state.full_text == stage.texts("The sync is off.")
 
         stage.hand.click_button(page, stage.texts("Open the sy&nc").replace("&", ""))
 

@@ -26,6 +26,11 @@ def test_every_state_has_words_and_a_colour(state: SyncState) -> None:
     assert health_of(sync) in Health
 
 
+def test_a_sync_that_is_off_and_never_ran_is_said_to_be_off() -> None:
+    assert state_words(OFF, ENGLISH) == "The sync is off."
+    assert state_words(replace(OFF, is_enabled=True), ENGLISH) == "No sync has been made yet."
+
+
 def test_what_was_rejected_needs_nobody_any_more() -> None:
     sync = replace(OFF, state=SyncState.HELD, held=replace(HELD, is_rejected=True))
     assert health_of(sync) is Health.WORKING
@@ -65,6 +70,12 @@ class TestProposal:
         preview = replace(RUN, id=5, status="preview", digest="d2")
         found = proposal_of(replace(OFF, held=HELD, last_full_run=RUN), [preview, RUN])
         assert found == Proposal(5, True, 2, "d2")  # noqa: FBT003 - the fields in their order
+
+    def test_a_preview_says_why_what_it_found_would_be_held(self) -> None:
+        preview = replace(RUN, id=5, status="preview", digest="d1")
+        found = proposal_of(replace(OFF, previewed=HELD, last_full_run=RUN), [preview, RUN])
+        assert found is not None
+        assert (found.is_held, found.reasons) == (False, HELD.reasons)
 
     def test_a_preview_of_the_same_list_keeps_its_reasons_and_its_rejection(self) -> None:
         preview = replace(RUN, id=5, status="preview", digest="d1")

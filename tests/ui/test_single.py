@@ -50,7 +50,18 @@ def test_who_does_not_know_the_word_raises_nothing(tmp_path: Path, running: Sing
     assert SingleInstance(tmp_path).ask_to_raise()  # and the door still opens
 
 
-@pytest.mark.parametrize("record", ["", "{", '{"port": "80", "word": "", "pid": 1}', "[1]"])
+@pytest.mark.parametrize(
+    "record",
+    [
+        "",
+        "{",
+        "[1]",
+        "[" * 100_000,
+        '{"port": "80", "word": "", "pid": 1}',
+        '{"port": 99999, "word": "", "pid": 1}',
+    ],
+    ids=["empty", "half", "list", "deep", "text", "too high"],
+)
 def test_a_strange_record_is_no_door(tmp_path: Path, record: str) -> None:
     (tmp_path / "window.json").write_text(record)
 

@@ -10,6 +10,7 @@ from tkinter import filedialog
 import pytest
 
 from server.app import App
+from server.status import SyncState
 from tests.ui.hand import shown_texts
 from tests.ui.office import office
 from tests.ui.platforms import Platforms, mirrored, platforms
@@ -182,6 +183,23 @@ def test_the_quarantine_names_the_address_and_is_tried_again(
     sitting.press(need.buttons[0])
     sitting.hand.wait_for(lambda: not need.buttons)
     sitting.hand.wait_for(lambda: sitting.page.decision.proposal is not None)
+
+
+@IN_ENGLISH
+def test_a_preview_that_fails_says_what_it_needs_and_is_no_failed_sync(
+    sitting: Sitting, both: Platforms
+) -> None:
+    both.trust(is_trusted=False)
+    sitting.press(sitting.page.head.preview_button)
+    need = sitting.page.need
+    sitting.hand.wait_for(lambda: len(need.buttons) == 2)
+    assert sitting.says("The sync is off.")
+    assert sitting.app.status().sync.state is SyncState.NEVER
+
+    both.trust(is_trusted=True)
+    sitting.press(need.buttons[0])
+    sitting.hand.wait_for(lambda: not need.buttons)
+    assert [run.status for run in sitting.app.mirror.runs()] == ["preview", "failed"]
 
 
 @IN_CHINESE

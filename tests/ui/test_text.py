@@ -89,3 +89,4 @@ def test_a_moment_is_shown_as_local_time() -> None:
 
 def test_no_moment_is_a_dash() -> None:
     assert ENGLISH.moment(None) == "–"
+    assert [ENGLISH.moment(at_ms) for at_ms in (10**30, 10**17, -(10**18))] == ["–"] * 3

@@ -4,7 +4,6 @@
 with problems listed.
 """
 
-import json
 import logging
 import sys
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from server.app import App
+from server.config.files import NoObjectError, parse_object
 from server.config.settings import Language
 from server.errors import (
     DingBridgeError,
@@ -122,12 +122,10 @@ def _object_from(source: Path | None) -> Mapping[str, object]:
         text = N_("it cannot be read: {reason}")
         raise SettingsError([Problem(name, Message(text, {"reason": reason}))]) from exc
     try:
-        parsed = json.loads(content)
-    except (ValueError, RecursionError):
-        parsed = None
-    if not isinstance(parsed, dict):
-        raise SettingsError([Problem(name, Message(N_("a JSON object of settings is expected")))])
-    return parsed
+        return parse_object(content)
+    except NoObjectError as exc:
+        text = N_("a JSON object of settings is expected ({reason})")
+        raise SettingsError([Problem(name, Message(text, {"reason": str(exc)}))]) from exc
 
 
 def _standard_input() -> bytes:

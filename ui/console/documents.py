@@ -35,10 +35,13 @@ def dumped(document: object) -> str:
 
 
 def iso(at_ms: int | None) -> str | None:
-    """Return milliseconds since 1970 as ISO 8601 text."""
+    """Return milliseconds since 1970 as ISO 8601 text; None for what no calendar has."""
     if at_ms is None:
         return None
-    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    try:
+        moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -1,6 +1,5 @@
 """The events: a live table of any length, filters, and the one that is selected in full."""
 
-import json
 import tkinter as tk
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import cast
 
 from server.status import EventView
 from ui.event_feed import EventFeed, EventFilter, EventRow
-from ui.event_words import STATES, TYPES, state_words, type_words
+from ui.event_words import STATES, TYPES, payload_words, state_words, type_words
 from ui.exporting import export
 from ui.health import Glance
 from ui.pages.page import Page
@@ -207,7 +206,7 @@ class EventsPage(Page):
         texts = self.texts
         words = type_words(event.event_type, texts)
         title = f"{words} ({event.event_type})" if event.event_type else words
-        lines = [_pretty(event.payload)]
+        lines = [payload_words(event.payload)]
         if event.error:
             lines.insert(0, texts("Failed: {error}", error=event.error) + "\n")
         self.details.show(title, "\n".join(lines))
@@ -217,7 +216,7 @@ class EventsPage(Page):
 
     def _copy(self) -> None:
         if self._selected is not None:
-            self.session.copy(_pretty(self._selected.payload), self.texts("Copied"))
+            self.session.copy(payload_words(self._selected.payload), self.texts("Copied"))
 
     def _again(self) -> None:
         if self._selected is not None:
@@ -254,12 +253,6 @@ class EventsPage(Page):
             self.session.frame.tell(told)
 
         self.session.ask(lambda: export(self.session.app, wanted, path, texts), done)
-
-
-def _pretty(payload: object) -> str:
-    if isinstance(payload, str):
-        return payload
-    return json.dumps(payload, ensure_ascii=False, indent=2)
 
 
 def _columns(text: str) -> int:

@@ -89,6 +89,7 @@ def test_a_file_that_notepad_saved_is_read(store: ConfigStore, folder: DataFolde
         (b"", "line 1, column 1: Expecting value"),
         (b'{"a": "\n\xff\xfe"}', "line 2: not text in UTF-8"),
         (b"[]", "not a JSON object"),
+        (b'{"ui": {}, "ui": {}}', '"ui" stands twice in the same place'),
         (b"[" * 100_000, "numbers too long or values nested too deep"),
         (b'{"version": ' + b"9" * 5000 + b"}", "numbers too long or values nested too deep"),
         (b'{"version": true}', '"version" is not a positive integer'),
@@ -207,6 +208,10 @@ def test_the_version_is_no_setting(store: ConfigStore) -> None:
 
 def test_a_name_from_outside_is_shown_on_one_line(store: ConfigStore) -> None:
     assert list(problems(store, {"a\nb\ud800": {}})) == ["a\\nb\\ud800"]
+
+
+def test_a_section_in_capitals_is_recognised(store: ConfigStore) -> None:
+    assert "callback meant" in str(problems(store, {"Callback": {}})["Callback"])
 
 
 json_values = st.recursive(

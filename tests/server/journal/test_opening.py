@@ -12,8 +12,9 @@ from server.errors import (
     JournalDamagedError,
     JournalError,
     JournalNewerError,
+    JournalUnreadableError,
 )
-from server.journal import opening
+from server.journal import opening, sync_state
 from server.journal.connection import connect, transaction, translated
 from server.journal.events import NewEvent, append, claim
 from server.journal.listing import counts, latest
@@ -307,6 +308,18 @@ def test_a_bystander_hears_of_damage_and_moves_nothing(path: Path) -> None:
     with pytest.raises(JournalDamagedError):
         peek(path, counts)
     assert path.exists()
+
+
+@pytest.mark.parametrize("nonsense", ["garbage{", "7", ""])
+def test_a_value_that_makes_no_sense_is_reported_and_nothing_is_moved(
+    path: Path, nonsense: str
+) -> None:
+    _open(path)
+    with closing(connect(path)) as conn, transaction(conn):
+        conn.execute("INSERT INTO sync_state VALUES ('held', ?)", (nonsense,))
+    with pytest.raises(JournalUnreadableError):
+        peek(path, sync_state.load)
+    assert _open(path) is None
 
 
 def test_a_reader_keeps_one_view(path: Path, new_event: MakeEvent) -> None:

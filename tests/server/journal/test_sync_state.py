@@ -29,7 +29,8 @@ def test_all_of_it_is_read_back_as_it_was(conn: Connection) -> None:
     sync_state.set_quarantine(conn, QUARANTINE)
     sync_state.set_next_full_run(conn, 300)
     sync_state.set_last_failed_list_poll(conn, 400)
-    assert sync_state.load(conn) == SyncState(HELD, QUARANTINE, 300, 400)
+    sync_state.set_previewed(conn, HELD)
+    assert sync_state.load(conn) == SyncState(HELD, QUARANTINE, 300, 400, HELD)
 
 
 def test_each_can_be_taken_back(conn: Connection) -> None:

@@ -1,3 +1,4 @@
+import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from server.errors import (
     JournalDamagedError,
     JournalError,
     JournalFullError,
+    JournalUnreadableError,
 )
 from server.journal import connection, writer
 from server.journal.connection import connect
@@ -154,6 +156,17 @@ def test_a_failing_job_undoes_nothing_of_its_neighbours(running: Writer, path: P
         doubled.result()
     assert isinstance(caught.value.__cause__, sqlite3.IntegrityError)
     assert _stored(path) == [1, 2]
+
+
+def test_a_value_that_makes_no_sense_fails_only_the_job_that_reads_it(running: Writer) -> None:
+    alone = running.submit(lambda _: json.loads("{garbage"))
+    with pytest.raises(JournalUnreadableError):
+        alone.result(10)
+    good, bad = _group(running, _insert(1), lambda _: json.loads("{garbage"))
+    assert good.result() == 1
+    with pytest.raises(JournalUnreadableError) as caught:
+        bad.result()
+    assert isinstance(caught.value.__cause__, ValueError)
 
 
 def _leave_room(pages: int) -> Callable[[Connection], None]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from server.directory.hold import HoldReason
+from server.journal import sync_state
 from server.journal.runs import Result, RunStatus
 from server.simulator.company_generator import generate
 from server.simulator.comparison import is_reachable
@@ -44,6 +45,19 @@ def test_any_other_digest_is_refused_and_nothing_is_written(tmp_path: Path) -> N
         refused = world.sync(allow="0123456789abcdef")
         assert (refused.status, refused.digest) == (RunStatus.REFUSED, held.digest)
         assert world.attempted_writes() == []
+
+
+def test_a_preview_notes_why_its_list_would_be_held_and_holds_nothing(tmp_path: Path) -> None:
+    with open_world(tmp_path, generate(5, 2, 7)) as world:
+        preview = world.sync(preview=True)
+        state = world.journal.read(sync_state.load)
+        assert state.held is None
+        assert state.previewed is not None
+        assert state.previewed.digest == preview.digest
+        assert [one.reason for one in state.previewed.holds] == [HoldReason.FIRST_RUN]
+        world.sync(allow=preview.digest)
+        world.sync(preview=True)
+        assert world.journal.read(sync_state.load).previewed is None
 
 
 def test_a_preview_writes_nothing_and_lists_what_would_be_done(world: World) -> None:

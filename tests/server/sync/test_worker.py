@@ -334,6 +334,36 @@ def test_an_untrusted_address_is_named_and_an_asked_run_lifts_the_quarantine(
     assert differences(world) == []
 
 
+def _preview(world: World, worker: Worker) -> None:
+    request = SyncRequest(RequestKind.PREVIEW)
+    world.journal.run(lambda conn: requests.post(conn, request, 0)).result(5)
+    _loop(worker, world)
+
+
+def test_a_preview_lifts_the_quarantine_only_where_it_succeeds_and_then_the_rest_is_made_up_for(
+    world: World, worker: Worker
+) -> None:
+    world.wecom.rules.is_ip_trusted = False
+    _send(world, world.company.hire(world.company.draft("新人", (1,), mobile="13900000000")))
+    _loop(worker, world)
+    quarantine = world.journal.read(sync_state.load).quarantine
+    _preview(world, worker)
+    assert quarantine is not None
+    assert world.journal.read(sync_state.load).quarantine == quarantine
+    world.wecom.rules.is_ip_trusted = True
+    _preview(world, worker)
+    assert world.journal.read(sync_state.load).quarantine is None
+    assert differences(world) == []
+
+
+def test_a_preview_that_was_cut_short_is_not_resumed(world: World, worker: Worker) -> None:
+    del worker
+    world.journal.run(lambda conn: runs.begin(conn, RunCause.PREVIEW, world.now_ms)).result(5)
+    before = _runs(world)
+    _loop(_worker(world), world)
+    assert _runs(world) == before
+
+
 def test_changed_credentials_lift_the_quarantine_at_once(world: World, worker: Worker) -> None:
     right = world.config
     world.wecom.rules.contact_secret = "another"

@@ -147,3 +147,22 @@ def test_outside_the_loop_failures_and_slowness_are_told(monkeypatch: pytest.Mon
     monkeypatch.setattr(inbox_module, "GIVE_UP_AFTER_S", 0)
     with pytest.raises(JournalBusyError):
         DirectInbox(FakeStore(is_slow=True)).store(entry("a"))
+
+
+def test_of_a_connection_that_sends_many_at_once_one_is_served_a_turn() -> None:
+    served: list[str] = []
+    inbox = BatchingInbox(FakeStore())
+
+    def serve_one_of_many() -> None:
+        served.append("many")
+        if served.count("many") < 100:  # as waitress does where a connection has more
+            inbox.add_task(FakeTask(serve_one_of_many))
+
+    inbox.add_task(FakeTask(serve_one_of_many))
+    inbox.add_task(FakeTask(lambda: served.append("one")))
+    inbox.run_ready()
+    assert served == ["many", "one"]
+    assert inbox.has_ready
+    for _ in range(99):
+        inbox.run_ready()
+    assert served.count("many") == 100

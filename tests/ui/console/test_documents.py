@@ -38,7 +38,8 @@ NOW = "2023-11-14T22:13:20.123Z"
 
 
 @pytest.mark.parametrize(
-    ("at_ms", "text"), [(None, None), (0, "1970-01-01T00:00:00.000Z"), (NOW_MS, NOW)]
+    ("at_ms", "text"),
+    [(None, None), (0, "1970-01-01T00:00:00.000Z"), (NOW_MS, NOW), (10**30, None)],
 )
 def test_times_are_iso_8601_in_utc(at_ms: int | None, text: str | None) -> None:
     assert iso(at_ms) == text

@@ -2,7 +2,7 @@
 
 import tkinter as tk
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from tkinter import ttk
 
 from server.status import ErrorView, SyncState, SyncView
@@ -22,6 +22,7 @@ class _Need:
     hint: str
     is_setting: bool = False
     is_tried_again: bool = False
+    is_preview: bool = False
     ip: str = ""
 
 
@@ -63,6 +64,9 @@ class NeedCard(ttk.Frame):
                 moment=texts.moment(sync.quarantine.until_ms),
             )
             return self._of_error(sync.quarantine.error, hint)
+        if sync.last_preview is not None and sync.last_preview.error is not None:
+            error = sync.last_preview.error
+            return replace(self._of_error(error, texts.of(error.hint)), is_preview=True)
         errors = [run.error for run in (sync.last_run, sync.last_full_run) if run and run.error]
         if sync.state is SyncState.FAILED and errors:
             return self._of_error(errors[0], texts.of(errors[0].hint))
@@ -88,7 +92,8 @@ class NeedCard(ttk.Frame):
         session, texts = self._session, self._session.texts
         actions = []
         if need.is_tried_again:
-            actions.append(Action(texts("Try a&gain now"), session.orders.sync))
+            again = session.orders.preview if need.is_preview else session.orders.sync
+            actions.append(Action(texts("Try a&gain now"), again))
         if need.ip:
             label = texts("Copy {ip}", ip=need.ip)
             actions.append(Action(label, lambda: session.copy_and_repeat(need.ip)))

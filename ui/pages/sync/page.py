@@ -1,9 +1,9 @@
 """The sync: how it stands, what would change, what waits for a decision, what was done."""
 
 import tkinter as tk
+from dataclasses import replace
 from tkinter import ttk
 
-from server.config.store import Outcome
 from server.status import SyncView
 from ui.health import Glance
 from ui.pages.page import Page
@@ -33,7 +33,7 @@ class SyncPage(Page):
         area.pack(fill="both", expand=True)
         body = area.body
         heading(body, theme, texts("Sync"), hint).pack(fill="x", pady=theme.pad(0, 10))
-        self.head = StateCard(body, session, self._switch)
+        self.head = StateCard(body, session)
         self.head.pack(fill="x")
         self.need = NeedCard(body, session)
         self.need.pack(fill="x")
@@ -71,7 +71,10 @@ class SyncPage(Page):
     # --- what is new
 
     def _sync(self) -> SyncView | None:
-        return self.session.glance.status.sync if self.session.glance else None
+        glance = self.session.glance
+        if glance is None:
+            return None
+        return replace(glance.status.sync, is_enabled=self.session.sync_switch.is_on(glance))
 
     def _take(self, glance: Glance) -> None:
         if not self._is_seen:
@@ -107,17 +110,3 @@ class SyncPage(Page):
         if self.winfo_exists():
             self._missing = missing
             self._show()
-
-    # --- the switch
-
-    def _switch(self, is_on: bool) -> None:  # noqa: FBT001 - the check button's value
-        app = self.session.app
-        self.session.ask(lambda: app.switch_sync(is_on=is_on), self._switched)
-
-    def _switched(self, outcome: Outcome) -> None:
-        if outcome.config.settings.sync.enabled:
-            told = self.texts("The sync is on; a full sync begins.")
-        else:
-            told = self.texts("The sync is off; events are still received and kept.")
-        self.session.frame.tell(told)
-        self.session.frame.refresh()

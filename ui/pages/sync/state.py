@@ -1,7 +1,6 @@
 """The head of the page: the switch, how the mirror stands, and the two buttons that start a run."""
 
 import tkinter as tk
-from collections.abc import Callable
 from tkinter import ttk
 
 from server.status import RunSummary, SyncView
@@ -16,11 +15,10 @@ _MOVE_MS = 40
 class StateCard(ttk.Frame):
     """Shows a SyncView. `is_ready` says whether all settings are there that a sync needs."""
 
-    def __init__(self, parent: tk.Misc, session: Session, switch: Callable[[bool], object]) -> None:
+    def __init__(self, parent: tk.Misc, session: Session) -> None:
         super().__init__(parent)
         self._session = session
         self.texts, self.theme = session.texts, session.theme
-        self._switch = switch
         self._is_moving = False
         top = ttk.Frame(self)
         top.pack(fill="x")
@@ -47,7 +45,7 @@ class StateCard(ttk.Frame):
             text=shown,
             underline=underline,
             variable=self._is_on,
-            command=lambda: self._switch(self._is_on.get()),
+            command=lambda: self._session.sync_switch.turn(is_on=self._is_on.get()),
         )
         self.toggle.pack(anchor="e", pady=self.theme.pad(8, 0), padx=self.theme.pad(0, 8))
         keys = [(letter, self.toggle)]

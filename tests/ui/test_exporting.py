@@ -1,0 +1,33 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from server.app import App
+from server.config.paths import DataFolder
+from server.config.settings import Language
+from server.status import EventPage, EventView
+from ui.event_feed import EventFilter
+from ui.exporting import export
+from ui.text import Texts
+
+HALF = EventView(1, 0, "a", None, None, "done", None, {"name": "钉\ud83d"}, 0)
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> App:
+    app = App(DataFolder(tmp_path / "data"))
+    monkeypatch.setattr(app, "events", lambda *_, **__: EventPage((HALF,), None))
+    return app
+
+
+@pytest.mark.parametrize("name", ["events.csv", "events.json"])
+def test_half_a_surrogate_pair_is_written_as_its_escape(
+    app: App, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    assert export(app, EventFilter(), path, Texts(Language.ENGLISH)) == 1
+    assert "钉\\ud83d" in path.read_text("utf-8")
+    if path.suffix == ".json":
+        (event,) = json.loads(path.read_text("utf-8"))
+        assert event["payload"] == HALF.payload

@@ -1,0 +1,80 @@
+"""The mirror's switch as people see it, in the window and in the tray's menu alike.
+
+Belongs to the tk thread. What was pressed here counts until a status asked for afterwards tells
+better: an older one would show the press undone for a moment.
+"""
+
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from server.config.store import Outcome
+from server.errors import DingBridgeError
+from ui.health import Glance
+
+if TYPE_CHECKING:
+    from ui.session import Session
+
+
+class SyncSwitch:
+    """Has the mirror switched, one order at a time; of presses meanwhile the last one counts."""
+
+    def __init__(self, session: "Session", show_missing: Callable[[], object]) -> None:
+        self._session = session
+        self._show_missing = show_missing
+        self._wanted: bool | None = None  # None where the status tells
+        self._is_ordered = False
+        self._ended_at_s = 0.0
+
+    def is_on(self, glance: Glance) -> bool:
+        """Return what the switch shows at this moment."""
+        if self._wanted is None or (not self._is_ordered and glance.asked_at_s > self._ended_at_s):
+            self._wanted = None
+            return glance.status.sync.is_enabled
+        return self._wanted
+
+    def turn(self, *, is_on: bool) -> None:
+        """Switch the mirror; where it is not set up, its page says what is missing."""
+        self._wanted = is_on
+        if not self._is_ordered:
+            self._order(is_on=is_on)
+
+    def _order(self, *, is_on: bool) -> None:
+        self._is_ordered = True
+        app = self._session.app
+
+        def switch() -> Outcome | None:
+            is_possible = not is_on or not app.mirror.missing()
+            return app.switch_sync(is_on=is_on) if is_possible else None
+
+        self._session.ask(switch, lambda outcome: self._switched(outcome, is_on), self._failed)
+
+    def _switched(self, outcome: Outcome | None, is_on: bool) -> None:  # noqa: FBT001 - as ordered
+        self._end()
+        if outcome is None:
+            self._wanted = None
+            self._show_missing()
+        elif self._wanted is not is_on:
+            self._order(is_on=not is_on)
+        else:
+            self._tell(is_on=is_on)
+        self._session.frame.refresh()
+
+    def _tell(self, *, is_on: bool) -> None:
+        texts = self._session.texts
+        told = (
+            texts("The sync is on; a full sync begins.")
+            if is_on
+            else texts("The sync is off; events are still received and kept.")
+        )
+        self._session.frame.tell(told)
+
+    def _failed(self, failure: DingBridgeError) -> None:
+        self._end()
+        self._wanted = None
+        self._session.frame.refresh()
+        self._session.frame.show_error(failure)
+
+    def _end(self) -> None:
+        self._is_ordered = False
+        self._ended_at_s = monotonic()
