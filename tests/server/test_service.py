@@ -329,7 +329,7 @@ def test_a_fault_of_its_own_does_not_end_the_housekeeping(
         broken.setattr("server.service._PAUSE_S", 0.001)
         broken.setattr(at_work.service._pruning, "do_what_is_due", fail)
         threading.Event.set(at_work.service._wake)
-        wait_until(lambda: caplog.text.count("Keeping house met a fault of its own") > 1)
+        until(lambda: caplog.text.count("Keeping house met a fault of its own") > 1)
     assert at_work.service._housekeeper.is_alive()
 
 

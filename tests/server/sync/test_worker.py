@@ -360,7 +360,7 @@ def test_a_preview_that_was_cut_short_is_not_resumed(world: World, worker: Worke
     del worker
     world.journal.run(lambda conn: runs.begin(conn, RunCause.PREVIEW, world.now_ms)).result(5)
     before = _runs(world)
-    _loop(_worker(world), world)
+    _loop(world.new_worker(), world)
     assert _runs(world) == before
 
 
