@@ -77,7 +77,7 @@ class DecisionPane(ttk.Frame):
                 "The list is not brought up again while it stays the same. You can still allow it."
             )
         if proposal.reasons:
-            return " ".join(map(texts.of, proposal.reasons))
+            return texts.joined(map(texts.of, proposal.reasons))
         if proposal.digest is not None:
             return texts("What awaits approval is not done by a sync until you allow this list.")
         return texts("Sync now does this.")
