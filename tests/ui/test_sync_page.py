@@ -113,6 +113,9 @@ def test_what_is_held_can_be_rejected(sitting: Sitting, both: Platforms) -> None
         lambda: sitting.says("You rejected the last held changes; everything else was done.")
     )
     assert sitting.says("Rejected; these stay as they are in WeCom.")
+    tree = decision.pane.table.tree
+    results = {str(tree.set(row, "result")) for row in tree.get_children()}
+    assert results == {"Rejected"}
     assert str(decision.reject_button.cget("state")) == "disabled"
     sitting.sync()
     held = sitting.app.status().sync.held
