@@ -21,6 +21,7 @@ from tests.server.subscription.registry import (
 )
 from tests.ui.hand import every, shown_texts
 from tests.ui.stage import Stage, open_main
+from ui.event_words import type_words
 from ui.pages.credentials import CredentialsPage
 from ui.pages.settings import SettingsPage
 from ui.session import PageName
@@ -130,6 +131,18 @@ def test_what_differs_is_named_and_masked(stage: Stage, registry: Registry) -> N
     assert shown.count(stage.texts("✓ equal")) == 1
     assert OTHER_TOKEN not in " ".join(shown)
     assert TOKEN not in " ".join(shown)
+
+
+def test_events_that_are_not_subscribed_are_called_as_people_know_them(
+    stage: Stage, registry: Registry
+) -> None:
+    registry.holds(tags=NEEDED[:-1])
+    card = open_card(stage)
+    compare(stage, card)
+    missing = NEEDED[-1]
+    words = type_words(missing, stage.texts)
+    told = stage.texts("{words} ({name})", words=words, name=missing)
+    stage.hand.wait_for(lambda: told in card._notes.full_text)
 
 
 def test_one_click_takes_dingtalks_values(
