@@ -46,7 +46,7 @@ RESULTS: Mapping[str, str] = MappingProxyType(
 )
 _FIELDS: Mapping[str, str] = MappingProxyType(
     {
-        "name": N_("Name"),
+        "name": N_("Department name"),
         "mobile": N_("Mobile"),
         "email": N_("Email"),
         "position": N_("Job title"),
@@ -141,7 +141,7 @@ def _in_words(change: ChangeView, names: list[str], texts: Texts) -> Iterator[Fi
     for name in names:
         old, new = change.fields[name]
         yield FieldWords(
-            field_words(name, texts),
+            field_words(change.kind, name, texts),
             None if change.action in _NEW else _value(change, name, old, texts),
             _value(change, name, new, texts),
         )
@@ -154,8 +154,10 @@ def arrow(words: FieldWords, texts: Texts) -> str:
     return texts("{field}: {old} → {new}", field=words.name, old=words.old, new=words.new)
 
 
-def field_words(name: str, texts: Texts) -> str:
+def field_words(kind: str, name: str, texts: Texts) -> str:
     """Return a field's name in words; an attribute of the admin's own keeps its name."""
+    if (kind, name) == ("person", "name"):
+        return texts("Name")
     if name.startswith(_ATTRIBUTE):
         return name.removeprefix(_ATTRIBUTE)
     words = _FIELDS.get(name)

@@ -31,6 +31,7 @@ from ui.theme import Theme
 from ui.tray import Tray
 from ui.watch import Watch
 from ui.window import LEAST, SIZE, MainWindow
+from ui.window_texts import WindowTexts
 from ui.workers import Workers
 
 _log = logging.getLogger(__name__)
@@ -67,7 +68,9 @@ class Program:
         self._collector = Collector(root)
         self._mailbox = Mailbox()
         self._workers = Workers(self._mailbox, self.show_crash)
-        self.session = Session(app, texts, root, Theme(root, start.scale), self._workers, self)
+        self.session = Session(
+            app, WindowTexts(texts.language), root, Theme(root, start.scale), self._workers, self
+        )
         self.tray = Tray(lambda command: self._mailbox.post(lambda: self._choices.obey(command)))
         self._choices = Choices(self.session, start.autostart_command, self.show_window, self.quit)
         self._watch = Watch(self.session, self.tray, self._choices.switches, self._is_seen)
@@ -80,7 +83,7 @@ class Program:
         root.title("DingBridge")
         root.protocol("WM_DELETE_WINDOW", self.close_window)
         self.places = Places(self.session)
-        self.window = MainWindow(self.session, page_makers(texts))
+        self.window = MainWindow(self.session, page_makers(self.session.texts))
         self.places.put(root, _MAIN, SIZE, LEAST)
 
     # --- life
@@ -274,7 +277,7 @@ class Program:
     def _speak(self, language: Language) -> None:
         """Build the windows anew in another language; the open page stays."""
         self._choices.language = language
-        self.session.texts = Texts(language)
+        self.session.texts = WindowTexts(language)
         page = self.window.page
         is_guide_open = self.guide is not None
         self._close_guide()

@@ -40,7 +40,7 @@ def _credentials(session: Session) -> None:
 
 
 def _settings(session: Session) -> None:
-    session.frame.open_page(PageName.SETTINGS)
+    session.frame.open_page(PageName.SETTINGS, "callback")
 
 
 def _restart(session: Session) -> None:

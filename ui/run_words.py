@@ -15,10 +15,11 @@ STATES: Mapping[SyncState, str] = MappingProxyType(
         SyncState.PARTIAL: N_("Synced, but some things could not be done."),
         SyncState.HELD: N_("Changes wait for your approval."),
         SyncState.FAILED: N_("The last sync did not come to its end."),
-        SyncState.QUARANTINED: N_("The sync keeps still until somebody acts."),
+        SyncState.QUARANTINED: N_("The sync is paused until something is put right."),
     }
 )
 _REJECTED = N_("You rejected the last held changes; everything else was done.")
+_REJECTED_PARTIAL = N_("You rejected the last held changes; some others could not be made.")
 _HEALTH: Mapping[SyncState, Health] = MappingProxyType(
     {
         SyncState.NEVER: Health.NOT_SET_UP,
@@ -53,8 +54,8 @@ def state_words(sync: SyncView, texts: Texts) -> str:
     """Return how the mirror stands, in a sentence."""
     if sync.state is SyncState.NEVER and not sync.is_enabled:
         return texts("The sync is off.")
-    if sync.state is SyncState.HELD and sync.held is not None and sync.held.is_rejected:
-        return texts(_REJECTED)
+    if _is_rejected(sync):
+        return texts(_REJECTED_PARTIAL if _has_problems(sync) else _REJECTED)
     return texts(STATES[sync.state])
 
 
@@ -68,15 +69,27 @@ def time_words(sync: SyncView, texts: Texts) -> str:
             "you press Sync now or allow a list.",
             last=last,
         )
+    if sync.quarantine is not None:
+        due = texts.moment(sync.quarantine.until_ms)
+        return texts("Last full success: {last}. Next try: {due}.", last=last, due=due)
     due = texts.moment(next_ms) if next_ms else texts("soon")
     return texts("Last full success: {last}. Next full sync: {due}.", last=last, due=due)
 
 
 def health_of(sync: SyncView) -> Health:
     """Return the colour that goes with the state; grey where the mirror is off and never ran."""
-    if sync.state is SyncState.HELD and sync.held is not None and sync.held.is_rejected:
+    if _is_rejected(sync) and not _has_problems(sync):
         return Health.WORKING
     return _HEALTH[sync.state]
+
+
+def _is_rejected(sync: SyncView) -> bool:
+    return sync.state is SyncState.HELD and sync.held is not None and sync.held.is_rejected
+
+
+def _has_problems(sync: SyncView) -> bool:
+    run = sync.last_full_run
+    return run is not None and bool(run.totals.failed or run.totals.skipped)
 
 
 def status_words(run: RunSummary, texts: Texts) -> str:

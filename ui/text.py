@@ -4,6 +4,7 @@ import gettext
 import locale
 import os
 import sys
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -31,6 +32,10 @@ class Texts:
     def of(self, message: Message) -> str:
         """Return a message in the reader's language."""
         return self(message.text, **message.values)
+
+    def joined(self, sentences: Iterable[str]) -> str:
+        """Return whole sentences as one paragraph; Chinese has no blank between them."""
+        return ("" if self.language is Language.CHINESE else " ").join(sentences)
 
     def moment(self, at_ms: int | None) -> str:
         """Return a time (milliseconds since 1970) as local date and time, or a dash.

@@ -101,7 +101,10 @@ class DingTalkSettings:
         default="",
         metadata=_about(
             rules.identifier(128),
-            N_("AppKey (Client ID) of the DingTalk app that reads the directory."),
+            N_(
+                "AppKey (Client ID) of the DingTalk app that reads the directory; see Credentials "
+                "and basic information in its console."
+            ),
         ),
     )
     api_base: str = field(
@@ -329,7 +332,7 @@ _SECRETS = (
         "dingtalk.app_secret",
         rules.identifier(256),
         "",
-        N_("AppSecret (Client Secret) of the DingTalk app that reads the directory."),
+        N_("AppSecret (Client Secret) of the same app, from the same page."),
         is_secret=True,
     ),
     SettingInfo(

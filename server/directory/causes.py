@@ -50,10 +50,7 @@ _TEXTS = {
     ),
     "member-protected": (
         N_("{name} is the member {wecom_id} in WeCom, who is protected."),
-        N_(
-            "To have this member mirrored, take {wecom_id} out of the protected people "
-            "(sync.protected_wecom_userids)."
-        ),
+        N_("To have this member mirrored, take {wecom_id} out of sync.protected_wecom_userids."),
     ),
     "department-name-taken": (
         N_("WeCom already has a department {name} at this place, and it is not ours."),

@@ -38,7 +38,7 @@ def test_fields_are_named_and_so_are_those_they_point_to() -> None:
 
 
 def test_a_line_of_the_table_tells_what_people_know() -> None:
-    expected = "名称：李 → 王；部门：根部门、研发 → 客服；直属上级：赵 → –"
+    expected = "姓名：李 → 王；部门：根部门、研发 → 客服；直属上级：赵 → –"
     assert brief(_change(), CHINESE) == expected
 
 
@@ -46,6 +46,13 @@ def test_of_a_new_member_only_the_values_are_told() -> None:
     change = _change("create")
     assert brief(change, ENGLISH) == "客服"
     assert arrow(next(field_lines(change, ENGLISH)), ENGLISH) == "Name: 王"
+
+
+def test_a_department_has_a_name_of_another_kind_than_people() -> None:
+    change = ChangeView(
+        "update", "department", "2", "3", "客服", {"name": ("服务", "客服")}, "done"
+    )
+    assert brief(change, CHINESE) == "部门名称：服务 → 客服"
 
 
 def test_what_was_not_done_tells_why() -> None:

@@ -116,7 +116,8 @@ def test_it_can_be_left_and_resumed(app: App, staged: Staged) -> None:
         guide = _guide(stage)
         values = guide.step
         assert isinstance(values, ValuesStep)
-        kept = stage.texts("Kept from last time; still missing: {names}", names="aes_key, key")
+        names = stage.texts(", ").join(("aes_key", "key"))
+        kept = stage.texts("Kept from last time; still missing: {names}", names=names)
         stage.hand.wait_for(lambda: kept in shown_texts(values))
         _enter(stage, values, "aes_key", AES_KEY)
         _enter(stage, values, "key", KEY)

@@ -247,6 +247,14 @@ class TestRejected:
         stage.hand.wait_for(lambda: stage.app.status().credentials.pending is not None)
         assert stage.app.reveal("pending", "key") == "dingtheotherkey0"
 
+    def test_nothing_is_advised_once_a_genuine_call_came(self, stage: Stage) -> None:
+        check_address(stage.app, key="dingtheotherkey0")
+        check_address(stage.app)
+        page = _open(stage, PageName.REJECTED)
+        assert isinstance(page, RejectedPage)
+        settled = stage.texts("A genuine call came later: this is settled.")
+        stage.hand.wait_for(lambda: page.hint.full_text == settled)
+
 
 class TestSelfTest:
     def test_it_runs_by_itself_and_again_on_demand(self, stage: Stage) -> None:

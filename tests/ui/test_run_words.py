@@ -4,8 +4,16 @@ import pytest
 
 from server.config.settings import Language
 from server.message import Message
-from server.status import ErrorView, HeldView, RunSummary, RunTotals, SyncState, SyncView
-from tests.ui.views import NOW_MS
+from server.status import (
+    ErrorView,
+    HeldView,
+    QuarantineView,
+    RunSummary,
+    RunTotals,
+    SyncState,
+    SyncView,
+)
+from tests.ui.views import DAY_MS, NOW_MS
 from ui.health import Health
 from ui.proposal import Proposal, proposal_of
 from ui.run_words import count_words, ending_lines, health_of, state_words, status_words, time_words
@@ -35,6 +43,27 @@ def test_what_was_rejected_needs_nobody_any_more() -> None:
     sync = replace(OFF, state=SyncState.HELD, held=replace(HELD, is_rejected=True))
     assert health_of(sync) is Health.WORKING
     assert "rejected" in state_words(sync, ENGLISH)
+
+
+def test_rejecting_a_list_hides_nothing_else_that_could_not_be_done() -> None:
+    sync = replace(OFF, state=SyncState.HELD, held=replace(HELD, is_rejected=True))
+    for totals in (RunTotals(held=1, skipped=1), RunTotals(held=1, failed=1)):
+        troubled = replace(sync, last_full_run=replace(RUN, totals=totals))
+        assert health_of(troubled) is Health.ATTENTION
+        assert "everything else was done" not in state_words(troubled, ENGLISH)
+    fine = replace(sync, last_full_run=replace(RUN, totals=RunTotals(held=1, done=9)))
+    assert health_of(fine) is Health.WORKING
+
+
+def test_a_sync_in_quarantine_tells_when_it_tries_again() -> None:
+    error = ErrorView("e", Message("It broke."), Message("Mend it."))
+    paused = SyncView(
+        is_enabled=True,
+        state=SyncState.QUARANTINED,
+        next_full_run_at_ms=NOW_MS + DAY_MS,
+        quarantine=QuarantineView(NOW_MS, NOW_MS + 1000, error),
+    )
+    assert time_words(paused, ENGLISH).endswith(f"Next try: {ENGLISH.moment(NOW_MS + 1000)}.")
 
 
 def test_while_it_is_off_no_next_sync_is_promised() -> None:

@@ -21,7 +21,9 @@ from tests.server.subscription.registry import (
 )
 from tests.ui.hand import every, shown_texts
 from tests.ui.stage import Stage, open_main
+from ui.event_words import type_words
 from ui.pages.credentials import CredentialsPage
+from ui.pages.settings import SettingsPage
 from ui.session import PageName
 from ui.widgets.subscription_card import SubscriptionCard
 
@@ -120,8 +122,8 @@ def test_what_differs_is_named_and_masked(stage: Stage, registry: Registry) -> N
     card.write_button.focus_force()
     stage.hand.let_settle()
     shown = shown_texts(card)
-    assert stage.texts("Address") in card.headline.full_text
-    assert "token" in card.headline.full_text
+    named = stage.texts(", ").join((stage.texts("Address"), "token"))
+    assert named in card.headline.full_text  # in the order of the table
     assert {old_url, URL} <= set(shown)
     cut = [one for one in every(card._table) if one.winfo_width() < one.winfo_reqwidth()]
     assert cut == []
@@ -129,6 +131,18 @@ def test_what_differs_is_named_and_masked(stage: Stage, registry: Registry) -> N
     assert shown.count(stage.texts("✓ equal")) == 1
     assert OTHER_TOKEN not in " ".join(shown)
     assert TOKEN not in " ".join(shown)
+
+
+def test_events_that_are_not_subscribed_are_called_as_people_know_them(
+    stage: Stage, registry: Registry
+) -> None:
+    registry.holds(tags=NEEDED[:-1])
+    card = open_card(stage)
+    compare(stage, card)
+    missing = NEEDED[-1]
+    words = type_words(missing, stage.texts)
+    told = stage.texts("{words} ({name})", words=words, name=missing)
+    stage.hand.wait_for(lambda: told in card._notes.full_text)
 
 
 def test_one_click_takes_dingtalks_values(
@@ -228,6 +242,9 @@ def test_where_nothing_can_be_compared_it_says_why(
         assert not is_enabled(card, "take")
         shown = " ".join(shown_texts(card))
         assert ("40089" in shown) == (state == "failed")
-        if state == "not-set-up":
+        if state != "no-record":
             stage.hand.click_button(card, stage.texts("E&nter AppKey and AppSecret"))
             stage.hand.wait_for(lambda: stage.program.window.page is PageName.SETTINGS)
+            settings = stage.program.window.built(PageName.SETTINGS)
+            assert isinstance(settings, SettingsPage)
+            stage.hand.wait_for(settings.tests["dingtalk"].winfo_viewable)

@@ -53,7 +53,9 @@ def test_what_is_missing_is_said_and_one_click_leads_to_it(
             assert str(button.cget("state")) == "disabled"
         sitting.hand.click(page.need.buttons[0])
         sitting.hand.wait_for(lambda: stage.program.window.page is PageName.SETTINGS)
-        assert isinstance(stage.program.window.built(PageName.SETTINGS), SettingsPage)
+        settings = stage.program.window.built(PageName.SETTINGS)
+        assert isinstance(settings, SettingsPage)
+        sitting.hand.wait_for(settings.tests["dingtalk"].winfo_viewable)
 
 
 def test_a_preview_is_seen_allowed_and_done(sitting: Sitting, both: Platforms) -> None:
@@ -111,6 +113,9 @@ def test_what_is_held_can_be_rejected(sitting: Sitting, both: Platforms) -> None
         lambda: sitting.says("You rejected the last held changes; everything else was done.")
     )
     assert sitting.says("Rejected; these stay as they are in WeCom.")
+    tree = decision.pane.table.tree
+    results = {str(tree.set(row, "result")) for row in tree.get_children()}
+    assert results == {"Rejected"}
     assert str(decision.reject_button.cget("state")) == "disabled"
     sitting.sync()
     held = sitting.app.status().sync.held

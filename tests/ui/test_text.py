@@ -43,6 +43,11 @@ def test_a_value_with_braces_stays_as_it_is() -> None:
     assert "{names}" in CHINESE.of(message)
 
 
+def test_chinese_sentences_stand_side_by_side_without_a_blank() -> None:
+    assert ENGLISH.joined(("One.", "Two.")) == "One. Two."
+    assert CHINESE.joined(("甲。", "乙。")) == "甲。乙。"
+
+
 def test_a_sentence_without_translation_stays_english() -> None:
     unknown = "A sentence of a newer version."
 

@@ -109,9 +109,8 @@ class ValuesStep(Step):
         if credentials.active is not None:
             known = self.texts("All three values are entered already. You can go on.")
         elif 0 < len(missing) < len(self.form.entries):
-            known = self.texts(
-                "Kept from last time; still missing: {names}", names=", ".join(missing)
-            )
+            names = self.texts(", ").join(missing)
+            known = self.texts("Kept from last time; still missing: {names}", names=names)
         else:
             known = ""
         self._known.show(known)

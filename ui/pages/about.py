@@ -32,7 +32,8 @@ class AboutPage(Page):
             self,
             texts(
                 "Receives DingTalk's event callbacks, keeps every one of them on this computer, "
-                "and says in plain words what is wrong when a call does not get through."
+                "mirrors DingTalk's directory into WeCom, and says in plain words what is wrong "
+                "when something does not get through."
             ),
         ).pack(fill="x", pady=theme.pad(0, 12))
         self._add_facts()

@@ -171,7 +171,7 @@ class CredentialsPage(Page):
             return
         self.form.clear()
         if outcome.credentials is Effect.INCOMPLETE:
-            missing = ", ".join(name for name in FIELDS if name in outcome.missing)
+            missing = self.texts(", ").join(name for name in FIELDS if name in outcome.missing)
             text = self.texts("Kept. Still to be entered: {missing}", missing=missing)
         else:
             text = self.texts(_EFFECTS[outcome.credentials])

@@ -122,11 +122,9 @@ class RejectedPage(Page):
             return
         self._selected_first_ms = call.first_at_ms
         self._title.show(self.session.say(call.title))
-        hint = self.session.say(call.hint)
-        if call.is_settled:
-            settled = self.texts("A genuine call came later: this is settled.")
-            hint = f"{settled}\n{hint}"
-        self.hint.show(hint)
+        # What would have helped is no advice any more: all is entered as it should be.
+        settled = self.texts("A genuine call came later: this is settled.")
+        self.hint.show(settled if call.is_settled else self.session.say(call.hint))
         if call.offered_key and not call.is_settled:
             label = self.texts("&Use the key {key}", key=call.offered_key)
             relabel(self.adopt_button, label)

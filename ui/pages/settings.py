@@ -29,6 +29,7 @@ class SettingsPage(Page):
         texts, theme = self.texts, self.theme
         self.fields: dict[str, SettingField] = {}
         self.tests: dict[str, ConnectionPanel] = {}
+        self._areas: dict[str, Scrolled] = {}
         hint = texts("Every change is checked before it is saved, and can be taken back.")
         heading(self, theme, texts("Settings"), hint).pack(fill="x", pady=theme.pad(0, 8))
         self._add_buttons()
@@ -44,6 +45,11 @@ class SettingsPage(Page):
         """Load the settings, unless somebody is in the middle of changing them."""
         if not self._changes():
             self._load()
+
+    def open_part(self, part: str) -> None:
+        """Show the tab of a section."""
+        if part in self._areas:
+            self.tabs.select(self._areas[part])  # type: ignore[no-untyped-call] # as the library's stubs have it
 
     # --- building
 
@@ -68,6 +74,7 @@ class SettingsPage(Page):
         area = Scrolled(self.tabs, self.theme)
         area.body.configure(padding=self.theme.px(14))
         self.tabs.add(area, text=title)
+        self._areas[section] = area
         for info in known_settings():
             if info.section == section and info.name in LABELS:
                 field = make_field(area.body, self.session, info)

@@ -107,10 +107,9 @@ class CredentialForm(ttk.Frame):
             text = texts("None of the three values was recognised in it.")
             self._found.show(text, "Bad.TLabel")
         elif len(names) < len(FIELDS):
-            missing = ", ".join(name for name in FIELDS if name not in names)
-            text = texts(
-                "Found {names}. Enter {missing} below.", names=", ".join(names), missing=missing
-            )
+            missing = texts(", ").join(name for name in FIELDS if name not in names)
+            found = texts(", ").join(names)
+            text = texts("Found {names}. Enter {missing} below.", names=found, missing=missing)
             self._found.show(text, "Strong.TLabel")
         else:
             self._found.show(texts("Found all three values."), "Good.TLabel")

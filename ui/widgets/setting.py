@@ -41,7 +41,7 @@ class SettingField(ttk.Frame):
         self.control.pack(anchor="w", pady=theme.pad(2, 2))
         explained = texts(info.text)
         if (more := FORMATS.get(shape_of(info))) is not None:
-            explained = f"{explained} {texts(more)}"
+            explained = texts.joined((explained, texts(more)))
         Wrapped(self, explained, "Hint.TLabel").pack(fill="x")
         self._verdict = Wrapped(self, "", "Bad.TLabel")
         self.text.trace_add("write", lambda *_: self._changed())

@@ -80,7 +80,7 @@ class StepList(ttk.Frame):
         title = self._texts.of(step.title)
         is_done = step.state in {StepState.PASSED, StepState.FAILED}
         if is_done and step.elapsed_ms >= _WORTH_TELLING_MS:
-            title = f"{title} ({step.elapsed_ms:.0f} ms)"
+            title = self._texts("{title} ({ms} ms)", title=title, ms=f"{step.elapsed_ms:.0f}")
         shown_style = style if step.state is StepState.FAILED else "TLabel"
         Wrapped(self, title, shown_style).grid(
             row=row, column=1, sticky="ew", padx=self._theme.pad(8, 0)

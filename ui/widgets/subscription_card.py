@@ -11,7 +11,9 @@ from server.errors import DingBridgeError
 from server.message import N_
 from server.reports import SelfTestReport, Step
 from server.status import CredentialSetView, Status, SubscriptionState, SubscriptionView
+from ui.event_words import type_words
 from ui.session import PageName, Session
+from ui.text import Texts
 from ui.widgets.layout import Action, ButtonRow, Wrapped
 from ui.widgets.steps import StepList
 
@@ -51,6 +53,7 @@ _HEADLINES = {
     SubscriptionState.FAILED: (N_("DingTalk could not be asked."), "", "Bad.TLabel"),
 }
 _ADDRESS = N_("Address")
+_COMPARED = ("url", "token", "aes_key")  # in the order of the table
 _TAKEN = {
     Effect.UNTOUCHED: N_("Nothing changed."),
     Effect.INCOMPLETE: N_("Token and aes_key are kept. The key is still to be entered."),
@@ -121,7 +124,8 @@ class SubscriptionCard(ttk.LabelFrame):
         self._view = view = status.subscription
         headline, hint, style = _HEADLINES[view.state]
         texts = self._session.texts
-        names = texts(", ").join(_named(name, texts) for name in view.differences)
+        others = [name for name in _COMPARED if name in view.differences]
+        names = texts(", ").join(_named(name, texts) for name in others)
         self.headline.show(texts(headline, names=names), style)
         sets = status.credentials
         self._table.show(view, sets.pending if view.fits == "pending" else sets.active)
@@ -150,7 +154,7 @@ class SubscriptionCard(ttk.LabelFrame):
             names = texts(", ").join(view.unusable)
             lines.append(texts("DingTalk's {names} cannot be used here.", names=names))
         if view.missing_events:
-            names = texts(", ").join(view.missing_events)
+            names = texts(", ").join(_event(name, texts) for name in view.missing_events)
             lines.append(texts("Not subscribed, though the mirror needs it: {names}.", names=names))
         return lines
 
@@ -163,7 +167,7 @@ class SubscriptionCard(ttk.LabelFrame):
             (self._table, bool(view.url)),
             (self._notes, bool(self._notes.full_text)),
             (self._when, bool(self._when.full_text)),
-            (self._set_up, not is_set_up),
+            (self._set_up, not is_set_up or _is_refused(view)),
             (self._buttons, is_set_up),
             (self._progress, self._is_busy),
             (self.outcome, bool(self.outcome.full_text)),
@@ -192,7 +196,7 @@ class SubscriptionCard(ttk.LabelFrame):
     # --- what is ordered
 
     def _open_settings(self) -> None:
-        self._session.frame.open_page(PageName.SETTINGS)
+        self._session.frame.open_page(PageName.SETTINGS, "dingtalk")
 
     def _compare(self) -> None:
         subscription = self._session.app.subscription
@@ -273,6 +277,16 @@ class SubscriptionCard(ttk.LabelFrame):
     def _failed(self, failure: DingBridgeError) -> None:
         self._end("")
         self._session.frame.show_error(failure)
+
+
+def _is_refused(view: SubscriptionView) -> bool:
+    """Return whether DingTalk itself refused to tell, so that the app's values may be wrong."""
+    return view.error is not None and view.error.code.startswith("dingtalk-")
+
+
+def _event(event_type: str, texts: Texts) -> str:
+    """Return an event as people know it, with the name that DingTalk's interface has for it."""
+    return texts("{words} ({name})", words=type_words(event_type, texts), name=event_type)
 
 
 def _named(name: str, texts: Callable[[str], str]) -> str:

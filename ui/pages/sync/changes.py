@@ -28,6 +28,7 @@ class ChangesPane(ttk.Frame):
         self._groups: list[str | None] = [None]
         self._wanted_group: str | None = None
         self._none = ""
+        self._is_rejected = False
         self._introduction: tuple[str, str] = ("", "")
         self.feed = ChangeFeed(session, self._changed)
         self.head = row = ttk.Frame(self)
@@ -44,11 +45,20 @@ class ChangesPane(ttk.Frame):
         panes.add(self.details, weight=2)
         self._changed()
 
-    def show(self, extract: Extract | None, none: str, introduction: tuple[str, str]) -> None:
+    def show(
+        self,
+        extract: Extract | None,
+        none: str,
+        introduction: tuple[str, str],
+        *,
+        is_rejected: bool = False,
+    ) -> None:
         """Show some changes of a run, and `none` where there are none.
 
         `introduction`, a title and text, stands in the place of the details until one is selected.
+        `is_rejected`: what was held of them waits for nobody any more.
         """
+        self._is_rejected = is_rejected
         self._none, is_new = none, extract != self.feed.extract
         self._introduction = introduction
         if is_new:
@@ -97,6 +107,8 @@ class ChangesPane(ttk.Frame):
 
     def _cells(self, row: Row) -> tuple[Sequence[str], str]:
         change = cast("ChangeRow", row)
+        if change.result == "held" and self._is_rejected:
+            return (change.action, change.who, change.brief, self.texts("Rejected")), "planned"
         result = result_words(change.result, self.texts)
         return (change.action, change.who, change.brief, result), change.result
 

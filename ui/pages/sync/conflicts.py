@@ -37,7 +37,8 @@ class ConflictsPane(ttk.Frame):
             theme,
             Action(self.texts("Copy WeCom i&d"), self._copy),
             Action(
-                self.texts("Open sett&ings"), lambda: session.frame.open_page(PageName.SETTINGS)
+                self.texts("Open sett&ings"),
+                lambda: session.frame.open_page(PageName.SETTINGS, "sync"),
             ),
         )
         row.pack(side="bottom", fill="x", pady=theme.pad(8, 0))

@@ -54,7 +54,8 @@ class DecisionPane(ttk.Frame):
             extract = Extract(proposal.run_id, None if proposal.is_preview else _HELD)
         nothing = self.texts("Nothing would change.") if proposal else ""
         introduction = self.texts("Select a change to see all of it.") if proposal else ""
-        self.pane.show(extract, nothing, (introduction, ""))
+        is_rejected = proposal is not None and proposal.is_rejected
+        self.pane.show(extract, nothing, (introduction, ""), is_rejected=is_rejected)
         self._enable()
 
     def _title(self, proposal: Proposal | None) -> str:
@@ -77,7 +78,7 @@ class DecisionPane(ttk.Frame):
                 "The list is not brought up again while it stays the same. You can still allow it."
             )
         if proposal.reasons:
-            return " ".join(map(texts.of, proposal.reasons))
+            return texts.joined(map(texts.of, proposal.reasons))
         if proposal.digest is not None:
             return texts("What awaits approval is not done by a sync until you allow this list.")
         return texts("Sync now does this.")

@@ -56,9 +56,9 @@ class HistoryPane(ttk.Frame):
         texts = self.texts
         columns = (
             Column("began", texts("Began"), 150),
-            Column("why", texts("Why"), 190, is_stretched=True),
+            Column("why", texts("Why"), 170, is_stretched=True),
             Column("ending", texts("Result"), 130),
-            Column("changes", texts("Changes"), 250),
+            Column("changes", texts("Changes"), 290),
         )
         source = Source(
             lambda: len(self.feed.rows), lambda number: self.feed.rows[number], self._cells

@@ -15,12 +15,13 @@ from ui.widgets.notice import NoticeCard
 
 @dataclass(frozen=True, slots=True)
 class _Need:
-    """What is told; `ip` is the address to add where the platform named it."""
+    """What is told; `section`: of the settings; `ip`: the address to add where one was named."""
 
     health: Health
     title: str
     hint: str
     is_setting: bool = False
+    section: str = ""
     is_tried_again: bool = False
     is_preview: bool = False
     ip: str = ""
@@ -56,6 +57,7 @@ class NeedCard(ttk.Frame):
                 texts("Before anything can be synced, these settings are needed:"),
                 texts(", ").join(texts(LABELS.get(name, name)) for name in missing),
                 is_setting=True,
+                section=missing[0].partition(".")[0],
             )
         if sync.quarantine is not None:
             hint = texts(
@@ -71,7 +73,7 @@ class NeedCard(ttk.Frame):
         if sync.state is SyncState.FAILED and errors:
             return self._of_error(errors[0], texts.of(errors[0].hint))
         if sync.last_full_run is not None and sync.last_full_run.incomplete_reason:
-            reasons = " ".join(map(texts.of, sync.last_full_run.incomplete_reason))
+            reasons = texts.joined(map(texts.of, sync.last_full_run.incomplete_reason))
             told = texts("DingTalk was not read completely, so nobody was removed.")
             return _Need(Health.ATTENTION, reasons, told, is_tried_again=True)
         return None
@@ -79,7 +81,16 @@ class NeedCard(ttk.Frame):
     def _of_error(self, error: ErrorView, hint: str) -> _Need:
         title = self._session.say(error.title)
         ip = str(error.hint.values.get("ip") or error.title.values.get("ip") or "")
-        return _Need(Health.BROKEN, title, hint, is_setting=True, is_tried_again=True, ip=ip)
+        section = error.code.partition("-")[0]  # a vendor's refusals are called after it
+        return _Need(
+            Health.BROKEN,
+            title,
+            hint,
+            is_setting=True,
+            section=section,
+            is_tried_again=True,
+            ip=ip,
+        )
 
     def _build(self, need: _Need) -> None:
         theme = self._session.theme
@@ -99,7 +110,8 @@ class NeedCard(ttk.Frame):
             actions.append(Action(label, lambda: session.copy_and_repeat(need.ip)))
         elif need.is_setting:
             open_settings = Action(
-                texts("Open sett&ings"), lambda: session.frame.open_page(PageName.SETTINGS)
+                texts("Open sett&ings"),
+                lambda: session.frame.open_page(PageName.SETTINGS, need.section),
             )
             actions.append(open_settings)
         return actions
