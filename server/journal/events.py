@@ -12,6 +12,8 @@ from enum import IntEnum, StrEnum
 from sqlite3 import Connection, Row
 from typing import Any
 
+from server.journal.decoding import decoding
+
 
 class EventState(StrEnum):
     """Where an event stands, as people and programs see it."""
@@ -164,6 +166,7 @@ def _hash(dedupe_key: str) -> int:
     return int.from_bytes(digest, "big", signed=True)
 
 
+@decoding()
 def claim(conn: Connection, limit: int, now_ms: int) -> list[StoredEvent]:
     """Take up to `limit` pending events that are due, the oldest first; they are working then.
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from sqlite3 import Connection
 from typing import Any
 
+from server.journal.decoding import decoding
 from server.journal.events import (
     CODES,
     COLUMNS,
@@ -88,6 +89,7 @@ class Counts:
         return self.pending + self.working + self.done + self.ignored + self.failed
 
 
+@decoding()
 def latest(
     conn: Connection,
     limit: int,
@@ -147,6 +149,7 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
+@decoding()
 def counts(conn: Connection) -> Counts:
     """Count the events by state, and the duplicates, at the same cost for any number of them."""
     total: dict[int, int] = dict(conn.execute("SELECT code, total FROM counters"))

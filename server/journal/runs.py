@@ -24,6 +24,7 @@ from server.journal.coding import (
     load_fields,
     load_messages,
 )
+from server.journal.decoding import decoding
 from server.message import Message
 
 
@@ -222,6 +223,7 @@ def find(conn: Connection, run_id: int) -> Run | None:
     return found[0] if found else None
 
 
+@decoding()
 def changes(
     conn: Connection, run_id: int, limit: int = -1, after: int = 0
 ) -> tuple[RecordedChange, ...]:
@@ -237,6 +239,7 @@ def changes(
     return tuple(map(_change, rows))
 
 
+@decoding()
 def last_conflict(conn: Connection, kind: Kind, dingtalk_id: str) -> RecordedChange | None:
     """Return how the last run that met this conflict explained it."""
     row = conn.execute(
@@ -313,6 +316,7 @@ def _last_complete_full(conn: Connection, statuses: Iterable[RunStatus]) -> Run 
     return found[0] if found else None
 
 
+@decoding()
 def _runs(conn: Connection, rest: str, *values: object) -> list[Run]:
     sql = f"SELECT {_COLUMNS} FROM sync_runs {rest}"  # noqa: S608 - constants of this module
     return [_run(row) for row in conn.execute(sql, values)]

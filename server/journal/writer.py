@@ -15,7 +15,8 @@ from sqlite3 import Connection
 from typing import Any, Generic, TypeVar, cast
 
 from server.errors import JournalClosedError, JournalDamagedError, JournalGoneError
-from server.journal.connection import MISREAD, misread, roll_back, translate
+from server.journal.connection import roll_back, translate
+from server.journal.decoding import MisreadError
 from server.journal.opening import suspect
 from server.journal.place import Place
 
@@ -201,12 +202,9 @@ class Writer:
 
     def _explained(self, exc: Exception) -> Exception:
         """Translate what SQLite or a value raised; a damaged file is marked for the next start."""
-        if isinstance(exc, sqlite3.Error):
-            error = translate(exc, self._path)
-        elif isinstance(exc, MISREAD):
-            error = misread(exc, self._path)
-        else:
+        if not isinstance(exc, sqlite3.Error | MisreadError):
             return exc
+        error = translate(exc, self._path)
         error.__cause__ = exc
         if isinstance(error, JournalDamagedError):
             _log.error("%s", error)
