@@ -103,7 +103,7 @@ def test_what_is_queued_shares_one_commit(
     assert _stored(path) == list(range(50))
 
 
-def test_a_result_is_not_given_before_the_commit(running: Writer) -> None:
+def test_a_result_is_not_given_before_the_commit(running: Writer, path: Path) -> None:
     first = Gate()
     running.submit(first)
     first.wait_reached()
@@ -113,8 +113,9 @@ def test_a_result_is_not_given_before_the_commit(running: Writer) -> None:
     last.wait_reached()  # the insert has run, in the same transaction
     assert early.wait(0.01) is False
     assert early.is_done is False
-    with pytest.raises(TimeoutError):
+    with pytest.raises(JournalBusyError) as told:
         early.result(0)
+    assert told.value.values == {"path": str(path)}
     last.open()
     assert early.result(10) == 1
     assert early.is_done
