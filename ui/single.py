@@ -61,7 +61,8 @@ class SingleInstance:
     def listen(self, pid: int, on_raise: Callable[[], object]) -> None:
         """Call `on_raise`, on a thread of its own, whenever a second start asks for the window.
 
-        Raises FileAccessError; without a door a second start only says that this one runs.
+        Raises FileAccessError, or OSError for the socket; without a door a second start only says
+        that this one runs.
         """
         word = secrets.token_urlsafe(24)
         listening = socket.create_server((_LOOPBACK, 0))
