@@ -132,7 +132,7 @@ class Program:
         return ticked, language, failure
 
     def _open_door(self) -> None:
-        """Let a second start show this one's window; without that callbacks are received as well."""
+        """Let a second start show this window; without that, callbacks are received as well."""
         try:
             self._single.listen(os.getpid(), lambda: self._mailbox.post(self.show_window))
         except (FileAccessError, OSError) as failure:

@@ -150,7 +150,7 @@ def test_a_rejected_call_is_notified_once_where_nobody_looks(stage: Stage) -> No
 
 def test_a_second_start_brings_the_window_to_the_front(stage: Stage) -> None:
     stage.program.close_window()
-    second = SingleInstance(stage.app.folder.root)
+    second = SingleInstance(stage.app.folder)
 
     assert not second.acquire()
     assert second.ask_to_raise()
