@@ -289,6 +289,12 @@ def last_complete_full_ms(conn: Connection) -> int | None:
     return run.finished_at_ms if run else None
 
 
+def last_written_ms(conn: Connection) -> int | None:
+    """Say when the last full run began that read everything and wrote what it found."""
+    run = _last_complete_full(conn, (RunStatus.SUCCESS, RunStatus.PARTIAL))
+    return run.started_at_ms if run else None
+
+
 def last_ended(conn: Connection, *, is_full: bool) -> Run | None:
     """Return the last run, full or of events, that ended and was neither a preview nor refused.
 

@@ -44,7 +44,6 @@ from server.sync.wishes import missing, rules_of
 from server.vendor_errors import CallCancelledError
 
 _LOG = logging.getLogger(__name__)
-_RUNS_A_PAGE = 100
 _NOT_EMPTY = "department-not-empty"
 
 
@@ -169,7 +168,7 @@ class Engine:
         linked = known.people.keys() & prospect.desired.presence.present
         userids = in_motion(prospect.plan.changes, snapshot)
         is_new_corp = known.approved_scope and known.approved_scope.corp_id != scope.corp_id
-        last_look_ms = None if is_new_corp else self._last_look_ms()
+        last_look_ms = None if is_new_corp else self._journal.read(runs.last_written_ms)
         userids |= due_for_a_look(linked, last_look_ms, self._clock_ms())
         self._outside = {
             seat.department_id for one in snapshot.people.values() for seat in one.seats
@@ -202,25 +201,6 @@ class Engine:
             fresh = run.plan(deepen(parties.reader, snapshot, shallow), known, live)
         run.carry_out_rest(fresh, known, again)
         run.note_passed_on(passed_on)
-
-    def _last_look_ms(self) -> int | None:
-        """Say when the last full run ended that read managers and wrote what it found."""
-        before_id: int | None = None
-        horizon_ms = self._clock_ms() - 8 * 86_400_000
-        while True:
-            page = self._journal.read(
-                lambda conn, at=before_id: runs.latest(conn, _RUNS_A_PAGE, at)  # type: ignore[misc] # bound now, not later
-            )
-            for run in page:
-                ending = run.ending
-                if run.started_at_ms < horizon_ms:
-                    return None
-                is_done = ending and ending.status in (RunStatus.SUCCESS, RunStatus.PARTIAL)
-                if run.is_full and ending and is_done and ending.snapshot_complete:
-                    return run.started_at_ms
-            if len(page) < _RUNS_A_PAGE:
-                return None
-            before_id = page[-1].id
 
     # --- hints
 

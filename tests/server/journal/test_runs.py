@@ -140,8 +140,18 @@ def test_only_full_success_moves_the_last_success(
     assert runs.last_complete_full_ms(conn) == (510 if moves_complete else 110)
 
 
+def test_the_last_run_that_wrote_what_it_found_is_told_by_its_beginning(conn: Connection) -> None:
+    _run(conn, Ending(RunStatus.PARTIAL, snapshot_complete=True), at_ms=100)
+    for status in (RunStatus.HELD, RunStatus.FAILED, RunStatus.PREVIEW):
+        _run(conn, Ending(status, snapshot_complete=True), at_ms=500)
+    _run(conn, Ending(RunStatus.PARTIAL, snapshot_complete=False), at_ms=500)
+    _run(conn, SUCCESS, at_ms=500, is_full=False)
+    assert runs.last_written_ms(conn) == 100
+
+
 def test_before_the_first_run_there_is_no_success(conn: Connection) -> None:
     runs.begin(conn, RunCause.ASKED, 100)
+    assert runs.last_written_ms(conn) is None
     assert runs.last_success_ms(conn) is None
     assert runs.last_complete_full_ms(conn) is None
     assert runs.last_ended(conn, is_full=True) is None

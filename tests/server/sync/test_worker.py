@@ -4,16 +4,19 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crypto.secret import Secret
+from server.errors import JournalFullError
 from server.journal import events, listing, requests, runs, sync_state
 from server.journal.events import EventState, NewEvent
 from server.journal.listing import Counts
 from server.journal.requests import RequestKind, SyncRequest
 from server.journal.runs import RunCause, RunStatus
+from server.journal.writer import Ticket
 from server.simulator.contacts_wecom import WeComRules
 from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
@@ -428,6 +431,21 @@ def test_a_lost_list_of_missed_events_is_made_up_for_by_a_full_run(
     world.dingtalk.callbacks.record_failure(payload)
     world.dingtalk_faults.add(Rule(Fault.LATE_DROPPED, path="get_call_back_failed_result", times=1))
     world.now_ms += HOUR_MS
+    _loop(worker, world, 4)
+    assert differences(world) == []
+
+
+def test_missed_events_that_could_not_be_stored_are_made_up_for_by_a_full_run(
+    world: World, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (payload, _) = world.company.hire(world.company.draft("新人", (1,), mobile="13900000000"))
+    world.dingtalk.callbacks.record_failure(payload)
+    world.now_ms += HOUR_MS
+    with monkeypatch.context() as full:
+        ticket: Ticket[None] = Ticket(Path("made-up.db"))
+        ticket.fail(JournalFullError(path="made-up.db"))
+        full.setattr(world.journal, "append", lambda _: ticket)
+        _loop(worker, world, 1)
     _loop(worker, world, 4)
     assert differences(world) == []
 
