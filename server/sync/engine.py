@@ -39,7 +39,15 @@ from server.sync.passing import Pass, Prospect
 from server.sync.result import RunResult
 from server.sync.stopping import Asked, Stop
 from server.sync.target import RecordingTarget, Target, WeComTarget
-from server.sync.troubles import cause_of, end_of, not_set_up, passes_after_s, stops_all, will_pass
+from server.sync.troubles import (
+    FAULT,
+    cause_of,
+    end_of,
+    not_set_up,
+    passes_after_s,
+    stops_all,
+    will_pass,
+)
 from server.sync.wishes import missing, rules_of
 from server.vendor_errors import CallCancelledError
 
@@ -113,6 +121,9 @@ class Engine:
             if isinstance(error, CallCancelledError) and is_resumed:
                 raise
             result = _failure(error)
+        except Exception:  # noqa: BLE001 - told in full; without an end it would seem to go on
+            _LOG.exception("A full run met a fault of its own")
+            result = RunResult(RunStatus.FAILED, error=FAULT)
         result = replace(result, run_id=run_id)
         self._finish(result, tells_held=not preview and _knows_what_is_held(result))
         _LOG.info("Full run %d (%s): %s", run_id, cause, result.status)

@@ -503,6 +503,28 @@ def test_a_fault_of_our_own_fails_the_event_visibly_instead_of_coming_for_ever(
     assert _counts(world).failed == 1
 
 
+def test_a_fault_of_our_own_ends_the_run_and_answers_who_asked_for_it(
+    world: World, worker: Worker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise TypeError("made up")
+
+    monkeypatch.setattr(world.engine, "_full", broken)
+    asked = world.journal.run(
+        lambda conn: requests.post(conn, SyncRequest(RequestKind.FULL), world.now_ms)
+    ).result(10)
+    _loop(worker, world, 1)
+    answer = world.journal.read(lambda conn: requests.answer_of(conn, asked))
+    assert answer is not None
+    assert answer.run_id is not None
+    run = world.journal.read(lambda conn: runs.find(conn, answer.run_id or 0))
+    assert run is not None
+    assert run.ending is not None
+    assert run.ending.error is not None
+    assert (run.ending.status, run.ending.error.code) == (RunStatus.FAILED, "fault")
+    assert "made up" in caplog.text
+
+
 def test_the_thread_wakes_for_an_event_and_ends_when_asked(world: World, worker: Worker) -> None:
     worker.start()
     person = world.company.draft("新人", (1,), mobile="13900000000")
