@@ -21,7 +21,7 @@ from server.errors import (
     JournalFullError,
     JournalUnreadableError,
 )
-from server.journal.decoding import MisreadError
+from server.journal.misread import MisreadError
 
 _log = logging.getLogger(__name__)
 

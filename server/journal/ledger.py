@@ -31,7 +31,7 @@ from server.journal.coding import (
     load_scope,
     load_target,
 )
-from server.journal.decoding import decoding
+from server.journal.misread import decoding
 
 _SCOPE = "approved-scope"
 _DOUBT = "doubt"

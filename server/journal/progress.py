@@ -3,7 +3,7 @@
 from sqlite3 import Connection
 
 from server.directory.change import Action
-from server.journal.decoding import decoding
+from server.journal.misread import decoding
 from server.journal.runs import Result, RunCounts
 
 

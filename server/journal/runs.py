@@ -24,7 +24,7 @@ from server.journal.coding import (
     load_fields,
     load_messages,
 )
-from server.journal.decoding import decoding
+from server.journal.misread import decoding
 from server.message import Message
 
 

@@ -13,7 +13,7 @@ from server.directory.causes import Cause
 from server.directory.hold import Hold, HoldReason
 from server.directory.model import Kind
 from server.journal.coding import cause_of, dump, plain_cause
-from server.journal.decoding import decoding
+from server.journal.misread import decoding
 
 T = TypeVar("T")
 

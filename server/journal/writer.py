@@ -21,7 +21,7 @@ from server.errors import (
     JournalGoneError,
 )
 from server.journal.connection import roll_back, translate
-from server.journal.decoding import MisreadError
+from server.journal.misread import MisreadError
 from server.journal.opening import suspect
 from server.journal.place import Place
 

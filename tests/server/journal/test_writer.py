@@ -18,7 +18,7 @@ from server.errors import (
 )
 from server.journal import connection, writer
 from server.journal.connection import connect
-from server.journal.decoding import decoding
+from server.journal.misread import decoding
 from server.journal.writer import Ticket, Writer
 
 
