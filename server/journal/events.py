@@ -227,7 +227,11 @@ def requeue_failed(conn: Connection, since_ms: int, limit: int = 1000) -> int:
 
 
 def release_stale(conn: Connection) -> int:
-    """Make pending again what a killed process left working; called once, at start."""
+    """Make pending again what is working and nobody is at; return how many.
+
+    A killed process leaves such events, and a full disk where their end could not be stored. For
+    the one who claims, before a claim, and at start.
+    """
     return conn.execute(_RELEASE, CODES).rowcount
 
 

@@ -20,6 +20,7 @@ from server.journal.writer import Ticket
 from server.simulator.contacts_wecom import WeComRules
 from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
+from server.sync.backlog import Backlog
 from server.sync.schedule import HOUR_MS, MINUTE_MS
 from server.sync.worker import Worker
 from tests.server.sync.world import DAY_MS, World, differences
@@ -501,6 +502,22 @@ def test_a_fault_of_our_own_fails_the_event_visibly_instead_of_coming_for_ever(
         _loop(worker, world)
         world.now_ms = world.journal.read(events.next_due_ms) or world.now_ms
     assert _counts(world).failed == 1
+
+
+def test_events_whose_end_could_not_be_stored_are_followed_again(
+    world: World, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise JournalFullError(path="made-up.db")
+
+    _send(world, world.company.change(next(iter(world.company.roster.people)), title="经理"))
+    with monkeypatch.context() as full:
+        full.setattr(Backlog, "settle", refuse)
+        with pytest.raises(JournalFullError):
+            _loop(worker, world)
+    assert _counts(world).working == 1
+    _loop(worker, world)
+    assert (_counts(world).working, _counts(world).done) == (0, 1)
 
 
 def test_a_fault_of_our_own_ends_the_run_and_answers_who_asked_for_it(
