@@ -82,7 +82,7 @@ class App:
         self._store = store or ConfigStore(folder)
         self._clock_ms = clock_ms
         self._mask = SecretMask()
-        self._service: Service | None = None
+        self._service: Service | None = None  # looked at once a method: another thread may stop it
         self.mirror = Mirror(folder, self._store, clock_ms, self._logged, self._wake)
         self.connections = Connections(self._store)
         self.moving = Moving(
@@ -112,7 +112,8 @@ class App:
     @property
     def is_serving(self) -> bool:
         """Whether this process answers callbacks."""
-        return self._service is not None and self._service.is_serving
+        service = self._service
+        return service is not None and service.is_serving
 
     def stop(self, timeout_s: float = 5.0) -> tuple[str, ...]:
         """Stop serving; returns the names of threads that did not end within `timeout_s`."""
@@ -211,8 +212,9 @@ class App:
         was changed.
         """
         outcome = self._store.merge(changes)
-        if self._service is not None:
-            self._service.take_up_changes()
+        service = self._service
+        if service is not None:
+            service.take_up_changes()
         return outcome
 
     def sync(
@@ -302,8 +304,9 @@ class App:
 
     def _wake(self) -> None:
         """Let the service of this process, where there is one, look for requests at once."""
-        if self._service is not None:
-            self._service.wake()
+        service = self._service
+        if service is not None:
+            service.wake()
 
     @contextmanager
     def _logged(self, config: Config) -> Iterator[None]:
@@ -324,11 +327,11 @@ class App:
         return service.journal().run(job, wakes_worker=True).result(_REQUEUE_S)
 
     def _stored(self) -> Stored:
-        stored = self._read(_stored)
-        if self._service is None:
+        stored, service = self._read(_stored), self._service
+        if service is None:
             return stored
         # The service writes its list down a moment later; here the list itself is at hand.
-        live = sorted(self._service.rejections().snapshot(), key=lambda one: -one.at_ms)
+        live = sorted(service.rejections().snapshot(), key=lambda one: -one.at_ms)
         return replace(stored, rejections=live)
 
     def _read(self, job: Callable[[Connection], T]) -> T:

@@ -6,7 +6,7 @@ DingBridgeError
 │   ├── FileDamagedError          settings or secrets do not parse
 │   ├── FileNewerError            written by a newer version of the program
 │   ├── FileAccessError           the folder or file cannot be read or written
-│   ├── FileMissingError         it was there and is gone; what it held stays in force
+│   ├── FileMissingError          it was there and is gone; what it held stays in force
 │   └── SecretsLockedError        sealed by Windows for another account
 ├── AlreadyRunningError           another copy serves this data folder
 ├── ExportError                   moving to another computer; in `server.export_errors`

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from server.config.settings import JournalSettings
 from server.errors import JournalError
-from server.journal import requests, runs
-from server.journal.retention import prune
+from server.journal import requests
+from server.journal.retention import prune_events, prune_runs
 
 _log = logging.getLogger(__name__)
 
@@ -44,8 +44,8 @@ class Pruning:
         self._last_ms = moment_ms
         older_than_ms = moment_ms - kept.keep_days * _DAY_MS
         try:
-            gone = self._emptied(lambda conn: prune(conn, older_than_ms, kept.keep_events))
-            self._emptied(lambda conn: runs.prune(conn, older_than_ms, _KEPT_RUNS))
+            gone = self._emptied(lambda conn: prune_events(conn, older_than_ms, kept.keep_events))
+            self._emptied(lambda conn: prune_runs(conn, older_than_ms, _KEPT_RUNS))
             self._write(lambda conn: requests.prune(conn, older_than_ms))
         except JournalError as failure:
             _log.warning("Old events could not be removed: %s", failure)

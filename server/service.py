@@ -23,7 +23,6 @@ from server.errors import (
     DingBridgeError,
     FileAccessError,
     JournalAccessError,
-    JournalBusyError,
     JournalDamagedError,
     JournalError,
     JournalFullError,
@@ -371,10 +370,7 @@ class Service:
             self._unstored = None
 
     def _write(self, job: Callable[[Connection], T]) -> T:
-        try:
-            return self._journal.run(job).result(_JOB_S)
-        except TimeoutError as exc:
-            raise JournalBusyError(path=str(self._folder.database)) from exc
+        return self._journal.run(job).result(_JOB_S)
 
     def _hear_requests(self) -> None:
         """Wake the sync where another command asked for a run; it cannot set an event of ours."""

@@ -126,7 +126,8 @@ def rejection_view(rejection: Rejection, last_genuine_ms: int) -> RejectionView:
 
 
 def _advice(rejection: Rejection) -> Advice:
-    verdict = Verdict(rejection.verdict or Verdict.UNKNOWN_SENDER)
+    # The database may hold any text: nobody who wants to know how all stands is to fail for it.
+    verdict = next((one for one in Verdict if one == rejection.verdict), Verdict.UNKNOWN_SENDER)
     return describe_diagnosis(Diagnosis(verdict, offered_key=rejection.offered_key))
 
 

@@ -29,7 +29,7 @@ main                  : ui server.app server.config.paths server.errors server.v
 main                  : server.simulator.demo
 ui                    : ui server.app server.status server.errors server.message
 ui                    : server.config.settings server.config.merge server.config.store
-ui                    : server.config.files server.config.locks server.version
+ui                    : server.config.files server.config.locks server.config.paths server.version
 ui                    : server.export_errors server.reports
 server                :
 server.app            : server.selftest server.service server.views server.verdicts server.status

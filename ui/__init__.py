@@ -1,4 +1,4 @@
-"""What people see: texts in their language, the command line's output, later the windows.
+"""What people see: the command line's output, the tray and the windows, in their language.
 
-Talks to `server.app` and shows what it returns.
+Asks `server.app` and shows what it returns. Knows no SQL, HTTP or cryptography.
 """

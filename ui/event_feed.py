@@ -117,6 +117,7 @@ class EventFeed:
 
     def look(self, first: int, last: int) -> None:
         """Fetch what came on top, and the present state of the rows from `first` to `last`."""
+        self._load()  # anew, where it failed
         if self._is_looking or not self._is_active or (not self.rows and not self.is_complete):
             return
         self._is_looking = True
@@ -132,9 +133,21 @@ class EventFeed:
             page = page_of(app, wanted, len(seen), seen[0].key + 1)
             return newer, [row_of(event, texts) for event in page.events]
 
-        self._session.ask(job, lambda found: self._looked(asked, seen, *found))
+        self._session.ask(
+            job,
+            lambda found: self._looked(asked, seen, *found),
+            lambda _: self._not_looked(asked),
+        )
 
-    # --- answers
+    # --- answers; where there is none the next look asks again, and the status tells why
+
+    def _not_looked(self, asked: int) -> None:
+        if asked == self._round:
+            self._is_looking = False
+
+    def _not_loaded(self, asked: int) -> None:
+        if asked == self._round:
+            self._is_loading = False
 
     def _looked(
         self, asked: int, seen: list[EventRow], newer: list[EventRow], now: list[EventRow]
@@ -160,9 +173,7 @@ class EventFeed:
         return True
 
     def _load(self) -> None:
-        if self._is_loading or self.is_complete or self.has_enough:
-            return
-        if not self._is_active:
+        if self._is_loading or self.is_complete or self.has_enough or not self._is_active:
             return
         self._is_loading = True
         asked, wanted, before_id = self._round, self._filter, self._before_id
@@ -170,6 +181,7 @@ class EventFeed:
         self._session.ask(
             lambda: _portion(app, wanted, before_id, texts),
             lambda portion: self._loaded(asked, portion),
+            lambda _: self._not_loaded(asked),
         )
 
     def _loaded(self, asked: int, portion: _Portion) -> None:

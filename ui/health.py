@@ -52,7 +52,7 @@ def judge(glance: Glance) -> Verdict:
     """Sum up a moment."""
     attention = tuple(_attention(glance))
     health = _health(glance, attention)
-    return Verdict(health, _headline(glance, health, attention), attention)
+    return Verdict(health, _headline(health, attention), attention)
 
 
 def last_contact(status: Status) -> CredentialSetView | None:
@@ -110,12 +110,11 @@ def _health(glance: Glance, attention: tuple[Notice, ...]) -> Health:
     return Health.ATTENTION if Level.WARNING in levels else Health.WORKING
 
 
-def _headline(glance: Glance, health: Health, attention: tuple[Notice, ...]) -> Message:
+def _headline(health: Health, attention: tuple[Notice, ...]) -> Message:
     if health is Health.WORKING:
         return Message(N_("All is well: callbacks are received."))
     if health is Health.NOT_SET_UP:
         return Message(N_("Not set up yet."))
-    del glance
     gravest = next(one for one in attention if one.level is not Level.INFO)
     return gravest.title
 

@@ -12,11 +12,8 @@ from ui.session import Session
 
 _log = logging.getLogger(__name__)
 
-_FILE = "ui-state.json"
 # What the title bar, the frame and the taskbar take of a screen's height, at 100 %.
 _AROUND_PX = 80
-
-
 _BESIDE_PX = 16
 
 Size = tuple[int, int]
@@ -28,7 +25,7 @@ class Places:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._saving = Lock()
-        self._path: Path = session.app.folder.root / _FILE
+        self._path: Path = session.app.folder.window_places
         session.remembered = remembered.load(self._path)
 
     def put(self, window: tk.Tk | tk.Toplevel, name: str, size: Size, least: Size) -> None:

@@ -11,7 +11,7 @@ from tkinter import messagebox
 
 from server.app import App
 from server.config.settings import Language
-from server.errors import AlreadyRunningError, DingBridgeError
+from server.errors import AlreadyRunningError, DingBridgeError, FileAccessError
 from server.status import Status
 from ui import autostart
 from ui.choices import Choices
@@ -124,7 +124,7 @@ class Program:
     def _prepare(self) -> tuple[bool | None, Language, DingBridgeError | None]:
         """Start what needs no window; on a worker."""
         app = self.session.app
-        self._single.listen(os.getpid(), lambda: self._mailbox.post(self.show_window))
+        self._open_door()
         ticked = autostart.is_enabled() if autostart.is_supported() else None
         language, failure = Language.AUTO, None
         try:
@@ -133,6 +133,13 @@ class Program:
         except DingBridgeError as refusal:
             failure = refusal
         return ticked, language, failure
+
+    def _open_door(self) -> None:
+        """Let a second start show this window; without that, callbacks are received as well."""
+        try:
+            self._single.listen(os.getpid(), lambda: self._mailbox.post(self.show_window))
+        except (FileAccessError, OSError) as failure:
+            _log.warning("A second start cannot bring up this window: %s", failure)
 
     def _prepared(self, found: tuple[bool | None, Language, DingBridgeError | None]) -> None:
         self._choices.is_autostart, self._choices.language, failure = found

@@ -111,4 +111,5 @@ _REMEDIES: dict[str, tuple[str, Callable[[Session], None]]] = {
     "journal-access": (N_("Open data &folder"), _data_folder),
     "journal-busy": (N_("Try aga&in"), _restart),
     "journal-full": (N_("Open data &folder"), _data_folder),
+    "journal-unreadable": (N_("Open data &folder"), _data_folder),
 }

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from server.config.files import access_error, read_image, write_atomically
 from server.config.locks import FileLock, LockHeldError
+from server.config.paths import DataFolder
 from server.errors import FileAccessError
 
 _log = logging.getLogger(__name__)
@@ -42,9 +43,9 @@ class _Door:
 class SingleInstance:
     """Held by the program that shows the windows of a data folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self._lock = FileLock(folder / "window.lock", wait_s=_LOCK_WAIT_S)
-        self._door_path = folder / "window.json"
+    def __init__(self, folder: DataFolder) -> None:
+        self._lock = FileLock(folder.window_lock, wait_s=_LOCK_WAIT_S)
+        self._door_path = folder.window_record
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
 
@@ -61,7 +62,8 @@ class SingleInstance:
     def listen(self, pid: int, on_raise: Callable[[], object]) -> None:
         """Call `on_raise`, on a thread of its own, whenever a second start asks for the window.
 
-        Raises FileAccessError; without a door a second start only says that this one runs.
+        Raises FileAccessError, or OSError for the socket; without a door a second start only says
+        that this one runs.
         """
         word = secrets.token_urlsafe(24)
         listening = socket.create_server((_LOOPBACK, 0))

@@ -21,7 +21,7 @@ def run_program(app: App, texts: Texts, start: Start) -> int:
     make_dpi_aware()
     root = tk.Tk(className="DingBridge")
     root.withdraw()
-    single = SingleInstance(app.folder.root)
+    single = SingleInstance(app.folder)
     try:
         app.folder.ensure()
         is_first = single.acquire()

@@ -54,6 +54,21 @@ class DataFolder:
         """Who holds `service_lock`, for the other commands."""
         return self.root / "service.json"
 
+    @property
+    def window_lock(self) -> Path:
+        """Held for as long as the program with windows runs on this folder."""
+        return self.root / "window.lock"
+
+    @property
+    def window_record(self) -> Path:
+        """Where the holder of `window_lock` listens, for a second start."""
+        return self.root / "window.json"
+
+    @property
+    def window_places(self) -> Path:
+        """What the windows remember from one start to the next."""
+        return self.root / "ui-state.json"
+
     def ensure(self) -> None:
         """Create the folder (for its owner only, on POSIX) and prove that it can be written to.
 

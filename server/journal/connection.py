@@ -21,6 +21,7 @@ from server.errors import (
     JournalFullError,
     JournalUnreadableError,
 )
+from server.journal.misread import MisreadError
 
 _log = logging.getLogger(__name__)
 
@@ -121,28 +122,19 @@ def roll_back(conn: Connection) -> None:
         conn.execute("ROLLBACK")
 
 
-def translate(error: sqlite3.Error, path: Path) -> JournalError:
-    """Say in our terms what SQLite said about the database at `path`."""
+def translate(error: sqlite3.Error | MisreadError, path: Path) -> JournalError:
+    """Say in our terms what SQLite, or a value, said about the database at `path`."""
+    if isinstance(error, MisreadError):
+        _log.info("A value in %s could not be read", path, exc_info=error)
+        return JournalUnreadableError(path=str(path), reason=str(error))
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     return _ERRORS.get(code, JournalError)(path=str(path), reason=str(error))
 
 
-# What reading a value raises that makes no sense: no JSON, no such kind, not the form expected.
-# Every value was fit to be read when it was written, but SQLite has no checksums: a flipped bit in
-# a text, or somebody with a database viewer, is noticed here only.
-MISREAD = (ValueError, TypeError, KeyError, AttributeError)
-
-
-def misread(error: Exception, path: Path) -> JournalUnreadableError:
-    """Say in our terms that a value in the database at `path` makes no sense."""
-    _log.info("A value in %s could not be read", path, exc_info=error)
-    return JournalUnreadableError(path=str(path), reason=f"{type(error).__name__}: {error}")
-
-
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turn every `sqlite3.Error` of the body into a `JournalError` about `path`."""
+    """Turn `sqlite3.Error` and `MisreadError` of the body into a `JournalError` about `path`."""
     try:
         yield
-    except sqlite3.Error as exc:
+    except (sqlite3.Error, MisreadError) as exc:
         raise translate(exc, path) from exc

@@ -12,6 +12,8 @@ from enum import IntEnum, StrEnum
 from sqlite3 import Connection, Row
 from typing import Any
 
+from server.journal.misread import decoding
+
 
 class EventState(StrEnum):
     """Where an event stands, as people and programs see it."""
@@ -164,6 +166,7 @@ def _hash(dedupe_key: str) -> int:
     return int.from_bytes(digest, "big", signed=True)
 
 
+@decoding()
 def claim(conn: Connection, limit: int, now_ms: int) -> list[StoredEvent]:
     """Take up to `limit` pending events that are due, the oldest first; they are working then.
 
@@ -224,7 +227,11 @@ def requeue_failed(conn: Connection, since_ms: int, limit: int = 1000) -> int:
 
 
 def release_stale(conn: Connection) -> int:
-    """Make pending again what a killed process left working; called once, at start."""
+    """Make pending again what is working and nobody is at; return how many.
+
+    A killed process leaves such events, and a full disk where their end could not be stored. For
+    the one who claims, before a claim, and at start.
+    """
     return conn.execute(_RELEASE, CODES).rowcount
 
 

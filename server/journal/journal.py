@@ -46,7 +46,7 @@ class Journal:
     @classmethod
     def shut(cls, path: Path, failure: JournalError) -> Self:
         """Return a journal that takes nothing, for `failure`, until it can be reopened."""
-        return cls(path, _NoWriter(failure))
+        return cls(path, _NoWriter(path, failure))
 
     def append(self, batch: Sequence[NewEvent], uses: Sequence[Use] = ()) -> Ticket[None]:
         """Store events and the uses of credentials they came under; done means on the disk."""
@@ -115,6 +115,7 @@ def _running(opened: Opened, path: Path) -> Writer:
 class _NoWriter:
     """Stands where no writer can be: every job fails for the same reason."""
 
+    path: Path
     failure: JournalError
 
     @property
@@ -125,7 +126,7 @@ class _NoWriter:
     def submit(self, job: Callable[[Connection], T], committed: Callable[[], None]) -> Ticket[T]:
         """Fail the job."""
         del job, committed
-        ticket: Ticket[T] = Ticket()
+        ticket: Ticket[T] = Ticket(self.path)
         ticket.fail(self.failure)
         return ticket
 

@@ -31,6 +31,7 @@ from server.journal.coding import (
     load_scope,
     load_target,
 )
+from server.journal.misread import decoding
 
 _SCOPE = "approved-scope"
 _DOUBT = "doubt"
@@ -44,6 +45,7 @@ _TABLES = MappingProxyType(
 )
 
 
+@decoding()
 def load(conn: Connection) -> Ledger:
     """Read the whole ledger: about 1 s for 100,000 people."""
     return Ledger(
@@ -84,6 +86,7 @@ def _departments(conn: Connection) -> dict[str, DepartmentLink]:
     }
 
 
+@decoding()
 def conflicts(conn: Connection) -> tuple[Conflict, ...]:
     """Return what waits for the admin's decision, the oldest first."""
     rows = conn.execute(
@@ -104,6 +107,7 @@ def _removals(conn: Connection) -> tuple[Removal, ...]:
     )
 
 
+@decoding()
 def approved_scope(conn: Connection) -> Scope | None:
     """Return the scope that the admin approved last, None before the first approval."""
     row = conn.execute("SELECT value FROM sync_state WHERE name = ?", (_SCOPE,)).fetchone()

@@ -18,6 +18,7 @@ from server.journal.events import (
     first_id_since,
     stored_event,
 )
+from server.journal.misread import decoding
 
 # How many rows a filter that no index answers looks at in one call: a few ms.
 SCAN_ROWS = 10_000
@@ -88,6 +89,7 @@ class Counts:
         return self.pending + self.working + self.done + self.ignored + self.failed
 
 
+@decoding()
 def latest(
     conn: Connection,
     limit: int,
@@ -147,6 +149,7 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
+@decoding()
 def counts(conn: Connection) -> Counts:
     """Count the events by state, and the duplicates, at the same cost for any number of them."""
     total: dict[int, int] = dict(conn.execute("SELECT code, total FROM counters"))

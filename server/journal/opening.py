@@ -15,14 +15,7 @@ from sqlite3 import Connection
 from typing import TypeVar
 
 from server.errors import JournalAccessError, JournalDamagedError
-from server.journal.connection import (
-    MISREAD,
-    connect,
-    connect_in_memory,
-    misread,
-    transaction,
-    translated,
-)
+from server.journal.connection import connect, connect_in_memory, transaction, translated
 from server.journal.events import release_stale
 from server.journal.salvage import note, salvage
 from server.journal.schema import MIGRATIONS, check_not_newer, migrate, version_of
@@ -118,20 +111,17 @@ def read(path: Path, job: Callable[[Connection], T]) -> T:
     """
     with translated(path):
         try:
-            return _read(connect(path, read_only=True), path, job)
+            return _read(connect(path, read_only=True), job)
         except sqlite3.OperationalError as exc:
             if not _is_only_unwritable(exc, path):
                 raise
-            return _read(connect(path, read_only=True, is_at_rest=True), path, job)
+            return _read(connect(path, read_only=True, is_at_rest=True), job)
 
 
-def _read(conn: Connection, path: Path, job: Callable[[Connection], T]) -> T:
+def _read(conn: Connection, job: Callable[[Connection], T]) -> T:
     with closing(conn):
         conn.execute("BEGIN")
-        try:
-            return job(conn)
-        except MISREAD as exc:
-            raise misread(exc, path) from exc
+        return job(conn)
 
 
 def _is_only_unwritable(exc: sqlite3.OperationalError, path: Path) -> bool:

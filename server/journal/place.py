@@ -11,6 +11,8 @@ from contextlib import closing
 from pathlib import Path
 from sqlite3 import Connection
 
+from server.journal.connection import connect_plainly
+
 _log = logging.getLogger(__name__)
 
 _SUFFIXES = ("", "-wal")
@@ -36,7 +38,7 @@ class Place:
             return
         copy = self._path.with_name(f"{self._path.name}.copy")
         try:
-            with closing(sqlite3.connect(copy)) as target:
+            with closing(connect_plainly(copy)) as target:
                 conn.backup(target)
             os.link(copy, self._path)  # unlike a renaming, it replaces nothing
             _log.warning("The database %s was deleted while in use; it was put back", self._path)

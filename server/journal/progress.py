@@ -3,9 +3,11 @@
 from sqlite3 import Connection
 
 from server.directory.change import Action
+from server.journal.misread import decoding
 from server.journal.runs import Result, RunCounts
 
 
+@decoding()
 def counts_so_far(conn: Connection, run_id: int) -> RunCounts:
     """Count the results of a run; how much it read is known at its end only."""
     rows = conn.execute(

@@ -16,6 +16,7 @@ from typing import TypeVar
 from server.directory.causes import Cause
 from server.journal.coding import dump_cause, load_cause
 from server.journal.connection import connect, transaction, translated
+from server.journal.misread import decoding
 from server.journal.schema import check_not_newer
 
 T = TypeVar("T")
@@ -63,6 +64,7 @@ def is_waiting(conn: Connection) -> bool:
     return bool(found)
 
 
+@decoding()
 def take(conn: Connection) -> SyncRequest | None:
     """Take the oldest request, None where there is none."""
     row = conn.execute(
@@ -80,6 +82,7 @@ def answer(conn: Connection, request_id: int, given: Answer) -> None:
     )
 
 
+@decoding()
 def answer_of(conn: Connection, request_id: int) -> Answer | None:
     """Return the answer to a request, None while there is none."""
     row = conn.execute(

@@ -15,7 +15,6 @@ from typing import Any, Self
 from server.directory.causes import Cause
 from server.directory.change import Action, Change, Fields
 from server.directory.model import Kind
-from server.journal import sync_state
 from server.journal.coding import (
     dump,
     dump_cause,
@@ -25,6 +24,7 @@ from server.journal.coding import (
     load_fields,
     load_messages,
 )
+from server.journal.misread import decoding
 from server.message import Message
 
 
@@ -223,6 +223,7 @@ def find(conn: Connection, run_id: int) -> Run | None:
     return found[0] if found else None
 
 
+@decoding()
 def changes(
     conn: Connection, run_id: int, limit: int = -1, after: int = 0
 ) -> tuple[RecordedChange, ...]:
@@ -238,6 +239,7 @@ def changes(
     return tuple(map(_change, rows))
 
 
+@decoding()
 def last_conflict(conn: Connection, kind: Kind, dingtalk_id: str) -> RecordedChange | None:
     """Return how the last run that met this conflict explained it."""
     row = conn.execute(
@@ -265,16 +267,32 @@ def close_interrupted(conn: Connection, at_ms: int) -> list[Run]:
     return found
 
 
+def last_success(conn: Connection) -> Run | None:
+    """Return the last full run in which everything succeeded."""
+    return _last_complete_full(conn, (RunStatus.SUCCESS,))
+
+
 def last_success_ms(conn: Connection) -> int | None:
     """Say when the last full run ended in which everything succeeded."""
-    run = _last_complete_full(conn, (RunStatus.SUCCESS,))
+    run = last_success(conn)
     return run.finished_at_ms if run else None
+
+
+def last_complete_full(conn: Connection) -> Run | None:
+    """Return the last full run that read everything and compared it."""
+    return _last_complete_full(conn, _COMPARED)
 
 
 def last_complete_full_ms(conn: Connection) -> int | None:
     """Say when the last full run ended that read everything and compared it."""
-    run = _last_complete_full(conn, _COMPARED)
+    run = last_complete_full(conn)
     return run.finished_at_ms if run else None
+
+
+def last_written_ms(conn: Connection) -> int | None:
+    """Say when the last full run began that read everything and wrote what it found."""
+    run = _last_complete_full(conn, (RunStatus.SUCCESS, RunStatus.PARTIAL))
+    return run.started_at_ms if run else None
 
 
 def last_ended(conn: Connection, *, is_full: bool) -> Run | None:
@@ -304,47 +322,7 @@ def _last_complete_full(conn: Connection, statuses: Iterable[RunStatus]) -> Run 
     return found[0] if found else None
 
 
-def prune(conn: Connection, older_than_ms: int, keep_at_most: int, chunk: int = 500) -> int:
-    """Remove up to `chunk` changes, and the ended runs that have none left; return how many rows.
-
-    Runs go when begun before `older_than_ms`, or beyond the newest `keep_at_most`. Those that the
-    status still tells of stay. Submit it again until it returns 0.
-    """
-    doomed = conn.execute(
-        "SELECT id FROM sync_runs WHERE finished_at_ms IS NOT NULL AND (started_at_ms < ?"
-        " OR id <= (SELECT id FROM sync_runs ORDER BY id DESC LIMIT 1 OFFSET ?))"
-        " AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?",
-        (older_than_ms, keep_at_most, dump(_needed(conn)), chunk),
-    ).fetchall()
-    ids = dump([run_id for (run_id,) in doomed])
-    changes_gone = conn.execute(_PRUNE_CHANGES, (ids, chunk)).rowcount
-    return changes_gone + conn.execute(_PRUNE_RUNS, (ids,)).rowcount
-
-
-_PRUNE_CHANGES = """
-    DELETE FROM sync_changes WHERE (run_id, number) IN (
-        SELECT run_id, number FROM sync_changes
-        WHERE run_id IN (SELECT value FROM json_each(?)) LIMIT ?)
-"""
-
-_PRUNE_RUNS = """
-    DELETE FROM sync_runs WHERE id IN (SELECT value FROM json_each(?))
-        AND id NOT IN (SELECT run_id FROM sync_changes)
-"""
-
-
-def _needed(conn: Connection) -> list[int]:
-    """Name the runs that must stay, however old: the status is made of them."""
-    told = [
-        _last_complete_full(conn, (RunStatus.SUCCESS,)),
-        _last_complete_full(conn, _COMPARED),
-        last_ended(conn, is_full=True),
-        last_ended(conn, is_full=False),
-    ]
-    held = sync_state.load(conn).held
-    return [run.id for run in told if run] + ([held.run_id] if held else [])
-
-
+@decoding()
 def _runs(conn: Connection, rest: str, *values: object) -> list[Run]:
     sql = f"SELECT {_COLUMNS} FROM sync_runs {rest}"  # noqa: S608 - constants of this module
     return [_run(row) for row in conn.execute(sql, values)]

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from sqlite3 import Connection
 
-from server.journal import contact, ledger, listing, rejections, runs, sync_state
+from server.journal import contact, ledger, listing, rejections, runs, shelf, sync_state
 from server.journal.connection import connect, transaction
 from server.journal.events import Source, StateCode
 
@@ -42,10 +42,25 @@ class _Part:
     limit: int = _ALL
 
 
+def _read_shelf(conn: Connection) -> None:
+    """Read each ledger on the shelf as it will be read once it is in use; all stays as it is."""
+    for corp_id in shelf.corps_on(conn):
+        conn.execute("SAVEPOINT shelf")
+        try:
+            if shelf.corp_in_use(conn) is None:  # that did not come over
+                shelf.take_up(conn, "")
+            shelf.take_up(conn, corp_id)
+            ledger.load(conn)
+        finally:
+            conn.execute("ROLLBACK TO shelf")
+            conn.execute("RELEASE shelf")
+
+
 _PARTS = (
     _Part(("person_links", "department_links", "conflicts", "removals"), ledger.load),
     _Part(("sync_runs", "sync_changes"), lambda conn: runs.latest(conn, _MOST_EVENTS)),
     _Part(("sync_state",), lambda conn: (sync_state.load(conn), ledger.approved_scope(conn))),
+    _Part(shelf.TABLES, _read_shelf),
     _Part(("credential_uses",), contact.uses),
     _Part(("rejections",), rejections.latest),
     _Part(("events",), lambda conn: listing.latest(conn, _MOST_EVENTS), limit=_MOST_EVENTS),

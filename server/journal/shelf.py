@@ -25,6 +25,8 @@ _PARTS = MappingProxyType(
     }
 )
 
+TABLES = tuple(f"shelved_{table}" for table in _PARTS)
+
 
 def corp_in_use(conn: Connection) -> str | None:
     """Say whose ledger is in use, None before the first run."""
@@ -44,6 +46,12 @@ def take_up(conn: Connection, corp_id: str) -> None:
         for statement in _moves():
             conn.execute(statement, {"former": former, "corp_id": corp_id})
     conn.execute("INSERT OR REPLACE INTO sync_state VALUES (?, ?)", (_CORP, corp_id))
+
+
+def corps_on(conn: Connection) -> list[str]:
+    """Name the companies whose ledgers are on the shelf."""
+    each = [f"SELECT corp_id FROM {table}" for table in TABLES]  # noqa: S608 - constants
+    return [corp_id for (corp_id,) in conn.execute(" UNION ".join(each))]
 
 
 def _moves() -> Iterable[str]:

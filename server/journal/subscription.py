@@ -11,6 +11,7 @@ from sqlite3 import Connection
 
 from server.directory.causes import Cause
 from server.journal.coding import cause_of, dump, plain_cause
+from server.journal.misread import decoding
 
 
 class Standing(StrEnum):
@@ -59,6 +60,7 @@ class Finding:
         return replace(self, at_ms=0, since_ms=0) == replace(other, at_ms=0, since_ms=0)
 
 
+@decoding()
 def load(conn: Connection) -> Finding | None:
     """Return the last finding, None before the first."""
     row = conn.execute("SELECT finding FROM subscription_finding").fetchone()

@@ -13,6 +13,7 @@ from server.directory.causes import Cause
 from server.directory.hold import Hold, HoldReason
 from server.directory.model import Kind
 from server.journal.coding import cause_of, dump, plain_cause
+from server.journal.misread import decoding
 
 T = TypeVar("T")
 
@@ -67,6 +68,7 @@ _NEXT_FULL_RUN = "next-full-run"
 _LAST_POLL = "last-failed-list-poll"
 
 
+@decoding()
 def load(conn: Connection) -> SyncState:
     """Read all of it."""
     stored = dict(conn.execute("SELECT name, value FROM sync_state"))

@@ -14,8 +14,14 @@ from queue import SimpleQueue
 from sqlite3 import Connection
 from typing import Any, Generic, TypeVar, cast
 
-from server.errors import JournalClosedError, JournalDamagedError, JournalGoneError
-from server.journal.connection import MISREAD, misread, roll_back, translate
+from server.errors import (
+    JournalBusyError,
+    JournalClosedError,
+    JournalDamagedError,
+    JournalGoneError,
+)
+from server.journal.connection import roll_back, translate
+from server.journal.misread import MisreadError
 from server.journal.opening import suspect
 from server.journal.place import Place
 
@@ -28,12 +34,13 @@ class Ticket(Generic[T]):
     """What `Writer.submit` gives for a job: wait for it, then take its result or its error.
 
     Any number of threads may wait. It is one bare lock, because a callback waits for one of these;
-    `concurrent.futures.Future` costs several microseconds more.
+    `concurrent.futures.Future` costs several microseconds more. `path` stands in its errors.
     """
 
-    __slots__ = ("_done", "_error", "_value")
+    __slots__ = ("_done", "_error", "_path", "_value")
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self._done = threading.Lock()
         self._done.acquire()
         self._error: Exception | None = None
@@ -54,11 +61,11 @@ class Ticket(Generic[T]):
     def result(self, timeout_s: float | None = None) -> T:
         """Return what the job returned, once that is on the disk; raise what it raised.
 
-        Errors of the database are `JournalError`: nothing of the job was stored. `TimeoutError`
-        says that it is not known yet, and the job may still be committed.
+        Errors of the database are `JournalError`: nothing of the job was stored. Only after
+        `JournalBusyError`, which also says that the time was up, it may still be committed.
         """
         if not self.wait(timeout_s):
-            raise TimeoutError
+            raise JournalBusyError(path=str(self._path))
         if self._error is not None:
             raise self._error
         return cast("T", self._value)
@@ -110,7 +117,7 @@ class Writer:
 
         After `request_stop` the ticket has failed already, with `JournalClosedError`.
         """
-        ticket: Ticket[T] = Ticket()
+        ticket: Ticket[T] = Ticket(self._path)
         with self._door:
             if not self._is_closed:
                 self._queue.put(_Entry(job, ticket, committed))
@@ -201,12 +208,9 @@ class Writer:
 
     def _explained(self, exc: Exception) -> Exception:
         """Translate what SQLite or a value raised; a damaged file is marked for the next start."""
-        if isinstance(exc, sqlite3.Error):
-            error = translate(exc, self._path)
-        elif isinstance(exc, MISREAD):
-            error = misread(exc, self._path)
-        else:
+        if not isinstance(exc, sqlite3.Error | MisreadError):
             return exc
+        error = translate(exc, self._path)
         error.__cause__ = exc
         if isinstance(error, JournalDamagedError):
             _log.error("%s", error)

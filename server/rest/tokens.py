@@ -75,9 +75,9 @@ class TokenCache:
                 entry.account_secret, entry.token, entry.refusal = account.secret, None, None
             if entry.refusal is not None:
                 raise entry.refusal.with_traceback(None)
-            if entry.token is None or self._clock() >= entry.good_until:
-                self._renew(entry, fetch)
-            return entry.token or Secret("")
+            if entry.token is not None and self._clock() < entry.good_until:
+                return entry.token
+            return self._renew(entry, fetch)
 
     def discard(self, account: Account, token: Secret) -> None:
         """Forget a token that the vendor refused, unless another thread has renewed it since.
@@ -102,7 +102,7 @@ class TokenCache:
         with self._lock:
             return self._entries.setdefault((account.base, account.account_id), _Entry())
 
-    def _renew(self, entry: _Entry, fetch: Callable[[], Token]) -> None:
+    def _renew(self, entry: _Entry, fetch: Callable[[], Token]) -> Secret:
         entry.token = None
         asked_at = self._clock()
         try:
@@ -111,5 +111,6 @@ class TokenCache:
             entry.refusal = refusal
             raise
         margin_s = min(_MARGIN_S, token.life_s * _MARGIN_SHARE)
-        entry.token = Secret(token.secret.reveal())  # an object of its own, for `discard`
+        entry.token = fresh = Secret(token.secret.reveal())  # an object of its own, for `discard`
         entry.good_until = asked_at + token.life_s - margin_s
+        return fresh

@@ -39,12 +39,19 @@ from server.sync.passing import Pass, Prospect
 from server.sync.result import RunResult
 from server.sync.stopping import Asked, Stop
 from server.sync.target import RecordingTarget, Target, WeComTarget
-from server.sync.troubles import cause_of, end_of, not_set_up, passes_after_s, stops_all, will_pass
+from server.sync.troubles import (
+    FAULT,
+    cause_of,
+    end_of,
+    not_set_up,
+    passes_after_s,
+    stops_all,
+    will_pass,
+)
 from server.sync.wishes import missing, rules_of
 from server.vendor_errors import CallCancelledError
 
 _LOG = logging.getLogger(__name__)
-_RUNS_A_PAGE = 100
 _NOT_EMPTY = "department-not-empty"
 
 
@@ -114,6 +121,9 @@ class Engine:
             if isinstance(error, CallCancelledError) and is_resumed:
                 raise
             result = _failure(error)
+        except Exception:  # noqa: BLE001 - told in full; without an end it would seem to go on
+            _LOG.exception("A full run met a fault of its own")
+            result = RunResult(RunStatus.FAILED, error=FAULT)
         result = replace(result, run_id=run_id)
         self._finish(result, tells_held=not preview and _knows_what_is_held(result))
         _LOG.info("Full run %d (%s): %s", run_id, cause, result.status)
@@ -169,7 +179,7 @@ class Engine:
         linked = known.people.keys() & prospect.desired.presence.present
         userids = in_motion(prospect.plan.changes, snapshot)
         is_new_corp = known.approved_scope and known.approved_scope.corp_id != scope.corp_id
-        last_look_ms = None if is_new_corp else self._last_look_ms()
+        last_look_ms = None if is_new_corp else self._journal.read(runs.last_written_ms)
         userids |= due_for_a_look(linked, last_look_ms, self._clock_ms())
         self._outside = {
             seat.department_id for one in snapshot.people.values() for seat in one.seats
@@ -202,25 +212,6 @@ class Engine:
             fresh = run.plan(deepen(parties.reader, snapshot, shallow), known, live)
         run.carry_out_rest(fresh, known, again)
         run.note_passed_on(passed_on)
-
-    def _last_look_ms(self) -> int | None:
-        """Say when the last full run ended that read managers and wrote what it found."""
-        before_id: int | None = None
-        horizon_ms = self._clock_ms() - 8 * 86_400_000
-        while True:
-            page = self._journal.read(
-                lambda conn, at=before_id: runs.latest(conn, _RUNS_A_PAGE, at)  # type: ignore[misc] # bound now, not later
-            )
-            for run in page:
-                ending = run.ending
-                if run.started_at_ms < horizon_ms:
-                    return None
-                is_done = ending and ending.status in (RunStatus.SUCCESS, RunStatus.PARTIAL)
-                if run.is_full and ending and is_done and ending.snapshot_complete:
-                    return run.started_at_ms
-            if len(page) < _RUNS_A_PAGE:
-                return None
-            before_id = page[-1].id
 
     # --- hints
 

@@ -1,19 +1,22 @@
 """Events that DingTalk could not deliver: fetched, and stored before anything else is done.
 
-Reading the list clears it at DingTalk, so each page is on the disk before
-the next one is asked for.
+Reading the list clears it at DingTalk, so each page is on the disk before the next one is asked
+for, and one that cannot be stored is lost.
 """
 
 import hashlib
+import logging
 from dataclasses import dataclass
 
 from server.dingtalk.client import DingTalkClient
 from server.dingtalk.events import read_failed_entry
+from server.errors import JournalError
 from server.journal.events import NewEvent, Source
 from server.journal.journal import Journal
 from server.sync.book import WAIT_S
 from server.vendor_errors import OutcomeUnknownError
 
+_LOG = logging.getLogger(__name__)
 _MOST_PAGES = 500  # 100,000 events; a list that never ends must not hold up everything else
 
 
@@ -26,7 +29,7 @@ class Missed:
 
 
 def fetch_missed(client: DingTalkClient, journal: Journal, now_ms: int) -> Missed:
-    """Store what DingTalk could not deliver; raises `VendorError` and `JournalError`."""
+    """Store what DingTalk could not deliver; raises `VendorError`."""
     found = 0
     for _ in range(_MOST_PAGES):
         try:
@@ -35,7 +38,11 @@ def fetch_missed(client: DingTalkClient, journal: Journal, now_ms: int) -> Misse
             return Missed(found, is_lost=True)
         if page.payloads:
             batch = [missed_event(payload, now_ms) for payload in page.payloads]
-            journal.append(batch).result(WAIT_S)
+            try:
+                journal.append(batch).result(WAIT_S)
+            except JournalError as failure:
+                _LOG.error("Missed events were fetched and could not be stored: %s", failure)
+                return Missed(found, is_lost=True)
             found += len(batch)
         if not page.has_more:
             return Missed(found, is_lost=False)

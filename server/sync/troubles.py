@@ -22,6 +22,14 @@ _STOPPED = Cause(
 )
 
 
+FAULT = Cause(
+    "fault",
+    Message(N_("DingBridge met a fault of its own, and the sync was not finished.")),
+    Message(N_("Send the log file to whoever looks after DingBridge.")),
+)
+"""How a run ends for a mistake of ours; the log has it in full."""
+
+
 def end_of(error: DingBridgeError) -> Cause:
     """Say why a run that nobody resumes ended; who stopped it need not hear of a call."""
     return _STOPPED if isinstance(error, CallCancelledError) else cause_of(error)

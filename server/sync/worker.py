@@ -16,6 +16,7 @@ from server.directory.causes import Cause
 from server.directory.model import Kind, Rules
 from server.errors import DingBridgeError
 from server.journal import events, requests, runs, sync_state
+from server.journal.events import StoredEvent
 from server.journal.journal import Journal
 from server.journal.requests import Answer, RequestKind, SyncRequest
 from server.journal.runs import RunCause, RunStatus
@@ -333,7 +334,7 @@ class Worker:
     def _follow_events(self) -> bool:
         """Follow a batch of events; returns whether there may be more to do at once."""
         now_ms = self._clock_ms()
-        claimed = self._do(lambda conn: events.claim(conn, _BATCH, now_ms))
+        claimed = self._claimed(now_ms)
         if not claimed:
             return False
         backlog = Backlog.of(claimed)
@@ -349,6 +350,15 @@ class Worker:
         if followed.blocked and followed.error:
             self._shut(followed.error, now_ms, followed.wait_s)
         return is_unclear or len(claimed) == _BATCH
+
+    def _claimed(self, now_ms: int) -> list[StoredEvent]:
+        """Take the next events. Nobody else claims: what is working now, its end was not stored."""
+
+        def claim(conn: Connection) -> list[StoredEvent]:
+            events.release_stale(conn)
+            return events.claim(conn, _BATCH, now_ms)
+
+        return self._do(claim)
 
     def _followed(self, backlog: Backlog) -> Followed:
         """Read again what the events name; a fault of ours fails them, lest they come for ever."""

@@ -16,7 +16,6 @@ from typing import NamedTuple, Protocol
 
 from greenlet import getcurrent, greenlet
 
-from server.errors import JournalBusyError
 from server.journal.contact import Use
 from server.journal.events import NewEvent
 from server.journal.writer import Ticket
@@ -59,10 +58,7 @@ class DirectInbox:
 
     def store(self, entry: Entry) -> None:
         """Store `entry` durably. Raises JournalError."""
-        ticket = _hand_over(self._store, [entry])
-        failure = _failure(ticket) if ticket.wait(GIVE_UP_AFTER_S) else _too_slow()
-        if failure is not None:
-            raise failure
+        _hand_over(self._store, [entry]).result(GIVE_UP_AFTER_S)
 
 
 def _hand_over(store: BatchStore, entries: Sequence[Entry]) -> Ticket[None]:
@@ -80,16 +76,12 @@ def _summed(uses: Sequence[Use]) -> list[Use]:
 
 
 def _failure(ticket: Ticket[None]) -> Exception | None:
-    """Return why a finished batch failed, None where it is on disk."""
+    """Return why a batch failed or is not on disk yet, None where it is."""
     try:
         ticket.result(0)
     except Exception as failure:  # noqa: BLE001 - it is raised again in every waiting request
         return failure
     return None
-
-
-def _too_slow() -> JournalBusyError:
-    return JournalBusyError(path="dingbridge.db")
 
 
 class Task(Protocol):
@@ -191,10 +183,8 @@ class BatchingInbox:
     def _finish(self) -> None:
         batches, self._in_flight = self._in_flight, []
         for batch in batches:
-            if batch.ticket.wait(0):
+            if batch.ticket.is_done or time.monotonic() >= batch.give_up_at_s:
                 _resume(batch.waiting, _failure(batch.ticket))
-            elif time.monotonic() >= batch.give_up_at_s:
-                _resume(batch.waiting, _too_slow())
             else:
                 self._in_flight.append(batch)
 

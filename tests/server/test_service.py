@@ -281,7 +281,8 @@ def never_done_here(at_work: Set, patch: pytest.MonkeyPatch) -> None:
     submit = writer.submit
 
     def submitted(job: Any, committed: Any) -> Ticket[Any]:
-        return Ticket() if threading.current_thread() is here else submit(job, committed)
+        is_here = threading.current_thread() is here
+        return Ticket(at_work.folder.database) if is_here else submit(job, committed)
 
     patch.setattr(writer, "submit", submitted)
 

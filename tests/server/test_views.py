@@ -230,3 +230,11 @@ def test_an_error_becomes_a_notice_with_its_own_words() -> None:
     notice = error_notice(JournalFullError(path="/d/x.db"))
     assert (notice.code, notice.level) == ("journal-full", Level.ERROR)
     assert str(notice.title) == "There is no room left on the disk for /d/x.db."
+
+
+def test_a_verdict_that_nobody_gives_is_shown_as_of_an_unknown_sender() -> None:
+    strange, unknown = [
+        rejection_view(Rejection(5, "192.0.2.1", "rejected", verdict, None, 1, 5), 0)
+        for verdict in ("tokeo", "unknown_sender")
+    ]
+    assert (strange.title, strange.hint) == (unknown.title, unknown.hint)

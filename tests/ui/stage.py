@@ -42,7 +42,7 @@ def on_stage(app: App, display: str, root: tk.Tk, scale: float = 1.0) -> Iterato
     # What the last program left must not be collected on a worker: tk objects belong to a thread.
     gc.collect()
     hand = Hand(root, display)
-    single = SingleInstance(app.folder.root)
+    single = SingleInstance(app.folder)
     assert single.acquire()
     texts = Texts(app.config().settings.ui.language)
     others = _own_threads()  # those of simulated platforms, which outlive the program

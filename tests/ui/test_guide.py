@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from server.app import App
+from server.errors import FileAccessError
 from tests.ui.hand import every, shown_texts
 from tests.ui.office import AES_KEY, KEY, TOKEN, check_address, office
 from tests.ui.stage import Stage
@@ -68,6 +69,24 @@ def test_the_first_start_leads_from_nothing_to_a_genuine_call(app: App, staged: 
         hand.wait_for(stage.root.winfo_viewable)
         assert stage.program.guide is None
         assert stage.program.session.remembered.is_guide_done
+
+
+def test_what_could_not_be_kept_can_be_tried_again(
+    app: App, staged: Staged, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise FileAccessError(path="settings.json", reason="made up")
+
+    with staged(app) as stage:
+        guide, hand = _guide(stage), stage.hand
+        guide.show(2)
+        with monkeypatch.context() as locked:
+            locked.setattr(app, "configure", refuse)
+            hand.key("Return")
+            hand.wait_for(lambda: told)
+        told.clear()
+        hand.key("Return")
+        hand.wait_for(lambda: isinstance(guide.step, CheckStep))
 
 
 def test_a_wrong_value_is_named_while_it_is_typed(app: App, staged: Staged) -> None:

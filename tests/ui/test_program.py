@@ -9,7 +9,7 @@ import pytest
 
 from server.app import App
 from server.config.settings import Language
-from server.errors import PortInUseError
+from server.errors import FileAccessError, PortInUseError
 from tests.ui.hand import every, shown_texts
 from tests.ui.office import TOKEN, check_address
 from tests.ui.platforms import mirrored, platforms
@@ -150,11 +150,24 @@ def test_a_rejected_call_is_notified_once_where_nobody_looks(stage: Stage) -> No
 
 def test_a_second_start_brings_the_window_to_the_front(stage: Stage) -> None:
     stage.program.close_window()
-    second = SingleInstance(stage.app.folder.root)
+    second = SingleInstance(stage.app.folder)
 
     assert not second.acquire()
     assert second.ask_to_raise()
     stage.hand.wait_for(stage.root.winfo_viewable)
+
+
+def test_callbacks_are_received_also_where_a_second_start_could_not_be_heard(
+    app: App, staged: Staged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, content: bytes) -> None:
+        del content
+        raise FileAccessError(path=str(path), reason="made up")
+
+    monkeypatch.setattr("ui.single.write_atomically", refuse)
+    with staged(app) as stage:
+        stage.hand.wait_for(lambda: app.is_serving)
+        stage.hand.wait_for(stage.root.winfo_viewable)
 
 
 def test_a_port_in_use_is_told_and_can_be_tried_again(

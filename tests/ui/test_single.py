@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from server.config.paths import DataFolder
 from ui.single import SingleInstance
 
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[SingleInstance]:
-    single = SingleInstance(tmp_path)
+    single = SingleInstance(DataFolder(tmp_path))
     assert single.acquire()
     yield single
     single.release()
@@ -24,7 +25,7 @@ def test_a_second_program_is_told_that_the_first_runs(
     tmp_path: Path, running: SingleInstance
 ) -> None:
     del running
-    assert not SingleInstance(tmp_path).acquire()
+    assert not SingleInstance(DataFolder(tmp_path)).acquire()
 
 
 def test_a_second_program_raises_the_window_of_the_first(
@@ -33,7 +34,7 @@ def test_a_second_program_raises_the_window_of_the_first(
     raised = threading.Event()
     running.listen(os.getpid(), raised.set)
 
-    assert SingleInstance(tmp_path).ask_to_raise()
+    assert SingleInstance(DataFolder(tmp_path)).ask_to_raise()
     assert raised.is_set()
 
 
@@ -47,7 +48,7 @@ def test_who_does_not_know_the_word_raises_nothing(tmp_path: Path, running: Sing
         assert connection.recv(10) == b""
 
     assert not raised.is_set()
-    assert SingleInstance(tmp_path).ask_to_raise()  # and the door still opens
+    assert SingleInstance(DataFolder(tmp_path)).ask_to_raise()  # and the door still opens
 
 
 @pytest.mark.parametrize(
@@ -65,23 +66,24 @@ def test_who_does_not_know_the_word_raises_nothing(tmp_path: Path, running: Sing
 def test_a_strange_record_is_no_door(tmp_path: Path, record: str) -> None:
     (tmp_path / "window.json").write_text(record)
 
-    assert not SingleInstance(tmp_path).ask_to_raise()
+    assert not SingleInstance(DataFolder(tmp_path)).ask_to_raise()
 
 
 def test_after_the_first_ended_another_can_be_the_one(tmp_path: Path) -> None:
     for _ in range(2):
-        single = SingleInstance(tmp_path)
+        single = SingleInstance(DataFolder(tmp_path))
         assert single.acquire()
         single.listen(os.getpid(), lambda: None)
         single.release()
 
-    assert not SingleInstance(tmp_path).ask_to_raise()
+    assert not SingleInstance(DataFolder(tmp_path)).ask_to_raise()
 
 
 def test_a_first_copy_that_died_blocks_nobody(tmp_path: Path) -> None:
     script = (
-        "import os, sys; from pathlib import Path; from ui.single import SingleInstance;"
-        "single = SingleInstance(Path(sys.argv[1])); single.acquire();"
+        "import os, sys; from pathlib import Path; from server.config.paths import DataFolder;"
+        "from ui.single import SingleInstance;"
+        "single = SingleInstance(DataFolder(Path(sys.argv[1]))); single.acquire();"
         "single.listen(os.getpid(), print); os._exit(9)"
     )
     ended = subprocess.run(
@@ -90,7 +92,7 @@ def test_a_first_copy_that_died_blocks_nobody(tmp_path: Path) -> None:
     assert ended.returncode == 9
     assert (tmp_path / "window.json").exists()
 
-    single = SingleInstance(tmp_path)
+    single = SingleInstance(DataFolder(tmp_path))
 
     assert single.acquire()
     assert not single.ask_to_raise()

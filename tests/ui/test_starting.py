@@ -36,7 +36,7 @@ def test_a_data_folder_that_cannot_be_used_is_shown_with_its_path(
 
 
 def test_a_first_program_that_does_not_answer_is_told(tmp_path: Path, told: list[str]) -> None:
-    first = SingleInstance(tmp_path)
+    first = SingleInstance(DataFolder(tmp_path))
     assert first.acquire()
 
     assert run_program(App(DataFolder(tmp_path)), ENGLISH, Start()) == 1

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from tkinter import ttk
 from typing import ClassVar
 
+from server.errors import DingBridgeError
 from ui.session import Session
 from ui.widgets.layout import Wrapped
 
@@ -39,8 +40,14 @@ class Step(ttk.Frame):
         """Show what is new; called each time the step comes up."""
 
     def save(self, then: Callable[[], object]) -> None:
-        """Keep what was entered, then go on."""
+        """Keep what was entered, then go on; where it is `refused`, stay."""
         then()
+
+    def refused(self, failure: DingBridgeError) -> None:
+        """Say why it could not be kept; it can be tried again."""
+        self.session.frame.show_error(failure)
+        if self.winfo_exists():
+            self.on_change()
 
     def add_title(self, title: str) -> None:
         """Put the step's headline at its top."""

@@ -101,7 +101,9 @@ class ValuesStep(Step):
             self.session.frame.refresh()
             then()
 
-        self.session.ask(lambda: self.session.app.configure({"callback": values}), saved)
+        self.session.ask(
+            lambda: self.session.app.configure({"callback": values}), saved, self.refused
+        )
 
     def _take(self, glance: Glance) -> None:
         credentials = glance.status.credentials
@@ -181,7 +183,7 @@ class AddressStep(Step):
             self.session.frame.refresh()
             then()
 
-        self.session.ask(lambda: self.session.app.configure(changes), saved)
+        self.session.ask(lambda: self.session.app.configure(changes), saved, self.refused)
 
     def _judge(self, text: str) -> Judged:
         value = text.strip()

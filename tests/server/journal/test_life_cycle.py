@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from server.journal import events, listing
 from server.journal.connection import connect_in_memory
 from server.journal.events import EventState, NewEvent
-from server.journal.retention import prune
+from server.journal.retention import prune_events
 from server.journal.schema import migrate
 
 KEYS = st.integers(0, 30).map(str)
@@ -132,7 +132,7 @@ class LifeCycle(RuleBasedStateMachine):
             if (self.model[event_id].received_at_ms < older_than_ms or place < excess)
             and event_id != self.last_id
         ]
-        assert prune(self.conn, older_than_ms, keep_at_most) == len(gone)
+        assert prune_events(self.conn, older_than_ms, keep_at_most) == len(gone)
         for event_id in gone:
             del self.model[event_id]
 

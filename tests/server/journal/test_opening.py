@@ -322,6 +322,12 @@ def test_a_value_that_makes_no_sense_is_reported_and_nothing_is_moved(
     assert _open(path) is None
 
 
+def test_a_fault_of_a_reader_is_not_told_as_a_value_that_makes_no_sense(path: Path) -> None:
+    _open(path)
+    with pytest.raises(KeyError):
+        peek(path, lambda _: {"here": 1}["absent"])
+
+
 def test_a_reader_keeps_one_view(path: Path, new_event: MakeEvent) -> None:
     _fill(path, new_event, number=1)
 

@@ -4,8 +4,8 @@ from sqlite3 import Connection
 import pytest
 
 from server.directory.causes import Cause
-from server.errors import JournalNewerError
-from server.journal import requests
+from server.errors import JournalNewerError, JournalUnreadableError
+from server.journal import requests, sync_state
 from server.journal.journal import Journal
 from server.journal.requests import Answer, RequestKind, SyncRequest, write_beside
 from server.message import Message
@@ -74,3 +74,11 @@ def test_nothing_is_written_into_a_newer_database(journal: Journal, path: Path) 
     with pytest.raises(JournalNewerError):
         write_beside(path, lambda conn: requests.post(conn, ALLOW, 100))
     assert not journal.read(requests.is_waiting)
+
+
+def test_a_bystander_who_writes_hears_of_a_value_that_makes_no_sense(path: Path) -> None:
+    Journal.open(path, now_ms=0).close(10)
+    spoilt = "INSERT INTO sync_state VALUES ('held', 'garbage{')"
+    write_beside(path, lambda conn: conn.execute(spoilt).rowcount)
+    with pytest.raises(JournalUnreadableError):
+        write_beside(path, lambda conn: sync_state.reject_held(conn, "0123456789abcdef"))

@@ -4,9 +4,8 @@ import pytest
 
 from server.directory.causes import Cause, cause
 from server.directory.change import Action, Change, Fields
-from server.directory.hold import Hold, HoldReason
 from server.directory.model import Kind
-from server.journal import runs, sync_state
+from server.journal import runs
 from server.journal.runs import (
     Ending,
     RecordedChange,
@@ -16,7 +15,6 @@ from server.journal.runs import (
     RunCounts,
     RunStatus,
 )
-from server.journal.sync_state import Held
 from server.message import Message
 
 ERROR = Cause("wecom-60020", Message("The address {ip}", {"ip": "1.2.3.4"}), Message("Add it"))
@@ -142,8 +140,18 @@ def test_only_full_success_moves_the_last_success(
     assert runs.last_complete_full_ms(conn) == (510 if moves_complete else 110)
 
 
+def test_the_last_run_that_wrote_what_it_found_is_told_by_its_beginning(conn: Connection) -> None:
+    _run(conn, Ending(RunStatus.PARTIAL, snapshot_complete=True), at_ms=100)
+    for status in (RunStatus.HELD, RunStatus.FAILED, RunStatus.PREVIEW):
+        _run(conn, Ending(status, snapshot_complete=True), at_ms=500)
+    _run(conn, Ending(RunStatus.PARTIAL, snapshot_complete=False), at_ms=500)
+    _run(conn, SUCCESS, at_ms=500, is_full=False)
+    assert runs.last_written_ms(conn) == 100
+
+
 def test_before_the_first_run_there_is_no_success(conn: Connection) -> None:
     runs.begin(conn, RunCause.ASKED, 100)
+    assert runs.last_written_ms(conn) is None
     assert runs.last_success_ms(conn) is None
     assert runs.last_complete_full_ms(conn) is None
     assert runs.last_ended(conn, is_full=True) is None
@@ -169,47 +177,3 @@ def test_a_conflict_is_explained_as_the_last_run_did(conn: Connection) -> None:
     assert found.error is not None
     assert found.error.code == "cause-2"
     assert runs.last_conflict(conn, Kind.DEPARTMENT, "u1") is None
-
-
-def _prune_all(conn: Connection, older_than_ms: int, keep_at_most: int, chunk: int = 2) -> None:
-    for _ in range(100):
-        if not runs.prune(conn, older_than_ms, keep_at_most, chunk):
-            return
-    pytest.fail("pruning never ends")
-
-
-def test_old_runs_go_with_their_changes(conn: Connection) -> None:
-    ids = [_run(conn, at_ms=at_ms) for at_ms in (100, 200, 300, 400)]
-    for run_id in ids:
-        runs.record(conn, run_id, *[_change(f"u{number}") for number in range(5)])
-    _prune_all(conn, older_than_ms=300, keep_at_most=100)
-    assert [run.id for run in runs.latest(conn, 10)] == [ids[3], ids[2]]
-    assert [len(runs.changes(conn, run_id)) for run_id in ids] == [0, 0, 5, 5]
-
-
-def test_runs_beyond_a_number_go(conn: Connection) -> None:
-    ids = [_run(conn) for _ in range(6)]
-    _prune_all(conn, older_than_ms=0, keep_at_most=2)
-    assert [run.id for run in runs.latest(conn, 10)] == [ids[5], ids[4]]
-
-
-def test_runs_that_the_status_tells_of_stay(conn: Connection) -> None:
-    success = _run(conn)
-    complete = _run(conn, Ending(RunStatus.PARTIAL, snapshot_complete=True))
-    held = _run(conn, Ending(RunStatus.FAILED))
-    hold = Hold(HoldReason.ALLOWANCE, Kind.PERSON, 5, 0, 1, 20)
-    sync_state.set_held(conn, Held("d1", held, 100, (hold,)))
-    last_full = _run(conn, Ending(RunStatus.FAILED))
-    _run(conn, is_full=False)
-    last_of_events = _run(conn, is_full=False)
-    open_run = runs.begin(conn, RunCause.ASKED, 100)
-    _prune_all(conn, older_than_ms=10_000, keep_at_most=1)
-    expected = [open_run, last_of_events, last_full, held, complete, success]
-    assert [run.id for run in runs.latest(conn, 10)] == expected
-
-
-def test_an_id_is_not_given_twice(conn: Connection) -> None:
-    first = _run(conn, Ending(RunStatus.PREVIEW))
-    _prune_all(conn, older_than_ms=10_000, keep_at_most=0)
-    assert runs.latest(conn, 1) == []
-    assert runs.begin(conn, RunCause.ASKED, 100) == first + 1

@@ -8,7 +8,16 @@ from sqlite3 import Connection
 import pytest
 
 from server.directory.model import DepartmentLink, Ledger, Member, PersonLink, TargetState
-from server.journal import contact, events, ledger, listing, rejections, salvage, sync_state
+from server.journal import (
+    contact,
+    events,
+    ledger,
+    listing,
+    rejections,
+    salvage,
+    shelf,
+    sync_state,
+)
 from server.journal.connection import connect, transaction
 from server.journal.contact import Use
 from server.journal.events import NewEvent
@@ -88,6 +97,39 @@ def test_a_part_that_cannot_be_understood_is_left_behind(
     run_on(damaged, "UPDATE person_links SET accepted = 'no JSON' WHERE dingtalk_userid = 'u2'")
     assert salvage.salvage(damaged, conn) == Salvaged(events=40, links=0)
     assert "Nothing is taken over of person_links" in caplog.text
+
+
+@pytest.fixture
+def with_two_companies(damaged: Path) -> Path:
+    """The same, and the ledger there is of a company that is not the one in use."""
+    with closing(connect(damaged)) as conn, transaction(conn):
+        shelf.take_up(conn, "ww-first")
+        shelf.take_up(conn, "ww-second")
+        ledger.put_person(conn, PersonLink("u9", "w9", Member("Wu")))
+    return damaged
+
+
+@pytest.mark.parametrize("lost", ["DELETE FROM sync_state", "DROP TABLE sync_state", ""])
+def test_the_ledger_of_another_company_comes_over_too(
+    with_two_companies: Path, conn: Connection, lost: str
+) -> None:
+    run_on(with_two_companies, lost)
+    salvage.salvage(with_two_companies, conn)
+    assert list(ledger.load(conn).people) == ["u9"]
+    shelf.take_up(conn, "ww-second")  # as it is, should nobody know
+    shelf.take_up(conn, "ww-first")
+    assert ledger.load(conn) == Ledger(PEOPLE, DEPARTMENTS)
+
+
+def test_a_shelf_that_cannot_be_understood_costs_the_ledger_in_use_nothing(
+    with_two_companies: Path, conn: Connection
+) -> None:
+    run_on(with_two_companies, "UPDATE shelved_person_links SET accepted = '{garbage'")
+    salvage.salvage(with_two_companies, conn)
+    assert list(ledger.load(conn).people) == ["u9"]
+    assert shelf.corp_in_use(conn) == "ww-second"
+    shelf.take_up(conn, "ww-first")
+    assert ledger.load(conn) == Ledger({}, {})
 
 
 def test_rows_that_hold_what_no_such_row_can_are_left_behind(

@@ -18,6 +18,7 @@ from server.errors import (
 )
 from server.journal import connection, writer
 from server.journal.connection import connect
+from server.journal.misread import decoding
 from server.journal.writer import Ticket, Writer
 
 
@@ -102,7 +103,7 @@ def test_what_is_queued_shares_one_commit(
     assert _stored(path) == list(range(50))
 
 
-def test_a_result_is_not_given_before_the_commit(running: Writer) -> None:
+def test_a_result_is_not_given_before_the_commit(running: Writer, path: Path) -> None:
     first = Gate()
     running.submit(first)
     first.wait_reached()
@@ -112,8 +113,9 @@ def test_a_result_is_not_given_before_the_commit(running: Writer) -> None:
     last.wait_reached()  # the insert has run, in the same transaction
     assert early.wait(0.01) is False
     assert early.is_done is False
-    with pytest.raises(TimeoutError):
+    with pytest.raises(JournalBusyError) as told:
         early.result(0)
+    assert told.value.values == {"path": str(path)}
     last.open()
     assert early.result(10) == 1
     assert early.is_done
@@ -158,15 +160,31 @@ def test_a_failing_job_undoes_nothing_of_its_neighbours(running: Writer, path: P
     assert _stored(path) == [1, 2]
 
 
+@decoding()
+def _misread(_: Connection) -> None:
+    json.loads("{garbage")
+
+
 def test_a_value_that_makes_no_sense_fails_only_the_job_that_reads_it(running: Writer) -> None:
-    alone = running.submit(lambda _: json.loads("{garbage"))
+    alone = running.submit(_misread)
     with pytest.raises(JournalUnreadableError):
         alone.result(10)
-    good, bad = _group(running, _insert(1), lambda _: json.loads("{garbage"))
+    good, bad = _group(running, _insert(1), _misread)
     assert good.result() == 1
-    with pytest.raises(JournalUnreadableError) as caught:
+    with pytest.raises(JournalUnreadableError, match="JSONDecodeError"):
         bad.result()
-    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_a_fault_of_a_job_is_not_taken_for_a_value_that_makes_no_sense(running: Writer) -> None:
+    def find_what_is_not_there(_: Connection) -> int:
+        return {"here": 1}["absent"]
+
+    alone = running.submit(find_what_is_not_there)
+    with pytest.raises(KeyError):
+        alone.result(10)
+    _, among_others = _group(running, _insert(1), find_what_is_not_there)
+    with pytest.raises(KeyError):
+        among_others.result()
 
 
 def _leave_room(pages: int) -> Callable[[Connection], None]:

@@ -4,19 +4,23 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crypto.secret import Secret
+from server.errors import JournalFullError
 from server.journal import events, listing, requests, runs, sync_state
 from server.journal.events import EventState, NewEvent
 from server.journal.listing import Counts
 from server.journal.requests import RequestKind, SyncRequest
 from server.journal.runs import RunCause, RunStatus
+from server.journal.writer import Ticket
 from server.simulator.contacts_wecom import WeComRules
 from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
+from server.sync.backlog import Backlog
 from server.sync.schedule import HOUR_MS, MINUTE_MS
 from server.sync.worker import Worker
 from tests.server.sync.world import DAY_MS, World, differences
@@ -432,6 +436,21 @@ def test_a_lost_list_of_missed_events_is_made_up_for_by_a_full_run(
     assert differences(world) == []
 
 
+def test_missed_events_that_could_not_be_stored_are_made_up_for_by_a_full_run(
+    world: World, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (payload, _) = world.company.hire(world.company.draft("新人", (1,), mobile="13900000000"))
+    world.dingtalk.callbacks.record_failure(payload)
+    world.now_ms += HOUR_MS
+    with monkeypatch.context() as full:
+        ticket: Ticket[None] = Ticket(Path("made-up.db"))
+        ticket.fail(JournalFullError(path="made-up.db"))
+        full.setattr(world.journal, "append", lambda _: ticket)
+        _loop(worker, world, 1)
+    _loop(worker, world, 4)
+    assert differences(world) == []
+
+
 @pytest.mark.usefixtures("worker")
 def test_a_run_that_was_killed_is_resumed_at_the_next_start(world: World) -> None:
     world.hire("新人", mobile="13900000000")
@@ -483,6 +502,44 @@ def test_a_fault_of_our_own_fails_the_event_visibly_instead_of_coming_for_ever(
         _loop(worker, world)
         world.now_ms = world.journal.read(events.next_due_ms) or world.now_ms
     assert _counts(world).failed == 1
+
+
+def test_events_whose_end_could_not_be_stored_are_followed_again(
+    world: World, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise JournalFullError(path="made-up.db")
+
+    _send(world, world.company.change(next(iter(world.company.roster.people)), title="经理"))
+    with monkeypatch.context() as full:
+        full.setattr(Backlog, "settle", refuse)
+        with pytest.raises(JournalFullError):
+            _loop(worker, world)
+    assert _counts(world).working == 1
+    _loop(worker, world)
+    assert (_counts(world).working, _counts(world).done) == (0, 1)
+
+
+def test_a_fault_of_our_own_ends_the_run_and_answers_who_asked_for_it(
+    world: World, worker: Worker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise TypeError("made up")
+
+    monkeypatch.setattr(world.engine, "_full", broken)
+    asked = world.journal.run(
+        lambda conn: requests.post(conn, SyncRequest(RequestKind.FULL), world.now_ms)
+    ).result(10)
+    _loop(worker, world, 1)
+    answer = world.journal.read(lambda conn: requests.answer_of(conn, asked))
+    assert answer is not None
+    assert answer.run_id is not None
+    run = world.journal.read(lambda conn: runs.find(conn, answer.run_id or 0))
+    assert run is not None
+    assert run.ending is not None
+    assert run.ending.error is not None
+    assert (run.ending.status, run.ending.error.code) == (RunStatus.FAILED, "fault")
+    assert "made up" in caplog.text
 
 
 def test_the_thread_wakes_for_an_event_and_ends_when_asked(world: World, worker: Worker) -> None:

@@ -1,6 +1,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +24,7 @@ class FakeStore:
 
     def append(self, batch: Sequence[NewEvent], uses: Sequence[Use]) -> Ticket[None]:
         self.batches.append((batch, uses))
-        ticket: Ticket[None] = Ticket()
+        ticket: Ticket[None] = Ticket(Path("made-up.db"))
         self.tickets.append(ticket)
         if not self.is_slow:
             self.settle()

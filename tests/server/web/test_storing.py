@@ -137,7 +137,7 @@ class SlowStore:
 
     def append(self, batch: Sequence[NewEvent], uses: Sequence[Use]) -> Ticket[None]:
         del batch, uses
-        self.tickets.append(Ticket())
+        self.tickets.append(Ticket(Path("never-done.db")))
         return self.tickets[-1]
 
 
