@@ -321,41 +321,40 @@ def test_a_block_for_minutes_is_waited_out_in_minutes(
     assert differences(world) == []
 
 
-def test_an_untrusted_address_is_named_and_an_asked_run_lifts_the_quarantine(
-    world: World, worker: Worker
-) -> None:
+def _meet_an_untrusted_address(world: World, worker: Worker) -> sync_state.Quarantine:
+    """Follow an event while WeCom takes no calls from here."""
     world.wecom.rules.is_ip_trusted = False
     _send(world, world.company.hire(world.company.draft("新人", (1,), mobile="13900000000")))
     _loop(worker, world)
     quarantine = world.journal.read(sync_state.load).quarantine
     assert quarantine is not None
+    return quarantine
+
+
+def _ask(world: World, worker: Worker, kind: RequestKind) -> None:
+    world.journal.run(lambda conn: requests.post(conn, SyncRequest(kind), 0)).result(5)
+    _loop(worker, world)
+
+
+def test_an_untrusted_address_is_named_and_an_asked_run_lifts_the_quarantine(
+    world: World, worker: Worker
+) -> None:
+    quarantine = _meet_an_untrusted_address(world, worker)
     assert WeComRules().caller_ip in str(quarantine.cause.hint)
     world.wecom.rules.is_ip_trusted = True
-    request = SyncRequest(RequestKind.FULL)
-    world.journal.run(lambda conn: requests.post(conn, request, 0)).result(5)
-    _loop(worker, world)
+    _ask(world, worker, RequestKind.FULL)
     assert world.journal.read(sync_state.load).quarantine is None
     assert differences(world) == []
-
-
-def _preview(world: World, worker: Worker) -> None:
-    request = SyncRequest(RequestKind.PREVIEW)
-    world.journal.run(lambda conn: requests.post(conn, request, 0)).result(5)
-    _loop(worker, world)
 
 
 def test_a_preview_lifts_the_quarantine_only_where_it_succeeds_and_then_the_rest_is_made_up_for(
     world: World, worker: Worker
 ) -> None:
-    world.wecom.rules.is_ip_trusted = False
-    _send(world, world.company.hire(world.company.draft("新人", (1,), mobile="13900000000")))
-    _loop(worker, world)
-    quarantine = world.journal.read(sync_state.load).quarantine
-    _preview(world, worker)
-    assert quarantine is not None
+    quarantine = _meet_an_untrusted_address(world, worker)
+    _ask(world, worker, RequestKind.PREVIEW)
     assert world.journal.read(sync_state.load).quarantine == quarantine
     world.wecom.rules.is_ip_trusted = True
-    _preview(world, worker)
+    _ask(world, worker, RequestKind.PREVIEW)
     assert world.journal.read(sync_state.load).quarantine is None
     assert differences(world) == []
 
