@@ -1,7 +1,7 @@
 """Pictures of every page: `python -m tests.screenshots [FOLDER]` writes them to `screenshots/`.
 
 Every page in both languages at 100 % and 200 %, on a screen of its own (needs Xvfb).
-With `--readme` only the few that the READMEs show, small, into `ui/assets/pictures/`.
+With `--readme` only the few that README and handbook show, small, into `ui/help/pictures/`.
 """
 
 import argparse
@@ -31,8 +31,8 @@ from ui.session import PageName
 _LANGUAGES = ("en", "zh-CN")
 _SCALES = (1.0, 2.0)
 _SCREEN = (2200, 1560)
-_README_FOLDER = Path(__file__).parents[1] / "ui/assets/pictures"
-# The pictures that the READMEs show, and what they are called there.
+_README_FOLDER = Path(__file__).parents[1] / "ui/help/pictures"
+# The pictures that README and handbook show, and what they are called there.
 _IN_README = {
     "08-guide-done": "guide",
     "20-overview": "overview",

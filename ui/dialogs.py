@@ -10,6 +10,7 @@ from tkinter import messagebox, ttk
 from server.app import App
 from server.errors import DingBridgeError, SettingsError
 from server.version import VERSION
+from ui.help.opening import Topic
 from ui.text import Texts
 from ui.theme import Theme, bind_mnemonics, mnemonic
 from ui.widgets.textbox import ReadingBox
@@ -54,6 +55,8 @@ def centre(window: tk.Toplevel, parent: tk.Misc) -> None:
 
 class CrashDialog(tk.Toplevel):
     """A mistake of ours: says that it was, and offers a report to copy."""
+
+    help_topic = Topic.TROUBLESHOOTING
 
     def __init__(
         self, root: tk.Misc, report: str, texts: Texts, theme: Theme, open_logs: Callable[[], None]

@@ -10,6 +10,7 @@ from server.app import App
 from server.errors import DingBridgeError
 from server.reports import ExportView, ImportView
 from ui.dialogs import centre, error_lines
+from ui.help.opening import Topic
 from ui.moving_words import after_export, after_import
 from ui.session import PageName, Session
 from ui.widgets.layout import Action, ButtonRow, Wrapped
@@ -21,6 +22,8 @@ _ENDING = ".dingbridge"
 
 class _MoveDialog(tk.Toplevel):
     """What both have in common: a form, work that takes a while, and what comes next."""
+
+    help_topic = Topic.MOVING
 
     def __init__(self, parent: tk.Misc, session: Session, title: str, explained: str) -> None:
         super().__init__(parent.winfo_toplevel())

@@ -19,6 +19,7 @@ from ui.collector import Collector
 from ui.crashes import Crashes
 from ui.dialogs import error_lines
 from ui.guide.window import GuideWindow
+from ui.help.opening import Topic
 from ui.mailbox import Mailbox
 from ui.pages.catalogue import page_makers
 from ui.places import Places
@@ -85,6 +86,7 @@ class Program:
         self.places = Places(self.session)
         self.window = MainWindow(self.session, page_makers(self.session.texts))
         self.places.put(root, _MAIN, SIZE, LEAST)
+        root.bind_all("<F1>", lambda event: self.open_help(event.widget))
 
     # --- life
 
@@ -230,6 +232,18 @@ class Program:
         if self.guide is None:
             self.guide = GuideWindow(self.session, self.places, self._guide_closed)
         self.show_window()
+
+    def open_help(self, near: object = None) -> None:
+        """Show the handbook's page about the dialog that holds `near`, else about what is shown."""
+        while isinstance(near, tk.Misc):
+            if isinstance(topic := getattr(near, "help_topic", None), Topic):
+                self.session.open_help(topic)
+                return
+            near = near.master
+        if self.guide is not None:
+            self.session.open_help(self.guide.step.help_topic)
+        elif self.window.page is not None:
+            self.session.open_help(self.window.built(self.window.page).help_topic)
 
     def restart_service(self) -> None:
         """Stop the service and start it with the settings as they are now."""

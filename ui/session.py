@@ -19,6 +19,7 @@ from server.config.settings import Language
 from server.errors import DingBridgeError
 from server.message import Message
 from ui.health import Glance
+from ui.help import opening
 from ui.orders import SyncOrders
 from ui.remembered import Remembered
 from ui.sync_switch import SyncSwitch
@@ -51,6 +52,9 @@ class Frame(Protocol):
 
     def open_guide(self) -> None:
         """Show the guided set-up."""
+
+    def open_help(self) -> None:
+        """Show the handbook's page about what is shown."""
 
     def restart_service(self) -> None:
         """Stop the service and start it with the settings as they are now."""
@@ -135,6 +139,11 @@ class Session:
     def open_address(self, address: str) -> None:
         """Open a web address or one of Windows' own (`ms-settings:`)."""
         self.ask(lambda: _open_address(address), lambda _: None)
+
+    def open_help(self, topic: opening.Topic) -> None:
+        """Show the handbook's page about a topic in the browser."""
+        language = self.texts.language
+        self.ask(lambda: opening.show(topic, language), lambda _: None)
 
     def callback_url(self) -> str:
         """Return the address to paste into the console, as far as it is known."""

@@ -85,6 +85,17 @@ class MainWindow:
             keys.append((letter, button))
             bind_press(self._session.root, f"<Control-Key-{number}>", button)
         bind_mnemonics(self._session.root, keys)
+        self._add_help(column)
+
+    def _add_help(self, column: ttk.Frame) -> None:
+        """Add the `?`; F1 does the same wherever the focus is."""
+        button = ttk.Button(
+            column,
+            text=self._session.texts("?   Help (F1)"),
+            style="Nav.Toolbutton",
+            command=self._session.frame.open_help,
+        )
+        button.pack(side="bottom", fill="x")
 
     def _add_name(
         self, column: ttk.Frame, name: PageName, label: str

@@ -1,6 +1,6 @@
 """Every setting there is: its name, type, default, rule and explanation, and nothing else.
 
-This is the only place that holds a default. The tables of the README and of the settings window
+This is the only place that holds a default. The tables of the handbook and of the settings window
 are made from `known_settings()`.
 """
 

@@ -1,4 +1,4 @@
-"""Measures the built programs under Wine, for the README.
+"""Measures the built programs under Wine, for the handbook.
 
     python -m tests.windows.figures
 

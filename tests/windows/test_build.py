@@ -107,6 +107,15 @@ def test_the_licence_of_every_part_is_inside(built: Path) -> None:
     assert chapters >= {"python", "openssl", "sqlite", "tcl-tk", "zlib", "libffi"}
 
 
+def test_the_handbook_is_inside(built: Path) -> None:
+    inside = built / "DingBridge-portable/_internal/ui/help"
+    shown = {*(ROOT / "ui/help/html").rglob("*.html"), *(ROOT / "ui/help/pictures").glob("*.png")}
+    wanted = {one.relative_to(ROOT / "ui/help").as_posix() for one in shown} | {"style.css"}
+    assert wanted == {
+        one.relative_to(inside).as_posix() for one in inside.rglob("*") if one.is_file()
+    }
+
+
 def test_what_is_built_is_what_requirements_pin() -> None:
     pinned = r"^([\w-]+)==(\S+)"
     locked = dict(

@@ -6,6 +6,7 @@ from tkinter import ttk
 from typing import ClassVar
 
 from server.errors import DingBridgeError
+from ui.help.opening import Topic
 from ui.session import Session
 from ui.widgets.layout import Wrapped
 
@@ -14,6 +15,7 @@ class Step(ttk.Frame):
     """A step: its name in the list, its content, and whether one may go on from it."""
 
     name: ClassVar[str]
+    help_topic: ClassVar[Topic]
 
     def __init__(self, parent: tk.Misc, session: Session) -> None:
         super().__init__(parent)

@@ -9,6 +9,7 @@ from server.message import N_
 from server.reports import SelfTestReport
 from ui.guide.step import Step
 from ui.health import Glance
+from ui.help.opening import Topic
 from ui.moving import ImportDialog
 from ui.session import Session
 from ui.widgets.credential_form import CredentialForm
@@ -23,6 +24,7 @@ class WelcomeStep(Step):
     """Says what will happen, and where the program is to be found afterwards."""
 
     name = N_("Welcome")
+    help_topic = Topic.HTTP
 
     def __init__(self, parent: tk.Misc, session: Session) -> None:
         super().__init__(parent, session)
@@ -58,6 +60,7 @@ class ValuesStep(Step):
     """The three values, one by one or as a block."""
 
     name = N_("Three values")
+    help_topic = Topic.VALUES
 
     def __init__(self, parent: tk.Misc, session: Session) -> None:
         super().__init__(parent, session)
@@ -129,6 +132,7 @@ class AddressStep(Step):
     """The address under which DingTalk reaches this computer."""
 
     name = N_("Address")
+    help_topic = Topic.ADDRESS
 
     def __init__(self, parent: tk.Misc, session: Session) -> None:
         super().__init__(parent, session)
@@ -202,6 +206,7 @@ class CheckStep(Step):
     """The self-test: is all well as far as this computer can tell."""
 
     name = N_("Self-test")
+    help_topic = Topic.SELF_TEST
 
     def __init__(self, parent: tk.Misc, session: Session) -> None:
         super().__init__(parent, session)

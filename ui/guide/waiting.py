@@ -7,6 +7,7 @@ from server.message import N_
 from server.status import RejectionView, Status
 from ui.guide.step import Step
 from ui.health import Glance, Health, last_contact
+from ui.help.opening import Topic
 from ui.remedies import adopt_key
 from ui.session import Session
 from ui.widgets.layout import Action, ButtonRow, Wrapped, relabel
@@ -16,6 +17,7 @@ class WaitingStep(Step):
     """Turns green when DingTalk's check_url arrives."""
 
     name = N_("DingTalk calls")
+    help_topic = Topic.CONSOLE
 
     def __init__(self, parent: tk.Misc, session: Session) -> None:
         super().__init__(parent, session)

@@ -90,7 +90,12 @@ class GuideWindow:
         bar = ttk.Frame(self.window, padding=theme.px(12))
         bar.pack(side="bottom", fill="x")
         ttk.Separator(self.window).pack(side="bottom", fill="x")
-        later = ButtonRow(bar, theme, Action(texts("Go on &later"), self.leave))
+        later = ButtonRow(
+            bar,
+            theme,
+            Action(texts("Go on &later"), self.leave),
+            Action(texts("?   Help (F1)"), self._session.frame.open_help),
+        )
         later.pack(side="left")
         self.later_button = later.buttons[0]
         moves = ButtonRow(

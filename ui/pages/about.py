@@ -7,6 +7,7 @@ from tkinter import ttk
 from server.version import VERSION
 from ui.assets.licences import shown_licences
 from ui.dialogs import centre
+from ui.help.opening import Topic
 from ui.pages.page import Page
 from ui.session import Session
 from ui.text import Texts
@@ -16,6 +17,8 @@ from ui.widgets.textbox import ReadingBox
 
 class AboutPage(Page):
     """Tells what this is, and copies what whoever helps will ask for."""
+
+    help_topic = Topic.INDEX
 
     def __init__(self, parent: tk.Misc, session: Session) -> None:
         super().__init__(parent, session)

@@ -8,6 +8,7 @@ from server.config.store import Outcome
 from server.message import N_
 from server.status import CredentialSetView, CredentialsView, RejectionView
 from ui.health import Glance
+from ui.help.opening import Topic
 from ui.pages.page import Page
 from ui.remedies import adopt_key
 from ui.session import Session
@@ -33,6 +34,8 @@ _EFFECTS = {
 
 class CredentialsPage(Page):
     """Shows the sets masked, and takes new values at any time."""
+
+    help_topic = Topic.CREDENTIALS
 
     def __init__(self, parent: tk.Misc, session: Session) -> None:
         super().__init__(parent, session)

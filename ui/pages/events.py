@@ -11,6 +11,7 @@ from ui.event_feed import EventFeed, EventFilter, EventRow
 from ui.event_words import STATES, TYPES, payload_words, state_words, type_words
 from ui.exporting import export
 from ui.health import Glance
+from ui.help.opening import Topic
 from ui.pages.page import Page
 from ui.session import Session
 from ui.theme import AMBER, GREY, RED
@@ -23,6 +24,8 @@ _TYPING_MS = 350
 
 class EventsPage(Page):
     """Follows the journal while it is seen."""
+
+    help_topic = Topic.EVENTS
 
     def __init__(self, parent: tk.Misc, session: Session) -> None:
         super().__init__(parent, session)

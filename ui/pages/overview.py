@@ -8,6 +8,7 @@ from tkinter import ttk
 from server.message import N_
 from server.status import Level, Notice, Status, SyncView
 from ui.health import Glance, Health, Verdict, judge, last_contact
+from ui.help.opening import Topic
 from ui.pages.page import Page
 from ui.remedies import remedy
 from ui.run_words import health_of, state_words, time_words
@@ -29,6 +30,8 @@ _WEEKDAYS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N
 
 class OverviewPage(Page):
     """Watches the status and counts the events of the last days while it is seen."""
+
+    help_topic = Topic.OVERVIEW
 
     def __init__(self, parent: tk.Misc, session: Session) -> None:
         super().__init__(parent, session)

@@ -2,12 +2,16 @@
 
 import tkinter as tk
 from tkinter import ttk
+from typing import ClassVar
 
+from ui.help.opening import Topic
 from ui.session import Session
 
 
 class Page(ttk.Frame):
     """A page of the main window. It is built once and shown and left many times."""
+
+    help_topic: ClassVar[Topic]
 
     def __init__(self, parent: tk.Misc, session: Session) -> None:
         super().__init__(parent)

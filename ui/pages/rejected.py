@@ -6,6 +6,7 @@ from tkinter import ttk
 
 from server.status import RejectionView
 from ui.health import Glance
+from ui.help.opening import Topic
 from ui.pages.page import Page
 from ui.remedies import adopt_key
 from ui.session import Session
@@ -15,6 +16,8 @@ from ui.widgets.layout import Action, ButtonRow, Wrapped, heading, relabel
 
 class RejectedPage(Page):
     """Lists at most the last 200 kinds of rejected calls, which is all that is kept."""
+
+    help_topic = Topic.REJECTED
 
     def __init__(self, parent: tk.Misc, session: Session) -> None:
         super().__init__(parent, session)

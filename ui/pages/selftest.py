@@ -5,6 +5,7 @@ from tkinter import ttk
 
 from server.errors import DingBridgeError
 from server.reports import SelfTestReport
+from ui.help.opening import Topic
 from ui.pages.page import Page
 from ui.session import Session
 from ui.widgets.layout import Action, ButtonRow, Scrolled, heading
@@ -13,6 +14,8 @@ from ui.widgets.steps import StepList
 
 class SelfTestPage(Page):
     """Runs the test when it is first shown, and again whenever somebody asks."""
+
+    help_topic = Topic.SELF_TEST
 
     def __init__(self, parent: tk.Misc, session: Session) -> None:
         super().__init__(parent, session)

@@ -8,6 +8,7 @@ from tkinter import ttk
 from server.config.settings import Language, SettingInfo, known_settings
 from server.config.store import Config, Outcome
 from server.errors import DingBridgeError, SettingsError
+from ui.help.opening import Topic
 from ui.moving import ExportDialog, ImportDialog
 from ui.pages.page import Page
 from ui.session import Session
@@ -23,6 +24,8 @@ _USED_BY_TESTS = (*_TESTED, "sync")
 
 class SettingsPage(Page):
     """One tab a section. Nothing is saved before everything can be used."""
+
+    help_topic = Topic.SETTINGS
 
     def __init__(self, parent: tk.Misc, session: Session) -> None:
         super().__init__(parent, session)

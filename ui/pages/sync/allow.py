@@ -6,6 +6,7 @@ from tkinter import ttk
 
 from server.message import N_
 from ui.dialogs import centre
+from ui.help.opening import Topic
 from ui.session import Session
 from ui.widgets.layout import Action, ButtonRow, Wrapped
 
@@ -29,6 +30,8 @@ _WIDTH = 440
 
 class AllowDialog(tk.Toplevel):
     """Asks once; `allow` is called where somebody allows it. Enter and Esc decide against."""
+
+    help_topic = Topic.CONFLICTS
 
     def __init__(
         self, session: Session, tally: Mapping[tuple[str, str], int], allow: Callable[[], object]

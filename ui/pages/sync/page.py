@@ -6,6 +6,7 @@ from tkinter import ttk
 
 from server.status import SyncView
 from ui.health import Glance
+from ui.help.opening import Topic
 from ui.pages.page import Page
 from ui.pages.sync.conflicts import ConflictsPane
 from ui.pages.sync.decision import DecisionPane
@@ -21,6 +22,8 @@ _LEAST = 560  # px at 100 %; below, the tables would show no row any more
 
 class SyncPage(Page):
     """Follows the status; asks for lists only when the status says that they changed."""
+
+    help_topic = Topic.MIRROR
 
     def __init__(self, parent: tk.Misc, session: Session) -> None:
         super().__init__(parent, session)

@@ -1,6 +1,8 @@
-"""The two READMEs and their tables: `python -m tests.readme` writes those that come from the code.
+"""The handbook in both languages; `python -m tests.handbook` brings it up to date with the code.
 
-A table is found by the comment before it (`<!-- settings -->`), so that headings stay free.
+It writes the tables that come from the code into the Markdown, and renders the Markdown as the HTML
+that the program shows. A table is found by the comment before it (`<!-- settings -->`), so that
+headings stay free.
 """
 
 import inspect
@@ -22,9 +24,12 @@ from server.rest.session import Call, Purpose
 from server.vendor_errors import VendorRefusedError
 from server.verdicts import describe_diagnosis
 from server.wecom import errors as wecom
+from tests.rendering import rendered
+from ui.help import opening
 from ui.text import Texts
 
 PROJECT = Path(__file__).parents[1]
+HELP = PROJECT / "ui/help"
 Rows = list[list[str]]
 _TABLE = re.compile(r"(?:\|.*\n)+")
 # The codes of the vendors that admins meet most; the program explains all the others alike.
@@ -43,22 +48,28 @@ _CAUSES = (
 
 
 @dataclass(frozen=True)
-class Readme:
-    """One of the READMEs; `secret` stands in place of a secret's default."""
+class Handbook:
+    """The handbook in one language; `secret` stands in place of a secret's default."""
 
-    path: Path
-    texts: Texts
+    language: Language
+    folder: Path
+    readme: Path
     secret: str
 
     @property
-    def content(self) -> str:
-        """The whole text."""
-        return self.path.read_text("utf-8")
+    def texts(self) -> Texts:
+        """The program's own words in this language."""
+        return Texts(self.language)
+
+    @property
+    def pages(self) -> dict[str, str]:
+        """The Markdown of each page, by the name of its file without `.md`."""
+        return {path.stem: path.read_text("utf-8") for path in sorted(self.folder.glob("*.md"))}
 
     def after(self, mark: str) -> str:
-        """Return what follows a comment."""
-        _, found, rest = self.content.partition(f"<!-- {mark} -->\n")
-        assert found, f"{self.path.name} has no <!-- {mark} -->"
+        """Return what follows a comment; exactly one page has it."""
+        comment = f"<!-- {mark} -->\n"
+        (rest,) = [text.split(comment)[1] for text in self.pages.values() if comment in text]
         return rest
 
     def table(self, mark: str) -> Rows:
@@ -77,60 +88,59 @@ class Readme:
         return json.loads(block[1])
 
 
-ENGLISH = Readme(PROJECT / "README.md", Texts(Language.ENGLISH), secret="*secret*")
-CHINESE = Readme(PROJECT / "README.zh-CN.md", Texts(Language.CHINESE), secret="*机密*")
+ENGLISH = Handbook(Language.ENGLISH, HELP / "en", PROJECT / "README.md", secret="*secret*")
+CHINESE = Handbook(Language.CHINESE, HELP / "zh_CN", PROJECT / "README.zh-CN.md", secret="*机密*")
+BOTH = (ENGLISH, CHINESE)
 
 
 def _code(text: str) -> str:
     return f"`{text}`"
 
 
-def settings_rows(readme: Readme) -> Rows:
+def settings_rows(book: Handbook) -> Rows:
     """Return name, type, default and meaning of every setting."""
     return [
         [
             _code(info.name),
-            readme.texts(info.kind),
-            readme.secret
-            if info.is_secret
-            else _code(json.dumps(info.default, ensure_ascii=False)),
-            readme.texts(info.text),
+            book.texts(info.kind),
+            book.secret if info.is_secret else _code(json.dumps(info.default, ensure_ascii=False)),
+            book.texts(info.text),
         ]
         for info in known_settings()
     ]
 
 
-def verdict_rows(readme: Readme) -> Rows:
+def verdict_rows(book: Handbook) -> Rows:
     """Return every verdict of the key doctor with its title and hint."""
     advices = {verdict: describe_diagnosis(Diagnosis(verdict)) for verdict in Verdict}
     return [
-        [_code(verdict), _template(readme, advice.title), _template(readme, advice.hint)]
+        [_code(verdict), _template(book, advice.title), _template(book, advice.hint)]
         for verdict, advice in advices.items()
     ]
 
 
-def _template(readme: Readme, message: Message) -> str:
+def _template(book: Handbook, message: Message) -> str:
     """Return a sentence with its gaps unfilled."""
     gaps = re.findall(r"\{(\w+)\}", message.text)
-    return readme.texts(message.text, **{gap: f"{{{gap}}}" for gap in gaps})
+    return book.texts(message.text, **{gap: f"{{{gap}}}" for gap in gaps})
 
 
-def error_rows(readme: Readme) -> Rows:
+def error_rows(book: Handbook) -> Rows:
     """Return code, title and hint of every error that has words of its own, as the code orders."""
-    found = vars(errors) | vars(export_errors)
+    found = vars(errors) | vars(export_errors) | vars(opening)
     kinds = [kind for kind in found.values() if inspect.isclass(kind)]
     return [
         [
             _code(kind.code),
-            _template(readme, Message(kind.title_text)),
-            _template(readme, Message(kind.hint_text)),
+            _template(book, Message(kind.title_text)),
+            _template(book, Message(kind.hint_text)),
         ]
         for kind in kinds
         if issubclass(kind, DingBridgeError) and "title_text" in vars(kind)
     ]
 
 
-def vendor_rows(readme: Readme) -> Rows:
+def vendor_rows(book: Handbook) -> Rows:
     """Return the vendors' codes that admins meet most, each with its title and hint."""
     refusals = [
         *(_refusal(wecom.raise_for_error, number, "user/create") for number in _WECOM_CODES),
@@ -139,8 +149,8 @@ def vendor_rows(readme: Readme) -> Rows:
     return [
         [
             _code(refusal.code),
-            _template(readme, Message(refusal.title_text)),
-            _template(readme, Message(refusal.hint_text)),
+            _template(book, Message(refusal.title_text)),
+            _template(book, Message(refusal.hint_text)),
         ]
         for refusal in refusals
     ]
@@ -158,15 +168,15 @@ def _refusal(
     raise AssertionError(number)
 
 
-def cause_rows(readme: Readme) -> Rows:
+def cause_rows(book: Handbook) -> Rows:
     """Return what waits for a decision or a correction, with its title and hint."""
     return [
-        [_code(one.code), _template(readme, one.title), _template(readme, one.hint)]
+        [_code(one.code), _template(book, one.title), _template(book, one.hint)]
         for one in map(cause, _CAUSES)
     ]
 
 
-FROM_CODE: dict[str, Callable[[Readme], Rows]] = {
+FROM_CODE: dict[str, Callable[[Handbook], Rows]] = {
     "settings": settings_rows,
     "verdicts": verdict_rows,
     "errors": error_rows,
@@ -176,17 +186,39 @@ FROM_CODE: dict[str, Callable[[Readme], Rows]] = {
 
 
 def main() -> int:
-    """Write the tables that come from the code into both files; the rest stays as it is."""
-    for readme in (ENGLISH, CHINESE):
-        content = readme.content
-        for mark, rows_of in FROM_CODE.items():
-            old = _TABLE.match(readme.after(mark))
-            if old is not None:
-                heading = old[0].splitlines()[:2]
-                rows = [f"| {' | '.join(row)} |" for row in rows_of(readme)]
-                content = content.replace(old[0], "\n".join([*heading, *rows, ""]))
-        readme.path.write_text(content, "utf-8", newline="\n")
+    """Write the tables that come from the code, then the pages as the program shows them."""
+    for book in BOTH:
+        for name, content in book.pages.items():
+            written = _with_tables(book, content)
+            (book.folder / f"{name}.md").write_text(written, "utf-8", newline="\n")
+        rendered = HELP / "html" / book.folder.name
+        rendered.mkdir(parents=True, exist_ok=True)
+        for gone in {path.stem for path in rendered.glob("*.html")} - book.pages.keys():
+            (rendered / f"{gone}.html").unlink()
+        for name, html in rendered_pages(book).items():
+            (rendered / f"{name}.html").write_text(html, "utf-8", newline="\n")
     return 0
+
+
+def _with_tables(book: Handbook, content: str) -> str:
+    for mark, rows_of in FROM_CODE.items():
+        before, comment, rest = content.partition(f"<!-- {mark} -->\n")
+        old = _TABLE.match(rest)
+        if old is not None:
+            heading = old[0].splitlines()[:2]
+            rows = [f"| {' | '.join(row)} |" for row in rows_of(book)]
+            table = "\n".join([*heading, *rows, ""])
+            content = before + comment + table + rest[old.end() :]
+    return content
+
+
+def rendered_pages(book: Handbook) -> dict[str, str]:
+    """Return each page as HTML, by its name."""
+    (other,) = [one for one in BOTH if one is not book]
+    return {
+        name: rendered(content, name, book.folder.name, other.folder.name)
+        for name, content in book.pages.items()
+    }
 
 
 if __name__ == "__main__":
