@@ -148,7 +148,7 @@ _SQL_CALLS = frozenset({"execute", "executemany", "executescript"})
 # Patterns, so that this file does not name what it forbids.
 LOCAL_PLACES = re.compile(r"(?<![\w.~%}])/(?:work|root|opt|tmp|mnt|Users)/|\b[Cc]:\\+Users\\")
 REGISTRIES = re.compile(r"\bpypi\.|pythonhoste[d]|index[-]url|trusted[-]host|find[-]links")
-TEXT_FILES = {".py", ".md", ".toml", ".txt", ".po", ".json", ".yml", ".spec"}
+TEXT_FILES = {".py", ".md", ".toml", ".txt", ".po", ".json", ".yml", ".yaml", ".spec"}
 TEXT_NAMES = {".gitignore", "run"}
 
 
@@ -378,7 +378,7 @@ def test_the_changelog_begins_with_this_version() -> None:
 
 def _texts() -> Iterator[Path]:
     """Yield every text file that belongs to the project, as far as a folder shows it."""
-    inside = ("crypto", "server", "ui", "tests", ".ci")
+    inside = ("crypto", "server", "ui", "tests", ".ci", ".github")
     candidates = [
         *PROJECT.iterdir(),
         *(path for folder in inside for path in (PROJECT / folder).rglob("*")),
