@@ -85,23 +85,20 @@ def _carry_out(options: "argparse.Namespace") -> int:
 
 def _delivered(run: Callable[[], int]) -> int:
     """Return the exit code of `run`, or FAILED where what it printed did not arrive."""
+    from ui.console.output import OutputLostError, discard, flush, say
+
     try:
         code = run()
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        flush()
     except KeyboardInterrupt:
-        from ui.console.output import say
-
         say(_INTERRUPTED)
         return FAILED
-    except OSError as failure:
-        if failure.filename is not None:  # not about an open stream; this is something else
-            raise
-        # Whoever read our output (head, a closed window) has seen enough; the interpreter, which
-        # flushes once more at its end, must not complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(failure, BrokenPipeError):
-            _complain(failure)
+    except OutputLostError as lost:
+        discard()
+        # Whoever closed our output (head, a closed window) has seen enough.
+        if not isinstance(lost.refusal, BrokenPipeError):
+            reason = lost.refusal.strerror or type(lost.refusal).__name__
+            say(f"The output could not be written: {reason}.")
         return FAILED
     return code
 
@@ -129,12 +126,6 @@ def _unwind_on_break() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _complain(failure: OSError) -> None:
-    from ui.console.output import say
-
-    say(f"The output could not be written: {failure.strerror}.")
-
-
 def _command(options: "argparse.Namespace") -> "Command":
     from ui.console import commands, connections, moving, subscription
 
@@ -157,9 +148,10 @@ def _command(options: "argparse.Namespace") -> "Command":
 
 def _demo(app: "App", texts: "Texts", options: "argparse.Namespace") -> int:
     from server.simulator.demo import run_demo
+    from ui.console.output import show_text
 
     del app, options
-    return run_demo(texts)
+    return run_demo(texts, show_text)
 
 
 def _with_windows(app: "App", texts: "Texts", options: "argparse.Namespace") -> int:

@@ -6,6 +6,7 @@ know the reader's language for the same reason, and says the little it has to sa
 
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from server.version import VERSION
@@ -28,8 +29,9 @@ def show_mistake(mistake: BaseException, logs: Path | None) -> None:
         lines += ["", f"Report 详细报告: {path}"]
     if sys.platform == "win32":
         _show("\n".join(lines))
-    else:
-        sys.stderr.write("\n".join([*lines, ""]))
+    elif sys.stderr is not None:
+        with suppress(OSError):  # nobody reads it any more; the report is kept all the same
+            sys.stderr.write("\n".join([*lines, ""]))
 
 
 def _kept(report: str, logs: Path | None) -> Path | None:

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,13 @@ def test_it_is_shown_where_nothing_can_be_written(
     shown = capsys.readouterr().err
     assert "_tkinter" in shown
     assert "crash.txt" not in shown
+
+
+def test_the_report_is_kept_where_there_is_no_standard_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+
+    show_mistake(MISTAKE, tmp_path)
+
+    assert str(MISTAKE) in (tmp_path / "crash.txt").read_text("utf-8")
