@@ -3,11 +3,12 @@
 import csv
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TextIO
 
 from server.app import App
-from server.config.files import access_error
+from server.config.files import named
 from server.status import EventView
 from ui.console.documents import event_document
 from ui.event_feed import EventFilter, page_of
@@ -15,8 +16,22 @@ from ui.event_words import state_words, subject, type_words
 from ui.text import Texts
 
 _PAGE = 1000
-# A cell that begins with one of these is a formula to a spreadsheet, whoever wrote it.
-_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+# A cell that begins with one of these is a formula to a spreadsheet, whoever wrote it. The wide
+# ones of Chinese keyboards are taken for the narrow ones, and a line feed is skipped.
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", *"＝＋－＠")
+
+
+class Output:
+    """A file that is written to; what the system refuses is told as a refusal of this file."""
+
+    def __init__(self, path: Path, file: TextIO) -> None:
+        self._path = path
+        self._file = file
+
+    def write(self, text: str) -> int:
+        """Write `text`; raises FileAccessError."""
+        with named(self._path):
+            return self._file.write(text)
 
 
 class CsvWriter(Protocol):
@@ -32,22 +47,26 @@ def export(app: App, wanted: EventFilter, path: Path, texts: Texts) -> int:
     Raises JournalError, and FileAccessError where the file cannot be written.
     """
     events = _all(app, wanted)
-    try:
-        with written(path) as file:
-            if is_csv(path):
-                return _write_csv(csv.writer(file), events, texts)
-            return _write_json(file, events)
-    except OSError as exc:
-        raise access_error(path, exc) from exc
+    with written(path) as file:
+        if is_csv(path):
+            return _write_csv(csv.writer(file), events, texts)
+        return _write_json(file, events)
 
 
-def written(path: Path) -> TextIO:
-    """Open a file for what may come from anybody; raises OSError.
+@contextmanager
+def written(path: Path) -> Iterator[Output]:
+    """Open a file for what may come from anybody; raises FileAccessError.
 
     JSON may hold half of a surrogate pair, which no file can; its escape is valid in JSON, too.
     """
     encoding = "utf-8-sig" if is_csv(path) else "utf-8"
-    return path.open("w", encoding=encoding, errors="backslashreplace", newline="")
+    with named(path):
+        file = path.open("w", encoding=encoding, errors="backslashreplace", newline="")
+    try:
+        yield Output(path, file)
+    finally:
+        with named(path):
+            file.close()
 
 
 def is_csv(path: Path) -> bool:
@@ -108,7 +127,7 @@ def plain_cell(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA_SIGNS) else text
 
 
-def _write_json(file: TextIO, events: Iterator[EventView]) -> int:
+def _write_json(file: Output, events: Iterator[EventView]) -> int:
     count = 0
     file.write("[")
     for event in events:

@@ -4,14 +4,12 @@ import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
 
 from server.app import App
-from server.config.files import access_error
 from server.status import ChangeView, RunSummary, RunView
 from ui.change_words import action_words, arrow, field_lines, result_words, who
 from ui.console.documents import change_document, sync_document
-from ui.exporting import CsvWriter, is_csv, plain_cell, written
+from ui.exporting import CsvWriter, Output, is_csv, plain_cell, written
 from ui.text import Texts
 
 _PAGE = 250
@@ -23,13 +21,10 @@ def export_run(app: App, run: RunSummary, path: Path, texts: Texts) -> int:
     Raises JournalError, and FileAccessError where the file cannot be written.
     """
     changes = _all(app, run.id)
-    try:
-        with written(path) as file:
-            if is_csv(path):
-                return _write_csv(csv.writer(file), changes, texts)
-            return _write_json(file, run, changes, texts)
-    except OSError as exc:
-        raise access_error(path, exc) from exc
+    with written(path) as file:
+        if is_csv(path):
+            return _write_csv(csv.writer(file), changes, texts)
+        return _write_json(file, run, changes, texts)
 
 
 def _all(app: App, run_id: int) -> Iterator[ChangeView]:
@@ -78,7 +73,7 @@ def _cells(change: ChangeView, texts: Texts) -> list[str]:
     ]
 
 
-def _write_json(file: TextIO, run: RunSummary, changes: Iterator[ChangeView], texts: Texts) -> int:
+def _write_json(file: Output, run: RunSummary, changes: Iterator[ChangeView], texts: Texts) -> int:
     """Write the document of `sync --json`, change by change: a company may have 100,000."""
     head = sync_document(RunView(run), texts)
     del head["changes"]

@@ -1,3 +1,4 @@
+import csv
 import json
 from pathlib import Path
 
@@ -19,6 +20,22 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> App:
     app = App(DataFolder(tmp_path / "data"))
     monkeypatch.setattr(app, "events", lambda *_, **__: EventPage((HALF,), None))
     return app
+
+
+@pytest.mark.parametrize("sign", [*"=+-@\t\r\n＝＋－＠"])
+def test_a_spreadsheet_takes_no_event_for_a_formula(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sign: str
+) -> None:
+    event = EventView(1, 0, f"{sign}1", sign, None, "done", None, f"{sign}2", 0)
+    app = App(DataFolder(tmp_path / "data"))
+    monkeypatch.setattr(app, "events", lambda *_, **__: EventPage((event,), None))
+    path = tmp_path / "events.csv"
+
+    export(app, EventFilter(), path, Texts(Language.ENGLISH))
+
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        _, row = csv.reader(file)
+    assert [row[3], row[7], row[9]] == [f"'{sign}1", f"'{sign}", f"'{sign}2"]
 
 
 @pytest.mark.parametrize("name", ["events.csv", "events.json"])

@@ -13,6 +13,8 @@ from server.status import ChangeView, ErrorView, RunSummary
 from ui.run_exporting import export_run
 from ui.text import Texts
 
+# Excel takes the wide signs for the narrow ones, and skips a line feed.
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠SUM(1)"]
 ENGLISH = Texts(Language.ENGLISH)
 RUN = RunSummary(
     1, Message("asked"), is_full=True, started_at_ms=1, finished_at_ms=2, status="partial"
@@ -43,6 +45,43 @@ def test_a_spreadsheet_takes_no_name_for_a_formula(app: App, tmp_path: Path) -> 
     assert first[2:6] == ['\'=HYPERLINK("x")', "u1", "w1", "Name: a → b"]
     assert second[3] == "'+8613"
     assert second[6:9] == ["Left out", "No contact.", "Enter one."]
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_no_beginning_of_a_formula_begins_a_cell(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    change = ChangeView("create", "person", "u1", "", name, {}, "done")
+    monkeypatch.setattr(app.mirror, "changes", lambda *_: (change,))
+    path = tmp_path / "run.csv"
+
+    export_run(app, RUN, path, ENGLISH)
+
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        _, row = csv.reader(file)
+    assert row[2] == f"'{name}"
+
+
+def test_a_trouble_with_another_file_is_not_told_as_one_with_this(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> tuple[ChangeView, ...]:
+        raise PermissionError(13, "Permission denied", "another")
+
+    monkeypatch.setattr(app.mirror, "changes", fail)
+    with pytest.raises(PermissionError):
+        export_run(app, RUN, tmp_path / "run.csv", ENGLISH)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
+@pytest.mark.parametrize("ending", [".csv", ".json"])
+def test_a_disk_that_fills_up_is_told_with_the_file(app: App, tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"run{ending}"
+    path.symlink_to("/dev/full")
+
+    with pytest.raises(FileAccessError) as raised:
+        export_run(app, RUN, path, ENGLISH)
+    assert raised.value.title.values["path"] == str(path)
 
 
 def test_programs_get_the_document_of_the_command_line(app: App, tmp_path: Path) -> None:
