@@ -1,6 +1,7 @@
 r"""Start with Windows: one value under HKCU's Run key, written and removed on request only."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 _VALUE = "DingBridge"
@@ -26,27 +27,34 @@ def command_line(executable: str, script: str | None, data_dir: Path | None) -> 
 if sys.platform == "win32":
     import winreg
 
+    from server.config.files import access_error, named
+
+    _PLACE = Path("HKEY_CURRENT_USER", _KEY)
+
     def is_enabled() -> bool:
-        """Tell whether Windows starts the program at log-on."""
+        """Tell whether Windows starts the program at log-on. Raises FileAccessError."""
         try:
             with winreg.OpenKey(winreg.HKEY_CURRENT_USER, _KEY) as key:
                 winreg.QueryValueEx(key, _VALUE)
         except FileNotFoundError:
             return False
+        except OSError as exc:
+            raise access_error(_PLACE, exc) from exc
         return True
 
     def enable(command: str) -> None:
-        """Have Windows run `command` at log-on. Raises OSError."""
-        with winreg.CreateKey(winreg.HKEY_CURRENT_USER, _KEY) as key:
+        """Have Windows run `command` at log-on. Raises FileAccessError: a policy may forbid it."""
+        with named(_PLACE), winreg.CreateKey(winreg.HKEY_CURRENT_USER, _KEY) as key:
             winreg.SetValueEx(key, _VALUE, 0, winreg.REG_SZ, command)
 
     def disable() -> None:
-        """Remove the value; nothing happens where there is none. Raises OSError."""
-        try:
-            with winreg.OpenKey(winreg.HKEY_CURRENT_USER, _KEY, 0, winreg.KEY_SET_VALUE) as key:
-                winreg.DeleteValue(key, _VALUE)
-        except FileNotFoundError:
-            return
+        """Remove the value; nothing happens where there is none. Raises FileAccessError."""
+        with (
+            named(_PLACE),
+            suppress(FileNotFoundError),
+            winreg.OpenKey(winreg.HKEY_CURRENT_USER, _KEY, 0, winreg.KEY_SET_VALUE) as key,
+        ):
+            winreg.DeleteValue(key, _VALUE)
 else:
 
     def is_enabled() -> bool:

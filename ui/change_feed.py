@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from server.app import App
-from server.errors import DingBridgeError
 from server.status import ChangeView
 from ui.change_words import GROUPS, action_words, brief, group_of, who
 from ui.session import Session
@@ -98,18 +97,16 @@ class ChangeFeed:
         session.ask(
             lambda: _portion(app, extract, after, texts),
             lambda portion: self._loaded(asked, portion),
-            lambda failure: self._refused(asked, failure),
+            ended=lambda: self._ended(asked),
         )
 
-    def _refused(self, asked: int, failure: DingBridgeError) -> None:
+    def _ended(self, asked: int) -> None:
         if asked == self._round:
             self._is_loading = False
-        self._session.frame.show_error(failure)
 
     def _loaded(self, asked: int, portion: _Portion) -> None:
         if asked != self._round:
             return
-        self._is_loading = False
         self._read += portion.read
         for row in portion.rows:
             self._by_group[row.group].append(row)

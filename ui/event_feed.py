@@ -136,16 +136,17 @@ class EventFeed:
         self._session.ask(
             job,
             lambda found: self._looked(asked, seen, *found),
-            lambda _: self._not_looked(asked),
+            lambda _: None,
+            lambda: self._ended_looking(asked),
         )
 
     # --- answers; where there is none the next look asks again, and the status tells why
 
-    def _not_looked(self, asked: int) -> None:
+    def _ended_looking(self, asked: int) -> None:
         if asked == self._round:
             self._is_looking = False
 
-    def _not_loaded(self, asked: int) -> None:
+    def _ended_loading(self, asked: int) -> None:
         if asked == self._round:
             self._is_loading = False
 
@@ -154,7 +155,6 @@ class EventFeed:
     ) -> None:
         if asked != self._round:
             return
-        self._is_looking = False
         is_changed = self._update(seen, now)
         if newer:
             self.rows = [*newer, *self.rows]
@@ -181,13 +181,13 @@ class EventFeed:
         self._session.ask(
             lambda: _portion(app, wanted, before_id, texts),
             lambda portion: self._loaded(asked, portion),
-            lambda _: self._not_loaded(asked),
+            lambda _: None,
+            lambda: self._ended_loading(asked),
         )
 
     def _loaded(self, asked: int, portion: _Portion) -> None:
         if asked != self._round:
             return
-        self._is_loading = False
         self.rows += portion.rows
         self._before_id = portion.before_id
         self.is_complete = portion.before_id is None

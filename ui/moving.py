@@ -98,18 +98,24 @@ class _MoveDialog(tk.Toplevel):
         self._progress.pack(fill="x", pady=self.theme.pad(8, 0))
         self._progress.start(15)
 
+    def ended(self) -> None:
+        """Take something again, whatever came of the work."""
+        if self.winfo_exists():
+            self._is_busy = False
+            self._progress.stop()
+            self._progress.pack_forget()
+            for button in self._all_buttons():
+                button.configure(state="normal")
+            self.changed()
+
     def fail(self, failure: DingBridgeError) -> None:
         """Say what went wrong; it can be tried again."""
-        self._rest()
-        for button in self._all_buttons():
-            button.configure(state="normal")
-        self.told.show(error_lines(failure, self.texts))
-        self.told.pack(fill="x", pady=self.theme.pad(8, 0))
-        self.changed()
+        if self.winfo_exists():
+            self.told.show(error_lines(failure, self.texts))
+            self.told.pack(fill="x", pady=self.theme.pad(8, 0))
 
     def finish(self, headline: str, lines: Iterable[str]) -> None:
         """Show in place of the form what was done, and what is to be done now."""
-        self._rest()
         for child in (*self.form.winfo_children(), *self._buttons.winfo_children()):
             child.destroy()
         Wrapped(self.form, f"✓ {headline}", "Good.TLabel").pack(
@@ -125,11 +131,6 @@ class _MoveDialog(tk.Toplevel):
         row.pack(fill="x")
         self.bind("<Return>", lambda _: self.close())
         row.buttons[0].focus_force()  # the entry that had the focus is gone
-
-    def _rest(self) -> None:
-        self._is_busy = False
-        self._progress.stop()
-        self._progress.pack_forget()
 
     def _all_buttons(self) -> list[ttk.Button]:
         row = self._buttons.winfo_children()[0]
@@ -186,16 +187,14 @@ class ExportDialog(_MoveDialog):
     def _export(self, app: App, path: Path) -> None:
         passphrase = self.passphrase.text.get()
         self.begin()
-        self.session.ask(lambda: app.moving.export(path, passphrase), self._done, self._refused)
+        self.session.ask(
+            lambda: app.moving.export(path, passphrase), self._done, self.fail, self.ended
+        )
 
     def _done(self, view: ExportView) -> None:
         if self.winfo_exists():
             headline = self.texts("Exported to {path}", path=view.path)
             self.finish(headline, after_export(view, self.texts))
-
-    def _refused(self, failure: DingBridgeError) -> None:
-        if self.winfo_exists():
-            self.fail(failure)
 
 
 class ImportDialog(_MoveDialog):
@@ -251,12 +250,11 @@ class ImportDialog(_MoveDialog):
         app, path, passphrase = self.session.app, Path(self.path.get()), self.passphrase.text.get()
         self.begin()
         self.session.ask(
-            lambda: app.moving.import_from(path, passphrase), self._done, self._refused
+            lambda: app.moving.import_from(path, passphrase), self._done, self.fail, self.ended
         )
 
     def _done(self, view: ImportView) -> None:
         self._has_imported = True
-        self.session.frame.restart_service()
         if self.winfo_exists():
             headline = self.texts(
                 "Imported what was exported on {moment} (version {version}).",
@@ -271,8 +269,8 @@ class ImportDialog(_MoveDialog):
         if self._has_imported:
             self.session.frame.open_page(PageName.OVERVIEW)
 
-    def _refused(self, failure: DingBridgeError) -> None:
-        if not self.session.app.is_serving:  # stopped already when it failed
+    def ended(self) -> None:
+        """Take something again, and serve again: what was under way has stopped the service."""
+        if not self.session.app.is_serving:  # it may have been refused before that
             self.session.frame.restart_service()
-        if self.winfo_exists():
-            self.fail(failure)
+        super().ended()

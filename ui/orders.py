@@ -7,7 +7,6 @@ builds the pages anew.
 import threading
 from typing import TYPE_CHECKING
 
-from server.errors import DingBridgeError
 from server.status import RunSummary
 from ui.run_words import count_words, status_words
 
@@ -50,12 +49,11 @@ class SyncOrders:
         self._session.ask(
             lambda: mirror.order(preview=is_preview, allow=digest, stop=stop),
             self._done,
-            self._failed,
+            ended=self._answered,
         )
         self._session.frame.refresh()
 
     def _done(self, run: RunSummary) -> None:
-        self._answered()
         texts = self._session.texts
         if run.error is not None:
             told = texts.of(run.error.title)
@@ -67,10 +65,6 @@ class SyncOrders:
             status, counts = status_words(run, texts), count_words(run, texts)
             told = texts("The sync ended: {status}. {counts}", status=status, counts=counts)
         self._session.frame.tell(told)
-
-    def _failed(self, failure: DingBridgeError) -> None:
-        self._answered()
-        self._session.frame.show_error(failure)
 
     def _answered(self) -> None:
         self.is_waiting = False

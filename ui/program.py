@@ -7,6 +7,7 @@ import logging
 import os
 import tkinter as tk
 from dataclasses import dataclass, replace
+from functools import partial
 from tkinter import messagebox
 
 from server.app import App
@@ -125,13 +126,14 @@ class Program:
         """Start what needs no window; on a worker."""
         app = self.session.app
         self._open_door()
-        ticked = autostart.is_enabled() if autostart.is_supported() else None
-        language, failure = Language.AUTO, None
+        ticked, language, failure = _is_autostarted(), Language.AUTO, None
         try:
             language = app.config().settings.ui.language
             app.start()
         except DingBridgeError as refusal:
             failure = refusal
+        except Exception as mistake:  # noqa: BLE001 - the windows come up all the same, and show it
+            self._mailbox.post(partial(self.show_crash, mistake))
         return ticked, language, failure
 
     def _open_door(self) -> None:
@@ -150,7 +152,9 @@ class Program:
             self.quit()
             return
         face = self._watch.face()
-        self.session.ask(lambda: self.tray.start(face), self._tray_started)
+        self.session.ask(
+            lambda: self.tray.start(face), self._tray_started, ended=self._ask_first_status
+        )
 
     def _tell_start_failed(self, failure: DingBridgeError) -> None:
         """Say why the service does not run; the windows stay, for it can be mended there."""
@@ -161,7 +165,14 @@ class Program:
 
     def _tray_started(self, has_tray: bool) -> None:  # noqa: FBT001 - a worker's answer
         self._has_tray = has_tray
-        self.session.ask(self.session.app.status, self._open_first_window)
+
+    def _ask_first_status(self) -> None:
+        self.session.ask(
+            self.session.app.status,
+            self._open_first_window,
+            self._open_without_status,
+            self._watch.look,
+        )
 
     def _open_first_window(self, status: Status) -> None:
         """Open the guide where nothing is set up, else the main window; not at log-on."""
@@ -170,7 +181,11 @@ class Program:
             self.open_guide()
         elif not self._start.is_quiet or not self._has_tray:
             self.show_window()
-        self._watch.look()
+
+    def _open_without_status(self, failure: DingBridgeError) -> None:
+        """Say what is wrong; nothing tells then whether anything is set up."""
+        self.show_window()
+        self.show_error(failure)
 
     def quit(self) -> None:
         """Stop everything in order; say so where something hangs."""
@@ -302,3 +317,12 @@ class Program:
 
     def _guide_closed(self) -> None:
         self.guide = None
+
+
+def _is_autostarted() -> bool | None:
+    """Return whether Windows starts the program at log-on, None where nobody can tell."""
+    try:
+        return autostart.is_enabled() if autostart.is_supported() else None
+    except FileAccessError as failure:
+        _log.warning("Whether it starts with Windows is not known: %s", failure)
+        return None

@@ -51,7 +51,8 @@ class RunFeed:
         self._session.ask(
             lambda: mirror.runs(_PAGE, before_id),
             lambda found: self._loaded(before_id, found),
-            lambda _: self._ended(),  # the status tells why the journal cannot be read
+            lambda _: None,  # the status tells why the journal cannot be read
+            self._ended,
         )
 
     def _loaded(self, before_id: int | None, found: tuple[RunSummary, ...]) -> None:
@@ -65,7 +66,6 @@ class RunFeed:
             self.rows = rows + [row for row in self.rows if row.key < oldest and not is_short]
             self._is_complete = self._is_complete or is_short
         self.is_loaded = True
-        self._ended()
         self._changed()
 
     def _ended(self) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from server.app import App
+from server.config.files import named
 from server.config.settings import Language
 from server.errors import DingBridgeError
 from server.message import Message
@@ -91,9 +92,13 @@ class Session:
         job: Callable[[], T],
         done: Callable[[T], object],
         failed: Callable[[DingBridgeError], object] | None = None,
+        ended: Callable[[], object] | None = None,
     ) -> None:
-        """Run `job` off the tk thread, then `done`; a refusal goes to `failed` or into a dialog."""
-        self._workers.ask(job, done, failed or self.frame.show_error)
+        """Run `job` off the tk thread, then `done`; a refusal goes to `failed` or into a dialog.
+
+        `ended` is called before, whatever came of it: also where a fault of ours ended the job.
+        """
+        self._workers.ask(job, done, failed or self.frame.show_error, ended)
 
     def watch(self, widget: tk.Misc, watcher: Callable[[Glance], object]) -> None:
         """Call `watcher` with each new status for as long as `widget` lives."""
@@ -142,15 +147,17 @@ class Session:
 
 
 def _open(path: Path) -> None:
-    path.mkdir(parents=True, exist_ok=True)
-    if sys.platform == "win32":
-        os.startfile(path)  # noqa: S606 - a folder of ours
-    else:
-        subprocess.run(["xdg-open", str(path)], check=False)
+    with named(path):
+        path.mkdir(parents=True, exist_ok=True)
+        if sys.platform == "win32":
+            os.startfile(path)  # noqa: S606 - a folder of ours
+        else:
+            subprocess.run(["xdg-open", str(path)], check=False)
 
 
 def _open_address(address: str) -> None:
     if sys.platform == "win32":
-        os.startfile(address)  # noqa: S606 - addresses of ours
+        with named(Path(address)):
+            os.startfile(address)  # noqa: S606 - addresses of ours
     else:
         webbrowser.open(address)

@@ -47,10 +47,11 @@ class SyncSwitch:
             is_possible = not is_on or not app.mirror.missing()
             return app.switch_sync(is_on=is_on) if is_possible else None
 
-        self._session.ask(switch, lambda outcome: self._switched(outcome, is_on), self._failed)
+        self._session.ask(
+            switch, lambda outcome: self._switched(outcome, is_on), self._failed, self._end
+        )
 
     def _switched(self, outcome: Outcome | None, is_on: bool) -> None:  # noqa: FBT001 - as ordered
-        self._end()
         if outcome is None:
             self._wanted = None
             self._show_missing()
@@ -70,7 +71,6 @@ class SyncSwitch:
         self._session.frame.tell(told)
 
     def _failed(self, failure: DingBridgeError) -> None:
-        self._end()
         self._wanted = None
         self._session.frame.refresh()
         self._session.frame.show_error(failure)

@@ -1,6 +1,7 @@
 """Looks after the status: asks for it, tells the pages and the tray, notifies once a cause."""
 
 from collections.abc import Callable
+from functools import partial
 from time import monotonic, time_ns
 
 from server.errors import DingBridgeError
@@ -12,7 +13,7 @@ from ui.tray import Face, Switches, Tray, face_of
 
 _EVERY_MS = 1000
 _EVERY_HIDDEN_MS = 3000
-# A question that was never answered (a mistake of ours, told elsewhere) must not end the looking.
+# A question that is never answered, by a worker that hangs in the system, must not end the looking.
 _PATIENCE_S = 20.0
 _STARTING = Message(N_("DingBridge is starting."))
 # Told by the guide or by the windows while somebody is there; no reason to call anybody.
@@ -50,7 +51,10 @@ class Watch:
             return
         self._asked_at_s = now_s
         self._session.ask(
-            self._session.app.status, lambda status: self._take(status, now_s), self._refused
+            self._session.app.status,
+            lambda status: self._take(status, now_s),
+            self._refused,
+            self._answered,
         )
 
     def stop(self) -> None:
@@ -66,7 +70,6 @@ class Watch:
         return face_of(verdict, self._switches(), self._session.texts)
 
     def _take(self, status: Status, asked_at_s: float) -> None:
-        self._answered()
         if self._session.app.is_serving:
             self.failure = None
         self._session.take(Glance(status, time_ns() // 1_000_000, self.failure, asked_at_s))
@@ -75,8 +78,7 @@ class Watch:
         self._notify()
 
     def _refused(self, failure: DingBridgeError) -> None:
-        """Show why there is no status in place of the one before."""
-        self._answered()
+        """Show with the next status why there was none."""
         self.failure = failure
 
     def _answered(self) -> None:
@@ -98,7 +100,6 @@ class Watch:
         self._told = frozenset(causes)
         if self._is_seen():
             return
-        for code in new:
-            title = self._session.say(causes[code].title)
-            text = self._session.say(causes[code].hint)
-            self._session.ask(lambda: self._tray.notify(title, text), lambda _: None)  # noqa: B023 - asked for before the next round
+        for notice in (causes[code] for code in causes if code in new):  # the gravest first
+            title, text = self._session.say(notice.title), self._session.say(notice.hint)
+            self._session.ask(partial(self._tray.notify, title, text), lambda _: None)

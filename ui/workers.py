@@ -23,16 +23,26 @@ class _Task(Generic[T]):
     done: Callable[[T], object]
     failed: Callable[[DingBridgeError], object]
     crashed: Callable[[Exception], object]
+    ended: Callable[[], object] | None
 
     def run(self) -> Callable[[], object]:
         """Do the job; returns what is to be called on the tk thread."""
         try:
-            answer = self.job()
+            outcome = partial(self.done, self.job())
         except DingBridgeError as failure:
-            return partial(self.failed, failure)
+            outcome = partial(self.failed, failure)
         except Exception as mistake:  # noqa: BLE001 - of ours; the tk thread logs and shows it
-            return partial(self.crashed, mistake)
-        return partial(self.done, answer)
+            outcome = partial(self.crashed, mistake)
+        return partial(self._tell, outcome)
+
+    def _tell(self, outcome: Callable[[], object]) -> None:
+        # A dialog about what failed keeps this call waiting until it is closed, and what waits for
+        # the job must not wait for that.
+        try:
+            if self.ended is not None:
+                self.ended()
+        finally:
+            outcome()
 
 
 class _Parcel:
@@ -83,9 +93,14 @@ class Workers:
         job: Callable[[], T],
         done: Callable[[T], object],
         failed: Callable[[DingBridgeError], object],
+        ended: Callable[[], object] | None = None,
     ) -> None:
-        """Run `job` on a worker, then `done` or `failed` on the tk thread."""
-        task = _Task(job, done, failed, self._crashed)
+        """Run `job` on a worker, then `done` or `failed` on the tk thread.
+
+        `ended` is called before either, and also where the job met a mistake of ours: whatever
+        shows that something is under way has to be put back there.
+        """
+        task = _Task(job, done, failed, self._crashed, ended)
         self._tasks.put(_Parcel(task))  # type: ignore[arg-type] # T is the task's own
 
     def stop(self, timeout_s: float) -> tuple[str, ...]:

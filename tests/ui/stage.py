@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from server.app import App
 from tests.ui.hand import Hand
 from tests.waiting import until
+from ui.dialogs import CrashDialog
 from ui.program import Program, Start
 from ui.single import SingleInstance
 from ui.text import Texts
@@ -63,6 +64,12 @@ def on_stage(app: App, display: str, root: tk.Tk, scale: float = 1.0) -> Iterato
 
 def _own_threads() -> set[threading.Thread]:
     return {one for one in threading.enumerate() if one.name.startswith("dingbridge-")}
+
+
+def shown_crash(stage: Stage) -> CrashDialog | None:
+    """Return the dialog about a mistake of ours, None where none is shown."""
+    found = [one for one in stage.root.winfo_children() if isinstance(one, CrashDialog)]
+    return found[0] if found else None
 
 
 def open_main(stage: Stage) -> None:

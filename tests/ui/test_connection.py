@@ -7,12 +7,13 @@ from threading import Event
 
 import pytest
 
+from server.reports import SelfTestReport
 from server.simulator.company import Company
 from server.simulator.contacts_dingtalk import DingTalkContacts
 from server.simulator.contacts_wecom import WeComContacts
 from server.simulator.httpd import Handler, LoopbackServer, Reply, Request
 from tests.ui.hand import every, shown_texts
-from tests.ui.stage import Stage
+from tests.ui.stage import Stage, shown_crash
 from ui.pages.settings import SettingsPage
 from ui.session import PageName
 from ui.widgets.connection import ConnectionPanel
@@ -157,6 +158,24 @@ def test_giving_up_frees_the_page_at_once(
         stage.hand.let_settle()
         assert len(every(panel)) == before
     assert wecom.log.calls("simplelist") == ()
+
+
+def test_after_a_mistake_of_ours_it_can_be_pressed_again(
+    stage: Stage, page: SettingsPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> SelfTestReport:
+        raise RuntimeError("a mistake of ours")
+
+    panel = _open(page, "dingtalk")
+    with monkeypatch.context() as broken:
+        broken.setattr(stage.app.connections, "test", fail)
+        stage.hand.click(panel.test_button)
+        stage.hand.wait_for(lambda: shown_crash(stage) is not None)
+    assert str(panel.test_button.cget("state")) == "normal"
+    assert str(panel.stop_button.cget("state")) == "disabled"
+
+    panel.test_button.invoke()
+    stage.hand.wait_for(lambda: _says(panel, stage.texts("All is well.")))
 
 
 def test_quitting_in_the_middle_of_a_test_leaves_nothing_hanging(

@@ -10,7 +10,7 @@ from server.app import App
 from server.errors import FileAccessError
 from tests.ui.hand import every, shown_texts
 from tests.ui.office import AES_KEY, KEY, TOKEN, check_address, office
-from tests.ui.stage import Stage
+from tests.ui.stage import Stage, shown_crash
 from ui.guide.steps import AddressStep, CheckStep, ValuesStep
 from ui.guide.waiting import WaitingStep
 from ui.guide.window import GuideWindow
@@ -87,6 +87,23 @@ def test_what_could_not_be_kept_can_be_tried_again(
         told.clear()
         hand.key("Return")
         hand.wait_for(lambda: isinstance(guide.step, CheckStep))
+
+
+def test_what_a_mistake_of_ours_kept_from_being_saved_can_be_tried_again(
+    app: App, staged: Staged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    with staged(app) as stage:
+        guide = _guide(stage)
+        guide.show(2)
+        with monkeypatch.context() as broken:
+            broken.setattr(app, "configure", fail)
+            guide.next_button.invoke()
+            stage.hand.wait_for(lambda: shown_crash(stage) is not None)
+        guide.next_button.invoke()
+        stage.hand.wait_for(lambda: isinstance(guide.step, CheckStep))
 
 
 def test_a_wrong_value_is_named_while_it_is_typed(app: App, staged: Staged) -> None:

@@ -13,7 +13,7 @@ from server.config import replacement
 from server.errors import FileAccessError
 from tests.ui.hand import shown_texts
 from tests.ui.office import KEY, TOKEN, office
-from tests.ui.stage import Stage
+from tests.ui.stage import Stage, shown_crash
 from ui.moving import ExportDialog, ImportDialog
 from ui.pages.settings import SettingsPage
 from ui.session import PageName
@@ -194,6 +194,49 @@ def test_a_dialog_cannot_be_closed_in_the_middle_of_the_work(stage: Stage) -> No
     dialog.begin()
     dialog.close()
     assert dialog.winfo_exists()
-    dialog._rest()
+    dialog.ended()
     dialog.close()
     assert not dialog.winfo_exists()
+
+
+def test_after_a_mistake_of_ours_an_export_can_be_tried_again(
+    stage: Stage, chosen: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dialog = _export_dialog(stage)
+    for entry in (dialog.passphrase, dialog.again):
+        entry.text.set(PASSPHRASE)
+    assert dialog.go_button is not None
+    with monkeypatch.context() as broken:
+        broken.setattr(stage.app.moving, "export", _meet_a_mistake)
+        dialog.go_button.invoke()
+        assert not _is_open(dialog.go_button)
+        stage.hand.wait_for(lambda: shown_crash(stage) is not None)
+    assert not chosen.exists()
+
+    assert _is_open(dialog.go_button)
+    dialog.go_button.invoke()
+    stage.hand.wait_for(lambda: not dialog.passphrase.winfo_exists())
+    assert chosen.exists()
+    dialog.close()
+
+
+def test_after_a_mistake_of_ours_an_import_can_be_closed_and_the_service_runs(
+    stage: Stage, chosen: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.app.moving.export(chosen, PASSPHRASE)
+    monkeypatch.setattr(replacement, "replace", _meet_a_mistake)  # the service is stopped by then
+    stage.hand.click(_page(stage).import_button)
+    dialog = _import_dialog(stage)
+    dialog.path.set(str(chosen))
+    dialog.passphrase.text.set(PASSPHRASE)
+    assert dialog.go_button is not None
+    dialog.go_button.invoke()
+
+    stage.hand.wait_for(lambda: shown_crash(stage) is not None)
+    stage.hand.wait_for(lambda: stage.app.is_serving)
+    dialog.close()
+    assert not dialog.winfo_exists()
+
+
+def _meet_a_mistake(*_: object, **__: object) -> None:
+    raise RuntimeError("a mistake of ours")

@@ -1,5 +1,6 @@
 """The program around the pages: it starts, hides, comes back, fails in words, and ends."""
 
+import logging
 import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
@@ -10,11 +11,12 @@ import pytest
 from server.app import App
 from server.config.settings import Language
 from server.errors import FileAccessError, PortInUseError
+from server.status import Status
 from tests.ui.hand import every, shown_texts
 from tests.ui.office import TOKEN, check_address
 from tests.ui.platforms import mirrored, platforms
-from tests.ui.stage import Stage, open_main
-from ui.dialogs import CrashDialog
+from tests.ui.stage import Stage, open_main, shown_crash
+from ui.dialogs import error_lines
 from ui.health import Health, judge
 from ui.session import PageName
 from ui.single import SingleInstance
@@ -170,6 +172,40 @@ def test_callbacks_are_received_also_where_a_second_start_could_not_be_heard(
         stage.hand.wait_for(stage.root.winfo_viewable)
 
 
+@pytest.mark.parametrize("part", ["start", "status"])
+def test_after_a_mistake_of_ours_at_the_start_there_are_windows_all_the_same(
+    app: App, staged: Staged, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    def fail(*_: object) -> str:
+        raise RuntimeError("a mistake of ours")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(app, part, fail)
+        with staged(app) as stage:
+            stage.hand.wait_for(lambda: shown_crash(stage) is not None)
+            stage.hand.wait_for(lambda: stage.program.tray._icon)
+            broken.undo()
+            stage.hand.wait_for(lambda: stage.program.session.glance is not None)
+            stage.program.show_window()
+            stage.hand.wait_for(stage.root.winfo_viewable)
+
+
+def test_a_first_status_that_is_refused_is_told_in_the_main_window(
+    app: App, staged: Staged, monkeypatch: pytest.MonkeyPatch, told: list[str]
+) -> None:
+    refusal = FileAccessError(path="made up", reason="made up")
+
+    def refuse() -> Status:
+        raise refusal
+
+    monkeypatch.setattr(app, "status", refuse)
+    with staged(app) as stage:
+        stage.hand.wait_for(lambda: told)
+        assert stage.root.winfo_viewable()
+        assert told == [error_lines(refusal, stage.texts)]
+        told.clear()
+
+
 def test_a_port_in_use_is_told_and_can_be_tried_again(
     app: App, staged: Staged, told: list[str]
 ) -> None:
@@ -194,8 +230,8 @@ def test_a_port_in_use_is_told_and_can_be_tried_again(
 
 def test_a_mistake_is_shown_with_a_report_without_secrets(stage: Stage) -> None:
     stage.root.after(0, lambda: _fail(f"token={TOKEN}"))
-    stage.hand.wait_for(lambda: _crash(stage) is not None)
-    dialog = _crash(stage)
+    stage.hand.wait_for(lambda: shown_crash(stage) is not None)
+    dialog = shown_crash(stage)
     assert dialog is not None
 
     stage.hand.click(dialog.copy_button)
@@ -204,7 +240,7 @@ def test_a_mistake_is_shown_with_a_report_without_secrets(stage: Stage) -> None:
     assert "made up, token=" in report
     assert TOKEN not in report
     stage.hand.key("Escape")
-    stage.hand.wait_for(lambda: _crash(stage) is None)
+    stage.hand.wait_for(lambda: shown_crash(stage) is None)
     check_address(stage.app)  # and the program goes on
 
 
@@ -212,9 +248,28 @@ def _fail(detail: str) -> None:
     raise RuntimeError(f"made up, {detail}")
 
 
-def _crash(stage: Stage) -> CrashDialog | None:
-    found = [one for one in stage.root.winfo_children() if isinstance(one, CrashDialog)]
-    return found[0] if found else None
+def test_the_same_mistake_over_and_over_is_shown_once(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(3):
+        stage.root.after(0, lambda: _fail("token"))
+        stage.hand.wait_for(lambda: len(_mistakes(caplog)) == number + 1)  # noqa: B023 - waited for before the next round
+        dialog = shown_crash(stage)
+        assert (dialog is not None) == (number == 0)
+        if dialog is not None:
+            dialog.destroy()
+
+    told = stage.texts("Something went wrong inside DingBridge.")
+    assert told in shown_texts(stage.program.window.frame)
+    with_report = [record for record in _mistakes(caplog) if record.exc_info]
+    assert len(with_report) == 1
+
+    stage.root.after(0, lambda: 1 // 0)
+    stage.hand.wait_for(lambda: shown_crash(stage) is not None)
+
+
+def _mistakes(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [one for one in caplog.records if one.name == "ui.crashes"]
 
 
 def test_quitting_frees_the_port_and_the_data_folder(app: App, staged: Staged) -> None:

@@ -20,7 +20,7 @@ from tests.server.subscription.registry import (
     open_registry,
 )
 from tests.ui.hand import every, shown_texts
-from tests.ui.stage import Stage, open_main
+from tests.ui.stage import Stage, open_main, shown_crash
 from ui.event_words import type_words
 from ui.pages.credentials import CredentialsPage
 from ui.pages.settings import SettingsPage
@@ -181,6 +181,33 @@ def test_one_click_writes_ours_and_shows_each_step(
         str(child.cget("text")) for child in card.steps.winfo_children()
     )
     stage.hand.wait_for(is_shown(stage, SubscriptionState.EQUAL))
+
+
+@pytest.mark.parametrize(
+    ("name", "door"), [("compare", "compare"), ("take", "take"), ("write", "register")]
+)
+def test_after_a_mistake_of_ours_the_buttons_can_be_pressed_again(
+    stage: Stage,
+    registry: Registry,
+    asked: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    door: str,
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    registry.holds(token=OTHER_TOKEN)
+    card = open_card(stage)
+    compare(stage, card)
+    stage.hand.wait_for(lambda: is_enabled(card, name))
+    monkeypatch.setattr(stage.app.subscription, door, fail)
+    asked.clear()
+    getattr(card, f"{name}_button").invoke()
+    assert not is_enabled(card, name)
+
+    stage.hand.wait_for(lambda: shown_crash(stage) is not None)
+    assert is_enabled(card, name)
 
 
 def test_whoever_says_no_changes_nothing(

@@ -12,7 +12,7 @@ from server.config.store import Outcome
 from server.status import Status
 from tests.ui.office import office
 from tests.ui.sitting import Sitting
-from tests.ui.stage import Stage
+from tests.ui.stage import Stage, shown_crash
 
 NOWHERE = "http://127.0.0.1:1"
 ACCOUNTS = {
@@ -85,6 +85,25 @@ def test_of_two_presses_the_last_one_counts(
     sitting.hand.wait_for(lambda: sitting.is_told(told))
     assert not sitting.app.config().settings.sync.enabled
     assert not _is_ticked(sitting)
+
+
+def test_after_a_mistake_of_ours_it_shows_what_is_and_can_be_pressed_again(
+    sitting: Sitting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> Outcome:
+        raise RuntimeError("a mistake of ours")
+
+    toggle = sitting.page.head.toggle
+    sitting.hand.wait_for(lambda: str(toggle.cget("state")) == "normal")
+    with monkeypatch.context() as broken:
+        broken.setattr(sitting.app, "switch_sync", fail)
+        toggle.invoke()
+        sitting.hand.wait_for(lambda: shown_crash(sitting.stage) is not None)
+    sitting.stage.look_again()
+    assert not _is_ticked(sitting)
+
+    toggle.invoke()
+    sitting.hand.wait_for(lambda: sitting.is_told("The sync is on; a full sync begins."))
 
 
 def _is_ticked(sitting: Sitting) -> bool:

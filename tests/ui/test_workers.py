@@ -63,6 +63,57 @@ def test_a_mistake_reaches_the_tk_thread_and_ends_no_worker(told: _Told) -> None
     assert told.answers == ["still here"]
 
 
+class _Waiting:
+    """Shows that something is under way, and notes what came in which order."""
+
+    def __init__(self, told: _Told) -> None:
+        self.is_waiting = True
+        self.seen: list[tuple[str, bool]] = []
+        told.workers = Workers(told.mailbox, lambda _: self.note("mistake"))
+        told.workers.start()
+
+    def note(self, outcome: str) -> None:
+        self.seen.append((outcome, self.is_waiting))
+
+    def ended(self) -> None:
+        self.is_waiting = False
+
+
+@pytest.mark.parametrize(
+    ("outcome", "trouble"),
+    [("answer", None), ("refusal", PortInUseError(port=1, holder="")), ("mistake", KeyError("x"))],
+)
+def test_whatever_comes_of_a_job_its_waiting_ends_before_that_is_told(
+    outcome: str, trouble: Exception | None
+) -> None:
+    told = _Told()
+    waiting = _Waiting(told)
+
+    def job() -> None:
+        if trouble is not None:
+            raise trouble
+
+    told.workers.ask(
+        job, lambda _: waiting.note("answer"), lambda _: waiting.note("refusal"), waiting.ended
+    )
+
+    def all_seen() -> bool:
+        told.mailbox.deliver(1.0)
+        return bool(waiting.seen)
+
+    until(all_seen)
+    assert waiting.seen == [(outcome, False)]
+    assert told.workers.stop(10) == ()
+
+
+def test_an_outcome_is_told_also_where_the_end_of_the_waiting_meets_a_mistake(told: _Told) -> None:
+    told.workers.ask(lambda: 7, told.answers.append, told.refusals.append, lambda: 1 // 0)
+
+    with pytest.raises(ZeroDivisionError):
+        until(told.delivered)
+    assert told.answers == [7]
+
+
 def test_a_thread_that_hangs_is_named() -> None:
     workers = Workers(Mailbox(), lambda _: None)
     go_on = threading.Event()

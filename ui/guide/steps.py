@@ -95,15 +95,13 @@ class ValuesStep(Step):
             then()
             return
 
-        def saved(_: object) -> None:
+        def saved() -> None:
             if self.winfo_exists():
                 self.form.clear()
             self.session.frame.refresh()
             then()
 
-        self.session.ask(
-            lambda: self.session.app.configure({"callback": values}), saved, self.refused
-        )
+        self.ask_to_save(lambda: self.session.app.configure({"callback": values}), saved)
 
     def _take(self, glance: Glance) -> None:
         credentials = glance.status.credentials
@@ -179,11 +177,11 @@ class AddressStep(Step):
         address = self.entry.judged.value
         changes = {"callback": {"public_url": address}}
 
-        def saved(_: object) -> None:
+        def saved() -> None:
             self.session.frame.refresh()
             then()
 
-        self.session.ask(lambda: self.session.app.configure(changes), saved, self.refused)
+        self.ask_to_save(lambda: self.session.app.configure(changes), saved)
 
     def _judge(self, text: str) -> Judged:
         value = text.strip()

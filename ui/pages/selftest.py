@@ -3,7 +3,6 @@
 import tkinter as tk
 from tkinter import ttk
 
-from server.errors import DingBridgeError
 from server.reports import SelfTestReport
 from ui.pages.page import Page
 from ui.session import Session
@@ -47,19 +46,14 @@ class SelfTestPage(Page):
         self.buttons.buttons[0].configure(state="disabled")
         self._progress.pack(anchor="w", after=self.buttons)
         self._progress.start(15)
-        self.session.ask(self.session.app.self_test, self._done, self._failed)
+        self.session.ask(self.session.app.self_test, self._done, ended=self._rest)
 
     def _done(self, report: SelfTestReport) -> None:
         if self.winfo_exists():
-            self._rest()
             self.steps.show(report)
 
-    def _failed(self, failure: DingBridgeError) -> None:
-        if self.winfo_exists():
-            self._rest()
-        self.session.frame.show_error(failure)
-
     def _rest(self) -> None:
-        self._progress.stop()
-        self._progress.pack_forget()
-        self.buttons.buttons[0].configure(state="normal")
+        if self.winfo_exists():
+            self._progress.stop()
+            self._progress.pack_forget()
+            self.buttons.buttons[0].configure(state="normal")
