@@ -43,7 +43,7 @@ STATUSES: Mapping[str, str] = MappingProxyType(
 )
 _COUNTS = (
     ("planned", N_("{count} would be done")),
-    ("held", N_("{count} await approval")),
+    ("held", N_("{count} awaiting approval")),
     ("done", N_("{count} done")),
     ("failed", N_("{count} failed")),
     ("skipped", N_("{count} left out")),

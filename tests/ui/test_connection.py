@@ -63,7 +63,7 @@ def test_stored_values_are_tried_step_by_step(stage: Stage, page: SettingsPage) 
 
     stage.hand.wait_for(lambda: _says(panel, stage.texts("All is well.")))
     said = stage.texts(
-        "Mobiles can be read: {mobiles} of {count} people have one.", mobiles=1, count=1
+        "Mobiles can be read. People with one: {mobiles} of {count}.", mobiles=1, count=1
     )
     assert _says(panel, said)
     assert str(panel.test_button.cget("state")) == "normal"

@@ -228,7 +228,7 @@ class TestEvents:
 
         stage.hand.wait_for(lambda: stage.app.status().events.failed == 1)
         stage.hand.wait_for(lambda: len(page.feed.rows) == 1)
-        told = stage.texts("{count} events wait to be processed again.", count="1")
+        told = stage.texts("Events waiting to be processed again: {count}.", count="1")
         assert told in shown_texts(stage.program.window.frame)
 
 

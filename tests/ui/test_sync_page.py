@@ -279,7 +279,7 @@ def test_a_run_is_written_to_a_file(
 
     count = f"{len(pane.pane.feed.rows):,}"
     history.hand.wait_for(
-        lambda: history.is_told("{count} changes written to {path}", count=count, path=str(path))
+        lambda: history.is_told("Changes written: {count}, to {path}", count=count, path=str(path))
     )
     people = {row.who for row in pane.pane.feed.rows}
     if ending == ".csv":

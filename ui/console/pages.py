@@ -67,7 +67,7 @@ def _use_line(view: CredentialSetView, texts: Texts) -> str:
     if view.last_used_at_ms is None:
         return texts("not used by DingTalk yet")
     return texts(
-        "last used {moment} from {remote}, {calls} calls",
+        "last used {moment} from {remote}, calls: {calls}",
         moment=texts.moment(view.last_used_at_ms),
         remote=view.last_used_from or "?",
         calls=view.calls,

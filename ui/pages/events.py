@@ -146,11 +146,11 @@ class EventsPage(Page):
                 else self.texts("No event has arrived yet.")
             )
         elif self.feed.is_complete:
-            text = self.texts("{shown} events", shown=shown)
+            text = self.texts("Events: {shown}", shown=shown)
         elif self.feed.has_enough:
-            text = self.texts("The newest {shown} events; scroll down for older ones", shown=shown)
+            text = self.texts("The newest events: {shown}; scroll down for older ones", shown=shown)
         else:
-            text = self.texts("{shown} events so far, loading…", shown=shown)
+            text = self.texts("Events so far: {shown}, loading…", shown=shown)
         self._summary.configure(text=text)
 
     def _take(self, glance: Glance) -> None:
@@ -230,7 +230,7 @@ class EventsPage(Page):
 
     def _requeued(self, count: int) -> None:
         if count:
-            text = self.texts("{count} events wait to be processed again.", count=f"{count:,}")
+            text = self.texts("Events waiting to be processed again: {count}.", count=f"{count:,}")
         else:
             text = self.texts("Nothing to do: the event waits to be processed already.")
         self.session.frame.tell(text)
@@ -249,7 +249,7 @@ class EventsPage(Page):
         path, wanted = Path(name), self._filter()
 
         def done(count: int) -> None:
-            told = texts("{count} events written to {path}", count=f"{count:,}", path=str(path))
+            told = texts("Events written: {count}, to {path}", count=f"{count:,}", path=str(path))
             self.session.frame.tell(told)
 
         self.session.ask(lambda: export(self.session.app, wanted, path, texts), done)

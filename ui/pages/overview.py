@@ -150,7 +150,7 @@ class OverviewPage(Page):
         total = counts.pending + counts.working + counts.done + counts.ignored + counts.failed
         self._counts.show(
             self.texts(
-                "{total} events are kept, {failed} failed, {duplicates} came more than once.",
+                "Events kept: {total}; failed: {failed}; came more than once: {duplicates}.",
                 total=f"{total:,}",
                 failed=f"{counts.failed:,}",
                 duplicates=f"{counts.duplicates:,}",

@@ -124,7 +124,7 @@ class HistoryPane(ttk.Frame):
             self.pane.show(None, nothing, ("", ""))
             return
         title = texts(
-            "{people} people and {departments} departments were read.",
+            "Read from DingTalk: people {people}, departments {departments}.",
             people=f"{run.totals.people:,}",
             departments=f"{run.totals.departments:,}",
         )
@@ -146,7 +146,7 @@ class HistoryPane(ttk.Frame):
         path = Path(name)
 
         def done(count: int) -> None:
-            told = texts("{count} changes written to {path}", count=f"{count:,}", path=str(path))
+            told = texts("Changes written: {count}, to {path}", count=f"{count:,}", path=str(path))
             self._session.frame.tell(told)
 
         self._session.ask(lambda: export_run(self._session.app, run, path, texts), done)
