@@ -25,6 +25,14 @@ class Health(StrEnum):
     BROKEN = "broken"
 
 
+HEALTH_WORDS = {
+    Health.NOT_SET_UP: N_("Not set up"),
+    Health.WORKING: N_("Working"),
+    Health.ATTENTION: N_("Needs attention"),
+    Health.BROKEN: N_("Out of order"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Glance:
     """What the windows show of one moment. Times in milliseconds since 1970.

@@ -11,8 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from server.config.settings import Language
-from server.message import N_
-from ui.health import Health, Verdict
+from ui.health import HEALTH_WORDS, Health, Verdict
 from ui.icons import state_image
 from ui.text import Texts
 
@@ -75,14 +74,6 @@ class Face:
     health: Health
     tip: str
     menu: tuple[Entry, ...]
-
-
-HEALTH_WORDS = {
-    Health.NOT_SET_UP: N_("Not set up"),
-    Health.WORKING: N_("Working"),
-    Health.ATTENTION: N_("Needs attention"),
-    Health.BROKEN: N_("Out of order"),
-}
 
 
 def face_of(verdict: Verdict, switches: Switches, texts: Texts) -> Face:
