@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from server.app import App
     from server.config.paths import DataFolder
-    from ui.text import Texts
+    from ui.words.text import Texts
 
     Command = Callable[[App, Texts, argparse.Namespace], int]
 

@@ -22,7 +22,7 @@ from server.rest.session import Call, Purpose
 from server.vendor_errors import VendorRefusedError
 from server.verdicts import describe_diagnosis
 from server.wecom import errors as wecom
-from ui.text import Texts
+from ui.words.text import Texts
 
 PROJECT = Path(__file__).parents[1]
 Rows = list[list[str]]

@@ -39,7 +39,7 @@ from server.web.limits import BODY_LIMIT_BYTES
 from tests.readme import CHINESE, ENGLISH, FROM_CODE, PROJECT, Readme
 from ui.console import commands, documents
 from ui.console.arguments import parser
-from ui.text import Texts
+from ui.words.text import Texts
 
 DEMO = "python -m pip install -r requirements.txt && python main.py demo"
 TESTS = "python -m pip install -r requirements-dev.txt && python -m pytest"

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from server.app import App
 from server.status import ChangeView
-from ui.change_words import GROUPS, action_words, brief, group_of, who
 from ui.session import Session
-from ui.text import Texts
+from ui.words.change_words import GROUPS, action_words, brief, group_of, who
+from ui.words.text import Texts
 
 # So many are put into words by one job: a worker that computes keeps tk waiting for a moment.
 _PAGE = 250

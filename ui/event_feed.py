@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from server.app import App
 from server.status import EventPage, EventView
-from ui.event_words import subject, type_words
 from ui.session import Session
-from ui.text import Texts
+from ui.words.event_words import subject, type_words
+from ui.words.text import Texts
 
 _PAGE = 1000
 _PAUSE_MS = 15

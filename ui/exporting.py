@@ -12,8 +12,8 @@ from server.config.files import named
 from server.status import EventView
 from ui.console.documents import event_document
 from ui.event_feed import EventFilter, page_of
-from ui.event_words import state_words, subject, type_words
-from ui.text import Texts
+from ui.words.event_words import state_words, subject, type_words
+from ui.words.text import Texts
 
 _PAGE = 1000
 # A cell that begins with one of these is a formula to a spreadsheet, whoever wrote it. The wide

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from PIL import Image, ImageDraw
 
-from ui.health import Health
+from ui.words.health import Health
 
 COLOURS = MappingProxyType(
     {

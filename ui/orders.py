@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from server.status import RunSummary
-from ui.run_words import count_words, status_words
+from ui.words.run_words import count_words, status_words
 
 if TYPE_CHECKING:
     from ui.session import Session

@@ -27,12 +27,12 @@ from ui.session import PageName, Session
 from ui.shutdown import Shutdown
 from ui.signals import stop_signals
 from ui.single import SingleInstance
-from ui.text import Texts
 from ui.theme import Theme
 from ui.tray import Tray
 from ui.watch import Watch
 from ui.window import LEAST, SIZE, MainWindow
-from ui.window_texts import WindowTexts
+from ui.words.text import Texts
+from ui.words.window_texts import WindowTexts
 from ui.workers import Workers
 
 _log = logging.getLogger(__name__)

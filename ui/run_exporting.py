@@ -7,10 +7,10 @@ from pathlib import Path
 
 from server.app import App
 from server.status import ChangeView, RunSummary, RunView
-from ui.change_words import action_words, arrow, field_lines, result_words, who
 from ui.console.documents import change_document, sync_document
 from ui.exporting import CsvWriter, Output, is_csv, plain_cell, written
-from ui.text import Texts
+from ui.words.change_words import action_words, arrow, field_lines, result_words, who
+from ui.words.text import Texts
 
 _PAGE = 250
 

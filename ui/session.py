@@ -19,12 +19,12 @@ from server.config.files import named
 from server.config.settings import Language
 from server.errors import DingBridgeError
 from server.message import Message
-from ui.health import Glance
 from ui.orders import SyncOrders
 from ui.remembered import Remembered
 from ui.sync_switch import SyncSwitch
-from ui.text import Texts
 from ui.theme import Theme
+from ui.words.health import Glance
+from ui.words.text import Texts
 from ui.workers import Workers
 
 T = TypeVar("T")

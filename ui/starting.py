@@ -8,8 +8,8 @@ from server.errors import DingBridgeError
 from ui.dialogs import error_lines
 from ui.program import Program, Start
 from ui.single import SingleInstance
-from ui.text import Texts
 from ui.theme import make_dpi_aware
+from ui.words.text import Texts
 
 
 def run_program(app: App, texts: Texts, start: Start) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from server.config.store import Outcome
 from server.errors import DingBridgeError
-from ui.health import Glance
+from ui.words.health import Glance
 
 if TYPE_CHECKING:
     from ui.session import Session

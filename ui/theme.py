@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from tkinter import font, ttk
 
 from ui.assets.icon import draw
-from ui.health import Health
 from ui.icons import COLOURS, png, state_image
+from ui.words.health import Health
 
 GREY = "#5f6672"
 RED = "#b91c1c"

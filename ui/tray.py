@@ -11,9 +11,9 @@ from enum import StrEnum
 from typing import Any
 
 from server.config.settings import Language
-from ui.health import HEALTH_WORDS, Health, Verdict
 from ui.icons import state_image
-from ui.text import Texts
+from ui.words.health import HEALTH_WORDS, Health, Verdict
+from ui.words.text import Texts
 
 _log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from time import monotonic, time_ns
 from server.errors import DingBridgeError
 from server.message import N_, Message
 from server.status import Level, Status
-from ui.health import Glance, Health, Verdict, judge
 from ui.session import Session
 from ui.tray import Face, Switches, Tray, face_of
+from ui.words.health import Glance, Health, Verdict, judge
 
 _EVERY_MS = 1000
 _EVERY_HIDDEN_MS = 3000

@@ -8,7 +8,7 @@ from typing import Any
 
 from server.config.settings import Language
 from server.errors import DingBridgeError
-from ui.text import Texts
+from ui.words.text import Texts
 
 
 @dataclass

@@ -13,7 +13,7 @@ from tests.waiting import until
 from ui.dialogs import CrashDialog
 from ui.program import Program, Start
 from ui.single import SingleInstance
-from ui.text import Texts
+from ui.words.text import Texts
 
 
 @dataclass(frozen=True, slots=True)

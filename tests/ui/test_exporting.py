@@ -10,7 +10,7 @@ from server.config.settings import Language
 from server.status import EventPage, EventView
 from ui.event_feed import EventFilter
 from ui.exporting import export
-from ui.text import Texts
+from ui.words.text import Texts
 
 HALF = EventView(1, 0, "a", None, None, "done", None, {"name": "钉\ud83d"}, 0)
 

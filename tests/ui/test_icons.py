@@ -4,8 +4,8 @@ import pytest
 from PIL import ImageChops
 
 from ui.assets.icon import draw
-from ui.health import Health
 from ui.icons import png, state_image
+from ui.words.health import Health
 
 
 @pytest.mark.parametrize("size_px", [16, 20, 24, 32])

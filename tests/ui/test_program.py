@@ -17,10 +17,10 @@ from tests.ui.office import TOKEN, check_address
 from tests.ui.platforms import mirrored, platforms
 from tests.ui.stage import Stage, open_main, shown_crash
 from ui.dialogs import error_lines
-from ui.health import Health, judge
 from ui.session import PageName
 from ui.single import SingleInstance
 from ui.tray import TITLE_UNITS, Command, cut
+from ui.words.health import Health, judge
 
 Staged = Callable[[App], AbstractContextManager[Stage]]
 

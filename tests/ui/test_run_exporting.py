@@ -11,7 +11,7 @@ from server.errors import FileAccessError
 from server.message import Message
 from server.status import ChangeView, ErrorView, RunSummary
 from ui.run_exporting import export_run
-from ui.text import Texts
+from ui.words.text import Texts
 
 # Excel takes the wide signs for the narrow ones, and skips a line feed.
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠SUM(1)"]

@@ -11,7 +11,7 @@ from server.config.settings import Language
 from ui.program import Start
 from ui.single import SingleInstance
 from ui.starting import run_program
-from ui.text import Texts
+from ui.words.text import Texts
 
 ENGLISH = Texts(Language.ENGLISH)
 

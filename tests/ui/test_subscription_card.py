@@ -21,11 +21,11 @@ from tests.server.subscription.registry import (
 )
 from tests.ui.hand import every, shown_texts
 from tests.ui.stage import Stage, open_main, shown_crash
-from ui.event_words import type_words
 from ui.pages.credentials import CredentialsPage
 from ui.pages.settings import SettingsPage
 from ui.session import PageName
 from ui.widgets.subscription_card import SubscriptionCard
+from ui.words.event_words import type_words
 
 
 @pytest.fixture

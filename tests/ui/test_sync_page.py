@@ -16,10 +16,10 @@ from tests.ui.office import office
 from tests.ui.platforms import Platforms, mirrored, platforms
 from tests.ui.sitting import Sitting
 from tests.ui.stage import Stage
-from ui.change_words import GROUPS
 from ui.pages.settings import SettingsPage
 from ui.pages.sync.page import SyncPage
 from ui.session import PageName
+from ui.words.change_words import GROUPS
 
 # What does not depend on words is tried in one of the languages.
 IN_CHINESE = pytest.mark.parametrize("language", ["zh-CN"])

@@ -5,8 +5,6 @@ from server.message import Message
 from server.status import Level, Notice
 from tests.ui.icon import FakeIcon
 from tests.ui.views import UNSET, glance, notice, with_notices
-from ui.health import Health, judge
-from ui.text import Texts
 from ui.tray import (
     TIP_UNITS,
     Command,
@@ -17,6 +15,8 @@ from ui.tray import (
     cut,
     face_of,
 )
+from ui.words.health import Health, judge
+from ui.words.text import Texts
 
 ENGLISH = Texts(Language.ENGLISH)
 ALL_SWITCHES = Switches(Language.ENGLISH, sync=True, autostart=False)

@@ -14,11 +14,11 @@ from server.message import Message
 from server.status import Level, Notice, Status
 from tests.ui.at_once import SessionAtOnce
 from tests.ui.views import FINE, with_notices
-from ui.health import Glance, Health
 from ui.session import Session
-from ui.text import Texts
 from ui.tray import Face, Switches, Tray
 from ui.watch import Watch
+from ui.words.health import Glance, Health
+from ui.words.text import Texts
 
 TEXTS = Texts(Language.ENGLISH)
 

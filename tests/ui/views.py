@@ -13,7 +13,7 @@ from server.status import (
     Status,
     SyncView,
 )
-from ui.health import Glance
+from ui.words.health import Glance
 
 NOW_MS = 1_795_000_000_000
 DAY_MS = 24 * 60 * 60 * 1000

@@ -30,10 +30,10 @@ from tests.windows.program import (
     until,
 )
 from tests.windows.wine import Wine, windows_path
-from ui.health import Health, Verdict
 from ui.icons import COLOURS
-from ui.text import Texts
 from ui.tray import Command, Switches, face_of
+from ui.words.health import Health, Verdict
+from ui.words.text import Texts
 
 PORT = CallbackSettings().port
 URL = f"http://127.0.0.1:{PORT}/api/callback"

@@ -8,7 +8,7 @@ from server.reports import SelfTestReport, Step
 from ui.console import documents, pages
 from ui.console.output import show, show_text
 from ui.signals import stop_signals
-from ui.text import Texts
+from ui.words.text import Texts
 
 VENDORS = ("dingtalk", "wecom")
 _GOOD, _FAILED = 0, 1

@@ -11,7 +11,7 @@ from server.reports import SelfTestReport, Step, StepState
 from server.status import CredentialSetView, EventView, Status, SubscriptionState
 from ui.console.subscription_pages import subscription_line
 from ui.console.sync_pages import sync_lines
-from ui.text import Texts
+from ui.words.text import Texts
 
 _PAYLOAD_CHARACTERS = 160
 _SAYS_NOTHING = frozenset({SubscriptionState.NOT_SET_UP, SubscriptionState.NOT_COMPARED})

@@ -7,7 +7,7 @@ from server.reports import Step
 from server.status import SubscriptionState, SubscriptionView
 from ui.console import documents, pages, subscription_pages
 from ui.console.output import show, show_text
-from ui.text import Texts
+from ui.words.text import Texts
 
 _GOOD, _FAILED, _WITH_PROBLEMS = 0, 1, 3
 

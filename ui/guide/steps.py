@@ -8,13 +8,13 @@ from server.app import App
 from server.message import N_
 from server.reports import SelfTestReport
 from ui.guide.step import Step
-from ui.health import Glance
 from ui.moving import ImportDialog
 from ui.session import Session
 from ui.widgets.credential_form import CredentialForm
 from ui.widgets.layout import Action, ButtonRow, Scrolled, Wrapped
 from ui.widgets.steps import StepList
 from ui.widgets.values import Judged, ValueEntry
+from ui.words.health import Glance
 
 _PUBLIC_URL = "callback.public_url"
 

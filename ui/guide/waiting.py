@@ -6,10 +6,10 @@ from tkinter import ttk
 from server.message import N_
 from server.status import RejectionView, Status
 from ui.guide.step import Step
-from ui.health import Glance, Health, last_contact
 from ui.remedies import adopt_key
 from ui.session import Session
 from ui.widgets.layout import Action, ButtonRow, Wrapped, relabel
+from ui.words.health import Glance, Health, last_contact
 
 
 class WaitingStep(Step):

@@ -11,8 +11,8 @@ from ui.pages.selftest import SelfTestPage
 from ui.pages.settings import SettingsPage
 from ui.pages.sync.page import SyncPage
 from ui.session import PageName
-from ui.text import Texts
 from ui.window import PageMaker
+from ui.words.text import Texts
 
 
 def page_makers(texts: Texts) -> Mapping[PageName, tuple[str, PageMaker]]:

@@ -7,7 +7,6 @@ from server.config.merge import Effect
 from server.config.store import Outcome
 from server.message import N_
 from server.status import CredentialSetView, CredentialsView, RejectionView
-from ui.health import Glance
 from ui.pages.page import Page
 from ui.remedies import adopt_key
 from ui.session import Session
@@ -15,6 +14,7 @@ from ui.widgets.credential_form import FIELDS, CredentialForm
 from ui.widgets.credential_set import CredentialSetCard
 from ui.widgets.layout import Action, ButtonRow, Scrolled, Wrapped, heading, relabel
 from ui.widgets.subscription_card import SubscriptionCard
+from ui.words.health import Glance
 
 _ROLES = {
     "active": N_("Active"),

@@ -8,15 +8,15 @@ from typing import cast
 
 from server.status import EventView
 from ui.event_feed import EventFeed, EventFilter, EventRow
-from ui.event_words import STATES, TYPES, payload_words, state_words, type_words
 from ui.exporting import export
-from ui.health import Glance
 from ui.pages.page import Page
 from ui.session import Session
 from ui.theme import AMBER, GREY, RED
 from ui.widgets.layout import Action, ButtonRow, heading
 from ui.widgets.table import Column, Row, Source, VirtualTable
 from ui.widgets.textbox import Details
+from ui.words.event_words import STATES, TYPES, payload_words, state_words, type_words
+from ui.words.health import Glance
 
 _TYPING_MS = 350
 

@@ -11,10 +11,10 @@ from server.errors import DingBridgeError, SettingsError
 from ui.moving import ExportDialog, ImportDialog
 from ui.pages.page import Page
 from ui.session import Session
-from ui.setting_words import LABELS, LANGUAGES, SECTIONS
 from ui.widgets.connection import ConnectionPanel
 from ui.widgets.layout import Action, ButtonRow, Scrolled, Wrapped, heading
 from ui.widgets.setting import SettingField, make_field
+from ui.words.setting_words import LABELS, LANGUAGES, SECTIONS
 
 # A test of these sections' accounts takes what is typed in them, and in the last what to mirror.
 _TESTED = ("dingtalk", "wecom")

@@ -10,11 +10,11 @@ from server.config.store import Outcome
 from server.message import N_
 from server.reports import SelfTestReport, Step
 from server.status import CredentialSetView, Status, SubscriptionState, SubscriptionView
-from ui.event_words import type_words
 from ui.session import PageName, Session
-from ui.text import Texts
 from ui.widgets.layout import Action, ButtonRow, Wrapped
 from ui.widgets.steps import StepList
+from ui.words.event_words import type_words
+from ui.words.text import Texts
 
 _LOOK_EVERY_MS = 100
 _HEADLINES = {

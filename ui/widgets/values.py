@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from tkinter import ttk
 
-from ui.text import Texts
 from ui.theme import Theme
 from ui.widgets.layout import Wrapped
+from ui.words.text import Texts
 
 _BULLET = "•"
 

@@ -23,7 +23,7 @@ from server.status import (
     SyncView,
 )
 from ui.console.pages import error_page, event_line, outcome_page, self_test_page, status_page
-from ui.text import Texts
+from ui.words.text import Texts
 
 ENGLISH = Texts(Language.ENGLISH)
 NOW_MS = 1_700_000_000_123

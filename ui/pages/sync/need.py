@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from tkinter import ttk
 
 from server.status import ErrorView, SyncState, SyncView
-from ui.health import Health
 from ui.session import PageName, Session
-from ui.setting_words import LABELS
 from ui.widgets.layout import Action
 from ui.widgets.notice import NoticeCard
+from ui.words.health import Health
+from ui.words.setting_words import LABELS
 
 
 @dataclass(frozen=True, slots=True)

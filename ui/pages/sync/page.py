@@ -5,7 +5,6 @@ from dataclasses import replace
 from tkinter import ttk
 
 from server.status import SyncView
-from ui.health import Glance
 from ui.pages.page import Page
 from ui.pages.sync.conflicts import ConflictsPane
 from ui.pages.sync.decision import DecisionPane
@@ -15,6 +14,7 @@ from ui.pages.sync.state import StateCard
 from ui.proposal import proposal_of
 from ui.session import Session
 from ui.widgets.layout import Scrolled, heading
+from ui.words.health import Glance
 
 _LEAST = 560  # px at 100 %; below, the tables would show no row any more
 

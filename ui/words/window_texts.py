@@ -7,8 +7,8 @@ import re
 
 from server.config.settings import Language
 from server.message import Message
-from ui.setting_words import LABELS
-from ui.text import Texts
+from ui.words.setting_words import LABELS
+from ui.words.text import Texts
 
 # Not in the middle of an address: a host may be called callback.host, too.
 _NAME = rf"(?<![\w./-])({'|'.join(map(re.escape, LABELS))})(?![\w/-])"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from server.message import N_
-from ui.text import Texts
+from ui.words.text import Texts
 
 # DingTalk's contact events and a few others an app often subscribes to.
 TYPES: Mapping[str, str] = MappingProxyType(

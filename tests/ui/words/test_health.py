@@ -5,7 +5,7 @@ import pytest
 from server.errors import PortInUseError
 from server.status import CredentialsView, Level, ServiceView
 from tests.ui.views import DAY_MS, FINE, NOW_MS, UNSET, USED, glance, notice, with_notices
-from ui.health import LONG_SILENCE_MS, Glance, Health, judge, last_contact
+from ui.words.health import LONG_SILENCE_MS, Glance, Health, judge, last_contact
 
 
 def test_all_is_well_where_dingtalk_called_and_nothing_is_noted() -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from server.message import N_
 from server.status import ChangeView
-from ui.text import Texts
+from ui.words.text import Texts
 
 # The groups that changes are shown by, in the order in which an admin asks for them.
 GROUPS: Mapping[str, str] = MappingProxyType(

@@ -2,8 +2,8 @@ import pytest
 
 from server.config.settings import Language, known_settings
 from server.message import Message
-from ui.setting_words import LABELS
-from ui.window_texts import WindowTexts
+from ui.words.setting_words import LABELS
+from ui.words.window_texts import WindowTexts
 
 ENGLISH = WindowTexts(Language.ENGLISH)
 CHINESE = WindowTexts(Language.CHINESE)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from server.reports import ExportView, ImportView
-from ui.text import Texts
+from ui.words.text import Texts
 
 
 def after_export(view: ExportView, texts: Texts) -> Iterator[str]:

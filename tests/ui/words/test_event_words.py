@@ -3,8 +3,8 @@ import pytest
 from server.config.settings import Language
 from server.journal.events import EventState
 from server.simulator.payloads import CONTACT_EVENTS
-from ui.event_words import STATES, TYPES, payload_words, state_words, subject, type_words
-from ui.text import Texts
+from ui.words.event_words import STATES, TYPES, payload_words, state_words, subject, type_words
+from ui.words.text import Texts
 
 ENGLISH = Texts(Language.ENGLISH)
 CHINESE = Texts(Language.CHINESE)

@@ -2,7 +2,7 @@ import pytest
 
 from server.app import App
 from server.config.settings import Settings, known_settings
-from ui.setting_words import CHOICES, LABELS, SECTIONS, from_text, to_text
+from ui.words.setting_words import CHOICES, LABELS, SECTIONS, from_text, to_text
 
 BY_NAME = {info.name: info for info in known_settings()}
 # The three credentials have a page of their own, the language a box; the vendors' addresses are

@@ -5,7 +5,7 @@ import pytest
 from server.config.settings import Language
 from server.errors import PortHeldError
 from server.message import N_, Message
-from ui.text import Texts
+from ui.words.text import Texts
 
 ENGLISH = Texts(Language.ENGLISH)
 CHINESE = Texts(Language.CHINESE)

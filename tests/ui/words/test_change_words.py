@@ -3,8 +3,8 @@ import pytest
 from server.config.settings import Language
 from server.message import Message
 from server.status import ChangeView, ErrorView
-from ui.change_words import arrow, brief, field_lines, group_of, who
-from ui.text import Texts
+from ui.words.change_words import arrow, brief, field_lines, group_of, who
+from ui.words.text import Texts
 
 ENGLISH = Texts(Language.ENGLISH)
 CHINESE = Texts(Language.CHINESE)

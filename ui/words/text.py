@@ -12,7 +12,7 @@ from server.config.settings import Language
 from server.message import Message
 
 _DOMAIN = "dingbridge"
-_LOCALES = Path(__file__).with_name("locale")
+_LOCALES = Path(__file__).parents[1] / "locale"
 
 
 class Texts:

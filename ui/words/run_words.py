@@ -5,8 +5,8 @@ from types import MappingProxyType
 
 from server.message import N_
 from server.status import RunSummary, SyncState, SyncView
-from ui.health import Health
-from ui.text import Texts
+from ui.words.health import Health
+from ui.words.text import Texts
 
 STATES: Mapping[SyncState, str] = MappingProxyType(
     {

@@ -14,10 +14,17 @@ from server.status import (
     SyncView,
 )
 from tests.ui.views import DAY_MS, NOW_MS
-from ui.health import Health
 from ui.proposal import Proposal, proposal_of
-from ui.run_words import count_words, ending_lines, health_of, state_words, status_words, time_words
-from ui.text import Texts
+from ui.words.health import Health
+from ui.words.run_words import (
+    count_words,
+    ending_lines,
+    health_of,
+    state_words,
+    status_words,
+    time_words,
+)
+from ui.words.text import Texts
 
 ENGLISH = Texts(Language.ENGLISH)
 RUN = RunSummary(
