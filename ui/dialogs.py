@@ -10,7 +10,7 @@ from tkinter import messagebox, ttk
 from server.app import App
 from server.errors import DingBridgeError, SettingsError
 from server.version import VERSION
-from ui.theme import Theme, bind_mnemonics, mnemonic
+from ui.assets.theme import Theme, bind_mnemonics, mnemonic
 from ui.widgets.textbox import ReadingBox
 from ui.words.text import Texts
 

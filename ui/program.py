@@ -15,6 +15,7 @@ from server.config.settings import Language
 from server.errors import AlreadyRunningError, DingBridgeError, FileAccessError
 from server.status import Status
 from ui import autostart
+from ui.assets.theme import Theme
 from ui.choices import Choices
 from ui.collector import Collector
 from ui.crashes import Crashes
@@ -27,7 +28,6 @@ from ui.session import PageName, Session
 from ui.shutdown import Shutdown
 from ui.signals import stop_signals
 from ui.single import SingleInstance
-from ui.theme import Theme
 from ui.tray import Tray
 from ui.watch import Watch
 from ui.window import LEAST, SIZE, MainWindow

@@ -19,10 +19,10 @@ from server.config.files import named
 from server.config.settings import Language
 from server.errors import DingBridgeError
 from server.message import Message
+from ui.assets.theme import Theme
 from ui.orders import SyncOrders
 from ui.remembered import Remembered
 from ui.sync_switch import SyncSwitch
-from ui.theme import Theme
 from ui.words.health import Glance
 from ui.words.text import Texts
 from ui.workers import Workers

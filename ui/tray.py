@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from server.config.settings import Language
-from ui.icons import state_image
+from ui.assets.icons import state_image
 from ui.words.health import HEALTH_WORDS, Health, Verdict
 from ui.words.text import Texts
 

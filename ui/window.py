@@ -4,9 +4,9 @@ import tkinter as tk
 from collections.abc import Callable, Mapping
 from tkinter import ttk
 
+from ui.assets.theme import bind_mnemonics, bind_press, mnemonic
 from ui.pages.page import Page
 from ui.session import PageName, Session
-from ui.theme import bind_mnemonics, bind_press, mnemonic
 
 _TOLD_MS = 6000
 SIZE = (1020, 680)  # at 100 %

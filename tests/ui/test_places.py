@@ -6,7 +6,7 @@ import pytest
 
 from server.app import App
 from tests.ui.stage import on_stage, open_main
-from ui.theme import Theme
+from ui.assets.theme import Theme
 from ui.widgets.layout import Scrolled
 
 _ROOM = 16  # for a frame, at 100 %

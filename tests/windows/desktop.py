@@ -21,7 +21,7 @@ from PIL import Image, ImageChops
 from server.config.settings import Language
 from tests.windows.program import Finished, kill, processes, until
 from tests.windows.wine import Wine, outcome, windows_path
-from ui.icons import _TRAY_FILLS
+from ui.assets.icons import _TRAY_FILLS
 from ui.tray import SEPARATOR, Command, Entry
 from ui.words.health import Health
 

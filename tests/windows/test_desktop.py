@@ -30,7 +30,7 @@ from tests.windows.program import (
     until,
 )
 from tests.windows.wine import Wine, windows_path
-from ui.icons import COLOURS
+from ui.assets.icons import COLOURS
 from ui.tray import Command, Switches, face_of
 from ui.words.health import Health, Verdict
 from ui.words.text import Texts

@@ -4,7 +4,7 @@ import tkinter as tk
 from collections.abc import Sequence
 from tkinter import ttk
 
-from ui.theme import Theme
+from ui.assets.theme import Theme
 from ui.widgets.layout import Action, ButtonRow, TwoLines
 from ui.words.health import Health
 

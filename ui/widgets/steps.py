@@ -5,7 +5,7 @@ from tkinter import ttk
 
 from server.message import N_
 from server.reports import SelfTestReport, Step, StepState
-from ui.theme import Theme
+from ui.assets.theme import Theme
 from ui.widgets.layout import Wrapped
 from ui.words.health import Health
 from ui.words.text import Texts

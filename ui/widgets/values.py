@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from tkinter import ttk
 
-from ui.theme import Theme
+from ui.assets.theme import Theme
 from ui.widgets.layout import Wrapped
 from ui.words.text import Texts
 

@@ -4,8 +4,8 @@ import tkinter as tk
 from tkinter import ttk
 
 from server.status import RunSummary, SyncView
+from ui.assets.theme import bind_mnemonics, mnemonic
 from ui.session import Session
-from ui.theme import bind_mnemonics, mnemonic
 from ui.widgets.layout import Action, ButtonRow, TwoLines, Wrapped
 from ui.words.run_words import count_words, health_of, state_words, time_words
 

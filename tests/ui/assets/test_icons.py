@@ -4,7 +4,7 @@ import pytest
 from PIL import ImageChops
 
 from ui.assets.icon import draw
-from ui.icons import png, state_image
+from ui.assets.icons import png, state_image
 from ui.words.health import Health
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tkinter import font, ttk
 
 from ui.assets.icon import draw
-from ui.icons import COLOURS, png, state_image
+from ui.assets.icons import COLOURS, png, state_image
 from ui.words.health import Health
 
 GREY = "#5f6672"
