@@ -18,6 +18,7 @@ from ui import autostart
 from ui.assets.theme import Theme
 from ui.choices import Choices
 from ui.collector import Collector
+from ui.console.signals import stop_signals
 from ui.crashes import Crashes
 from ui.dialogs import error_lines
 from ui.guide.window import GuideWindow
@@ -26,7 +27,6 @@ from ui.pages.catalogue import page_makers
 from ui.places import Places
 from ui.session import PageName, Session
 from ui.shutdown import Shutdown
-from ui.signals import stop_signals
 from ui.single import SingleInstance
 from ui.tray import Tray
 from ui.watch import Watch

@@ -30,7 +30,7 @@ from server.message import N_, Message
 from server.status import EventView
 from ui.console import documents, pages, sync_pages
 from ui.console.output import say, show, show_text
-from ui.signals import stop_signals
+from ui.console.signals import stop_signals
 from ui.words.text import Texts
 
 _log = logging.getLogger(__name__)

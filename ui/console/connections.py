@@ -7,7 +7,7 @@ from server.app import App
 from server.reports import SelfTestReport, Step
 from ui.console import documents, pages
 from ui.console.output import show, show_text
-from ui.signals import stop_signals
+from ui.console.signals import stop_signals
 from ui.words.text import Texts
 
 VENDORS = ("dingtalk", "wecom")

@@ -12,7 +12,7 @@ from server.app import App
 from tests.ui.office import office
 from tests.waiting import PATIENCE_S, until
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 
 
 @pytest.fixture
