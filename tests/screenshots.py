@@ -26,7 +26,7 @@ from tests.ui.screen import screen
 from tests.ui.sitting import Sitting
 from tests.ui.stage import Stage, on_stage, open_main
 from ui.moving import ExportDialog, ImportDialog
-from ui.session import PageName
+from ui.state.session import PageName
 
 _LANGUAGES = ("en", "zh-CN")
 _SCALES = (1.0, 2.0)

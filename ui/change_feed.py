@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from server.app import App
 from server.status import ChangeView
-from ui.session import Session
+from ui.state.session import Session
 from ui.words.change_words import GROUPS, action_words, brief, group_of, who
 from ui.words.text import Texts
 

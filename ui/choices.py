@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from server.config.settings import Language
 from ui import autostart
-from ui.session import PageName, Session
+from ui.state.session import PageName, Session
 from ui.tray import Command, Switches
 
 _LANGUAGES: Mapping[Command, Language] = MappingProxyType(

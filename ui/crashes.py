@@ -6,7 +6,7 @@ from traceback import walk_tb
 from types import TracebackType
 
 from ui.dialogs import CrashDialog, report_of
-from ui.session import Session
+from ui.state.session import Session
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from server.app import App
 from server.status import EventPage, EventView
-from ui.session import Session
+from ui.state.session import Session
 from ui.words.event_words import subject, type_words
 from ui.words.text import Texts
 

@@ -22,18 +22,18 @@ from ui.console.signals import stop_signals
 from ui.crashes import Crashes
 from ui.dialogs import error_lines
 from ui.guide.window import GuideWindow
-from ui.mailbox import Mailbox
 from ui.pages.catalogue import page_makers
-from ui.places import Places
-from ui.session import PageName, Session
 from ui.shutdown import Shutdown
 from ui.single import SingleInstance
+from ui.state.mailbox import Mailbox
+from ui.state.places import Places
+from ui.state.session import PageName, Session
+from ui.state.workers import Workers
 from ui.tray import Tray
 from ui.watch import Watch
 from ui.window import LEAST, SIZE, MainWindow
 from ui.words.text import Texts
 from ui.words.window_texts import WindowTexts
-from ui.workers import Workers
 
 _log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from server.message import N_
 from server.status import Notice
-from ui.session import PageName, Session
+from ui.state.session import PageName, Session
 from ui.widgets.layout import Action
 
 

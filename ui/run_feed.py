@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from server.status import RunSummary
-from ui.session import Session
+from ui.state.session import Session
 
 _PAGE = 100
 _AHEAD = 50

@@ -3,8 +3,8 @@
 import tkinter as tk
 from tkinter import messagebox
 
-from ui.session import Session
 from ui.single import SingleInstance
+from ui.state.session import Session
 from ui.tray import Tray
 
 _STOP_SERVICE_S = 3.5

@@ -6,7 +6,7 @@ from tkinter import ttk
 
 from ui.assets.theme import bind_mnemonics, bind_press, mnemonic
 from ui.pages.page import Page
-from ui.session import PageName, Session
+from ui.state.session import PageName, Session
 
 _TOLD_MS = 6000
 SIZE = (1020, 680)  # at 100 %

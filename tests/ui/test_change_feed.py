@@ -7,7 +7,7 @@ from server.errors import JournalBusyError
 from server.status import ChangeView
 from tests.ui.at_once import SessionAtOnce
 from ui.change_feed import ChangeFeed, Extract
-from ui.session import Session
+from ui.state.session import Session
 
 CHANGE = ChangeView("create", "person", "u1", "", "李", {}, "planned")
 

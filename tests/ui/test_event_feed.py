@@ -7,7 +7,7 @@ from server.errors import JournalBusyError
 from server.status import EventPage, EventView
 from tests.ui.at_once import SessionAtOnce
 from ui.event_feed import EventFeed
-from ui.session import Session
+from ui.state.session import Session
 
 TROUBLES = [JournalBusyError(path="made-up.db"), RuntimeError("a mistake of ours")]
 

@@ -16,7 +16,7 @@ from tests.ui.office import KEY, TOKEN, office
 from tests.ui.stage import Stage, shown_crash
 from ui.moving import ExportDialog, ImportDialog
 from ui.pages.settings import SettingsPage
-from ui.session import PageName
+from ui.state.session import PageName
 
 PASSPHRASE = "four made up words"
 Staged = Callable[[App], AbstractContextManager[Stage]]

@@ -8,7 +8,7 @@ from server.message import Message
 from server.status import RunSummary
 from tests.ui.at_once import SessionAtOnce
 from ui.run_feed import RunFeed
-from ui.session import Session
+from ui.state.session import Session
 
 
 def _run(run_id: int) -> RunSummary:

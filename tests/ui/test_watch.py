@@ -14,7 +14,7 @@ from server.message import Message
 from server.status import Level, Notice, Status
 from tests.ui.at_once import SessionAtOnce
 from tests.ui.views import FINE, with_notices
-from ui.session import Session
+from ui.state.session import Session
 from ui.tray import Face, Switches, Tray
 from ui.watch import Watch
 from ui.words.health import Glance, Health

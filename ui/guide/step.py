@@ -5,7 +5,7 @@ from collections.abc import Callable
 from tkinter import ttk
 from typing import ClassVar
 
-from ui.session import Session
+from ui.state.session import Session
 from ui.widgets.layout import Wrapped
 
 

@@ -9,7 +9,7 @@ from server.message import N_
 from server.reports import SelfTestReport
 from ui.guide.step import Step
 from ui.moving import ImportDialog
-from ui.session import Session
+from ui.state.session import Session
 from ui.widgets.credential_form import CredentialForm
 from ui.widgets.layout import Action, ButtonRow, Scrolled, Wrapped
 from ui.widgets.steps import StepList

@@ -7,7 +7,7 @@ from server.message import N_
 from server.status import RejectionView, Status
 from ui.guide.step import Step
 from ui.remedies import adopt_key
-from ui.session import Session
+from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, Wrapped, relabel
 from ui.words.health import Glance, Health, last_contact
 

@@ -9,8 +9,8 @@ from ui.assets.theme import GREY, mnemonic
 from ui.guide.step import Step
 from ui.guide.steps import AddressStep, CheckStep, ValuesStep, WelcomeStep
 from ui.guide.waiting import WaitingStep
-from ui.places import Places
-from ui.session import PageName, Session
+from ui.state.places import Places
+from ui.state.session import PageName, Session
 from ui.widgets.layout import Action, ButtonRow
 
 _STEPS: tuple[type[Step], ...] = (WelcomeStep, ValuesStep, AddressStep, CheckStep, WaitingStep)

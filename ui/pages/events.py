@@ -11,7 +11,7 @@ from ui.assets.theme import AMBER, GREY, RED
 from ui.event_feed import EventFeed, EventFilter, EventRow
 from ui.exporting import export
 from ui.pages.page import Page
-from ui.session import Session
+from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, heading
 from ui.widgets.table import Column, Row, Source, VirtualTable
 from ui.widgets.textbox import Details

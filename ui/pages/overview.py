@@ -9,7 +9,7 @@ from server.message import N_
 from server.status import Level, Notice, Status, SyncView
 from ui.pages.page import Page
 from ui.remedies import remedy
-from ui.session import PageName, Session
+from ui.state.session import PageName, Session
 from ui.widgets.chart import ColumnChart
 from ui.widgets.layout import Action, ButtonRow, Scrolled, TwoLines, Wrapped
 from ui.widgets.notice import NoticeCard

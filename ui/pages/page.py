@@ -3,7 +3,7 @@
 import tkinter as tk
 from tkinter import ttk
 
-from ui.session import Session
+from ui.state.session import Session
 
 
 class Page(ttk.Frame):

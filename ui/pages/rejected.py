@@ -8,7 +8,7 @@ from server.status import RejectionView
 from ui.assets.theme import GREY
 from ui.pages.page import Page
 from ui.remedies import adopt_key
-from ui.session import Session
+from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, Wrapped, heading, relabel
 from ui.words.health import Glance
 

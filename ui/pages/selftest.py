@@ -5,7 +5,7 @@ from tkinter import ttk
 
 from server.reports import SelfTestReport
 from ui.pages.page import Page
-from ui.session import Session
+from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, Scrolled, heading
 from ui.widgets.steps import StepList
 

@@ -10,7 +10,7 @@ from server.config.store import Config, Outcome
 from server.errors import DingBridgeError, SettingsError
 from ui.moving import ExportDialog, ImportDialog
 from ui.pages.page import Page
-from ui.session import Session
+from ui.state.session import Session
 from ui.widgets.connection import ConnectionPanel
 from ui.widgets.layout import Action, ButtonRow, Scrolled, Wrapped, heading
 from ui.widgets.setting import SettingField, make_field

@@ -8,7 +8,7 @@ from tkinter import ttk
 
 from server.errors import DingBridgeError
 from server.reports import SelfTestReport, Step
-from ui.session import Session
+from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, Wrapped
 from ui.widgets.steps import StepList
 

@@ -6,7 +6,7 @@ from tkinter import ttk
 
 from server.message import N_
 from ui.dialogs import centre
-from ui.session import Session
+from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, Wrapped
 
 # Those who would lose something come first, and are told also where there are none.

@@ -7,7 +7,7 @@ from ui.change_feed import Extract
 from ui.pages.sync.allow import AllowDialog
 from ui.pages.sync.changes import ChangesPane
 from ui.proposal import Proposal
-from ui.session import Session
+from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, TwoLines
 
 _HELD = frozenset({"held"})

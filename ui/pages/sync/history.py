@@ -12,7 +12,7 @@ from ui.change_feed import Extract
 from ui.pages.sync.changes import ChangesPane
 from ui.run_exporting import export_run
 from ui.run_feed import RunFeed, RunRow
-from ui.session import Session
+from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow
 from ui.widgets.table import Column, Row, Source, VirtualTable
 from ui.words.run_words import count_words, ending_lines, status_words

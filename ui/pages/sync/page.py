@@ -12,7 +12,7 @@ from ui.pages.sync.history import HistoryPane
 from ui.pages.sync.need import NeedCard
 from ui.pages.sync.state import StateCard
 from ui.proposal import proposal_of
-from ui.session import Session
+from ui.state.session import Session
 from ui.widgets.layout import Scrolled, heading
 from ui.words.health import Glance
 

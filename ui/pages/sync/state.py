@@ -5,7 +5,7 @@ from tkinter import ttk
 
 from server.status import RunSummary, SyncView
 from ui.assets.theme import bind_mnemonics, mnemonic
-from ui.session import Session
+from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, TwoLines, Wrapped
 from ui.words.run_words import count_words, health_of, state_words, time_words
 

@@ -3,7 +3,7 @@ from functools import partial
 
 import pytest
 
-from ui.mailbox import Mailbox
+from ui.state.mailbox import Mailbox
 
 
 def test_calls_of_another_thread_are_made_in_order() -> None:

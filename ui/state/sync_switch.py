@@ -13,7 +13,7 @@ from server.errors import DingBridgeError
 from ui.words.health import Glance
 
 if TYPE_CHECKING:
-    from ui.session import Session
+    from ui.state.session import Session
 
 
 class SyncSwitch:

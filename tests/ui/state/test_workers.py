@@ -6,8 +6,8 @@ import pytest
 
 from server.errors import DingBridgeError, PortInUseError
 from tests.waiting import until
-from ui.mailbox import Mailbox
-from ui.workers import Workers
+from ui.state.mailbox import Mailbox
+from ui.state.workers import Workers
 
 
 class _Told:

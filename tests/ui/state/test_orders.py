@@ -8,8 +8,8 @@ from server.errors import JournalBusyError
 from server.message import Message
 from server.status import RunSummary
 from tests.ui.at_once import SessionAtOnce
-from ui.orders import SyncOrders
-from ui.session import Session
+from ui.state.orders import SyncOrders
+from ui.state.session import Session
 
 PREVIEW = RunSummary(
     1, Message("asked"), is_full=True, started_at_ms=1, finished_at_ms=2, status="preview"

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from ui.remembered import Area, Remembered, fitted, load, save
+from ui.state.remembered import Area, Remembered, fitted, load, save
 
 SCREEN = Area(0, 0, 1920, 1080)
 

@@ -11,7 +11,7 @@ from server.status import RunSummary
 from ui.words.run_words import count_words, status_words
 
 if TYPE_CHECKING:
-    from ui.session import Session
+    from ui.state.session import Session
 
 
 class SyncOrders:

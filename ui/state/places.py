@@ -6,9 +6,9 @@ import tkinter as tk
 from pathlib import Path
 from threading import Lock
 
-from ui import remembered
-from ui.remembered import Area, Remembered
-from ui.session import Session
+from ui.state import remembered
+from ui.state.remembered import Area, Remembered
+from ui.state.session import Session
 
 _log = logging.getLogger(__name__)
 

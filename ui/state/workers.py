@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Generic, TypeVar
 
 from server.errors import DingBridgeError
-from ui.mailbox import Mailbox
+from ui.state.mailbox import Mailbox
 
 T = TypeVar("T")
 _THREADS = 3

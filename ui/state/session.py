@@ -20,12 +20,12 @@ from server.config.settings import Language
 from server.errors import DingBridgeError
 from server.message import Message
 from ui.assets.theme import Theme
-from ui.orders import SyncOrders
-from ui.remembered import Remembered
-from ui.sync_switch import SyncSwitch
+from ui.state.orders import SyncOrders
+from ui.state.remembered import Remembered
+from ui.state.sync_switch import SyncSwitch
+from ui.state.workers import Workers
 from ui.words.health import Glance
 from ui.words.text import Texts
-from ui.workers import Workers
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
