@@ -5,8 +5,8 @@ from time import monotonic
 from traceback import walk_tb
 from types import TracebackType
 
-from ui.dialogs import CrashDialog, report_of
 from ui.state.session import Session
+from ui.widgets.dialogs import CrashDialog, report_of
 
 _log = logging.getLogger(__name__)
 

@@ -20,7 +20,6 @@ from ui.choices import Choices
 from ui.collector import Collector
 from ui.console.signals import stop_signals
 from ui.crashes import Crashes
-from ui.dialogs import error_lines
 from ui.guide.window import GuideWindow
 from ui.pages.catalogue import page_makers
 from ui.shutdown import Shutdown
@@ -31,6 +30,7 @@ from ui.state.session import PageName, Session
 from ui.state.workers import Workers
 from ui.tray import Tray
 from ui.watch import Watch
+from ui.widgets.dialogs import error_lines
 from ui.window import LEAST, SIZE, MainWindow
 from ui.words.text import Texts
 from ui.words.window_texts import WindowTexts

@@ -16,10 +16,10 @@ from tests.ui.hand import every, shown_texts
 from tests.ui.office import TOKEN, check_address
 from tests.ui.platforms import mirrored, platforms
 from tests.ui.stage import Stage, open_main, shown_crash
-from ui.dialogs import error_lines
 from ui.single import SingleInstance
 from ui.state.session import PageName
 from ui.tray import TITLE_UNITS, Command, cut
+from ui.widgets.dialogs import error_lines
 from ui.words.health import Health, judge
 
 Staged = Callable[[App], AbstractContextManager[Stage]]

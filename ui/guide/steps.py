@@ -8,10 +8,10 @@ from server.app import App
 from server.message import N_
 from server.reports import SelfTestReport
 from ui.guide.step import Step
-from ui.moving import ImportDialog
 from ui.state.session import Session
 from ui.widgets.credential_form import CredentialForm
 from ui.widgets.layout import Action, ButtonRow, Scrolled, Wrapped
+from ui.widgets.moving import ImportDialog
 from ui.widgets.steps import StepList
 from ui.widgets.values import Judged, ValueEntry
 from ui.words.health import Glance

@@ -6,9 +6,9 @@ from tkinter import ttk
 from server.message import N_
 from server.status import RejectionView, Status
 from ui.guide.step import Step
-from ui.remedies import adopt_key
 from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, Wrapped, relabel
+from ui.widgets.remedies import adopt_key
 from ui.words.health import Glance, Health, last_contact
 
 

@@ -8,11 +8,11 @@ from server.config.store import Outcome
 from server.message import N_
 from server.status import CredentialSetView, CredentialsView, RejectionView
 from ui.pages.page import Page
-from ui.remedies import adopt_key
 from ui.state.session import Session
 from ui.widgets.credential_form import FIELDS, CredentialForm
 from ui.widgets.credential_set import CredentialSetCard
 from ui.widgets.layout import Action, ButtonRow, Scrolled, Wrapped, heading, relabel
+from ui.widgets.remedies import adopt_key
 from ui.widgets.subscription_card import SubscriptionCard
 from ui.words.health import Glance
 

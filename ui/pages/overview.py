@@ -8,11 +8,11 @@ from tkinter import ttk
 from server.message import N_
 from server.status import Level, Notice, Status, SyncView
 from ui.pages.page import Page
-from ui.remedies import remedy
 from ui.state.session import PageName, Session
 from ui.widgets.chart import ColumnChart
 from ui.widgets.layout import Action, ButtonRow, Scrolled, TwoLines, Wrapped
 from ui.widgets.notice import NoticeCard
+from ui.widgets.remedies import remedy
 from ui.words.health import HEALTH_WORDS, Glance, Health, Verdict, judge, last_contact
 from ui.words.run_words import health_of, state_words, time_words
 

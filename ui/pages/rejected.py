@@ -7,9 +7,9 @@ from tkinter import ttk
 from server.status import RejectionView
 from ui.assets.theme import GREY
 from ui.pages.page import Page
-from ui.remedies import adopt_key
 from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, Wrapped, heading, relabel
+from ui.widgets.remedies import adopt_key
 from ui.words.health import Glance
 
 

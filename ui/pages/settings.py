@@ -8,11 +8,11 @@ from tkinter import ttk
 from server.config.settings import Language, SettingInfo, known_settings
 from server.config.store import Config, Outcome
 from server.errors import DingBridgeError, SettingsError
-from ui.moving import ExportDialog, ImportDialog
 from ui.pages.page import Page
 from ui.state.session import Session
 from ui.widgets.connection import ConnectionPanel
 from ui.widgets.layout import Action, ButtonRow, Scrolled, Wrapped, heading
+from ui.widgets.moving import ExportDialog, ImportDialog
 from ui.widgets.setting import SettingField, make_field
 from ui.words.setting_words import LABELS, LANGUAGES, SECTIONS
 

@@ -9,8 +9,8 @@ from tkinter import filedialog, ttk
 from server.app import App
 from server.errors import DingBridgeError
 from server.reports import ExportView, ImportView
-from ui.dialogs import centre, error_lines
 from ui.state.session import PageName, Session
+from ui.widgets.dialogs import centre, error_lines
 from ui.widgets.layout import Action, ButtonRow, Wrapped
 from ui.widgets.values import Judged, ValueEntry
 from ui.words.moving_words import after_export, after_import

@@ -14,9 +14,9 @@ from server.errors import FileAccessError
 from tests.ui.hand import shown_texts
 from tests.ui.office import KEY, TOKEN, office
 from tests.ui.stage import Stage, shown_crash
-from ui.moving import ExportDialog, ImportDialog
 from ui.pages.settings import SettingsPage
 from ui.state.session import PageName
+from ui.widgets.moving import ExportDialog, ImportDialog
 
 PASSPHRASE = "four made up words"
 Staged = Callable[[App], AbstractContextManager[Stage]]
