@@ -11,7 +11,7 @@ from server.app import App
 from server.config.files import named
 from server.status import EventView
 from ui.console.documents import event_document
-from ui.event_feed import EventFilter, page_of
+from ui.feeds.event_feed import EventFilter, page_of
 from ui.words.event_words import state_words, subject, type_words
 from ui.words.text import Texts
 

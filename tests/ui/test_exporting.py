@@ -8,8 +8,8 @@ from server.app import App
 from server.config.paths import DataFolder
 from server.config.settings import Language
 from server.status import EventPage, EventView
-from ui.event_feed import EventFilter
 from ui.exporting import export
+from ui.feeds.event_feed import EventFilter
 from ui.words.text import Texts
 
 HALF = EventView(1, 0, "a", None, None, "done", None, {"name": "钉\ud83d"}, 0)

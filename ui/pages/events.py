@@ -8,8 +8,8 @@ from typing import cast
 
 from server.status import EventView
 from ui.assets.theme import AMBER, GREY, RED
-from ui.event_feed import EventFeed, EventFilter, EventRow
 from ui.exporting import export
+from ui.feeds.event_feed import EventFeed, EventFilter, EventRow
 from ui.pages.page import Page
 from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, heading

@@ -7,7 +7,7 @@ from typing import cast
 
 from server.status import ChangeView
 from ui.assets.theme import AMBER, GREEN, GREY, RED
-from ui.change_feed import ChangeFeed, ChangeRow, Extract
+from ui.feeds.change_feed import ChangeFeed, ChangeRow, Extract
 from ui.state.session import Session
 from ui.widgets.table import Column, Row, Source, VirtualTable
 from ui.widgets.textbox import Details

@@ -3,7 +3,7 @@
 import tkinter as tk
 from tkinter import ttk
 
-from ui.change_feed import Extract
+from ui.feeds.change_feed import Extract
 from ui.pages.sync.allow import AllowDialog
 from ui.pages.sync.changes import ChangesPane
 from ui.proposal import Proposal

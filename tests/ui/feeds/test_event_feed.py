@@ -6,7 +6,7 @@ import pytest
 from server.errors import JournalBusyError
 from server.status import EventPage, EventView
 from tests.ui.at_once import SessionAtOnce
-from ui.event_feed import EventFeed
+from ui.feeds.event_feed import EventFeed
 from ui.state.session import Session
 
 TROUBLES = [JournalBusyError(path="made-up.db"), RuntimeError("a mistake of ours")]

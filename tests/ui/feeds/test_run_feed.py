@@ -7,7 +7,7 @@ from server.errors import JournalBusyError
 from server.message import Message
 from server.status import RunSummary
 from tests.ui.at_once import SessionAtOnce
-from ui.run_feed import RunFeed
+from ui.feeds.run_feed import RunFeed
 from ui.state.session import Session
 
 

@@ -6,7 +6,7 @@ import pytest
 from server.errors import JournalBusyError
 from server.status import ChangeView
 from tests.ui.at_once import SessionAtOnce
-from ui.change_feed import ChangeFeed, Extract
+from ui.feeds.change_feed import ChangeFeed, Extract
 from ui.state.session import Session
 
 CHANGE = ChangeView("create", "person", "u1", "", "李", {}, "planned")
