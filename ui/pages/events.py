@@ -8,7 +8,7 @@ from typing import cast
 
 from server.status import EventView
 from ui.assets.theme import AMBER, GREY, RED
-from ui.exporting import export
+from ui.export.exporting import export
 from ui.feeds.event_feed import EventFeed, EventFilter, EventRow
 from ui.pages.page import Page
 from ui.state.session import Session

@@ -8,10 +8,10 @@ from typing import cast
 
 from server.status import RunSummary
 from ui.assets.theme import AMBER, GREEN, GREY, RED
+from ui.export.run_exporting import export_run
 from ui.feeds.change_feed import Extract
 from ui.feeds.run_feed import RunFeed, RunRow
 from ui.pages.sync.changes import ChangesPane
-from ui.run_exporting import export_run
 from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow
 from ui.widgets.table import Column, Row, Source, VirtualTable

@@ -10,7 +10,7 @@ from server.config.settings import Language
 from server.errors import FileAccessError
 from server.message import Message
 from server.status import ChangeView, ErrorView, RunSummary
-from ui.run_exporting import export_run
+from ui.export.run_exporting import export_run
 from ui.words.text import Texts
 
 # Excel takes the wide signs for the narrow ones, and skips a line feed.

@@ -8,7 +8,7 @@ from pathlib import Path
 from server.app import App
 from server.status import ChangeView, RunSummary, RunView
 from ui.console.documents import change_document, sync_document
-from ui.exporting import CsvWriter, Output, is_csv, plain_cell, written
+from ui.export.exporting import CsvWriter, Output, is_csv, plain_cell, written
 from ui.words.change_words import action_words, arrow, field_lines, result_words, who
 from ui.words.text import Texts
 

@@ -8,7 +8,7 @@ from server.app import App
 from server.config.paths import DataFolder
 from server.config.settings import Language
 from server.status import EventPage, EventView
-from ui.exporting import export
+from ui.export.exporting import export
 from ui.feeds.event_feed import EventFilter
 from ui.words.text import Texts
 
