@@ -14,7 +14,7 @@ from server.status import (
     SyncView,
 )
 from tests.ui.views import DAY_MS, NOW_MS
-from ui.proposal import Proposal, proposal_of
+from ui.pages.sync.proposal import Proposal, proposal_of
 from ui.words.health import Health
 from ui.words.run_words import (
     count_words,

@@ -6,7 +6,7 @@ from tkinter import ttk
 from ui.feeds.change_feed import Extract
 from ui.pages.sync.allow import AllowDialog
 from ui.pages.sync.changes import ChangesPane
-from ui.proposal import Proposal
+from ui.pages.sync.proposal import Proposal
 from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, TwoLines
 

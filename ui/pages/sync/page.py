@@ -10,8 +10,8 @@ from ui.pages.sync.conflicts import ConflictsPane
 from ui.pages.sync.decision import DecisionPane
 from ui.pages.sync.history import HistoryPane
 from ui.pages.sync.need import NeedCard
+from ui.pages.sync.proposal import proposal_of
 from ui.pages.sync.state import StateCard
-from ui.proposal import proposal_of
 from ui.state.session import Session
 from ui.widgets.layout import Scrolled, heading
 from ui.words.health import Glance
