@@ -22,6 +22,7 @@ from ui.console.signals import stop_signals
 from ui.crashes import Crashes
 from ui.guide.window import GuideWindow
 from ui.pages.catalogue import page_makers
+from ui.pages.window import LEAST, SIZE, MainWindow
 from ui.shutdown import Shutdown
 from ui.single import SingleInstance
 from ui.state.mailbox import Mailbox
@@ -31,7 +32,6 @@ from ui.state.workers import Workers
 from ui.tray import Tray
 from ui.watch import Watch
 from ui.widgets.dialogs import error_lines
-from ui.window import LEAST, SIZE, MainWindow
 from ui.words.text import Texts
 from ui.words.window_texts import WindowTexts
 

@@ -10,8 +10,8 @@ from ui.pages.rejected import RejectedPage
 from ui.pages.selftest import SelfTestPage
 from ui.pages.settings import SettingsPage
 from ui.pages.sync.page import SyncPage
+from ui.pages.window import PageMaker
 from ui.state.session import PageName
-from ui.window import PageMaker
 from ui.words.text import Texts
 
 
