@@ -50,7 +50,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def _told(mistake: Exception, options: "argparse.Namespace") -> int:
     """Show why the program with windows cannot go on, without anything that may be broken."""
-    from ui.last_word import show_mistake
+    from ui.shell.last_word import show_mistake
 
     try:
         logs: Path | None = _data_folder(options).logs
@@ -162,9 +162,9 @@ def _with_windows(app: "App", texts: "Texts", options: "argparse.Namespace") -> 
             raise  # every Python for Windows has tk: something took it away
         return _without_window(app, texts, options)
     from ui.console.attach import leave_console
-    from ui.leftovers import sweep_soon
-    from ui.program import Start
-    from ui.starting import run_program
+    from ui.shell.leftovers import sweep_soon
+    from ui.shell.program import Start
+    from ui.shell.starting import run_program
 
     leave_console()
     sweep_soon()
@@ -177,7 +177,7 @@ def _with_windows(app: "App", texts: "Texts", options: "argparse.Namespace") -> 
 
 
 def _autostart_command(options: "argparse.Namespace") -> str:
-    from ui.autostart import command_line
+    from ui.shell.autostart import command_line
 
     is_frozen = getattr(sys, "frozen", False)
     script = None if is_frozen else os.path.realpath(__file__)
@@ -186,7 +186,7 @@ def _autostart_command(options: "argparse.Namespace") -> str:
 
 def _serve(app: "App", texts: "Texts", options: "argparse.Namespace") -> int:
     from ui.console import commands
-    from ui.leftovers import sweep_soon
+    from ui.shell.leftovers import sweep_soon
 
     sweep_soon()
     return commands.serve(app, texts, options)

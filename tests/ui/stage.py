@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from server.app import App
 from tests.ui.hand import Hand
 from tests.waiting import until
-from ui.program import Program, Start
-from ui.single import SingleInstance
+from ui.shell.program import Program, Start
+from ui.shell.single import SingleInstance
 from ui.widgets.dialogs import CrashDialog
 from ui.words.text import Texts
 

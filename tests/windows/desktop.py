@@ -22,7 +22,7 @@ from server.config.settings import Language
 from tests.windows.program import Finished, kill, processes, until
 from tests.windows.wine import Wine, outcome, windows_path
 from ui.assets.icons import _TRAY_FILLS
-from ui.tray import SEPARATOR, Command, Entry
+from ui.shell.tray import SEPARATOR, Command, Entry
 from ui.words.health import Health
 
 _INSIDER = Path(__file__).with_name("insider.py")

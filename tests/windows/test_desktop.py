@@ -31,7 +31,7 @@ from tests.windows.program import (
 )
 from tests.windows.wine import Wine, windows_path
 from ui.assets.icons import COLOURS
-from ui.tray import Command, Switches, face_of
+from ui.shell.tray import Command, Switches, face_of
 from ui.words.health import Health, Verdict
 from ui.words.text import Texts
 

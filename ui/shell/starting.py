@@ -6,8 +6,8 @@ from tkinter import messagebox
 from server.app import App
 from server.errors import DingBridgeError
 from ui.assets.theme import make_dpi_aware
-from ui.program import Program, Start
-from ui.single import SingleInstance
+from ui.shell.program import Program, Start
+from ui.shell.single import SingleInstance
 from ui.widgets.dialogs import error_lines
 from ui.words.text import Texts
 

@@ -7,8 +7,8 @@ from time import monotonic, time_ns
 from server.errors import DingBridgeError
 from server.message import N_, Message
 from server.status import Level, Status
+from ui.shell.tray import Face, Switches, Tray, face_of
 from ui.state.session import Session
-from ui.tray import Face, Switches, Tray, face_of
 from ui.words.health import Glance, Health, Verdict, judge
 
 _EVERY_MS = 1000

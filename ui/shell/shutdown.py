@@ -3,9 +3,9 @@
 import tkinter as tk
 from tkinter import messagebox
 
-from ui.single import SingleInstance
+from ui.shell.single import SingleInstance
+from ui.shell.tray import Tray
 from ui.state.session import Session
-from ui.tray import Tray
 
 _STOP_SERVICE_S = 3.5
 _GIVE_UP_MS = 5000

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from server.config.settings import Language
-from ui import autostart
+from ui.shell import autostart
+from ui.shell.tray import Command, Switches
 from ui.state.session import PageName, Session
-from ui.tray import Command, Switches
 
 _LANGUAGES: Mapping[Command, Language] = MappingProxyType(
     {

@@ -1,6 +1,6 @@
 from pathlib import Path, PureWindowsPath
 
-from ui.autostart import command_line
+from ui.shell.autostart import command_line
 
 
 def test_the_frozen_program_starts_itself_quietly() -> None:

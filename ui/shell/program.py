@@ -14,23 +14,23 @@ from server.app import App
 from server.config.settings import Language
 from server.errors import AlreadyRunningError, DingBridgeError, FileAccessError
 from server.status import Status
-from ui import autostart
 from ui.assets.theme import Theme
-from ui.choices import Choices
-from ui.collector import Collector
 from ui.console.signals import stop_signals
-from ui.crashes import Crashes
 from ui.guide.window import GuideWindow
 from ui.pages.catalogue import page_makers
 from ui.pages.window import LEAST, SIZE, MainWindow
-from ui.shutdown import Shutdown
-from ui.single import SingleInstance
+from ui.shell import autostart
+from ui.shell.choices import Choices
+from ui.shell.collector import Collector
+from ui.shell.crashes import Crashes
+from ui.shell.shutdown import Shutdown
+from ui.shell.single import SingleInstance
+from ui.shell.tray import Tray
+from ui.shell.watch import Watch
 from ui.state.mailbox import Mailbox
 from ui.state.places import Places
 from ui.state.session import PageName, Session
 from ui.state.workers import Workers
-from ui.tray import Tray
-from ui.watch import Watch
 from ui.widgets.dialogs import error_lines
 from ui.words.text import Texts
 from ui.words.window_texts import WindowTexts

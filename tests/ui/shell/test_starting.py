@@ -8,9 +8,9 @@ import pytest
 from server.app import App
 from server.config.paths import DataFolder
 from server.config.settings import Language
-from ui.program import Start
-from ui.single import SingleInstance
-from ui.starting import run_program
+from ui.shell.program import Start
+from ui.shell.single import SingleInstance
+from ui.shell.starting import run_program
 from ui.words.text import Texts
 
 ENGLISH = Texts(Language.ENGLISH)
@@ -18,7 +18,7 @@ ENGLISH = Texts(Language.ENGLISH)
 
 @pytest.fixture(autouse=True)
 def _one_root(monkeypatch: pytest.MonkeyPatch, root: tk.Tk) -> None:
-    monkeypatch.setattr("ui.starting.tk.Tk", lambda **_: root)
+    monkeypatch.setattr("ui.shell.starting.tk.Tk", lambda **_: root)
 
 
 def test_a_data_folder_that_cannot_be_used_is_shown_with_its_path(

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from ui.last_word import show_mistake
+from ui.shell.last_word import show_mistake
 
 MISTAKE = ImportError("DLL load failed while importing _tkinter")
 

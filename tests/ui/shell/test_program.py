@@ -16,9 +16,9 @@ from tests.ui.hand import every, shown_texts
 from tests.ui.office import TOKEN, check_address
 from tests.ui.platforms import mirrored, platforms
 from tests.ui.stage import Stage, open_main, shown_crash
-from ui.single import SingleInstance
+from ui.shell.single import SingleInstance
+from ui.shell.tray import TITLE_UNITS, Command, cut
 from ui.state.session import PageName
-from ui.tray import TITLE_UNITS, Command, cut
 from ui.widgets.dialogs import error_lines
 from ui.words.health import Health, judge
 
@@ -166,7 +166,7 @@ def test_callbacks_are_received_also_where_a_second_start_could_not_be_heard(
         del content
         raise FileAccessError(path=str(path), reason="made up")
 
-    monkeypatch.setattr("ui.single.write_atomically", refuse)
+    monkeypatch.setattr("ui.shell.single.write_atomically", refuse)
     with staged(app) as stage:
         stage.hand.wait_for(lambda: app.is_serving)
         stage.hand.wait_for(stage.root.winfo_viewable)
@@ -269,7 +269,7 @@ def test_the_same_mistake_over_and_over_is_shown_once(
 
 
 def _mistakes(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    return [one for one in caplog.records if one.name == "ui.crashes"]
+    return [one for one in caplog.records if one.name == "ui.shell.crashes"]
 
 
 def test_quitting_frees_the_port_and_the_data_folder(app: App, staged: Staged) -> None:

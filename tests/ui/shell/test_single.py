@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from server.config.paths import DataFolder
-from ui.single import SingleInstance
+from ui.shell.single import SingleInstance
 
 
 @pytest.fixture
@@ -82,12 +82,12 @@ def test_after_the_first_ended_another_can_be_the_one(tmp_path: Path) -> None:
 def test_a_first_copy_that_died_blocks_nobody(tmp_path: Path) -> None:
     script = (
         "import os, sys; from pathlib import Path; from server.config.paths import DataFolder;"
-        "from ui.single import SingleInstance;"
+        "from ui.shell.single import SingleInstance;"
         "single = SingleInstance(DataFolder(Path(sys.argv[1]))); single.acquire();"
         "single.listen(os.getpid(), print); os._exit(9)"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], check=False, cwd=Path(__file__).parents[2]
+        [sys.executable, "-c", script, str(tmp_path)], check=False, cwd=Path(__file__).parents[3]
     )
     assert ended.returncode == 9
     assert (tmp_path / "window.json").exists()

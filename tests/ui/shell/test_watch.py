@@ -14,9 +14,9 @@ from server.message import Message
 from server.status import Level, Notice, Status
 from tests.ui.at_once import SessionAtOnce
 from tests.ui.views import FINE, with_notices
+from ui.shell.tray import Face, Switches, Tray
+from ui.shell.watch import Watch
 from ui.state.session import Session
-from ui.tray import Face, Switches, Tray
-from ui.watch import Watch
 from ui.words.health import Glance, Health
 from ui.words.text import Texts
 
@@ -192,7 +192,7 @@ def test_a_question_that_is_never_answered_is_asked_again_in_the_end(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_s = 100.0
-    monkeypatch.setattr("ui.watch.monotonic", lambda: now_s)
+    monkeypatch.setattr("ui.shell.watch.monotonic", lambda: now_s)
     room.watch.look()
     now_s += 19
     room.watch.look()

@@ -5,7 +5,7 @@ from server.message import Message
 from server.status import Level, Notice
 from tests.ui.icon import FakeIcon
 from tests.ui.views import UNSET, glance, notice, with_notices
-from ui.tray import (
+from ui.shell.tray import (
     TIP_UNITS,
     Command,
     Entry,
