@@ -25,7 +25,7 @@ from tests.ui.platforms import Platforms, mirrored, platforms
 from tests.ui.screen import screen
 from tests.ui.sitting import Sitting
 from tests.ui.stage import Stage, on_stage, open_main
-from ui.state.session import PageName
+from ui.state.window_api import PageName
 from ui.widgets.moving import ExportDialog, ImportDialog
 
 _LANGUAGES = ("en", "zh-CN")

@@ -5,7 +5,7 @@ import tkinter as tk
 from tests.ui.hand import shown_texts
 from tests.ui.stage import Stage, open_main
 from ui.pages.sync.page import SyncPage
-from ui.state.session import PageName
+from ui.state.window_api import PageName
 
 
 class Sitting:

@@ -12,7 +12,7 @@ from tests.ui.stage import Stage
 from ui.assets.theme import mnemonic
 from ui.pages.credentials import CredentialsPage
 from ui.pages.settings import SettingsPage
-from ui.state.session import PageName
+from ui.state.window_api import PageName
 
 _WORKED = (ttk.Button, ttk.Entry, ttk.Combobox, ttk.Checkbutton, ttk.Treeview, ttk.Notebook)
 

@@ -10,7 +10,8 @@ from ui.guide.step import Step
 from ui.guide.steps import AddressStep, CheckStep, ValuesStep, WelcomeStep
 from ui.guide.waiting import WaitingStep
 from ui.state.places import Places
-from ui.state.session import PageName, Session
+from ui.state.session import Session
+from ui.state.window_api import PageName
 from ui.widgets.layout import Action, ButtonRow
 
 _STEPS: tuple[type[Step], ...] = (WelcomeStep, ValuesStep, AddressStep, CheckStep, WaitingStep)

@@ -11,7 +11,7 @@ from ui.pages.selftest import SelfTestPage
 from ui.pages.settings import SettingsPage
 from ui.pages.sync.page import SyncPage
 from ui.pages.window import PageMaker
-from ui.state.session import PageName
+from ui.state.window_api import PageName
 from ui.words.text import Texts
 
 

@@ -8,7 +8,8 @@ from tkinter import ttk
 from server.message import N_
 from server.status import Level, Notice, Status, SyncView
 from ui.pages.page import Page
-from ui.state.session import PageName, Session
+from ui.state.session import Session
+from ui.state.window_api import PageName
 from ui.widgets.chart import ColumnChart
 from ui.widgets.layout import Action, ButtonRow, Scrolled, TwoLines, Wrapped
 from ui.widgets.notice import NoticeCard

@@ -6,7 +6,8 @@ from tkinter import ttk
 
 from ui.assets.theme import bind_mnemonics, bind_press, mnemonic
 from ui.pages.page import Page
-from ui.state.session import PageName, Session
+from ui.state.session import Session
+from ui.state.window_api import PageName
 
 _TOLD_MS = 6000
 SIZE = (1020, 680)  # at 100 %

@@ -6,7 +6,8 @@ from types import MappingProxyType
 from server.config.settings import Language
 from ui.shell import autostart
 from ui.shell.tray import Command, Switches
-from ui.state.session import PageName, Session
+from ui.state.session import Session
+from ui.state.window_api import PageName
 
 _LANGUAGES: Mapping[Command, Language] = MappingProxyType(
     {

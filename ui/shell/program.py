@@ -29,7 +29,8 @@ from ui.shell.tray import Tray
 from ui.shell.watch import Watch
 from ui.state.mailbox import Mailbox
 from ui.state.places import Places
-from ui.state.session import PageName, Session
+from ui.state.session import Session
+from ui.state.window_api import PageName
 from ui.state.workers import Workers
 from ui.widgets.dialogs import error_lines
 from ui.words.text import Texts

@@ -5,23 +5,27 @@ builds the pages anew.
 """
 
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from server.app import App
 from server.status import RunSummary
+from ui.state.window_api import Frame
+from ui.state.workers import Ask
 from ui.words.run_words import count_words, status_words
-
-if TYPE_CHECKING:
-    from ui.state.session import Session
+from ui.words.text import Texts
 
 
 class SyncOrders:
     """Orders runs from the facade; the service makes them, also while the mirror is off."""
 
-    def __init__(self, session: "Session") -> None:
+    def __init__(self, app: App, ask: Ask, frame: Frame, texts: Callable[[], Texts]) -> None:
         self.is_waiting = False
         self.is_preview = False
         self.answered = 0  # how many were answered: whoever shows runs looks again when it grows
-        self._session = session
+        self._app = app
+        self._ask = ask
+        self._frame = frame
+        self._texts = texts  # asked for each time: the language may have changed meanwhile
         self._stop = threading.Event()
 
     def preview(self) -> None:
@@ -45,16 +49,16 @@ class SyncOrders:
             return
         self.is_waiting, self.is_preview = True, is_preview
         self._stop = stop = threading.Event()
-        mirror = self._session.app.mirror
-        self._session.ask(
+        mirror = self._app.mirror
+        self._ask(
             lambda: mirror.order(preview=is_preview, allow=digest, stop=stop),
             self._done,
             ended=self._answered,
         )
-        self._session.frame.refresh()
+        self._frame.refresh()
 
     def _done(self, run: RunSummary) -> None:
-        texts = self._session.texts
+        texts = self._texts()
         if run.error is not None:
             told = texts.of(run.error.title)
         elif run.status == "refused":
@@ -64,9 +68,9 @@ class SyncOrders:
         else:
             status, counts = status_words(run, texts), count_words(run, texts)
             told = texts("The sync ended: {status}. {counts}", status=status, counts=counts)
-        self._session.frame.tell(told)
+        self._frame.tell(told)
 
     def _answered(self) -> None:
         self.is_waiting = False
         self.answered += 1
-        self._session.frame.refresh()
+        self._frame.refresh()

@@ -10,63 +10,24 @@ import sys
 import tkinter as tk
 import webbrowser
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from server.app import App
 from server.config.files import named
-from server.config.settings import Language
 from server.errors import DingBridgeError
 from server.message import Message
 from ui.assets.theme import Theme
 from ui.state.orders import SyncOrders
 from ui.state.remembered import Remembered
 from ui.state.sync_switch import SyncSwitch
+from ui.state.window_api import Frame
 from ui.state.workers import Workers
 from ui.words.health import Glance
 from ui.words.text import Texts
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-
-
-class PageName(StrEnum):
-    """The pages of the main window, in the order of its list."""
-
-    OVERVIEW = "overview"
-    CREDENTIALS = "credentials"
-    EVENTS = "events"
-    REJECTED = "rejected"
-    SELF_TEST = "self-test"
-    SYNC = "sync"
-    SETTINGS = "settings"
-    ABOUT = "about"
-
-
-class Frame(Protocol):
-    """What a page may ask of the program around it."""
-
-    def open_page(self, page: PageName, part: str = "") -> None:
-        """Show the main window with this page, and of it the part that the page knows."""
-
-    def open_guide(self) -> None:
-        """Show the guided set-up."""
-
-    def restart_service(self) -> None:
-        """Stop the service and start it with the settings as they are now."""
-
-    def use_language(self, language: Language) -> None:
-        """Show everything in another language, and keep it."""
-
-    def tell(self, text: str) -> None:
-        """Show a line at the bottom of the main window for a few seconds."""
-
-    def show_error(self, failure: DingBridgeError) -> None:
-        """Show what went wrong and what to do."""
-
-    def refresh(self) -> None:
-        """Ask for the status now rather than with the next second."""
 
 
 class Session:
@@ -82,8 +43,8 @@ class Session:
         self.frame = frame
         self.glance: Glance | None = None
         self.remembered = Remembered()
-        self.orders = SyncOrders(self)
-        self.sync_switch = SyncSwitch(self, lambda: frame.open_page(PageName.SYNC))
+        self.orders = SyncOrders(app, self.ask, frame, lambda: self.texts)
+        self.sync_switch = SyncSwitch(app, self.ask, frame, lambda: self.texts)
         self._workers = workers
         self._watchers: list[Callable[[Glance], object]] = []
 

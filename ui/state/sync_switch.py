@@ -6,22 +6,24 @@ better: an older one would show the press undone for a moment.
 
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING
 
+from server.app import App
 from server.config.store import Outcome
 from server.errors import DingBridgeError
+from ui.state.window_api import Frame, PageName
+from ui.state.workers import Ask
 from ui.words.health import Glance
-
-if TYPE_CHECKING:
-    from ui.state.session import Session
+from ui.words.text import Texts
 
 
 class SyncSwitch:
     """Has the mirror switched, one order at a time; of presses meanwhile the last one counts."""
 
-    def __init__(self, session: "Session", show_missing: Callable[[], object]) -> None:
-        self._session = session
-        self._show_missing = show_missing
+    def __init__(self, app: App, ask: Ask, frame: Frame, texts: Callable[[], Texts]) -> None:
+        self._app = app
+        self._ask = ask
+        self._frame = frame
+        self._texts = texts  # asked for each time: the language may have changed meanwhile
         self._wanted: bool | None = None  # None where the status tells
         self._is_ordered = False
         self._ended_at_s = 0.0
@@ -41,39 +43,37 @@ class SyncSwitch:
 
     def _order(self, *, is_on: bool) -> None:
         self._is_ordered = True
-        app = self._session.app
+        app = self._app
 
         def switch() -> Outcome | None:
             is_possible = not is_on or not app.mirror.missing()
             return app.switch_sync(is_on=is_on) if is_possible else None
 
-        self._session.ask(
-            switch, lambda outcome: self._switched(outcome, is_on), self._failed, self._end
-        )
+        self._ask(switch, lambda outcome: self._switched(outcome, is_on), self._failed, self._end)
 
     def _switched(self, outcome: Outcome | None, is_on: bool) -> None:  # noqa: FBT001 - as ordered
         if outcome is None:
             self._wanted = None
-            self._show_missing()
+            self._frame.open_page(PageName.SYNC)
         elif self._wanted is not is_on:
             self._order(is_on=not is_on)
         else:
             self._tell(is_on=is_on)
-        self._session.frame.refresh()
+        self._frame.refresh()
 
     def _tell(self, *, is_on: bool) -> None:
-        texts = self._session.texts
+        texts = self._texts()
         told = (
             texts("The sync is on; a full sync begins.")
             if is_on
             else texts("The sync is off; events are still received and kept.")
         )
-        self._session.frame.tell(told)
+        self._frame.tell(told)
 
     def _failed(self, failure: DingBridgeError) -> None:
         self._wanted = None
-        self._session.frame.refresh()
-        self._session.frame.show_error(failure)
+        self._frame.refresh()
+        self._frame.show_error(failure)
 
     def _end(self) -> None:
         self._is_ordered = False

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from server.errors import DingBridgeError
 from ui.state.mailbox import Mailbox
@@ -43,6 +43,19 @@ class _Task(Generic[T]):
                 self.ended()
         finally:
             outcome()
+
+
+class Ask(Protocol):
+    """Runs `job` off the tk thread, then calls what goes with its outcome; see `Session.ask`."""
+
+    def __call__(
+        self,
+        job: Callable[[], T],
+        done: Callable[[T], object],
+        failed: Callable[[DingBridgeError], object] | None = None,
+        ended: Callable[[], object] | None = None,
+    ) -> None:
+        """Where there is no `failed`, a refusal is shown in a dialog."""
 
 
 class _Parcel:

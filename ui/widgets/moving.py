@@ -9,7 +9,8 @@ from tkinter import filedialog, ttk
 from server.app import App
 from server.errors import DingBridgeError
 from server.reports import ExportView, ImportView
-from ui.state.session import PageName, Session
+from ui.state.session import Session
+from ui.state.window_api import PageName
 from ui.widgets.dialogs import centre, error_lines
 from ui.widgets.layout import Action, ButtonRow, Wrapped
 from ui.widgets.values import Judged, ValueEntry

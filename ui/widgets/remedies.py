@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from server.message import N_
 from server.status import Notice
-from ui.state.session import PageName, Session
+from ui.state.session import Session
+from ui.state.window_api import PageName
 from ui.widgets.layout import Action
 
 

@@ -10,7 +10,8 @@ from server.config.store import Outcome
 from server.message import N_
 from server.reports import SelfTestReport, Step
 from server.status import CredentialSetView, Status, SubscriptionState, SubscriptionView
-from ui.state.session import PageName, Session
+from ui.state.session import Session
+from ui.state.window_api import PageName
 from ui.widgets.layout import Action, ButtonRow, Wrapped
 from ui.widgets.steps import StepList
 from ui.words.event_words import type_words

@@ -17,7 +17,7 @@ from ui.pages.page import Page
 from ui.pages.rejected import RejectedPage
 from ui.pages.selftest import SelfTestPage
 from ui.pages.settings import SettingsPage
-from ui.state.session import PageName
+from ui.state.window_api import PageName
 
 
 def _open(stage: Stage, name: PageName) -> Page:

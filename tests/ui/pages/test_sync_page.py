@@ -18,7 +18,7 @@ from tests.ui.sitting import Sitting
 from tests.ui.stage import Stage
 from ui.pages.settings import SettingsPage
 from ui.pages.sync.page import SyncPage
-from ui.state.session import PageName
+from ui.state.window_api import PageName
 from ui.words.change_words import GROUPS
 
 # What does not depend on words is tried in one of the languages.

@@ -18,7 +18,7 @@ from tests.ui.platforms import mirrored, platforms
 from tests.ui.stage import Stage, open_main, shown_crash
 from ui.shell.single import SingleInstance
 from ui.shell.tray import TITLE_UNITS, Command, cut
-from ui.state.session import PageName
+from ui.state.window_api import PageName
 from ui.widgets.dialogs import error_lines
 from ui.words.health import Health, judge
 

@@ -1,6 +1,5 @@
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import cast
 
 import pytest
 
@@ -9,7 +8,6 @@ from server.message import Message
 from server.status import RunSummary
 from tests.ui.at_once import SessionAtOnce
 from ui.state.orders import SyncOrders
-from ui.state.session import Session
 
 PREVIEW = RunSummary(
     1, Message("asked"), is_full=True, started_at_ms=1, finished_at_ms=2, status="preview"
@@ -18,6 +16,10 @@ PREVIEW = RunSummary(
 
 def _session(order: Callable[..., RunSummary]) -> SessionAtOnce:
     return SessionAtOnce(SimpleNamespace(mirror=SimpleNamespace(order=order)))
+
+
+def _orders(session: SessionAtOnce) -> SyncOrders:
+    return SyncOrders(session.app, session.ask, session.frame, lambda: session.texts)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,7 @@ def test_an_order_that_came_to_nothing_is_waited_for_no_longer(trouble: Exceptio
         return PREVIEW
 
     session = _session(order)
-    orders = SyncOrders(cast("Session", session))
+    orders = _orders(session)
     orders.preview()
     assert not orders.is_waiting
     assert [*session.refusals, *session.mistakes] == [trouble]
@@ -52,6 +54,6 @@ def test_while_one_is_waited_for_another_is_not_ordered() -> None:
         orders.sync()  # somebody presses again
         return PREVIEW
 
-    orders = SyncOrders(cast("Session", _session(order)))
+    orders = _orders(_session(order))
     orders.preview()
     assert ordered == ["order"]

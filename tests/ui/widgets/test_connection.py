@@ -15,7 +15,7 @@ from server.simulator.httpd import Handler, LoopbackServer, Reply, Request
 from tests.ui.hand import every, shown_texts
 from tests.ui.stage import Stage, shown_crash
 from ui.pages.settings import SettingsPage
-from ui.state.session import PageName
+from ui.state.window_api import PageName
 from ui.widgets.connection import ConnectionPanel
 
 

@@ -15,7 +15,7 @@ from tests.ui.hand import shown_texts
 from tests.ui.office import KEY, TOKEN, office
 from tests.ui.stage import Stage, shown_crash
 from ui.pages.settings import SettingsPage
-from ui.state.session import PageName
+from ui.state.window_api import PageName
 from ui.widgets.moving import ExportDialog, ImportDialog
 
 PASSPHRASE = "four made up words"

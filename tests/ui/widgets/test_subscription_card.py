@@ -23,7 +23,7 @@ from tests.ui.hand import every, shown_texts
 from tests.ui.stage import Stage, open_main, shown_crash
 from ui.pages.credentials import CredentialsPage
 from ui.pages.settings import SettingsPage
-from ui.state.session import PageName
+from ui.state.window_api import PageName
 from ui.widgets.subscription_card import SubscriptionCard
 from ui.words.event_words import type_words
 

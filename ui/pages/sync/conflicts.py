@@ -7,7 +7,8 @@ from tkinter import ttk
 from typing import cast
 
 from server.status import ConflictView
-from ui.state.session import PageName, Session
+from ui.state.session import Session
+from ui.state.window_api import PageName
 from ui.widgets.layout import Action, ButtonRow, Wrapped
 from ui.widgets.table import Column, Row, Source, VirtualTable
 from ui.widgets.textbox import ReadingBox

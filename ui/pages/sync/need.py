@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from tkinter import ttk
 
 from server.status import ErrorView, SyncState, SyncView
-from ui.state.session import PageName, Session
+from ui.state.session import Session
+from ui.state.window_api import PageName
 from ui.widgets.layout import Action
 from ui.widgets.notice import NoticeCard
 from ui.words.health import Health
