@@ -32,9 +32,9 @@ class Stage:
     def look_again(self) -> None:
         """Have the status fetched twice: the first answer may have been under way already."""
         for _ in range(2):
-            before = self.program.session.glance
+            before = self.program.session.snapshot
             self.program.refresh()
-            self.hand.wait_for(lambda: self.program.session.glance is not before)  # noqa: B023 - waited for before the next round
+            self.hand.wait_for(lambda: self.program.session.snapshot is not before)  # noqa: B023 - waited for before the next round
 
 
 @contextmanager
@@ -74,7 +74,7 @@ def shown_crash(stage: Stage) -> CrashDialog | None:
 
 def open_main(stage: Stage) -> None:
     """Wait until the program is up, and show the main window."""
-    stage.hand.wait_for(lambda: stage.program.session.glance is not None)
+    stage.hand.wait_for(lambda: stage.program.session.snapshot is not None)
     stage.hand.wait_for(lambda: stage.app.is_serving)
     if stage.program.guide is not None:
         stage.program.guide.close()

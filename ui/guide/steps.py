@@ -14,7 +14,7 @@ from ui.widgets.layout import Action, ButtonRow, Scrolled, Wrapped
 from ui.widgets.moving import ImportDialog
 from ui.widgets.steps import StepList
 from ui.widgets.values import Judged, ValueEntry
-from ui.words.health import Glance
+from ui.words.health import StatusSnapshot
 
 _PUBLIC_URL = "callback.public_url"
 
@@ -103,8 +103,8 @@ class ValuesStep(Step):
 
         self.ask_to_save(lambda: self.session.app.configure({"callback": values}), saved)
 
-    def _take(self, glance: Glance) -> None:
-        credentials = glance.status.credentials
+    def _take(self, snapshot: StatusSnapshot) -> None:
+        credentials = snapshot.status.credentials
         missing = () if credentials.active is not None else credentials.missing
         if credentials.active is not None:
             known = self.texts("All three values are entered already. You can go on.")
@@ -188,12 +188,12 @@ class AddressStep(Step):
         problem = App.judge_setting(_PUBLIC_URL, value)
         return Judged(value, "" if problem is None else self.session.say(problem))
 
-    def _take(self, glance: Glance) -> None:
-        self._local.configure(text=glance.status.service.address or "–")
+    def _take(self, snapshot: StatusSnapshot) -> None:
+        self._local.configure(text=snapshot.status.service.address or "–")
         if not self._is_filled:
             self._is_filled = True
-            if glance.status.has_public_url:
-                self.entry.text.set(glance.status.callback_url)
+            if snapshot.status.has_public_url:
+                self.entry.text.set(snapshot.status.callback_url)
 
 
 class CheckStep(Step):

@@ -9,7 +9,7 @@ from ui.guide.step import Step
 from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, Wrapped, relabel
 from ui.widgets.remedies import adopt_key
-from ui.words.health import Glance, Health, last_contact
+from ui.words.health import Health, StatusSnapshot, last_contact
 
 
 class WaitingStep(Step):
@@ -45,8 +45,8 @@ class WaitingStep(Step):
         self.has_contact = False
         session.watch(self, self._take)
 
-    def _take(self, glance: Glance) -> None:
-        status = glance.status
+    def _take(self, snapshot: StatusSnapshot) -> None:
+        status = snapshot.status
         self._show_url(status.callback_url)
         doctor = status.doctor
         self._adopt_row.pack_forget()

@@ -14,7 +14,7 @@ from ui.widgets.credential_set import CredentialSetCard
 from ui.widgets.layout import Action, ButtonRow, Scrolled, Wrapped, heading, relabel
 from ui.widgets.remedies import adopt_key
 from ui.widgets.subscription_card import SubscriptionCard
-from ui.words.health import Glance
+from ui.words.health import StatusSnapshot
 
 _ROLES = {
     "active": N_("Active"),
@@ -106,10 +106,10 @@ class CredentialsPage(Page):
 
     # --- what is new
 
-    def _take(self, glance: Glance) -> None:
-        self._show_doctor(glance.status.doctor)
-        self._show_sets(glance.status.credentials)
-        self.subscription.show(glance.status)
+    def _take(self, snapshot: StatusSnapshot) -> None:
+        self._show_doctor(snapshot.status.doctor)
+        self._show_sets(snapshot.status.credentials)
+        self.subscription.show(snapshot.status)
 
     def _show_doctor(self, call: RejectionView | None) -> None:
         if call is None or call.is_settled:

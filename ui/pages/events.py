@@ -16,7 +16,7 @@ from ui.widgets.layout import Action, ButtonRow, heading
 from ui.widgets.table import Column, Row, Source, VirtualTable
 from ui.widgets.textbox import Details
 from ui.words.event_words import STATES, TYPES, payload_words, state_words, type_words
-from ui.words.health import Glance
+from ui.words.health import StatusSnapshot
 
 _TYPING_MS = 350
 
@@ -153,8 +153,8 @@ class EventsPage(Page):
             text = self.texts("Events so far: {shown}, loading…", shown=shown)
         self._summary.configure(text=text)
 
-    def _take(self, glance: Glance) -> None:
-        has_failed = glance.status.events.failed > 0
+    def _take(self, snapshot: StatusSnapshot) -> None:
+        has_failed = snapshot.status.events.failed > 0
         self.failed_button.configure(state="normal" if has_failed else "disabled")
         if self._is_seen:
             self.feed.look(self.table.first, self.table.first + self.table.visible)

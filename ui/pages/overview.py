@@ -14,7 +14,7 @@ from ui.widgets.chart import ColumnChart
 from ui.widgets.layout import Action, ButtonRow, Scrolled, TwoLines, Wrapped
 from ui.widgets.notice import NoticeCard
 from ui.widgets.remedies import remedy
-from ui.words.health import HEALTH_WORDS, Glance, Health, Verdict, judge, last_contact
+from ui.words.health import HEALTH_WORDS, Health, StatusSnapshot, Verdict, judge, last_contact
 from ui.words.run_words import health_of, state_words, time_words
 
 _DAYS = 7
@@ -137,16 +137,16 @@ class OverviewPage(Page):
 
     # --- what is new
 
-    def _take(self, glance: Glance) -> None:
-        verdict = judge(glance)
-        self._show_banner(glance.status, verdict)
+    def _take(self, snapshot: StatusSnapshot) -> None:
+        verdict = judge(snapshot)
+        self._show_banner(snapshot.status, verdict)
         if verdict.attention != self._attention_shown:
             self._attention_shown = verdict.attention
             self._show_attention(verdict.attention)
-        self._show_address(glance.status)
-        self._show_contact(glance.status)
-        self._show_sync(glance.status.sync)
-        counts = glance.status.events
+        self._show_address(snapshot.status)
+        self._show_contact(snapshot.status)
+        self._show_sync(snapshot.status.sync)
+        counts = snapshot.status.events
         total = counts.pending + counts.working + counts.done + counts.ignored + counts.failed
         self._counts.show(
             self.texts(

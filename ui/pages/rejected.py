@@ -10,7 +10,7 @@ from ui.pages.page import Page
 from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, Wrapped, heading, relabel
 from ui.widgets.remedies import adopt_key
-from ui.words.health import Glance
+from ui.words.health import StatusSnapshot
 
 
 class RejectedPage(Page):
@@ -78,8 +78,8 @@ class RejectedPage(Page):
         self.adopt_button = self._buttons.buttons[0]
         self._show(None)
 
-    def _take(self, glance: Glance) -> None:
-        del glance
+    def _take(self, snapshot: StatusSnapshot) -> None:
+        del snapshot
         if self._is_seen:
             self._fetch()
 

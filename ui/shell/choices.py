@@ -55,8 +55,8 @@ class Choices:
 
     def switches(self) -> Switches:
         """Return what is ticked."""
-        glance = self._session.glance
-        is_synced = self._session.sync_switch.is_on(glance) if glance else None
+        snapshot = self._session.snapshot
+        is_synced = self._session.sync_switch.is_on(snapshot) if snapshot else None
         return Switches(self.language, sync=is_synced, autostart=self.is_autostart)
 
     def obey(self, command: Command) -> None:
@@ -72,8 +72,8 @@ class Choices:
         self._session.copy_and_repeat(self._session.callback_url())
 
     def _toggle_sync(self) -> None:
-        switch, glance = self._session.sync_switch, self._session.glance
-        switch.turn(is_on=glance is None or not switch.is_on(glance))
+        switch, snapshot = self._session.sync_switch, self._session.snapshot
+        switch.turn(is_on=snapshot is None or not switch.is_on(snapshot))
 
     def _preview_sync(self) -> None:
         """Show the page, and have the preview made there where everything is set up."""

@@ -9,7 +9,7 @@ from server.message import N_, Message
 from server.status import Level, Status
 from ui.shell.tray import Face, Switches, Tray, face_of
 from ui.state.session import Session
-from ui.words.health import Glance, Health, Verdict, judge
+from ui.words.health import Health, StatusSnapshot, Verdict, judge
 
 _EVERY_MS = 1000
 _EVERY_HIDDEN_MS = 3000
@@ -65,14 +65,14 @@ class Watch:
 
     def face(self) -> Face:
         """Return what the tray is to show now."""
-        glance = self._session.glance
-        verdict = judge(glance) if glance else Verdict(Health.NOT_SET_UP, _STARTING, ())
+        snapshot = self._session.snapshot
+        verdict = judge(snapshot) if snapshot else Verdict(Health.NOT_SET_UP, _STARTING, ())
         return face_of(verdict, self._switches(), self._session.texts)
 
     def _take(self, status: Status, asked_at_s: float) -> None:
         if self._session.app.is_serving:
             self.failure = None
-        self._session.take(Glance(status, time_ns() // 1_000_000, self.failure, asked_at_s))
+        self._session.take(StatusSnapshot(status, time_ns() // 1_000_000, self.failure, asked_at_s))
         face = self.face()
         self._session.ask(lambda: self._tray.show(face), lambda _: None)
         self._notify()
@@ -89,11 +89,11 @@ class Watch:
 
     def _notify(self) -> None:
         """Tell what is new and needs a person, where nobody looks; once for each cause."""
-        if self._session.glance is None:
+        if self._session.snapshot is None:
             return
         causes = {
             notice.code: notice
-            for notice in judge(self._session.glance).attention
+            for notice in judge(self._session.snapshot).attention
             if notice.level is not Level.INFO and notice.code not in _NOT_WORTH_A_CALL
         }
         new = causes.keys() - self._told

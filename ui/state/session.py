@@ -23,7 +23,7 @@ from ui.state.remembered import Remembered
 from ui.state.sync_switch import SyncSwitch
 from ui.state.window_api import Frame
 from ui.state.workers import Workers
-from ui.words.health import Glance
+from ui.words.health import StatusSnapshot
 from ui.words.text import Texts
 
 T = TypeVar("T")
@@ -41,12 +41,12 @@ class Session:
         self.root = root
         self.theme = theme
         self.frame = frame
-        self.glance: Glance | None = None
+        self.snapshot: StatusSnapshot | None = None
         self.remembered = Remembered()
         self.orders = SyncOrders(app, self.ask, frame, lambda: self.texts)
         self.sync_switch = SyncSwitch(app, self.ask, frame, lambda: self.texts)
         self._workers = workers
-        self._watchers: list[Callable[[Glance], object]] = []
+        self._watchers: list[Callable[[StatusSnapshot], object]] = []
 
     def ask(
         self,
@@ -61,7 +61,7 @@ class Session:
         """
         self._workers.ask(job, done, failed or self.frame.show_error, ended)
 
-    def watch(self, widget: tk.Misc, watcher: Callable[[Glance], object]) -> None:
+    def watch(self, widget: tk.Misc, watcher: Callable[[StatusSnapshot], object]) -> None:
         """Call `watcher` with each new status for as long as `widget` lives."""
         self._watchers.append(watcher)
 
@@ -71,14 +71,14 @@ class Session:
                 self._watchers.remove(watcher)
 
         widget.bind("<Destroy>", forget, add=True)
-        if self.glance is not None:
-            watcher(self.glance)
+        if self.snapshot is not None:
+            watcher(self.snapshot)
 
-    def take(self, glance: Glance) -> None:
+    def take(self, snapshot: StatusSnapshot) -> None:
         """Take a new status and tell all who watch it."""
-        self.glance = glance
+        self.snapshot = snapshot
         for watcher in tuple(self._watchers):
-            watcher(glance)
+            watcher(snapshot)
 
     def say(self, message: Message) -> str:
         """Return a message of the server in the reader's language."""
@@ -104,7 +104,7 @@ class Session:
 
     def callback_url(self) -> str:
         """Return the address to paste into the console, as far as it is known."""
-        return self.glance.status.callback_url if self.glance else ""
+        return self.snapshot.status.callback_url if self.snapshot else ""
 
 
 def _open(path: Path) -> None:

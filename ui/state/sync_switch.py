@@ -12,7 +12,7 @@ from server.config.store import Outcome
 from server.errors import DingBridgeError
 from ui.state.window_api import Frame, PageName
 from ui.state.workers import Ask
-from ui.words.health import Glance
+from ui.words.health import StatusSnapshot
 from ui.words.text import Texts
 
 
@@ -28,11 +28,13 @@ class SyncSwitch:
         self._is_ordered = False
         self._ended_at_s = 0.0
 
-    def is_on(self, glance: Glance) -> bool:
+    def is_on(self, snapshot: StatusSnapshot) -> bool:
         """Return what the switch shows at this moment."""
-        if self._wanted is None or (not self._is_ordered and glance.asked_at_s > self._ended_at_s):
+        if self._wanted is None or (
+            not self._is_ordered and snapshot.asked_at_s > self._ended_at_s
+        ):
             self._wanted = None
-            return glance.status.sync.is_enabled
+            return snapshot.status.sync.is_enabled
         return self._wanted
 
     def turn(self, *, is_on: bool) -> None:

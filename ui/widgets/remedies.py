@@ -32,7 +32,7 @@ def adopt_key(session: Session, key: str) -> None:
 
 
 def _offered_key(session: Session) -> str | None:
-    doctor = session.glance.status.doctor if session.glance else None
+    doctor = session.snapshot.status.doctor if session.snapshot else None
     return None if doctor is None else doctor.offered_key
 
 

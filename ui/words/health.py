@@ -34,7 +34,7 @@ HEALTH_WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class StatusSnapshot:
     """What the windows show of one moment. Times in milliseconds since 1970.
 
     `failure` is why the service of this program does not run, None where it does. `asked_at_s` is
@@ -56,10 +56,10 @@ class Verdict:
     attention: tuple[Notice, ...]
 
 
-def judge(glance: Glance) -> Verdict:
+def judge(snapshot: StatusSnapshot) -> Verdict:
     """Sum up a moment."""
-    attention = tuple(_attention(glance))
-    health = _health(glance, attention)
+    attention = tuple(_attention(snapshot))
+    health = _health(snapshot, attention)
     return Verdict(health, _headline(health, attention), attention)
 
 
@@ -74,25 +74,25 @@ def last_contact(status: Status) -> CredentialSetView | None:
     return max(used, key=lambda one: one.last_used_at_ms or 0, default=None)
 
 
-def _attention(glance: Glance) -> Iterator[Notice]:
-    status = glance.status
-    if glance.failure is not None:
-        failure = glance.failure
+def _attention(snapshot: StatusSnapshot) -> Iterator[Notice]:
+    status = snapshot.status
+    if snapshot.failure is not None:
+        failure = snapshot.failure
         yield Notice(failure.code, Level.ERROR, failure.title, failure.hint)
     elif not status.service.is_running:
         yield _STOPPED
     yield from (notice for notice in status.notices if notice.level is not Level.INFO)
     if status.credentials.active is not None:
-        yield from _silence(glance)
+        yield from _silence(snapshot)
     yield from (notice for notice in status.notices if notice.level is Level.INFO)
 
 
-def _silence(glance: Glance) -> Iterator[Notice]:
-    contact = last_contact(glance.status)
+def _silence(snapshot: StatusSnapshot) -> Iterator[Notice]:
+    contact = last_contact(snapshot.status)
     if contact is None:
         yield _NO_CONTACT
         return
-    silent_ms = glance.now_ms - (contact.last_used_at_ms or 0)
+    silent_ms = snapshot.now_ms - (contact.last_used_at_ms or 0)
     if silent_ms > LONG_SILENCE_MS:
         text = N_("DingTalk has not called for {days} days.")
         yield Notice(
@@ -108,8 +108,8 @@ def _silence(glance: Glance) -> Iterator[Notice]:
         )
 
 
-def _health(glance: Glance, attention: tuple[Notice, ...]) -> Health:
-    if glance.status.credentials.active is None and glance.failure is None:
+def _health(snapshot: StatusSnapshot, attention: tuple[Notice, ...]) -> Health:
+    if snapshot.status.credentials.active is None and snapshot.failure is None:
         others = {one.code for one in attention if one.level is Level.ERROR} - {"not-set-up"}
         return Health.BROKEN if others else Health.NOT_SET_UP
     levels = {notice.level for notice in attention}

@@ -166,7 +166,7 @@ def test_it_can_be_left_and_resumed(app: App, staged: Staged) -> None:
 def test_a_call_with_another_key_offers_that_key(app: App, staged: Staged) -> None:
     app.configure({"callback": {"token": TOKEN, "aes_key": AES_KEY, "key": "dingmistake"}})
     with staged(app) as stage:
-        stage.hand.wait_for(lambda: app.is_serving and stage.program.session.glance)
+        stage.hand.wait_for(lambda: app.is_serving and stage.program.session.snapshot)
         stage.program.open_guide()
         guide = _guide(stage)
         guide.show(4)

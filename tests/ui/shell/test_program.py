@@ -124,9 +124,9 @@ def test_what_is_held_is_notified_once_and_colours_the_icon(
             stage.program.refresh()
             stage.hand.wait_for(lambda: len(icon.told) == 2)
 
-        glance = stage.program.session.glance
-        assert glance is not None
-        assert judge(glance).health is Health.ATTENTION
+        snapshot = stage.program.session.snapshot
+        assert snapshot is not None
+        assert judge(snapshot).health is Health.ATTENTION
         words = "This is the first run: nothing is written to WeCom until you approve its preview."
         assert icon.told[1][0] == cut(stage.texts(words), TITLE_UNITS)
 
@@ -185,7 +185,7 @@ def test_after_a_mistake_of_ours_at_the_start_there_are_windows_all_the_same(
             stage.hand.wait_for(lambda: shown_crash(stage) is not None)
             stage.hand.wait_for(lambda: stage.program.tray._icon)
             broken.undo()
-            stage.hand.wait_for(lambda: stage.program.session.glance is not None)
+            stage.hand.wait_for(lambda: stage.program.session.snapshot is not None)
             stage.program.show_window()
             stage.hand.wait_for(stage.root.winfo_viewable)
 
@@ -213,7 +213,7 @@ def test_a_port_in_use_is_told_and_can_be_tried_again(
         app.configure({"callback": {"port": other.getsockname()[1]}})
         with staged(app) as stage:
             stage.hand.wait_for(stage.root.winfo_viewable)
-            stage.hand.wait_for(lambda: stage.program.session.glance)
+            stage.hand.wait_for(lambda: stage.program.session.snapshot)
             (text,) = told
             told.clear()
             assert stage.texts.of(PortInUseError(port=0, holder="").hint) in text

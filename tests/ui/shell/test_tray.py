@@ -4,7 +4,7 @@ from server.config.settings import Language
 from server.message import Message
 from server.status import Level, Notice
 from tests.ui.icon import FakeIcon
-from tests.ui.views import UNSET, glance, notice, with_notices
+from tests.ui.views import UNSET, notice, snapshot, with_notices
 from ui.shell.tray import (
     TIP_UNITS,
     Command,
@@ -31,7 +31,7 @@ def _commands(entries: tuple[Entry, ...]) -> list[Command]:
 
 
 def _face(switches: Switches = ALL_SWITCHES, texts: Texts = ENGLISH) -> Face:
-    return face_of(judge(glance()), switches, texts)
+    return face_of(judge(snapshot()), switches, texts)
 
 
 def test_everything_can_be_chosen_once() -> None:
@@ -67,16 +67,16 @@ def test_the_menu_speaks_the_chosen_language() -> None:
 
 
 def test_the_tip_tells_the_gravest_cause() -> None:
-    verdict = judge(glance(with_notices(notice(Level.WARNING))))
+    verdict = judge(snapshot(with_notices(notice(Level.WARNING))))
 
     assert face_of(verdict, ALL_SWITCHES, ENGLISH).tip == "DingBridge: A warning."
-    assert face_of(judge(glance(UNSET)), ALL_SWITCHES, ENGLISH).health is Health.NOT_SET_UP
+    assert face_of(judge(snapshot(UNSET)), ALL_SWITCHES, ENGLISH).health is Health.NOT_SET_UP
 
 
 def test_a_tip_is_never_longer_than_windows_holds() -> None:
     long = Notice("made-up", Level.WARNING, Message("𝄞" * 300), Message(""))
 
-    tip = face_of(judge(glance(with_notices(long))), ALL_SWITCHES, ENGLISH).tip
+    tip = face_of(judge(snapshot(with_notices(long))), ALL_SWITCHES, ENGLISH).tip
 
     assert len(tip.encode("utf-16-le")) // 2 <= TIP_UNITS
 
@@ -115,7 +115,7 @@ def test_only_what_changed_is_shown_anew(tray: Tray) -> None:
     tray.show(_face())
     assert (icon.icon is picture, icon.updates) == (True, 0)
 
-    tray.show(face_of(judge(glance(UNSET)), ALL_SWITCHES, ENGLISH))
+    tray.show(face_of(judge(snapshot(UNSET)), ALL_SWITCHES, ENGLISH))
 
     assert (icon.icon is picture, icon.updates) == (False, 1)
     assert icon.title == "DingBridge: Not set up yet."
@@ -123,7 +123,7 @@ def test_only_what_changed_is_shown_anew(tray: Tray) -> None:
 
 def test_a_state_that_came_before_the_icon_is_shown_with_it(tray: Tray) -> None:
     icon = tray._icon
-    tray.show(face_of(judge(glance(UNSET)), ALL_SWITCHES, ENGLISH))
+    tray.show(face_of(judge(snapshot(UNSET)), ALL_SWITCHES, ENGLISH))
     icon.icon = drawn = object()  # pystray draws it, and does not look again
 
     icon.appear()
@@ -152,7 +152,7 @@ def test_after_the_end_nothing_is_shown(tray: Tray) -> None:
     icon = tray._icon
 
     tray.stop()
-    tray.show(face_of(judge(glance(UNSET)), ALL_SWITCHES, ENGLISH))
+    tray.show(face_of(judge(snapshot(UNSET)), ALL_SWITCHES, ENGLISH))
     tray.notify("title", "text")
 
     assert (icon.is_running, icon.told) == (False, [])

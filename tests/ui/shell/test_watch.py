@@ -17,7 +17,7 @@ from tests.ui.views import FINE, with_notices
 from ui.shell.tray import Face, Switches, Tray
 from ui.shell.watch import Watch
 from ui.state.session import Session
-from ui.words.health import Glance, Health
+from ui.words.health import Health, StatusSnapshot
 from ui.words.text import Texts
 
 TEXTS = Texts(Language.ENGLISH)
@@ -29,7 +29,7 @@ class Room:
 
     status: Status = FINE
     texts: Texts = TEXTS
-    glances: list[Glance] = field(default_factory=list)
+    snapshots: list[StatusSnapshot] = field(default_factory=list)
     trouble: Exception | None = None
     is_seen: bool = False
     asked: list[Callable[[], object]] = field(default_factory=list)
@@ -63,11 +63,11 @@ class Room:
         return name
 
     @property
-    def glance(self) -> Glance | None:
-        return self.glances[-1] if self.glances else None
+    def snapshot(self) -> StatusSnapshot | None:
+        return self.snapshots[-1] if self.snapshots else None
 
-    def take(self, glance: Glance) -> None:
-        self.glances.append(glance)
+    def take(self, snapshot: StatusSnapshot) -> None:
+        self.snapshots.append(snapshot)
 
     def say(self, message: Message) -> str:
         return self.texts.of(message)
@@ -158,13 +158,13 @@ def test_a_refused_status_is_told_with_the_next_one_and_the_looking_goes_on(room
     room.app.is_serving = False
     room.trouble = refusal
     room.look()
-    assert (room.glances, len(room.timers)) == ([], 1)
+    assert (room.snapshots, len(room.timers)) == ([], 1)
 
     room.trouble = None
     room.look()
     room.app.is_serving = True
     room.look()
-    assert [glance.failure for glance in room.glances] == [refusal, None]
+    assert [snapshot.failure for snapshot in room.snapshots] == [refusal, None]
 
 
 def test_while_an_answer_is_awaited_nothing_more_is_asked_for(room: Room) -> None:
@@ -181,11 +181,11 @@ def test_while_an_answer_is_awaited_nothing_more_is_asked_for(room: Room) -> Non
 def test_after_a_mistake_of_ours_the_next_look_asks_again(room: Room) -> None:
     room.trouble = RuntimeError("a mistake of ours")
     room.look()
-    assert (room.mistakes, room.glances) == ([room.trouble], [])
+    assert (room.mistakes, room.snapshots) == ([room.trouble], [])
 
     room.trouble = None
     room.look()
-    assert len(room.glances) == 1
+    assert len(room.snapshots) == 1
 
 
 def test_a_question_that_is_never_answered_is_asked_again_in_the_end(

@@ -50,7 +50,7 @@ def test_an_answer_older_than_the_press_does_not_undo_it(
     shown: list[tuple[bool, bool]] = []
     sitting.stage.program.session.watch(
         sitting.page,
-        lambda glance: shown.append((glance.status.sync.is_enabled, _is_ticked(sitting))),
+        lambda snapshot: shown.append((snapshot.status.sync.is_enabled, _is_ticked(sitting))),
     )
     shown.clear()
 

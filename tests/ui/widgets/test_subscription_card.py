@@ -68,8 +68,8 @@ def open_card(stage: Stage) -> SubscriptionCard:
 
 def is_shown(stage: Stage, state: SubscriptionState) -> Callable[[], bool]:
     def shown() -> bool:
-        glance = stage.program.session.glance
-        return glance is not None and glance.status.subscription.state is state
+        snapshot = stage.program.session.snapshot
+        return snapshot is not None and snapshot.status.subscription.state is state
 
     return shown
 
@@ -86,8 +86,8 @@ def compare(stage: Stage, card: SubscriptionCard) -> None:
     """Press the button and wait until the card shows what came of it, and stands still."""
 
     def asked_at() -> int:
-        glance = stage.program.session.glance
-        return (glance.status.subscription.checked_at_ms or 0) if glance else 0
+        snapshot = stage.program.session.snapshot
+        return (snapshot.status.subscription.checked_at_ms or 0) if snapshot else 0
 
     before = asked_at()
     press(stage, card, "compare")

@@ -4,12 +4,12 @@ import pytest
 
 from server.errors import PortInUseError
 from server.status import CredentialsView, Level, ServiceView
-from tests.ui.views import DAY_MS, FINE, NOW_MS, UNSET, USED, glance, notice, with_notices
-from ui.words.health import LONG_SILENCE_MS, Glance, Health, judge, last_contact
+from tests.ui.views import DAY_MS, FINE, NOW_MS, UNSET, USED, notice, snapshot, with_notices
+from ui.words.health import LONG_SILENCE_MS, Health, StatusSnapshot, judge, last_contact
 
 
 def test_all_is_well_where_dingtalk_called_and_nothing_is_noted() -> None:
-    verdict = judge(glance())
+    verdict = judge(snapshot())
 
     assert (verdict.health, verdict.attention) == (Health.WORKING, ())
 
@@ -17,13 +17,13 @@ def test_all_is_well_where_dingtalk_called_and_nothing_is_noted() -> None:
 def test_without_values_it_is_not_set_up() -> None:
     not_set_up = replace(UNSET, notices=(notice(Level.ERROR, "not-set-up"),))
 
-    assert judge(glance(not_set_up)).health is Health.NOT_SET_UP
+    assert judge(snapshot(not_set_up)).health is Health.NOT_SET_UP
 
 
 def test_what_is_broken_outweighs_what_is_not_set_up() -> None:
     unreadable = replace(UNSET, notices=(notice(Level.ERROR, "file-damaged"),))
 
-    assert judge(glance(unreadable)).health is Health.BROKEN
+    assert judge(snapshot(unreadable)).health is Health.BROKEN
 
 
 @pytest.mark.parametrize(
@@ -35,13 +35,13 @@ def test_what_is_broken_outweighs_what_is_not_set_up() -> None:
     ],
 )
 def test_the_gravest_notice_decides(level: Level, health: Health) -> None:
-    assert judge(glance(with_notices(notice(Level.INFO), notice(level)))).health is health
+    assert judge(snapshot(with_notices(notice(Level.INFO), notice(level)))).health is health
 
 
 def test_a_service_that_does_not_run_is_broken() -> None:
     stopped = replace(FINE, service=ServiceView(is_running=False))
 
-    verdict = judge(glance(stopped))
+    verdict = judge(snapshot(stopped))
 
     assert (verdict.health, verdict.attention[0].code) == (Health.BROKEN, "not-running")
 
@@ -50,7 +50,7 @@ def test_the_reason_why_it_does_not_run_is_told() -> None:
     stopped = replace(FINE, service=ServiceView(is_running=False))
     failure = PortInUseError(port=8080, holder="nginx")
 
-    verdict = judge(Glance(stopped, NOW_MS, failure))
+    verdict = judge(StatusSnapshot(stopped, NOW_MS, failure))
 
     assert [one.code for one in verdict.attention] == ["port-in-use"]
     assert verdict.headline == failure.title
@@ -60,14 +60,14 @@ def test_before_dingtalk_called_it_needs_attention() -> None:
     fresh = replace(USED, first_used_at_ms=None, last_used_at_ms=None, calls=0)
     status = replace(FINE, credentials=CredentialsView(active=fresh))
 
-    verdict = judge(glance(status))
+    verdict = judge(snapshot(status))
 
     assert (verdict.health, verdict.attention[0].code) == (Health.ATTENTION, "no-contact")
 
 
 @pytest.mark.parametrize(("silent_ms", "is_told"), [(0, False), (1, True)])
 def test_a_long_silence_is_told(silent_ms: int, *, is_told: bool) -> None:
-    later = Glance(FINE, NOW_MS + LONG_SILENCE_MS + silent_ms)
+    later = StatusSnapshot(FINE, NOW_MS + LONG_SILENCE_MS + silent_ms)
 
     codes = [one.code for one in judge(later).attention]
 

@@ -14,7 +14,7 @@ from ui.pages.sync.proposal import proposal_of
 from ui.pages.sync.state import StateCard
 from ui.state.session import Session
 from ui.widgets.layout import Scrolled, heading
-from ui.words.health import Glance
+from ui.words.health import StatusSnapshot
 
 _LEAST = 560  # px at 100 %; below, the tables would show no row any more
 
@@ -53,8 +53,8 @@ class SyncPage(Page):
         self._is_seen = True
         self._known = None
         self.session.ask(self.session.app.mirror.missing, self._found_missing, lambda _: None)
-        if self.session.glance is not None:
-            self._take(self.session.glance)
+        if self.session.snapshot is not None:
+            self._take(self.session.snapshot)
 
     def open_part(self, part: str) -> None:
         """Show the `conflicts`, or who was `left-out` by the last full sync."""
@@ -71,15 +71,15 @@ class SyncPage(Page):
     # --- what is new
 
     def _sync(self) -> SyncView | None:
-        glance = self.session.glance
-        if glance is None:
+        snapshot = self.session.snapshot
+        if snapshot is None:
             return None
-        return replace(glance.status.sync, is_enabled=self.session.sync_switch.is_on(glance))
+        return replace(snapshot.status.sync, is_enabled=self.session.sync_switch.is_on(snapshot))
 
-    def _take(self, glance: Glance) -> None:
+    def _take(self, snapshot: StatusSnapshot) -> None:
         if not self._is_seen:
             return
-        sync = glance.status.sync
+        sync = snapshot.status.sync
         current = sync.current_run.id if sync.current_run else None
         last = sync.last_run.id if sync.last_run else None
         known = (current, last, sync.conflicts, sync.held, self.session.orders.answered)
