@@ -152,9 +152,9 @@ class Program:
         if isinstance(failure, AlreadyRunningError):
             self.quit()
             return
-        face = self._watch.face()
+        state = self._watch.tray_state()
         self.session.ask(
-            lambda: self.tray.start(face), self._tray_started, ended=self._ask_first_status
+            lambda: self.tray.start(state), self._tray_started, ended=self._ask_first_status
         )
 
     def _tell_start_failed(self, failure: DingBridgeError) -> None:

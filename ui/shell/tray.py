@@ -1,4 +1,4 @@
-"""The icon in the notification area: its face, its menu, its messages.
+"""The icon in the notification area: its state, its menu, its messages.
 
 Clicks arrive on the tray's own thread; they are handed on as a command and nothing more.
 """
@@ -68,7 +68,7 @@ class Switches:
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class TrayState:
     """All that the tray shows at one moment."""
 
     health: Health
@@ -76,10 +76,10 @@ class Face:
     menu: tuple[Entry, ...]
 
 
-def face_of(verdict: Verdict, switches: Switches, texts: Texts) -> Face:
+def tray_state_of(verdict: Verdict, switches: Switches, texts: Texts) -> TrayState:
     """Return what the tray shows for a state of things."""
     headline = texts.of(verdict.headline)
-    return Face(
+    return TrayState(
         verdict.health,
         cut(f"DingBridge: {headline}", TIP_UNITS),
         tuple(_menu(verdict.health, switches, texts)),
@@ -144,10 +144,10 @@ class Tray:
         self._on_command = on_command
         self._lock = threading.Lock()
         self._icon: Any = None
-        self._face: Face | None = None
+        self._state: TrayState | None = None
         self._has_ended = False
 
-    def start(self, face: Face) -> bool:
+    def start(self, state: TrayState) -> bool:
         """Show the icon; returns whether this system can, and nobody stopped it before."""
         try:
             import pystray  # noqa: PLC0415 - its import fails where there is no notification area
@@ -159,37 +159,37 @@ class Tray:
         with self._lock:
             if self._has_ended:  # quit while the program was still starting
                 return False
-            self._face = face
+            self._state = state
             self._icon = pystray.Icon(
                 "DingBridge",
-                icon=state_image(face.health, _IMAGE_PX),
-                title=face.tip,
+                icon=state_image(state.health, _IMAGE_PX),
+                title=state.tip,
                 menu=pystray.Menu(lambda: self._items(self._menu())),
             )
-            self._icon.run_detached(lambda icon: self._appear(icon, face))
+            self._icon.run_detached(lambda icon: self._appear(icon, state))
         return True
 
-    def _appear(self, icon: Any, drawn: Face) -> None:
+    def _appear(self, icon: Any, drawn: TrayState) -> None:
         """Show the icon, on pystray's thread; it shows no change that came before it was there."""
         icon.visible = True
         with self._lock:
-            face = self._face
-            if self._icon is icon and face is not None and face != drawn:
-                self._draw(icon, drawn, face)
+            state = self._state
+            if self._icon is icon and state is not None and state != drawn:
+                self._draw(icon, drawn, state)
 
-    def show(self, face: Face) -> None:
-        """Show another face; what stays is left alone, so that an open menu is not disturbed."""
+    def show(self, state: TrayState) -> None:
+        """Show another state; what stays is left alone, so that an open menu is not disturbed."""
         with self._lock:
-            before, self._face = self._face, face
-            if self._icon is None or before is None or face == before:
+            before, self._state = self._state, state
+            if self._icon is None or before is None or state == before:
                 return
-            self._draw(self._icon, before, face)
+            self._draw(self._icon, before, state)
 
-    def _draw(self, icon: Any, before: Face, face: Face) -> None:
-        if face.health is not before.health:
-            icon.icon = state_image(face.health, _IMAGE_PX)
-        icon.title = face.tip
-        if face.menu != before.menu:
+    def _draw(self, icon: Any, before: TrayState, state: TrayState) -> None:
+        if state.health is not before.health:
+            icon.icon = state_image(state.health, _IMAGE_PX)
+        icon.title = state.tip
+        if state.menu != before.menu:
             icon.update_menu()
 
     def notify(self, title: str, message: str) -> None:
@@ -207,7 +207,7 @@ class Tray:
             icon.stop()
 
     def _menu(self) -> tuple[Entry, ...]:
-        return self._face.menu if self._face is not None else ()
+        return self._state.menu if self._state is not None else ()
 
     def _items(self, entries: Sequence[Entry]) -> list[Any]:
         return [self._item(entry) for entry in entries]

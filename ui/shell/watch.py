@@ -7,7 +7,7 @@ from time import monotonic, time_ns
 from server.errors import DingBridgeError
 from server.message import N_, Message
 from server.status import Level, Status
-from ui.shell.tray import Face, Switches, Tray, face_of
+from ui.shell.tray import Switches, Tray, TrayState, tray_state_of
 from ui.state.session import Session
 from ui.words.health import Health, StatusSnapshot, Verdict, judge
 
@@ -63,18 +63,18 @@ class Watch:
             self._session.root.after_cancel(self._timer)
             self._timer = ""
 
-    def face(self) -> Face:
+    def tray_state(self) -> TrayState:
         """Return what the tray is to show now."""
         snapshot = self._session.snapshot
         verdict = judge(snapshot) if snapshot else Verdict(Health.NOT_SET_UP, _STARTING, ())
-        return face_of(verdict, self._switches(), self._session.texts)
+        return tray_state_of(verdict, self._switches(), self._session.texts)
 
     def _take(self, status: Status, asked_at_s: float) -> None:
         if self._session.app.is_serving:
             self.failure = None
         self._session.take(StatusSnapshot(status, time_ns() // 1_000_000, self.failure, asked_at_s))
-        face = self.face()
-        self._session.ask(lambda: self._tray.show(face), lambda _: None)
+        state = self.tray_state()
+        self._session.ask(lambda: self._tray.show(state), lambda _: None)
         self._notify()
 
     def _refused(self, failure: DingBridgeError) -> None:

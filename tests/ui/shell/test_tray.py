@@ -9,11 +9,11 @@ from ui.shell.tray import (
     TIP_UNITS,
     Command,
     Entry,
-    Face,
     Switches,
     Tray,
+    TrayState,
     cut,
-    face_of,
+    tray_state_of,
 )
 from ui.words.health import Health, judge
 from ui.words.text import Texts
@@ -30,38 +30,38 @@ def _commands(entries: tuple[Entry, ...]) -> list[Command]:
     return found
 
 
-def _face(switches: Switches = ALL_SWITCHES, texts: Texts = ENGLISH) -> Face:
-    return face_of(judge(snapshot()), switches, texts)
+def _state(switches: Switches = ALL_SWITCHES, texts: Texts = ENGLISH) -> TrayState:
+    return tray_state_of(judge(snapshot()), switches, texts)
 
 
 def test_everything_can_be_chosen_once() -> None:
-    assert sorted(_commands(_face().menu)) == sorted(Command)
+    assert sorted(_commands(_state().menu)) == sorted(Command)
 
 
 def test_the_menu_begins_with_the_state_and_ends_with_quit() -> None:
-    menu = _face().menu
+    menu = _state().menu
 
     assert menu[0] == Entry("Working")
     assert menu[-1].command is Command.QUIT
 
 
 def test_what_cannot_be_switched_here_is_left_out() -> None:
-    commands = _commands(_face(Switches(Language.AUTO)).menu)
+    commands = _commands(_state(Switches(Language.AUTO)).menu)
 
     absent = {Command.TOGGLE_SYNC, Command.PREVIEW_SYNC, Command.TOGGLE_AUTOSTART}
     assert absent & set(commands) == set()
 
 
 def test_ticks_tell_what_is_on() -> None:
-    ticked = {entry.command for entry in _face().menu if entry.is_ticked}
-    (languages,) = (entry.entries for entry in _face().menu if entry.entries)
+    ticked = {entry.command for entry in _state().menu if entry.is_ticked}
+    (languages,) = (entry.entries for entry in _state().menu if entry.entries)
 
     assert ticked == {Command.TOGGLE_SYNC}
     assert [one.command for one in languages if one.is_ticked] == [Command.LANGUAGE_ENGLISH]
 
 
 def test_the_menu_speaks_the_chosen_language() -> None:
-    labels = {entry.label for entry in _face(texts=Texts(Language.CHINESE)).menu}
+    labels = {entry.label for entry in _state(texts=Texts(Language.CHINESE)).menu}
 
     assert {"退出", "打开钉桥", "复制回调地址"} <= labels
 
@@ -69,14 +69,14 @@ def test_the_menu_speaks_the_chosen_language() -> None:
 def test_the_tip_tells_the_gravest_cause() -> None:
     verdict = judge(snapshot(with_notices(notice(Level.WARNING))))
 
-    assert face_of(verdict, ALL_SWITCHES, ENGLISH).tip == "DingBridge: A warning."
-    assert face_of(judge(snapshot(UNSET)), ALL_SWITCHES, ENGLISH).health is Health.NOT_SET_UP
+    assert tray_state_of(verdict, ALL_SWITCHES, ENGLISH).tip == "DingBridge: A warning."
+    assert tray_state_of(judge(snapshot(UNSET)), ALL_SWITCHES, ENGLISH).health is Health.NOT_SET_UP
 
 
 def test_a_tip_is_never_longer_than_windows_holds() -> None:
     long = Notice("made-up", Level.WARNING, Message("𝄞" * 300), Message(""))
 
-    tip = face_of(judge(snapshot(with_notices(long))), ALL_SWITCHES, ENGLISH).tip
+    tip = tray_state_of(judge(snapshot(with_notices(long))), ALL_SWITCHES, ENGLISH).tip
 
     assert len(tip.encode("utf-16-le")) // 2 <= TIP_UNITS
 
@@ -94,7 +94,7 @@ def chosen() -> list[Command]:
 @pytest.fixture
 def tray(chosen: list[Command]) -> Tray:
     tray = Tray(chosen.append)
-    assert tray.start(_face())
+    assert tray.start(_state())
     return tray
 
 
@@ -112,10 +112,10 @@ def test_a_click_is_handed_on_as_a_command(tray: Tray, chosen: list[Command]) ->
 def test_only_what_changed_is_shown_anew(tray: Tray) -> None:
     icon = tray._icon
     picture = icon.icon
-    tray.show(_face())
+    tray.show(_state())
     assert (icon.icon is picture, icon.updates) == (True, 0)
 
-    tray.show(face_of(judge(snapshot(UNSET)), ALL_SWITCHES, ENGLISH))
+    tray.show(tray_state_of(judge(snapshot(UNSET)), ALL_SWITCHES, ENGLISH))
 
     assert (icon.icon is picture, icon.updates) == (False, 1)
     assert icon.title == "DingBridge: Not set up yet."
@@ -123,7 +123,7 @@ def test_only_what_changed_is_shown_anew(tray: Tray) -> None:
 
 def test_a_state_that_came_before_the_icon_is_shown_with_it(tray: Tray) -> None:
     icon = tray._icon
-    tray.show(face_of(judge(snapshot(UNSET)), ALL_SWITCHES, ENGLISH))
+    tray.show(tray_state_of(judge(snapshot(UNSET)), ALL_SWITCHES, ENGLISH))
     icon.icon = drawn = object()  # pystray draws it, and does not look again
 
     icon.appear()
@@ -152,7 +152,7 @@ def test_after_the_end_nothing_is_shown(tray: Tray) -> None:
     icon = tray._icon
 
     tray.stop()
-    tray.show(face_of(judge(snapshot(UNSET)), ALL_SWITCHES, ENGLISH))
+    tray.show(tray_state_of(judge(snapshot(UNSET)), ALL_SWITCHES, ENGLISH))
     tray.notify("title", "text")
 
     assert (icon.is_running, icon.told) == (False, [])
@@ -161,7 +161,7 @@ def test_after_the_end_nothing_is_shown(tray: Tray) -> None:
 def test_an_icon_that_comes_after_the_end_stays_away(tray: Tray) -> None:
     tray.stop()
 
-    assert not tray.start(_face())
+    assert not tray.start(_state())
     assert tray._icon is None
 
 
@@ -169,7 +169,7 @@ def test_without_a_notification_area_the_program_goes_on(monkeypatch: pytest.Mon
     monkeypatch.setattr(FakeIcon, "HAS_MENU", False)
     tray = Tray(lambda _: None)
 
-    assert not tray.start(_face())
+    assert not tray.start(_state())
 
     tray.notify("title", "text")
     tray.stop()

@@ -14,7 +14,7 @@ from server.message import Message
 from server.status import Level, Notice, Status
 from tests.ui.at_once import SessionAtOnce
 from tests.ui.views import FINE, with_notices
-from ui.shell.tray import Face, Switches, Tray
+from ui.shell.tray import Switches, Tray, TrayState
 from ui.shell.watch import Watch
 from ui.state.session import Session
 from ui.words.health import Health, StatusSnapshot
@@ -34,7 +34,7 @@ class Room:
     is_seen: bool = False
     asked: list[Callable[[], object]] = field(default_factory=list)
     timers: dict[str, Callable[[], object]] = field(default_factory=dict)
-    faces: list[Face] = field(default_factory=list)
+    states: list[TrayState] = field(default_factory=list)
     told: list[tuple[str, str]] = field(default_factory=list)
     mistakes: list[Exception] = field(default_factory=list)
 
@@ -42,7 +42,7 @@ class Room:
         self.app = SimpleNamespace(is_serving=True, status=self._read)
         self.root = SimpleNamespace(after=self._after, after_cancel=self.timers.pop)
         tray = SimpleNamespace(
-            show=self.faces.append, notify=lambda *words: self.told.append(words)
+            show=self.states.append, notify=lambda *words: self.told.append(words)
         )
         self.watch = Watch(
             cast("Session", self),
@@ -146,11 +146,11 @@ def test_what_needs_nobody_or_is_told_by_the_guide_calls_nobody(room: Room, noti
     assert room.told == []
 
 
-def test_the_tray_shows_the_face_of_each_status(room: Room) -> None:
+def test_the_tray_shows_the_state_with_each_status(room: Room) -> None:
     room.look()
     room.look(_notice("one"))
 
-    assert [face.health for face in room.faces] == [Health.WORKING, Health.ATTENTION]
+    assert [state.health for state in room.states] == [Health.WORKING, Health.ATTENTION]
 
 
 def test_a_refused_status_is_told_with_the_next_one_and_the_looking_goes_on(room: Room) -> None:
@@ -173,7 +173,7 @@ def test_while_an_answer_is_awaited_nothing_more_is_asked_for(room: Room) -> Non
     assert len(room.asked) == 1
 
     room.asked.pop(0)()  # it may be older than what somebody looks for now: it is asked anew
-    assert len(room.asked) == 2  # the tray's face, and the status
+    assert len(room.asked) == 2  # the tray's state, and the status
     room.work()
     assert len(room.timers) == 1
 
@@ -203,8 +203,8 @@ def test_a_question_that_is_never_answered_is_asked_again_in_the_end(
     assert len(room.asked) == 2
 
 
-def test_a_face_is_shown_before_the_first_status(room: Room) -> None:
-    face = room.watch.face()
+def test_a_state_is_shown_before_the_first_status(room: Room) -> None:
+    state = room.watch.tray_state()
 
-    assert face.health is Health.NOT_SET_UP
-    assert "DingBridge is starting." in face.tip
+    assert state.health is Health.NOT_SET_UP
+    assert "DingBridge is starting." in state.tip
