@@ -23,7 +23,7 @@ class SessionAtOnce:
     _asked: list[Callable[[], object]] = field(default_factory=list)
 
     @property
-    def frame(self) -> Any:
+    def windows(self) -> Any:
         return SimpleNamespace(
             refresh=lambda: None, tell=self.told.append, show_error=self.refusals.append
         )

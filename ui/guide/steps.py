@@ -98,7 +98,7 @@ class ValuesStep(Step):
         def saved() -> None:
             if self.winfo_exists():
                 self.form.clear()
-            self.session.frame.refresh()
+            self.session.windows.refresh()
             then()
 
         self.ask_to_save(lambda: self.session.app.configure({"callback": values}), saved)
@@ -178,7 +178,7 @@ class AddressStep(Step):
         changes = {"callback": {"public_url": address}}
 
         def saved() -> None:
-            self.session.frame.refresh()
+            self.session.windows.refresh()
             then()
 
         self.ask_to_save(lambda: self.session.app.configure(changes), saved)

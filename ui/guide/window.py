@@ -76,7 +76,7 @@ class GuideWindow:
 
     def _left(self) -> None:
         self.close()
-        self._session.frame.open_page(PageName.OVERVIEW)
+        self._session.windows.open_page(PageName.OVERVIEW)
 
     def _add_name(self, column: ttk.Frame, name: str) -> tuple[ttk.Label, ttk.Label]:
         row, padding = column.grid_size()[1], self._session.theme.px(4)

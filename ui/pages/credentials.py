@@ -176,7 +176,7 @@ class CredentialsPage(Page):
         else:
             text = self.texts(_EFFECTS[outcome.credentials])
         self.outcome.show(text)
-        self.session.frame.refresh()
+        self.session.windows.refresh()
 
     def _adopt(self) -> None:
         adopt_key(self.session, self._offered_key)

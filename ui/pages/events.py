@@ -233,8 +233,8 @@ class EventsPage(Page):
             text = self.texts("Events waiting to be processed again: {count}.", count=f"{count:,}")
         else:
             text = self.texts("Nothing to do: the event waits to be processed already.")
-        self.session.frame.tell(text)
-        self.session.frame.refresh()
+        self.session.windows.tell(text)
+        self.session.windows.refresh()
 
     def _export(self) -> None:
         texts = self.texts
@@ -250,7 +250,7 @@ class EventsPage(Page):
 
         def done(count: int) -> None:
             told = texts("Events written: {count}, to {path}", count=f"{count:,}", path=str(path))
-            self.session.frame.tell(told)
+            self.session.windows.tell(told)
 
         self.session.ask(lambda: export(self.session.app, wanted, path, texts), done)
 

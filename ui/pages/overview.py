@@ -94,7 +94,7 @@ class OverviewPage(Page):
             card,
             self.theme,
             Action(texts("Co&py"), self._copy_url),
-            Action(texts("Set-up &guide"), self.session.frame.open_guide),
+            Action(texts("Set-up &guide"), self.session.windows.open_guide),
         ).pack(fill="x", side="bottom")
 
     def _add_contact(self, columns: ttk.Frame) -> None:
@@ -105,14 +105,14 @@ class OverviewPage(Page):
         self._contact_hint.pack(fill="x", pady=self.theme.pad(2, 8))
         open_credentials = Action(
             self.texts("Show &values in use"),
-            lambda: self.session.frame.open_page(PageName.CREDENTIALS),
+            lambda: self.session.windows.open_page(PageName.CREDENTIALS),
         )
         ButtonRow(card, self.theme, open_credentials).pack(fill="x", side="bottom")
 
     def _add_sync(self, columns: ttk.Frame) -> None:
         card = self._card(columns, self.texts("Sync to WeCom"), 1, 0, span=2)
         open_sync = Action(
-            self.texts("Open the sy&nc"), lambda: self.session.frame.open_page(PageName.SYNC)
+            self.texts("Open the sy&nc"), lambda: self.session.windows.open_page(PageName.SYNC)
         )
         ButtonRow(card, self.theme, open_sync, side="right").pack(side="right")
         self._sync_picture = ttk.Label(card)
@@ -131,7 +131,7 @@ class OverviewPage(Page):
         self._counts = Wrapped(row)
         self._counts.pack(side="left", fill="x", expand=True)
         show_events = Action(
-            self.texts("S&how events"), lambda: self.session.frame.open_page(PageName.EVENTS)
+            self.texts("S&how events"), lambda: self.session.windows.open_page(PageName.EVENTS)
         )
         ButtonRow(row, self.theme, show_events, side="right").pack(side="right")
 

@@ -178,7 +178,7 @@ class SettingsPage(Page):
             self._restart_buttons.pack(anchor="w", pady=self.theme.pad(6, 0))
         else:
             self.told.show(self.texts("✓ Saved and in use."), "Good.TLabel")
-        self.session.frame.refresh()
+        self.session.windows.refresh()
 
     def _refused(self, failure: DingBridgeError) -> None:
         """Say at each value what is wrong with it; what belongs to no field goes to a dialog."""
@@ -187,16 +187,16 @@ class SettingsPage(Page):
         for problem in shown:
             self.fields[problem.name].complain(self.session.say(problem.message))
         if len(shown) < max(1, len(problems)):
-            self.session.frame.show_error(failure)
+            self.session.windows.show_error(failure)
 
     def _restart(self) -> None:
         self._restart_buttons.pack_forget()
         self.told.show("")
-        self.session.frame.restart_service()
+        self.session.windows.restart_service()
 
     def _choose_language(self) -> None:
         chosen: Language = LANGUAGES[self.language.current()]
-        self.session.frame.use_language(chosen)
+        self.session.windows.use_language(chosen)
 
 
 def _nested(changes: Mapping[str, object]) -> dict[str, dict[str, object]]:

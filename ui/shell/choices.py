@@ -62,9 +62,9 @@ class Choices:
     def obey(self, command: Command) -> None:
         """Do what was chosen."""
         if command in _PAGES:
-            self._session.frame.open_page(_PAGES[command])
+            self._session.windows.open_page(_PAGES[command])
         elif command in _LANGUAGES:
-            self._session.frame.use_language(_LANGUAGES[command])
+            self._session.windows.use_language(_LANGUAGES[command])
         else:
             self._acts[command]()
 
@@ -78,7 +78,7 @@ class Choices:
     def _preview_sync(self) -> None:
         """Show the page, and have the preview made there where everything is set up."""
         session = self._session
-        session.frame.open_page(PageName.SYNC)
+        session.windows.open_page(PageName.SYNC)
 
         def found(missing: tuple[str, ...]) -> None:
             if not missing:
@@ -97,6 +97,6 @@ class Choices:
 
         def switched(_: None) -> None:
             self.is_autostart = is_wanted
-            self._session.frame.refresh()
+            self._session.windows.refresh()
 
         self._session.ask(switch, switched)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from server.app import App
 from server.status import RunSummary
-from ui.state.window_api import Frame
+from ui.state.window_api import WindowApi
 from ui.state.workers import Ask
 from ui.words.run_words import count_words, status_words
 from ui.words.text import Texts
@@ -18,13 +18,13 @@ from ui.words.text import Texts
 class SyncOrders:
     """Orders runs from the facade; the service makes them, also while the mirror is off."""
 
-    def __init__(self, app: App, ask: Ask, frame: Frame, texts: Callable[[], Texts]) -> None:
+    def __init__(self, app: App, ask: Ask, windows: WindowApi, texts: Callable[[], Texts]) -> None:
         self.is_waiting = False
         self.is_preview = False
         self.answered = 0  # how many were answered: whoever shows runs looks again when it grows
         self._app = app
         self._ask = ask
-        self._frame = frame
+        self._windows = windows
         self._texts = texts  # asked for each time: the language may have changed meanwhile
         self._stop = threading.Event()
 
@@ -55,7 +55,7 @@ class SyncOrders:
             self._done,
             ended=self._answered,
         )
-        self._frame.refresh()
+        self._windows.refresh()
 
     def _done(self, run: RunSummary) -> None:
         texts = self._texts()
@@ -68,9 +68,9 @@ class SyncOrders:
         else:
             status, counts = status_words(run, texts), count_words(run, texts)
             told = texts("The sync ended: {status}. {counts}", status=status, counts=counts)
-        self._frame.tell(told)
+        self._windows.tell(told)
 
     def _answered(self) -> None:
         self.is_waiting = False
         self.answered += 1
-        self._frame.refresh()
+        self._windows.refresh()

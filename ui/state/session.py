@@ -21,7 +21,7 @@ from ui.assets.theme import Theme
 from ui.state.orders import SyncOrders
 from ui.state.remembered import Remembered
 from ui.state.sync_switch import SyncSwitch
-from ui.state.window_api import Frame
+from ui.state.window_api import WindowApi
 from ui.state.workers import Workers
 from ui.words.health import StatusSnapshot
 from ui.words.text import Texts
@@ -34,17 +34,23 @@ class Session:
     """Handed to every page and dialog."""
 
     def __init__(
-        self, app: App, texts: Texts, root: tk.Tk, theme: Theme, workers: Workers, frame: Frame
+        self,
+        app: App,
+        texts: Texts,
+        root: tk.Tk,
+        theme: Theme,
+        workers: Workers,
+        windows: WindowApi,
     ) -> None:
         self.app = app
         self.texts = texts
         self.root = root
         self.theme = theme
-        self.frame = frame
+        self.windows = windows
         self.snapshot: StatusSnapshot | None = None
         self.remembered = Remembered()
-        self.orders = SyncOrders(app, self.ask, frame, lambda: self.texts)
-        self.sync_switch = SyncSwitch(app, self.ask, frame, lambda: self.texts)
+        self.orders = SyncOrders(app, self.ask, windows, lambda: self.texts)
+        self.sync_switch = SyncSwitch(app, self.ask, windows, lambda: self.texts)
         self._workers = workers
         self._watchers: list[Callable[[StatusSnapshot], object]] = []
 
@@ -59,7 +65,7 @@ class Session:
 
         `ended` is called before, whatever came of it: also where a fault of ours ended the job.
         """
-        self._workers.ask(job, done, failed or self.frame.show_error, ended)
+        self._workers.ask(job, done, failed or self.windows.show_error, ended)
 
     def watch(self, widget: tk.Misc, watcher: Callable[[StatusSnapshot], object]) -> None:
         """Call `watcher` with each new status for as long as `widget` lives."""
@@ -88,7 +94,7 @@ class Session:
         """Put `text` on the clipboard and tell so."""
         self.root.clipboard_clear()
         self.root.clipboard_append(text)
-        self.frame.tell(told)
+        self.windows.tell(told)
 
     def copy_and_repeat(self, text: str) -> None:
         """Put `text` on the clipboard and show it; not for secrets."""

@@ -10,7 +10,7 @@ from time import monotonic
 from server.app import App
 from server.config.store import Outcome
 from server.errors import DingBridgeError
-from ui.state.window_api import Frame, PageName
+from ui.state.window_api import PageName, WindowApi
 from ui.state.workers import Ask
 from ui.words.health import StatusSnapshot
 from ui.words.text import Texts
@@ -19,10 +19,10 @@ from ui.words.text import Texts
 class SyncSwitch:
     """Has the mirror switched, one order at a time; of presses meanwhile the last one counts."""
 
-    def __init__(self, app: App, ask: Ask, frame: Frame, texts: Callable[[], Texts]) -> None:
+    def __init__(self, app: App, ask: Ask, windows: WindowApi, texts: Callable[[], Texts]) -> None:
         self._app = app
         self._ask = ask
-        self._frame = frame
+        self._windows = windows
         self._texts = texts  # asked for each time: the language may have changed meanwhile
         self._wanted: bool | None = None  # None where the status tells
         self._is_ordered = False
@@ -56,12 +56,12 @@ class SyncSwitch:
     def _switched(self, outcome: Outcome | None, is_on: bool) -> None:  # noqa: FBT001 - as ordered
         if outcome is None:
             self._wanted = None
-            self._frame.open_page(PageName.SYNC)
+            self._windows.open_page(PageName.SYNC)
         elif self._wanted is not is_on:
             self._order(is_on=not is_on)
         else:
             self._tell(is_on=is_on)
-        self._frame.refresh()
+        self._windows.refresh()
 
     def _tell(self, *, is_on: bool) -> None:
         texts = self._texts()
@@ -70,12 +70,12 @@ class SyncSwitch:
             if is_on
             else texts("The sync is off; events are still received and kept.")
         )
-        self._frame.tell(told)
+        self._windows.tell(told)
 
     def _failed(self, failure: DingBridgeError) -> None:
         self._wanted = None
-        self._frame.refresh()
-        self._frame.show_error(failure)
+        self._windows.refresh()
+        self._windows.show_error(failure)
 
     def _end(self) -> None:
         self._is_ordered = False

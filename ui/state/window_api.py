@@ -20,7 +20,7 @@ class PageName(StrEnum):
     ABOUT = "about"
 
 
-class Frame(Protocol):
+class WindowApi(Protocol):
     """What a page may ask of the program around it."""
 
     def open_page(self, page: PageName, part: str = "") -> None:

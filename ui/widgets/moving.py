@@ -268,10 +268,10 @@ class ImportDialog(_MoveDialog):
         """Close; after an import the overview shows what is in use now."""
         super().close()
         if self._has_imported:
-            self.session.frame.open_page(PageName.OVERVIEW)
+            self.session.windows.open_page(PageName.OVERVIEW)
 
     def ended(self) -> None:
         """Take something again, and serve again: what was under way has stopped the service."""
         if not self.session.app.is_serving:  # it may have been refused before that
-            self.session.frame.restart_service()
+            self.session.windows.restart_service()
         super().ended()

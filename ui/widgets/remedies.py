@@ -25,8 +25,8 @@ def adopt_key(session: Session, key: str) -> None:
     """Use the key that DingTalk sent, and say so."""
 
     def done(_: object) -> None:
-        session.frame.tell(session.texts("The key is {key} now.", key=key))
-        session.frame.refresh()
+        session.windows.tell(session.texts("The key is {key} now.", key=key))
+        session.windows.refresh()
 
     session.ask(lambda: session.app.adopt_key(key), done)
 
@@ -37,19 +37,19 @@ def _offered_key(session: Session) -> str | None:
 
 
 def _credentials(session: Session) -> None:
-    session.frame.open_page(PageName.CREDENTIALS)
+    session.windows.open_page(PageName.CREDENTIALS)
 
 
 def _settings(session: Session) -> None:
-    session.frame.open_page(PageName.SETTINGS, "callback")
+    session.windows.open_page(PageName.SETTINGS, "callback")
 
 
 def _restart(session: Session) -> None:
-    session.frame.restart_service()
+    session.windows.restart_service()
 
 
 def _guide(session: Session) -> None:
-    session.frame.open_guide()
+    session.windows.open_guide()
 
 
 def _clock(session: Session) -> None:
@@ -65,19 +65,19 @@ def _logs(session: Session) -> None:
 
 
 def _self_test(session: Session) -> None:
-    session.frame.open_page(PageName.SELF_TEST)
+    session.windows.open_page(PageName.SELF_TEST)
 
 
 def _sync(session: Session) -> None:
-    session.frame.open_page(PageName.SYNC)
+    session.windows.open_page(PageName.SYNC)
 
 
 def _conflicts(session: Session) -> None:
-    session.frame.open_page(PageName.SYNC, "conflicts")
+    session.windows.open_page(PageName.SYNC, "conflicts")
 
 
 def _left_out(session: Session) -> None:
-    session.frame.open_page(PageName.SYNC, "left-out")
+    session.windows.open_page(PageName.SYNC, "left-out")
 
 
 _REMEDIES: dict[str, tuple[str, Callable[[Session], None]]] = {

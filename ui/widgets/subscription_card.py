@@ -196,7 +196,7 @@ class SubscriptionCard(ttk.LabelFrame):
     # --- what is ordered
 
     def _open_settings(self) -> None:
-        self._session.frame.open_page(PageName.SETTINGS, "dingtalk")
+        self._session.windows.open_page(PageName.SETTINGS, "dingtalk")
 
     def _compare(self) -> None:
         subscription = self._session.app.subscription
@@ -270,7 +270,7 @@ class SubscriptionCard(ttk.LabelFrame):
             self._is_busy = False
             self._progress.stop()
             self._arrange(self._view)
-            self._session.frame.refresh()
+            self._session.windows.refresh()
 
     def _show(self, told: str, style: str = "Strong.TLabel") -> None:
         if self.winfo_exists():

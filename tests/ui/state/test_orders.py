@@ -19,7 +19,7 @@ def _session(order: Callable[..., RunSummary]) -> SessionAtOnce:
 
 
 def _orders(session: SessionAtOnce) -> SyncOrders:
-    return SyncOrders(session.app, session.ask, session.frame, lambda: session.texts)
+    return SyncOrders(session.app, session.ask, session.windows, lambda: session.texts)
 
 
 @pytest.mark.parametrize(

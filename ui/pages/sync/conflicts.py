@@ -39,7 +39,7 @@ class ConflictsPane(ttk.Frame):
             Action(self.texts("Copy WeCom i&d"), self._copy),
             Action(
                 self.texts("Open sett&ings"),
-                lambda: session.frame.open_page(PageName.SETTINGS, "sync"),
+                lambda: session.windows.open_page(PageName.SETTINGS, "sync"),
             ),
         )
         row.pack(side="bottom", fill="x", pady=theme.pad(8, 0))

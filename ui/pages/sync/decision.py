@@ -112,5 +112,5 @@ class DecisionPane(ttk.Frame):
             told = self.texts("Rejected: nobody on this list is disabled or deleted.")
         else:
             told = self.texts("The list has changed meanwhile, so nothing was done. Look again.")
-        self._session.frame.tell(told)
-        self._session.frame.refresh()
+        self._session.windows.tell(told)
+        self._session.windows.refresh()

@@ -147,6 +147,6 @@ class HistoryPane(ttk.Frame):
 
         def done(count: int) -> None:
             told = texts("Changes written: {count}, to {path}", count=f"{count:,}", path=str(path))
-            self._session.frame.tell(told)
+            self._session.windows.tell(told)
 
         self._session.ask(lambda: export_run(self._session.app, run, path, texts), done)

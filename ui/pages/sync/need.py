@@ -112,7 +112,7 @@ class NeedCard(ttk.Frame):
         elif need.is_setting:
             open_settings = Action(
                 texts("Open sett&ings"),
-                lambda: session.frame.open_page(PageName.SETTINGS, need.section),
+                lambda: session.windows.open_page(PageName.SETTINGS, need.section),
             )
             actions.append(open_settings)
         return actions
