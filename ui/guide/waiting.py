@@ -8,7 +8,7 @@ from server.status import RejectionView, Status
 from ui.guide.step import Step
 from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, Wrapped, relabel
-from ui.widgets.remedies import adopt_key
+from ui.widgets.quick_fixes import adopt_key
 from ui.words.health import Health, StatusSnapshot, last_contact
 
 

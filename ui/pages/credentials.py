@@ -12,7 +12,7 @@ from ui.state.session import Session
 from ui.widgets.credential_form import FIELDS, CredentialForm
 from ui.widgets.credential_set import CredentialSetCard
 from ui.widgets.layout import Action, ButtonRow, Scrolled, Wrapped, heading, relabel
-from ui.widgets.remedies import adopt_key
+from ui.widgets.quick_fixes import adopt_key
 from ui.widgets.subscription_card import SubscriptionCard
 from ui.words.health import StatusSnapshot
 

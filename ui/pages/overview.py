@@ -13,7 +13,7 @@ from ui.state.window_api import PageName
 from ui.widgets.chart import ColumnChart
 from ui.widgets.layout import Action, ButtonRow, Scrolled, TwoLines, Wrapped
 from ui.widgets.notice import NoticeCard
-from ui.widgets.remedies import remedy
+from ui.widgets.quick_fixes import quick_fix
 from ui.words.health import HEALTH_WORDS, Health, StatusSnapshot, Verdict, judge, last_contact
 from ui.words.run_words import health_of, state_words, time_words
 
@@ -178,7 +178,7 @@ class OverviewPage(Page):
             self._add_notice(notice)
 
     def _add_notice(self, notice: Notice) -> None:
-        action = remedy(notice, self.session)
+        action = quick_fix(notice, self.session)
         card = NoticeCard(
             self._attention,
             self.theme,

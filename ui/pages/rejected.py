@@ -9,7 +9,7 @@ from ui.assets.theme import GREY
 from ui.pages.page import Page
 from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, Wrapped, heading, relabel
-from ui.widgets.remedies import adopt_key
+from ui.widgets.quick_fixes import adopt_key
 from ui.words.health import StatusSnapshot
 
 

@@ -9,12 +9,12 @@ from ui.state.window_api import PageName
 from ui.widgets.layout import Action
 
 
-def remedy(notice: Notice, session: Session) -> Action | None:
+def quick_fix(notice: Notice, session: Session) -> Action | None:
     """Return the button that goes with a notice, None where only the hint helps."""
     key = _offered_key(session) if notice.code == "rejected-call" else None
     if key is not None:
         return Action(session.texts("&Use the key {key}", key=key), lambda: adopt_key(session, key))
-    found = _REMEDIES.get(notice.code)
+    found = _FIXES.get(notice.code)
     if found is None:
         return None
     label, act = found
@@ -80,7 +80,7 @@ def _left_out(session: Session) -> None:
     session.windows.open_page(PageName.SYNC, "left-out")
 
 
-_REMEDIES: dict[str, tuple[str, Callable[[Session], None]]] = {
+_FIXES: dict[str, tuple[str, Callable[[Session], None]]] = {
     "not-set-up": (N_("Set up no&w"), _guide),
     "no-contact": (N_("Sho&w the steps"), _guide),
     "long-silence": (N_("Self-test"), _self_test),
