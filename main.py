@@ -162,9 +162,9 @@ def _with_windows(app: "App", texts: "Texts", options: "argparse.Namespace") -> 
             raise  # every Python for Windows has tk: something took it away
         return _without_window(app, texts, options)
     from ui.console.attach import leave_console
-    from ui.shell.leftovers import sweep_soon
     from ui.shell.program import Start
     from ui.shell.starting import run_program
+    from ui.shell.unpack_cleanup import sweep_soon
 
     leave_console()
     sweep_soon()
@@ -186,7 +186,7 @@ def _autostart_command(options: "argparse.Namespace") -> str:
 
 def _serve(app: "App", texts: "Texts", options: "argparse.Namespace") -> int:
     from ui.console import commands
-    from ui.shell.leftovers import sweep_soon
+    from ui.shell.unpack_cleanup import sweep_soon
 
     sweep_soon()
     return commands.serve(app, texts, options)

@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from ui.shell.leftovers import sweep
+from ui.shell.unpack_cleanup import sweep
 
 NOW_S = 1_800_000_000.0
 DAY_S = 24 * 60 * 60
