@@ -50,13 +50,13 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def _told(mistake: Exception, options: "argparse.Namespace") -> int:
     """Show why the program with windows cannot go on, without anything that may be broken."""
-    from ui.shell.last_word import show_mistake
+    from ui.shell.fatal_error import show_fatal_error
 
     try:
         logs: Path | None = _data_folder(options).logs
     except ImportError:
         logs = None
-    show_mistake(mistake, logs)
+    show_fatal_error(mistake, logs)
     return FAILED
 
 

@@ -15,7 +15,7 @@ _TITLE = "DingBridge 钉桥"
 _LONGEST = 600  # Windows makes a message box as high as its text
 
 
-def show_mistake(mistake: BaseException, logs: Path | None) -> None:
+def show_fatal_error(mistake: BaseException, logs: Path | None) -> None:
     """Show what happened and where the report lies; on Windows in a message box of the system.
 
     Elsewhere on standard error: without its windows, a program there has nothing else. `logs` is

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from ui.shell.last_word import show_mistake
+from ui.shell.fatal_error import show_fatal_error
 
 MISTAKE = ImportError("DLL load failed while importing _tkinter")
 
@@ -11,7 +11,7 @@ MISTAKE = ImportError("DLL load failed while importing _tkinter")
 def test_the_reason_is_shown_in_one_line_and_the_rest_is_kept(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    show_mistake(MISTAKE, tmp_path / "logs")
+    show_fatal_error(MISTAKE, tmp_path / "logs")
 
     shown = capsys.readouterr().err
     kept = tmp_path / "logs" / "crash.txt"
@@ -26,7 +26,7 @@ def test_it_is_shown_where_nothing_can_be_written(
 ) -> None:
     (tmp_path / "file").touch()
 
-    show_mistake(MISTAKE, tmp_path / "file" / "logs")
+    show_fatal_error(MISTAKE, tmp_path / "file" / "logs")
 
     shown = capsys.readouterr().err
     assert "_tkinter" in shown
@@ -38,6 +38,6 @@ def test_the_report_is_kept_where_there_is_no_standard_error(
 ) -> None:
     monkeypatch.setattr(sys, "stderr", None)
 
-    show_mistake(MISTAKE, tmp_path)
+    show_fatal_error(MISTAKE, tmp_path)
 
     assert str(MISTAKE) in (tmp_path / "crash.txt").read_text("utf-8")
