@@ -20,12 +20,12 @@ from ui.guide.window import GuideWindow
 from ui.pages.catalogue import page_makers
 from ui.pages.window import LEAST, SIZE, MainWindow
 from ui.shell import autostart
-from ui.shell.choices import Choices
 from ui.shell.collector import Collector
 from ui.shell.crashes import Crashes
 from ui.shell.shutdown import Shutdown
 from ui.shell.single import SingleInstance
 from ui.shell.tray import Tray
+from ui.shell.tray_commands import TrayCommands
 from ui.shell.watch import Watch
 from ui.state.mailbox import Mailbox
 from ui.state.places import Places
@@ -73,9 +73,13 @@ class Program:
         self.session = Session(
             app, WindowTexts(texts.language), root, Theme(root, start.scale), self._workers, self
         )
-        self.tray = Tray(lambda command: self._mailbox.post(lambda: self._choices.obey(command)))
-        self._choices = Choices(self.session, start.autostart_command, self.show_window, self.quit)
-        self._watch = Watch(self.session, self.tray, self._choices.switches, self._is_seen)
+        self.tray = Tray(
+            lambda command: self._mailbox.post(lambda: self._tray_commands.obey(command))
+        )
+        self._tray_commands = TrayCommands(
+            self.session, start.autostart_command, self.show_window, self.quit
+        )
+        self._watch = Watch(self.session, self.tray, self._tray_commands.switches, self._is_seen)
         self._crashes = Crashes(self.session)
         self._shutdown = Shutdown(self.session, self.tray, single)
         self._has_tray = False
@@ -145,7 +149,7 @@ class Program:
             _log.warning("A second start cannot bring up this window: %s", failure)
 
     def _prepared(self, found: tuple[bool | None, Language, DingBridgeError | None]) -> None:
-        self._choices.is_autostart, self._choices.language, failure = found
+        self._tray_commands.is_autostart, self._tray_commands.language, failure = found
         self._watch.failure = failure
         if failure is not None:
             self._tell_start_failed(failure)
@@ -299,7 +303,7 @@ class Program:
 
     def _speak(self, language: Language) -> None:
         """Build the windows anew in another language; the open page stays."""
-        self._choices.language = language
+        self._tray_commands.language = language
         self.session.texts = WindowTexts(language)
         page = self.window.page
         is_guide_open = self.guide is not None

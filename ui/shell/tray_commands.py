@@ -26,7 +26,7 @@ _PAGES: Mapping[Command, PageName] = MappingProxyType(
 )
 
 
-class Choices:
+class TrayCommands:
     """Belongs to the tk thread. `language` and `is_autostart` are as they were read at the start.
 
     `is_autostart` is None where this system has no such thing.
