@@ -57,7 +57,9 @@ class Sitting:
 
     def is_idle(self) -> bool:
         status = self.app.status().sync
-        return status.current_run is None and not self.stage.program.session.orders.is_waiting
+        return (
+            status.current_run is None and not self.stage.program.session.sync_commands.is_waiting
+        )
 
     def first_sync(self) -> None:
         self.preview()

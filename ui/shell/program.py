@@ -197,7 +197,7 @@ class Program:
         if self._shutdown.has_begun:
             return
         self._watch.stop()
-        self.session.orders.give_up()
+        self.session.sync_commands.give_up()
         self._close_guide()
         if self._root.state() != "withdrawn":
             self.places.note(self._root, _MAIN)

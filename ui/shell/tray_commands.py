@@ -82,7 +82,7 @@ class TrayCommands:
 
         def found(missing: tuple[str, ...]) -> None:
             if not missing:
-                session.orders.preview()
+                session.sync_commands.preview()
 
         session.ask(session.app.mirror.missing, found)
 

@@ -18,8 +18,8 @@ from server.config.files import named
 from server.errors import DingBridgeError
 from server.message import Message
 from ui.assets.theme import Theme
-from ui.state.orders import SyncOrders
 from ui.state.remembered import Remembered
+from ui.state.sync_commands import SyncCommands
 from ui.state.sync_switch import SyncSwitch
 from ui.state.window_api import WindowApi
 from ui.state.workers import Workers
@@ -49,7 +49,7 @@ class Session:
         self.windows = windows
         self.snapshot: StatusSnapshot | None = None
         self.remembered = Remembered()
-        self.orders = SyncOrders(app, self.ask, windows, lambda: self.texts)
+        self.sync_commands = SyncCommands(app, self.ask, windows, lambda: self.texts)
         self.sync_switch = SyncSwitch(app, self.ask, windows, lambda: self.texts)
         self._workers = workers
         self._watchers: list[Callable[[StatusSnapshot], object]] = []

@@ -53,7 +53,7 @@ def test_no_step_of_the_tk_thread_takes_50_ms_while_10000_changes_are_shown(stag
         stage.root.after(BEAT_MS, beat)
 
     timer = stage.root.after(BEAT_MS, beat)
-    stage.program.session.orders.answered += 1
+    stage.program.session.sync_commands.answered += 1
     stage.program.refresh()
     stage.hand.wait_for(lambda: len(feed.rows) == CHANGES and feed.is_complete)
     for first in range(0, CHANGES, 97):

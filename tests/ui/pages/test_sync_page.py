@@ -218,7 +218,7 @@ def test_progress_is_shown_and_need_not_be_waited_for(sitting: Sitting, both: Pl
 
     sitting.press(head.give_up_button)
 
-    sitting.hand.wait_for(lambda: not sitting.stage.program.session.orders.is_waiting)
+    sitting.hand.wait_for(lambda: not sitting.stage.program.session.sync_commands.is_waiting)
     assert sitting.app.status().sync.current_run is not None
     both.faults.switch_off()
     sitting.hand.wait_for(lambda: sitting.page.decision.proposal is not None)

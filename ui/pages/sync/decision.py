@@ -97,8 +97,10 @@ class DecisionPane(ttk.Frame):
         proposal = self.proposal
         if proposal is None or proposal.digest is None:
             return
-        digest, orders = proposal.digest, self._session.orders
-        self.dialog = AllowDialog(self._session, self.pane.feed.tally, lambda: orders.allow(digest))
+        digest, commands = proposal.digest, self._session.sync_commands
+        self.dialog = AllowDialog(
+            self._session, self.pane.feed.tally, lambda: commands.allow(digest)
+        )
 
     def _reject(self) -> None:
         proposal = self.proposal

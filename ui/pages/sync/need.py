@@ -104,7 +104,7 @@ class NeedCard(ttk.Frame):
         session, texts = self._session, self._session.texts
         actions = []
         if need.is_tried_again:
-            again = session.orders.preview if need.is_preview else session.orders.sync
+            again = session.sync_commands.preview if need.is_preview else session.sync_commands.sync
             actions.append(Action(texts("Try a&gain now"), again))
         if need.ip:
             label = texts("Copy {ip}", ip=need.ip)

@@ -82,7 +82,7 @@ class SyncPage(Page):
         sync = snapshot.status.sync
         current = sync.current_run.id if sync.current_run else None
         last = sync.last_run.id if sync.last_run else None
-        known = (current, last, sync.conflicts, sync.held, self.session.orders.answered)
+        known = (current, last, sync.conflicts, sync.held, self.session.sync_commands.answered)
         if known != self._known:
             self._known = known
             self.history.feed.refresh()
@@ -103,7 +103,9 @@ class SyncPage(Page):
         self.tabs.tab(self.conflicts, text=conflicts)  # type: ignore[no-untyped-call] # as the library's stubs have it
         if self.history.feed.is_loaded:
             proposal = proposal_of(sync, [row.run for row in self.history.feed.rows])
-            is_free = is_ready and sync.current_run is None and not self.session.orders.is_waiting
+            is_free = (
+                is_ready and sync.current_run is None and not self.session.sync_commands.is_waiting
+            )
             self.decision.show(proposal, is_free=is_free)
 
     def _found_missing(self, missing: tuple[str, ...]) -> None:

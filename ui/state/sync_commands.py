@@ -15,7 +15,7 @@ from ui.words.run_words import count_words, status_words
 from ui.words.text import Texts
 
 
-class SyncOrders:
+class SyncCommands:
     """Orders runs from the facade; the service makes them, also while the mirror is off."""
 
     def __init__(self, app: App, ask: Ask, windows: WindowApi, texts: Callable[[], Texts]) -> None:

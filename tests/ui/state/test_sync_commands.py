@@ -7,7 +7,7 @@ from server.errors import JournalBusyError
 from server.message import Message
 from server.status import RunSummary
 from tests.ui.at_once import SessionAtOnce
-from ui.state.orders import SyncOrders
+from ui.state.sync_commands import SyncCommands
 
 PREVIEW = RunSummary(
     1, Message("asked"), is_full=True, started_at_ms=1, finished_at_ms=2, status="preview"
@@ -18,8 +18,8 @@ def _session(order: Callable[..., RunSummary]) -> SessionAtOnce:
     return SessionAtOnce(SimpleNamespace(mirror=SimpleNamespace(order=order)))
 
 
-def _orders(session: SessionAtOnce) -> SyncOrders:
-    return SyncOrders(session.app, session.ask, session.windows, lambda: session.texts)
+def _commands(session: SessionAtOnce) -> SyncCommands:
+    return SyncCommands(session.app, session.ask, session.windows, lambda: session.texts)
 
 
 @pytest.mark.parametrize(
@@ -29,20 +29,20 @@ def test_an_order_that_came_to_nothing_is_waited_for_no_longer(trouble: Exceptio
     ordered: list[bool] = []
 
     def order(**_: object) -> RunSummary:
-        ordered.append(orders.is_waiting)
+        ordered.append(commands.is_waiting)
         if len(ordered) == 1:
             raise trouble
         return PREVIEW
 
     session = _session(order)
-    orders = _orders(session)
-    orders.preview()
-    assert not orders.is_waiting
+    commands = _commands(session)
+    commands.preview()
+    assert not commands.is_waiting
     assert [*session.refusals, *session.mistakes] == [trouble]
 
-    orders.preview()
+    commands.preview()
     assert ordered == [True, True]
-    assert orders.answered == 2
+    assert commands.answered == 2
     assert session.told == ["The preview is ready; nothing was written."]
 
 
@@ -51,9 +51,9 @@ def test_while_one_is_waited_for_another_is_not_ordered() -> None:
 
     def order(**_: object) -> RunSummary:
         ordered.append("order")
-        orders.sync()  # somebody presses again
+        commands.sync()  # somebody presses again
         return PREVIEW
 
-    orders = _orders(_session(order))
-    orders.preview()
+    commands = _commands(_session(order))
+    commands.preview()
     assert ordered == ["order"]
