@@ -28,9 +28,9 @@ from ui.shell.tray import Tray
 from ui.shell.tray_commands import TrayCommands
 from ui.shell.watch import Watch
 from ui.state.mailbox import Mailbox
-from ui.state.places import Places
 from ui.state.session import Session
 from ui.state.window_api import PageName
+from ui.state.window_geometry import WindowGeometry
 from ui.state.workers import Workers
 from ui.widgets.dialogs import error_lines
 from ui.words.text import Texts
@@ -88,9 +88,9 @@ class Program:
         root.withdraw()
         root.title("DingBridge")
         root.protocol("WM_DELETE_WINDOW", self.close_window)
-        self.places = Places(self.session)
+        self.geometry = WindowGeometry(self.session)
         self.window = MainWindow(self.session, page_makers(self.session.texts))
-        self.places.put(root, _MAIN, SIZE, LEAST)
+        self.geometry.put(root, _MAIN, SIZE, LEAST)
 
     # --- life
 
@@ -200,7 +200,7 @@ class Program:
         self.session.sync_commands.give_up()
         self._close_guide()
         if self._root.state() != "withdrawn":
-            self.places.note(self._root, _MAIN)
+            self.geometry.note(self._root, _MAIN)
         self._root.withdraw()
         self._shutdown.begin()
 
@@ -220,13 +220,13 @@ class Program:
 
     def close_window(self) -> None:
         """Close the main window; the tray stays, and the first time it says so."""
-        self.places.note(self._root, _MAIN)
+        self.geometry.note(self._root, _MAIN)
         if not self._has_tray:
             self.quit()
             return
         self._root.withdraw()
         if not self.session.remembered.is_tray_explained:
-            self.places.keep(replace(self.session.remembered, is_tray_explained=True))
+            self.geometry.keep(replace(self.session.remembered, is_tray_explained=True))
             texts = self.session.texts
             title = texts("DingBridge goes on in the background")
             text = texts("Its icon is beside the clock, maybe behind the ^ arrow. Quit it there.")
@@ -248,7 +248,7 @@ class Program:
     def open_guide(self) -> None:
         """Show the guided set-up."""
         if self.guide is None:
-            self.guide = GuideWindow(self.session, self.places, self._guide_closed)
+            self.guide = GuideWindow(self.session, self.geometry, self._guide_closed)
         self.show_window()
 
     def restart_service(self) -> None:

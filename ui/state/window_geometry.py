@@ -19,7 +19,7 @@ _BESIDE_PX = 16
 Size = tuple[int, int]
 
 
-class Places:
+class WindowGeometry:
     """Keeps what the windows remember, in memory and in the data folder."""
 
     def __init__(self, session: Session) -> None:
