@@ -46,12 +46,12 @@ def test_what_is_missing_is_said_and_one_click_leads_to_it(
     with staged(office(tmp_path / "data", language)) as stage:
         sitting = Sitting(stage)
         page = sitting.page
-        sitting.hand.wait_for(lambda: page.need.buttons)
+        sitting.hand.wait_for(lambda: page.setup_hint.buttons)
 
         assert sitting.says("Before anything can be synced, these settings are needed:")
         for button in (page.head.toggle, page.head.preview_button, page.head.sync_button):
             assert str(button.cget("state")) == "disabled"
-        sitting.hand.click(page.need.buttons[0])
+        sitting.hand.click(page.setup_hint.buttons[0])
         sitting.hand.wait_for(lambda: stage.program.window.page is PageName.SETTINGS)
         settings = stage.program.window.built(PageName.SETTINGS)
         assert isinstance(settings, SettingsPage)
@@ -179,14 +179,14 @@ def test_the_quarantine_names_the_address_and_is_tried_again(
 ) -> None:
     both.trust(is_trusted=False)
     sitting.press(sitting.page.head.sync_button)
-    need = sitting.page.need
-    sitting.hand.wait_for(lambda: len(need.buttons) == 2)
+    hint = sitting.page.setup_hint
+    sitting.hand.wait_for(lambda: len(hint.buttons) == 2)
 
-    sitting.hand.click(need.buttons[1])
+    sitting.hand.click(hint.buttons[1])
     assert sitting.stage.root.clipboard_get() == "203.0.113.7"
     both.trust(is_trusted=True)
-    sitting.press(need.buttons[0])
-    sitting.hand.wait_for(lambda: not need.buttons)
+    sitting.press(hint.buttons[0])
+    sitting.hand.wait_for(lambda: not hint.buttons)
     sitting.hand.wait_for(lambda: sitting.page.decision.proposal is not None)
 
 
@@ -196,14 +196,14 @@ def test_a_preview_that_fails_says_what_it_needs_and_is_no_failed_sync(
 ) -> None:
     both.trust(is_trusted=False)
     sitting.press(sitting.page.head.preview_button)
-    need = sitting.page.need
-    sitting.hand.wait_for(lambda: len(need.buttons) == 2)
+    hint = sitting.page.setup_hint
+    sitting.hand.wait_for(lambda: len(hint.buttons) == 2)
     assert sitting.says("The sync is off.")
     assert sitting.app.status().sync.state is SyncState.NEVER
 
     both.trust(is_trusted=True)
-    sitting.press(need.buttons[0])
-    sitting.hand.wait_for(lambda: not need.buttons)
+    sitting.press(hint.buttons[0])
+    sitting.hand.wait_for(lambda: not hint.buttons)
     assert [run.status for run in sitting.app.mirror.runs()] == ["preview", "failed"]
 
 

@@ -9,8 +9,8 @@ from ui.pages.page import Page
 from ui.pages.sync.conflicts import ConflictsPane
 from ui.pages.sync.decision import DecisionPane
 from ui.pages.sync.history import HistoryPane
-from ui.pages.sync.need import NeedCard
 from ui.pages.sync.proposal import proposal_of
+from ui.pages.sync.setup_hint import SetupHintCard
 from ui.pages.sync.state import StateCard
 from ui.state.session import Session
 from ui.widgets.layout import Scrolled, heading
@@ -35,8 +35,8 @@ class SyncPage(Page):
         heading(body, theme, texts("Sync"), hint).pack(fill="x", pady=theme.pad(0, 10))
         self.head = StateCard(body, session)
         self.head.pack(fill="x")
-        self.need = NeedCard(body, session)
-        self.need.pack(fill="x")
+        self.setup_hint = SetupHintCard(body, session)
+        self.setup_hint.pack(fill="x")
         self.tabs = ttk.Notebook(body)
         self.tabs.pack(fill="both", expand=True, pady=theme.pad(12, 0))
         self.decision = DecisionPane(self.tabs, session)
@@ -96,7 +96,7 @@ class SyncPage(Page):
             return
         is_ready = self._missing == ()
         self.head.show(sync, is_ready=is_ready)
-        self.need.show(sync, self._missing or ())
+        self.setup_hint.show(sync, self._missing or ())
         conflicts = self.texts("Conflicts")
         if sync.conflicts:
             conflicts = self.texts("Conflicts ({count})", count=sync.conflicts)

@@ -15,7 +15,7 @@ from ui.words.setting_words import LABELS
 
 
 @dataclass(frozen=True, slots=True)
-class _Need:
+class _Hint:
     """What is told; `section`: of the settings; `ip`: the address to add where one was named."""
 
     health: Health
@@ -28,32 +28,32 @@ class _Need:
     ip: str = ""
 
 
-class NeedCard(ttk.Frame):
+class SetupHintCard(ttk.Frame):
     """Empty where nothing is needed."""
 
     def __init__(self, parent: tk.Misc, session: Session) -> None:
         super().__init__(parent)
         self._session = session
-        self._shown: _Need | None = None
+        self._shown: _Hint | None = None
         self.buttons: Sequence[ttk.Button] = ()
 
     def show(self, sync: SyncView, missing: Sequence[str]) -> None:
         """Show what is needed now, the gravest only."""
-        need = self._need(sync, missing)
-        if need == self._shown:
+        hint = self._hint(sync, missing)
+        if hint == self._shown:
             return
-        self._shown = need
+        self._shown = hint
         for child in self.winfo_children():
             child.destroy()
         self.buttons = ()
         self.configure(height=1)  # an empty frame keeps the height it had
-        if need is not None:
-            self._build(need)
+        if hint is not None:
+            self._build(hint)
 
-    def _need(self, sync: SyncView, missing: Sequence[str]) -> _Need | None:
+    def _hint(self, sync: SyncView, missing: Sequence[str]) -> _Hint | None:
         texts = self._session.texts
         if missing:
-            return _Need(
+            return _Hint(
                 Health.NOT_SET_UP,
                 texts("Before anything can be synced, these settings are needed:"),
                 texts(", ").join(texts(LABELS.get(name, name)) for name in missing),
@@ -76,14 +76,14 @@ class NeedCard(ttk.Frame):
         if sync.last_full_run is not None and sync.last_full_run.incomplete_reason:
             reasons = texts.joined(map(texts.of, sync.last_full_run.incomplete_reason))
             told = texts("DingTalk was not read completely, so nobody was removed.")
-            return _Need(Health.ATTENTION, reasons, told, is_tried_again=True)
+            return _Hint(Health.ATTENTION, reasons, told, is_tried_again=True)
         return None
 
-    def _of_error(self, error: ErrorView, hint: str) -> _Need:
+    def _of_error(self, error: ErrorView, hint: str) -> _Hint:
         title = self._session.say(error.title)
         ip = str(error.hint.values.get("ip") or error.title.values.get("ip") or "")
         section = error.code.partition("-")[0]  # a vendor's refusals are called after it
-        return _Need(
+        return _Hint(
             Health.BROKEN,
             title,
             hint,
@@ -93,26 +93,26 @@ class NeedCard(ttk.Frame):
             ip=ip,
         )
 
-    def _build(self, need: _Need) -> None:
+    def _build(self, hint: _Hint) -> None:
         theme = self._session.theme
-        words = (need.title, need.hint)
-        card = NoticeCard(self, theme, need.health, words, *self._actions(need))
+        words = (hint.title, hint.hint)
+        card = NoticeCard(self, theme, hint.health, words, *self._actions(hint))
         card.pack(fill="x", pady=theme.pad(10, 0))
         self.buttons = card.buttons
 
-    def _actions(self, need: _Need) -> list[Action]:
+    def _actions(self, hint: _Hint) -> list[Action]:
         session, texts = self._session, self._session.texts
         actions = []
-        if need.is_tried_again:
-            again = session.sync_commands.preview if need.is_preview else session.sync_commands.sync
+        if hint.is_tried_again:
+            again = session.sync_commands.preview if hint.is_preview else session.sync_commands.sync
             actions.append(Action(texts("Try a&gain now"), again))
-        if need.ip:
-            label = texts("Copy {ip}", ip=need.ip)
-            actions.append(Action(label, lambda: session.copy_and_repeat(need.ip)))
-        elif need.is_setting:
+        if hint.ip:
+            label = texts("Copy {ip}", ip=hint.ip)
+            actions.append(Action(label, lambda: session.copy_and_repeat(hint.ip)))
+        elif hint.is_setting:
             open_settings = Action(
                 texts("Open sett&ings"),
-                lambda: session.windows.open_page(PageName.SETTINGS, need.section),
+                lambda: session.windows.open_page(PageName.SETTINGS, hint.section),
             )
             actions.append(open_settings)
         return actions
