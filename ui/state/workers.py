@@ -58,11 +58,11 @@ class Ask(Protocol):
         """Where there is no `failed`, a refusal is shown in a dialog."""
 
 
-class _Parcel:
+class _Job:
     """A task on its way to a worker and back, with the outcome.
 
     What a task calls are often methods of a window, so it may hold the last trace of one that was
-    closed meanwhile, and that has to go on the tk thread. A worker keeps the parcel, not the task.
+    closed meanwhile, and that has to go on the tk thread. A worker keeps the job, not the task.
     """
 
     def __init__(self, task: _Task[object]) -> None:
@@ -90,7 +90,7 @@ class Workers:
     def __init__(self, mailbox: Mailbox, crashed: Callable[[Exception], object]) -> None:
         self._mailbox = mailbox
         self._crashed = crashed
-        self._tasks: SimpleQueue[_Parcel | None] = SimpleQueue()
+        self._tasks: SimpleQueue[_Job | None] = SimpleQueue()
         self._threads = [
             threading.Thread(target=self._work, name=f"dingbridge-ui-{number}", daemon=True)
             for number in range(1, _THREADS + 1)
@@ -114,7 +114,7 @@ class Workers:
         shows that something is under way has to be put back there.
         """
         task = _Task(job, done, failed, self._crashed, ended)
-        self._tasks.put(_Parcel(task))  # type: ignore[arg-type] # T is the task's own
+        self._tasks.put(_Job(task))  # type: ignore[arg-type] # T is the task's own
 
     def stop(self, timeout_s: float) -> tuple[str, ...]:
         """Let what is queued be finished; returns the names of threads that hang."""
@@ -126,6 +126,6 @@ class Workers:
         return tuple(thread.name for thread in self._threads if thread.is_alive())
 
     def _work(self) -> None:
-        while (parcel := self._tasks.get()) is not None:
-            parcel.fill()
-            self._mailbox.post(parcel.open)
+        while (job := self._tasks.get()) is not None:
+            job.fill()
+            self._mailbox.post(job.open)
