@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tkinter import font, ttk
 
 from ui.assets.icon import draw
-from ui.assets.icons import COLOURS, png, state_image
+from ui.assets.icons import png, state_image
 from ui.words.health import Health
 
 GREY = "#5f6672"
@@ -171,11 +171,6 @@ class Theme:
             photo(png(draw(self.px(56)))),
             tuple(photo(png(draw(size))) for size in (64, 32, 16)),
         )
-
-
-def colour_of(health: Health) -> str:
-    """Return the text colour of a state."""
-    return COLOURS[health]
 
 
 def mnemonic(text: str) -> tuple[str, int, str | None]:

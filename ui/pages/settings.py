@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from tkinter import ttk
 
-from server.config.settings import Language, SettingInfo, known_settings
+from server.config.settings import Language, known_settings
 from server.config.store import Config, Outcome
 from server.errors import DingBridgeError, SettingsError
 from ui.pages.page import Page
@@ -205,8 +205,3 @@ def _nested(changes: Mapping[str, object]) -> dict[str, dict[str, object]]:
         section, _, setting = name.partition(".")
         nested.setdefault(section, {})[setting] = value
     return nested
-
-
-def shown_settings() -> tuple[SettingInfo, ...]:
-    """Return the settings that this page shows."""
-    return tuple(info for info in known_settings() if info.name in LABELS)

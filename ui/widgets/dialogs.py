@@ -1,11 +1,10 @@
 """Dialogs: what went wrong, for people; and a mistake of ours, with a report to copy."""
 
-import logging
 import platform
 import tkinter as tk
 import traceback
 from collections.abc import Callable
-from tkinter import messagebox, ttk
+from tkinter import ttk
 
 from server.app import App
 from server.errors import DingBridgeError, SettingsError
@@ -14,8 +13,6 @@ from ui.assets.theme import Theme, bind_mnemonics, mnemonic
 from ui.widgets.textbox import ReadingBox
 from ui.words.text import Texts
 
-_log = logging.getLogger(__name__)
-
 
 def error_lines(failure: DingBridgeError, texts: Texts) -> str:
     """Return what went wrong and what to do, as the text of a message box."""
@@ -23,11 +20,6 @@ def error_lines(failure: DingBridgeError, texts: Texts) -> str:
     if isinstance(failure, SettingsError):
         lines += [f"• {one.name}: {texts.of(one.message)}" for one in failure.problems]
     return "\n\n".join([*lines, texts.of(failure.hint)])
-
-
-def show_error(parent: tk.Misc, failure: DingBridgeError, texts: Texts) -> None:
-    """Show an error in the system's own message box."""
-    messagebox.showerror("DingBridge", error_lines(failure, texts), parent=parent)
 
 
 def report_of(app: App, mistake: BaseException) -> str:

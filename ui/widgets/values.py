@@ -73,12 +73,6 @@ class ValueEntry(ttk.Frame):
         """Whether nothing is entered."""
         return not self.text.get().strip()
 
-    def show_verdict(self) -> None:
-        """Say what is wrong also where nothing has been typed."""
-        judged = self.judged
-        if judged.problem:
-            self._verdict.show(judged.problem, "Bad.TLabel")
-
     def _changed(self) -> None:
         judged = self.judged
         if self.is_empty or not (judged.problem or self._is_praised):
