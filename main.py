@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from server.app import App
     from server.config.paths import DataFolder
-    from ui.text import Texts
+    from ui.words.text import Texts
 
     Command = Callable[[App, Texts, argparse.Namespace], int]
 
@@ -50,13 +50,13 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def _told(mistake: Exception, options: "argparse.Namespace") -> int:
     """Show why the program with windows cannot go on, without anything that may be broken."""
-    from ui.last_word import show_mistake
+    from ui.shell.fatal_error import show_fatal_error
 
     try:
         logs: Path | None = _data_folder(options).logs
     except ImportError:
         logs = None
-    show_mistake(mistake, logs)
+    show_fatal_error(mistake, logs)
     return FAILED
 
 
@@ -85,23 +85,20 @@ def _carry_out(options: "argparse.Namespace") -> int:
 
 def _delivered(run: Callable[[], int]) -> int:
     """Return the exit code of `run`, or FAILED where what it printed did not arrive."""
+    from ui.console.output import OutputLostError, discard, flush, say
+
     try:
         code = run()
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        flush()
     except KeyboardInterrupt:
-        from ui.console.output import say
-
         say(_INTERRUPTED)
         return FAILED
-    except OSError as failure:
-        if failure.filename is not None:  # not about an open stream; this is something else
-            raise
-        # Whoever read our output (head, a closed window) has seen enough; the interpreter, which
-        # flushes once more at its end, must not complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(failure, BrokenPipeError):
-            _complain(failure)
+    except OutputLostError as lost:
+        discard()
+        # Whoever closed our output (head, a closed window) has seen enough.
+        if not isinstance(lost.refusal, BrokenPipeError):
+            reason = lost.refusal.strerror or type(lost.refusal).__name__
+            say(f"The output could not be written: {reason}.")
         return FAILED
     return code
 
@@ -129,12 +126,6 @@ def _unwind_on_break() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _complain(failure: OSError) -> None:
-    from ui.console.output import say
-
-    say(f"The output could not be written: {failure.strerror}.")
-
-
 def _command(options: "argparse.Namespace") -> "Command":
     from ui.console import commands, connections, moving, subscription
 
@@ -157,9 +148,10 @@ def _command(options: "argparse.Namespace") -> "Command":
 
 def _demo(app: "App", texts: "Texts", options: "argparse.Namespace") -> int:
     from server.simulator.demo import run_demo
+    from ui.console.output import show_text
 
     del app, options
-    return run_demo(texts)
+    return run_demo(texts, show_text)
 
 
 def _with_windows(app: "App", texts: "Texts", options: "argparse.Namespace") -> int:
@@ -170,9 +162,9 @@ def _with_windows(app: "App", texts: "Texts", options: "argparse.Namespace") -> 
             raise  # every Python for Windows has tk: something took it away
         return _without_window(app, texts, options)
     from ui.console.attach import leave_console
-    from ui.leftovers import sweep_soon
-    from ui.program import Start
-    from ui.starting import run_program
+    from ui.shell.program import Start
+    from ui.shell.starting import run_program
+    from ui.shell.unpack_cleanup import sweep_soon
 
     leave_console()
     sweep_soon()
@@ -185,7 +177,7 @@ def _with_windows(app: "App", texts: "Texts", options: "argparse.Namespace") -> 
 
 
 def _autostart_command(options: "argparse.Namespace") -> str:
-    from ui.autostart import command_line
+    from ui.shell.autostart import command_line
 
     is_frozen = getattr(sys, "frozen", False)
     script = None if is_frozen else os.path.realpath(__file__)
@@ -194,7 +186,7 @@ def _autostart_command(options: "argparse.Namespace") -> str:
 
 def _serve(app: "App", texts: "Texts", options: "argparse.Namespace") -> int:
     from ui.console import commands
-    from ui.leftovers import sweep_soon
+    from ui.shell.unpack_cleanup import sweep_soon
 
     sweep_soon()
     return commands.serve(app, texts, options)

@@ -223,14 +223,14 @@ def _sight(people: Sequence[DingTalkUser]) -> Step:
     values = {"count": len(people)}
     mobiles = sum(bool(person.mobile) for person in people)
     if mobiles:
-        text = N_("Mobiles can be read: {mobiles} of {count} people have one.")
+        text = N_("Mobiles can be read. People with one: {mobiles} of {count}.")
         return Step(
             "dingtalk.fields", StepState.PASSED, Message(text, {"mobiles": mobiles, **values})
         )
     if any(person.email for person in people):
-        text = N_("Emails can be read, but none of {count} people shows a mobile.")
+        text = N_("Emails can be read. People with a mobile: 0 of {count}.")
         return Step("dingtalk.fields", StepState.NOTE, Message(text, values), Message(_FIELDS))
-    text = N_("None of {count} people shows a mobile or an email.")
+    text = N_("People with a mobile or an email: 0 of {count}.")
     return Step("dingtalk.fields", StepState.FAILED, Message(text, values), Message(_FIELDS))
 
 
@@ -263,13 +263,13 @@ def _read_wecom(client: WeComClient, settings: Settings) -> Generator[Step, None
 
 def _read_departments(client: WeComClient, found: set[str]) -> Message:
     found.update(one.department_id for one in _allowed(client.list_departments))
-    text = N_("WeCom takes calls from this network, and shows {count} departments.")
+    text = N_("WeCom takes calls from this network. Departments it shows: {count}.")
     return Message(text, {"count": len(found)})
 
 
 def _list_members(client: WeComClient) -> Message:
     count = len(_allowed(client.list_members))
-    text = N_("It is the secret of Contacts Sync: {count} members can be listed.")
+    text = N_("It is the secret of Contacts Sync. Members that can be listed: {count}.")
     return Message(text, {"count": count})
 
 

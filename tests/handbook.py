@@ -26,7 +26,7 @@ from server.verdicts import describe_diagnosis
 from server.wecom import errors as wecom
 from tests.rendering import rendered
 from ui.help import opening
-from ui.text import Texts
+from ui.words.text import Texts
 
 PROJECT = Path(__file__).parents[1]
 HELP = PROJECT / "ui/help"

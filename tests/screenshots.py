@@ -25,8 +25,8 @@ from tests.ui.platforms import Platforms, mirrored, platforms
 from tests.ui.screen import screen
 from tests.ui.sitting import Sitting
 from tests.ui.stage import Stage, on_stage, open_main
-from ui.moving import ExportDialog, ImportDialog
-from ui.session import PageName
+from ui.state.window_api import PageName
+from ui.widgets.moving import ExportDialog, ImportDialog
 
 _LANGUAGES = ("en", "zh-CN")
 _SCALES = (1.0, 2.0)

@@ -43,11 +43,11 @@ from tests.handbook import BOTH, FROM_CODE, HELP, PROJECT, Handbook
 from tests.rendering import anchor, tokens_of
 from ui.console import commands, documents
 from ui.console.arguments import parser
-from ui.event_words import STATES
-from ui.health import Health, Verdict
 from ui.pages.catalogue import page_makers
-from ui.text import Texts
-from ui.tray import HEALTH_WORDS, Switches, face_of
+from ui.shell.tray import Switches, tray_state_of
+from ui.words.event_words import STATES
+from ui.words.health import HEALTH_WORDS, Health, Verdict
+from ui.words.text import Texts
 
 _UPDATE = "python -m tests.handbook"
 BENCHMARK = "python -m tests.benchmarks.bench_callbacks"
@@ -282,7 +282,7 @@ def test_the_pages_of_the_program_are_named_as_it_names_them(book: Handbook) -> 
 def test_the_tray_is_described_in_its_own_words(book: Handbook) -> None:
     switches = Switches(Language.AUTO, sync=True, autostart=True)
     verdict = Verdict(Health.WORKING, MESSAGE, ())
-    menu = [one.label for one in face_of(verdict, switches, book.texts).menu if one.label]
+    menu = [one.label for one in tray_state_of(verdict, switches, book.texts).menu if one.label]
     states = [book.texts(words) for words in HEALTH_WORDS.values()]
 
     assert [states[1], *(row[0] for row in book.table("tray"))] == menu

@@ -48,6 +48,23 @@ def take_up(conn: Connection, corp_id: str) -> None:
     conn.execute("INSERT OR REPLACE INTO sync_state VALUES (?, ?)", (_CORP, corp_id))
 
 
+def look_at(conn: Connection, corp_id: str) -> None:
+    """Have a connection that only reads find the ledger of `corp_id` as if it were in use.
+
+    For as long as it is open. Names of this connection's own stand before the tables for that, so
+    nothing is written to the database.
+    """
+    if corp_in_use(conn) in (None, corp_id):
+        return
+    conn.execute("CREATE TEMP TABLE looked_at AS SELECT ? AS corp_id", (corp_id,))
+    for table, (columns, rows) in _PARTS.items():
+        conn.execute(
+            f"CREATE TEMP VIEW {table} AS SELECT {columns} FROM main.shelved_{table}"  # noqa: S608 - constants
+            f" WHERE corp_id = (SELECT corp_id FROM looked_at)"
+            f" UNION ALL SELECT {columns} FROM main.{table} WHERE NOT ({rows})"
+        )
+
+
 def corps_on(conn: Connection) -> list[str]:
     """Name the companies whose ledgers are on the shelf."""
     each = [f"SELECT corp_id FROM {table}" for table in TABLES]  # noqa: S608 - constants

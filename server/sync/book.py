@@ -203,8 +203,18 @@ class Book:
         self._ticket = self._journal.run(store)
 
 
-def take_up_ledger(journal: Journal, corp_id: str) -> Ledger:
-    """Read the ledger of the company that is written to; that of another one is put aside."""
+def take_up_ledger(journal: Journal, corp_id: str, *, is_preview: bool = False) -> Ledger:
+    """Read the ledger of the company that is written to; that of another one is put aside.
+
+    A preview only looks at it, and leaves the other one in use.
+    """
+
+    def look(conn: Connection) -> Ledger:
+        shelf.look_at(conn, corp_id)
+        return stored.load(conn)
+
+    if is_preview:
+        return journal.read(look)
     if journal.read(shelf.corp_in_use) != corp_id:
         _LOG.info("The ledger of the WeCom company %s is taken up", corp_id)
         journal.run(lambda conn: shelf.take_up(conn, corp_id)).result(WAIT_S)

@@ -159,7 +159,7 @@ class Engine:
             return RunResult(RunStatus.FAILED, error=not_set_up(lacking), blocked=True)
         rules = rules_of(config.settings)
         parties = self.road.parties(config, stop)
-        known = take_up_ledger(self._journal, rules.scope.corp_id)
+        known = take_up_ledger(self._journal, rules.scope.corp_id, is_preview=preview)
         book = Book(self._journal, known, run_id, is_preview=preview)
         run = Pass(book, rules, self._target(parties, config, preview=preview), self._now_s(), stop)
         prospect = self._look(parties, run)

@@ -19,7 +19,7 @@ from server.sync.parties import Pace
 from tests.convergence.lives import Order
 from tests.server.sync.world import FAST
 from ui.console import commands
-from ui.text import Texts
+from ui.words.text import Texts
 
 
 class _Hurried(App):

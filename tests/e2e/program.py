@@ -17,7 +17,7 @@ from server.simulator.dingtalk_callbacks import CallbackSender, Patience
 from tests.server.simulator.seeds import seeded
 from tests.waiting import PATIENCE_S, until
 from ui.console.documents import status_document
-from ui.text import Texts
+from ui.words.text import Texts
 
 ROOT = Path(__file__).resolve().parents[2]
 

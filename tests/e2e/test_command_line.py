@@ -1,5 +1,7 @@
 """The command line in scripts: exit codes, one JSON document, awkward terminals."""
 
+import errno
+import io
 import json
 import os
 import signal
@@ -181,6 +183,60 @@ def test_output_that_finds_no_room_is_a_failure(with_events: Program, words: str
     assert done.returncode == 1
     assert done.stderr.startswith(b"The output could not be written")
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("failure", [TimeoutError("timed out"), ConnectionResetError()])
+def test_an_error_of_the_system_within_a_command_is_no_lost_output(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    failure: OSError,
+) -> None:
+    def fail(*_: object) -> int:
+        raise failure
+
+    monkeypatch.setattr("ui.console.commands.status", fail)
+    with pytest.raises(type(failure)):
+        main.main(["--data-dir", str(tmp_path), "status"])
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("words", ["status", "status --json", "events --json"])
+def test_a_refusal_of_standard_output_without_a_file_behind_it_is_told(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: str,
+) -> None:
+    monkeypatch.setattr(sys, "stdout", _Full())
+    assert main.main(["--data-dir", str(tmp_path), *words.split()]) == 1
+    told = capsys.readouterr().err
+    assert told == "The output could not be written: No space left on device.\n"
+
+
+class _Full(io.StringIO):
+    def write(self, _: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("words", ["status", "status --json", "events --json", "--help"])
+def test_where_there_is_no_standard_output_a_command_does_its_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main.main(["--data-dir", str(tmp_path), *words.split()]) == 0
+
+
+def test_where_there_is_no_standard_output_an_error_of_the_system_stays_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> int:
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr("ui.console.commands.status", fail)
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(TimeoutError):
+        main.main(["--data-dir", str(tmp_path), "status"])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows' names are always text")

@@ -8,7 +8,7 @@ from tkinter import ttk
 from Xlib import XK, X, display  # type: ignore[import-untyped] # it ships no types
 from Xlib.ext import xtest  # type: ignore[import-untyped] # as above
 
-from ui.theme import mnemonic
+from ui.assets.theme import mnemonic
 
 PATIENCE_S = 8.0
 _SIGNS = {" ": "space", ".": "period", "-": "minus", "/": "slash", ":": "colon", ",": "comma"}

@@ -5,7 +5,7 @@ import tkinter as tk
 from tests.ui.hand import shown_texts
 from tests.ui.stage import Stage, open_main
 from ui.pages.sync.page import SyncPage
-from ui.session import PageName
+from ui.state.window_api import PageName
 
 
 class Sitting:
@@ -57,7 +57,9 @@ class Sitting:
 
     def is_idle(self) -> bool:
         status = self.app.status().sync
-        return status.current_run is None and not self.stage.program.session.orders.is_waiting
+        return (
+            status.current_run is None and not self.stage.program.session.sync_commands.is_waiting
+        )
 
     def first_sync(self) -> None:
         self.preview()

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from server.app import App
 from tests.ui.hand import Hand
 from tests.waiting import until
-from ui.program import Program, Start
-from ui.single import SingleInstance
-from ui.text import Texts
+from ui.shell.program import Program, Start
+from ui.shell.single import SingleInstance
+from ui.widgets.dialogs import CrashDialog
+from ui.words.text import Texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,9 @@ class Stage:
     def look_again(self) -> None:
         """Have the status fetched twice: the first answer may have been under way already."""
         for _ in range(2):
-            before = self.program.session.glance
+            before = self.program.session.snapshot
             self.program.refresh()
-            self.hand.wait_for(lambda: self.program.session.glance is not before)  # noqa: B023 - waited for before the next round
+            self.hand.wait_for(lambda: self.program.session.snapshot is not before)  # noqa: B023 - waited for before the next round
 
 
 @contextmanager
@@ -65,9 +66,15 @@ def _own_threads() -> set[threading.Thread]:
     return {one for one in threading.enumerate() if one.name.startswith("dingbridge-")}
 
 
+def shown_crash(stage: Stage) -> CrashDialog | None:
+    """Return the dialog about a mistake of ours, None where none is shown."""
+    found = [one for one in stage.root.winfo_children() if isinstance(one, CrashDialog)]
+    return found[0] if found else None
+
+
 def open_main(stage: Stage) -> None:
     """Wait until the program is up, and show the main window."""
-    stage.hand.wait_for(lambda: stage.program.session.glance is not None)
+    stage.hand.wait_for(lambda: stage.program.session.snapshot is not None)
     stage.hand.wait_for(lambda: stage.app.is_serving)
     if stage.program.guide is not None:
         stage.program.guide.close()

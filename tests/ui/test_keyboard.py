@@ -9,10 +9,10 @@ import pytest
 from tests.ui.hand import every
 from tests.ui.office import check_address, send_events
 from tests.ui.stage import Stage
+from ui.assets.theme import mnemonic
 from ui.pages.credentials import CredentialsPage
 from ui.pages.settings import SettingsPage
-from ui.session import PageName
-from ui.theme import mnemonic
+from ui.state.window_api import PageName
 
 _WORKED = (ttk.Button, ttk.Entry, ttk.Combobox, ttk.Checkbutton, ttk.Treeview, ttk.Notebook)
 

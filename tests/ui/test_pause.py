@@ -10,7 +10,7 @@ import pytest
 from server.app import App
 from tests.ui.office import AES_KEY, KEY, TOKEN
 from tests.ui.stage import Stage, open_main
-from ui.session import PageName
+from ui.state.window_api import PageName
 
 CALLS_PER_S = 500
 LAST_S = 4.0

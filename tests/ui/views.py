@@ -13,7 +13,7 @@ from server.status import (
     Status,
     SyncView,
 )
-from ui.health import Glance
+from ui.words.health import StatusSnapshot
 
 NOW_MS = 1_795_000_000_000
 DAY_MS = 24 * 60 * 60 * 1000
@@ -31,8 +31,8 @@ FINE = Status(
 UNSET = replace(FINE, credentials=CredentialsView())
 
 
-def glance(status: Status = FINE) -> Glance:
-    return Glance(status, NOW_MS)
+def snapshot(status: Status = FINE) -> StatusSnapshot:
+    return StatusSnapshot(status, NOW_MS)
 
 
 def notice(level: Level, code: str = "made-up") -> Notice:

@@ -21,9 +21,9 @@ from PIL import Image, ImageChops
 from server.config.settings import Language
 from tests.windows.program import Finished, kill, processes, until
 from tests.windows.wine import Wine, outcome, windows_path
-from ui.health import Health
-from ui.icons import _TRAY_FILLS
-from ui.tray import SEPARATOR, Command, Entry
+from ui.assets.icons import _TRAY_FILLS
+from ui.shell.tray import SEPARATOR, Command, Entry
+from ui.words.health import Health
 
 _INSIDER = Path(__file__).with_name("insider.py")
 _TASK_BAR_PX = 30  # at 100 %, and a little more

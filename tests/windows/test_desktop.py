@@ -30,10 +30,10 @@ from tests.windows.program import (
     until,
 )
 from tests.windows.wine import Wine, windows_path
-from ui.health import Health, Verdict
-from ui.icons import COLOURS
-from ui.text import Texts
-from ui.tray import Command, Switches, face_of
+from ui.assets.icons import COLOURS
+from ui.shell.tray import Command, Switches, tray_state_of
+from ui.words.health import Health, Verdict
+from ui.words.text import Texts
 
 PORT = CallbackSettings().port
 URL = f"http://127.0.0.1:{PORT}/api/callback"
@@ -73,7 +73,7 @@ class Office:
         """Choose from the tray's menu."""
         verdict = Verdict(health, Message(""), ())
         switches = Switches(self.texts.language, sync=False, autostart=False)
-        menu = face_of(verdict, switches, self.texts).menu
+        menu = tray_state_of(verdict, switches, self.texts).menu
         self.desktop.choose(menu, health, command)
 
     @contextmanager

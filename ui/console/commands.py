@@ -29,9 +29,9 @@ from server.export_errors import PassphraseShortError
 from server.message import N_, Message
 from server.status import EventView
 from ui.console import documents, pages, sync_pages
-from ui.console.output import say, show
-from ui.signals import stop_signals
-from ui.text import Texts
+from ui.console.output import say, show, show_text
+from ui.console.signals import stop_signals
+from ui.words.text import Texts
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def texts_for(app: App) -> Texts:
 def report_error(failure: DingBridgeError, texts: Texts, *, as_json: bool) -> int:
     """Print an error and return the exit code that goes with it."""
     if as_json:
-        print(documents.dumped(documents.error_document(failure, texts)))
+        show_text(documents.dumped(documents.error_document(failure, texts)))
     say(*pages.error_page(failure, texts))
     return WRONG if isinstance(failure, _WRONG_SETTINGS) else FAILED
 
@@ -69,7 +69,7 @@ def status(app: App, texts: Texts, options: Namespace) -> int:
     """Print everything at a glance."""
     found = app.status()
     if options.json:
-        print(documents.dumped(documents.status_document(found, texts)))
+        show_text(documents.dumped(documents.status_document(found, texts)))
     else:
         show(pages.status_page(found, texts))
     unreadable = {failure.code for failure in _WRONG_SETTINGS}
@@ -88,7 +88,7 @@ def events(app: App, texts: Texts, options: Namespace) -> int:
         if before_id is None:
             break
     if options.json:
-        print(documents.dumped([documents.event_document(event) for event in found]))
+        show_text(documents.dumped([documents.event_document(event) for event in found]))
     elif found:
         show(pages.event_line(event, texts) for event in found)
     else:
@@ -100,7 +100,7 @@ def self_test(app: App, texts: Texts, options: Namespace) -> int:
     """Run the self-test and print its steps."""
     report = app.self_test()
     if options.json:
-        print(documents.dumped(documents.self_test_document(report, texts)))
+        show_text(documents.dumped(documents.self_test_document(report, texts)))
     else:
         show(pages.self_test_page(report, texts))
     return GOOD if report.is_passed else FAILED
@@ -147,10 +147,10 @@ def sync(app: App, texts: Texts, options: Namespace) -> int:
             run = app.sync(preview=options.preview, allow=options.allow, stop=stop)
     except DingBridgeError as failure:
         if options.json:
-            print(documents.dumped(documents.unmade_sync_document(failure, texts)))
+            show_text(documents.dumped(documents.unmade_sync_document(failure, texts)))
         return report_error(failure, texts, as_json=False)
     if options.json:
-        print(documents.dumped(documents.sync_document(run, texts)))
+        show_text(documents.dumped(documents.sync_document(run, texts)))
     else:
         show(sync_pages.run_page(run, texts))
     return _SYNC_CODES.get(run.summary.status or "", FAILED)
@@ -164,7 +164,7 @@ def _reject(app: App, texts: Texts, options: Namespace) -> int:
         listed = app.mirror.held_changes() if is_rejected else ()
         digest = held.digest if held else None
         status = "rejected" if is_rejected else "refused"
-        print(documents.dumped(documents.decision_document(status, digest, listed, texts)))
+        show_text(documents.dumped(documents.decision_document(status, digest, listed, texts)))
     else:
         show(sync_pages.decision_page(held, texts, is_rejected=is_rejected))
     return GOOD if is_rejected else FAILED

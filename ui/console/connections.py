@@ -6,9 +6,9 @@ from threading import Event
 from server.app import App
 from server.reports import SelfTestReport, Step
 from ui.console import documents, pages
-from ui.console.output import show
-from ui.signals import stop_signals
-from ui.text import Texts
+from ui.console.output import show, show_text
+from ui.console.signals import stop_signals
+from ui.words.text import Texts
 
 VENDORS = ("dingtalk", "wecom")
 _GOOD, _FAILED = 0, 1
@@ -28,7 +28,7 @@ def test_connection(app: App, texts: Texts, options: Namespace) -> int:
     report = SelfTestReport(tuple(step for one in reports for step in one.steps))
     is_passed = report.is_passed and not stop.is_set()
     if options.json:
-        print(documents.dumped(documents.self_test_document(report, texts)))
+        show_text(documents.dumped(documents.self_test_document(report, texts)))
     else:
         show([texts("All is well.") if is_passed else texts("The connection test failed.")])
     return _GOOD if is_passed else _FAILED

@@ -24,7 +24,7 @@ from server.status import (
     SubscriptionView,
     SyncView,
 )
-from ui.text import Texts
+from ui.words.text import Texts
 
 Document = dict[str, object]
 

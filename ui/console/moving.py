@@ -10,8 +10,8 @@ from server.message import N_, Message
 from server.reports import ExportView, ImportView
 from ui.console.output import show
 from ui.console.passphrase import passphrase
-from ui.moving_words import after_export, after_import
-from ui.text import Texts
+from ui.words.moving_words import after_export, after_import
+from ui.words.text import Texts
 
 _GOOD = 0
 

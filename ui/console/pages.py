@@ -11,7 +11,7 @@ from server.reports import SelfTestReport, Step, StepState
 from server.status import CredentialSetView, EventView, Status, SubscriptionState
 from ui.console.subscription_pages import subscription_line
 from ui.console.sync_pages import sync_lines
-from ui.text import Texts
+from ui.words.text import Texts
 
 _PAYLOAD_CHARACTERS = 160
 _SAYS_NOTHING = frozenset({SubscriptionState.NOT_SET_UP, SubscriptionState.NOT_COMPARED})
@@ -67,7 +67,7 @@ def _use_line(view: CredentialSetView, texts: Texts) -> str:
     if view.last_used_at_ms is None:
         return texts("not used by DingTalk yet")
     return texts(
-        "last used {moment} from {remote}, {calls} calls",
+        "last used {moment} from {remote}, calls: {calls}",
         moment=texts.moment(view.last_used_at_ms),
         remote=view.last_used_from or "?",
         calls=view.calls,

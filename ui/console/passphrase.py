@@ -9,7 +9,7 @@ from pathlib import Path
 from server.errors import Problem, SettingsError
 from server.message import N_, Message
 from ui.console.output import say
-from ui.text import Texts
+from ui.words.text import Texts
 
 _OPTION = "--passphrase-file"
 _LONGEST_FILE_BYTES = 64 * 1024

@@ -6,8 +6,8 @@ from server.app import App
 from server.reports import Step
 from server.status import SubscriptionState, SubscriptionView
 from ui.console import documents, pages, subscription_pages
-from ui.console.output import show
-from ui.text import Texts
+from ui.console.output import show, show_text
+from ui.words.text import Texts
 
 _GOOD, _FAILED, _WITH_PROBLEMS = 0, 1, 3
 
@@ -20,7 +20,7 @@ def subscription(app: App, texts: Texts, options: Namespace) -> int:
         return _register(app, texts, options)
     view = app.subscription.compare()
     if options.json:
-        print(documents.dumped(documents.subscription_document(view, texts)))
+        show_text(documents.dumped(documents.subscription_document(view, texts)))
     else:
         show(subscription_pages.subscription_page(view, texts))
     return _subscription_code(view)
@@ -38,7 +38,7 @@ def _take(app: App, texts: Texts, options: Namespace) -> int:
     if options.json:
         view = app.status().subscription
         effect = str(outcome.credentials)
-        print(documents.dumped(documents.subscription_document(view, texts, effect)))
+        show_text(documents.dumped(documents.subscription_document(view, texts, effect)))
     else:
         show(pages.outcome_page(outcome, texts))
     return _GOOD
@@ -52,7 +52,7 @@ def _register(app: App, texts: Texts, options: Namespace) -> int:
     report = app.subscription.register(heard)
     if options.json:
         view = app.status().subscription
-        print(documents.dumped(documents.subscription_document(view, texts, report=report)))
+        show_text(documents.dumped(documents.subscription_document(view, texts, report=report)))
     else:
         show(subscription_pages.registration_page(report, texts))
     return _GOOD if report.is_passed else _FAILED

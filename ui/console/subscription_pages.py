@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from server.message import N_
 from server.reports import SelfTestReport
 from server.status import SubscriptionState, SubscriptionView
-from ui.text import Texts
+from ui.words.text import Texts
 
 _STATES = {
     SubscriptionState.NOT_SET_UP: N_("DingTalk's record: cannot be asked for; {missing} missing"),

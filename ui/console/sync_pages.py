@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from server.message import N_
 from server.status import ChangeView, ErrorView, HeldView, RunSummary, RunView, SyncState, SyncView
-from ui.text import Texts
+from ui.words.text import Texts
 
 _STATES = {
     SyncState.NEVER: N_("Last sync: none yet"),

@@ -5,9 +5,8 @@ from collections.abc import Callable
 from tkinter import ttk
 from typing import ClassVar
 
-from server.errors import DingBridgeError
 from ui.help.opening import Topic
-from ui.session import Session
+from ui.state.session import Session
 from ui.widgets.layout import Wrapped
 
 
@@ -42,12 +41,17 @@ class Step(ttk.Frame):
         """Show what is new; called each time the step comes up."""
 
     def save(self, then: Callable[[], object]) -> None:
-        """Keep what was entered, then go on; where it is `refused`, stay."""
+        """Keep what was entered, then go on; where it cannot be kept, stay."""
         then()
 
-    def refused(self, failure: DingBridgeError) -> None:
-        """Say why it could not be kept; it can be tried again."""
-        self.session.frame.show_error(failure)
+    def ask_to_save(self, job: Callable[[], object], saved: Callable[[], object]) -> None:
+        """Have `job` keep what was entered, then call `saved`; where it fails, try again.
+
+        A dialog says why it could not be kept.
+        """
+        self.session.ask(job, lambda _: saved(), ended=self._ended_saving)
+
+    def _ended_saving(self) -> None:
         if self.winfo_exists():
             self.on_change()
 

@@ -8,14 +8,14 @@ from server.app import App
 from server.message import N_
 from server.reports import SelfTestReport
 from ui.guide.step import Step
-from ui.health import Glance
 from ui.help.opening import Topic
-from ui.moving import ImportDialog
-from ui.session import Session
+from ui.state.session import Session
 from ui.widgets.credential_form import CredentialForm
 from ui.widgets.layout import Action, ButtonRow, Scrolled, Wrapped
+from ui.widgets.moving import ImportDialog
 from ui.widgets.steps import StepList
 from ui.widgets.values import Judged, ValueEntry
+from ui.words.health import StatusSnapshot
 
 _PUBLIC_URL = "callback.public_url"
 
@@ -98,18 +98,16 @@ class ValuesStep(Step):
             then()
             return
 
-        def saved(_: object) -> None:
+        def saved() -> None:
             if self.winfo_exists():
                 self.form.clear()
-            self.session.frame.refresh()
+            self.session.windows.refresh()
             then()
 
-        self.session.ask(
-            lambda: self.session.app.configure({"callback": values}), saved, self.refused
-        )
+        self.ask_to_save(lambda: self.session.app.configure({"callback": values}), saved)
 
-    def _take(self, glance: Glance) -> None:
-        credentials = glance.status.credentials
+    def _take(self, snapshot: StatusSnapshot) -> None:
+        credentials = snapshot.status.credentials
         missing = () if credentials.active is not None else credentials.missing
         if credentials.active is not None:
             known = self.texts("All three values are entered already. You can go on.")
@@ -183,23 +181,23 @@ class AddressStep(Step):
         address = self.entry.judged.value
         changes = {"callback": {"public_url": address}}
 
-        def saved(_: object) -> None:
-            self.session.frame.refresh()
+        def saved() -> None:
+            self.session.windows.refresh()
             then()
 
-        self.session.ask(lambda: self.session.app.configure(changes), saved, self.refused)
+        self.ask_to_save(lambda: self.session.app.configure(changes), saved)
 
     def _judge(self, text: str) -> Judged:
         value = text.strip()
         problem = App.judge_setting(_PUBLIC_URL, value)
         return Judged(value, "" if problem is None else self.session.say(problem))
 
-    def _take(self, glance: Glance) -> None:
-        self._local.configure(text=glance.status.service.address or "–")
+    def _take(self, snapshot: StatusSnapshot) -> None:
+        self._local.configure(text=snapshot.status.service.address or "–")
         if not self._is_filled:
             self._is_filled = True
-            if glance.status.has_public_url:
-                self.entry.text.set(glance.status.callback_url)
+            if snapshot.status.has_public_url:
+                self.entry.text.set(snapshot.status.callback_url)
 
 
 class CheckStep(Step):

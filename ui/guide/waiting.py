@@ -6,11 +6,11 @@ from tkinter import ttk
 from server.message import N_
 from server.status import RejectionView, Status
 from ui.guide.step import Step
-from ui.health import Glance, Health, last_contact
 from ui.help.opening import Topic
-from ui.remedies import adopt_key
-from ui.session import Session
+from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, Wrapped, relabel
+from ui.widgets.quick_fixes import adopt_key
+from ui.words.health import Health, StatusSnapshot, last_contact
 
 
 class WaitingStep(Step):
@@ -47,8 +47,8 @@ class WaitingStep(Step):
         self.has_contact = False
         session.watch(self, self._take)
 
-    def _take(self, glance: Glance) -> None:
-        status = glance.status
+    def _take(self, snapshot: StatusSnapshot) -> None:
+        status = snapshot.status
         self._show_url(status.callback_url)
         doctor = status.doctor
         self._adopt_row.pack_forget()

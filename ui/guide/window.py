@@ -5,12 +5,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from tkinter import ttk
 
+from ui.assets.theme import GREY, mnemonic
 from ui.guide.step import Step
 from ui.guide.steps import AddressStep, CheckStep, ValuesStep, WelcomeStep
 from ui.guide.waiting import WaitingStep
-from ui.places import Places
-from ui.session import PageName, Session
-from ui.theme import GREY, mnemonic
+from ui.state.session import Session
+from ui.state.window_api import PageName
+from ui.state.window_geometry import WindowGeometry
 from ui.widgets.layout import Action, ButtonRow
 
 _STEPS: tuple[type[Step], ...] = (WelcomeStep, ValuesStep, AddressStep, CheckStep, WaitingStep)
@@ -22,14 +23,16 @@ _PLACE = "guide"
 class GuideWindow:
     """Opens at the step where it was left. Closing it keeps what was entered."""
 
-    def __init__(self, session: Session, places: Places, closed: Callable[[], object]) -> None:
+    def __init__(
+        self, session: Session, geometry: WindowGeometry, closed: Callable[[], object]
+    ) -> None:
         self._session = session
-        self._places = places
+        self._geometry = geometry
         self._closed = closed
         theme, texts = session.theme, session.texts
         self.window = tk.Toplevel(session.root)
         self.window.title(texts("Set up DingBridge"))
-        places.put(self.window, _PLACE, _SIZE, _LEAST)
+        geometry.put(self.window, _PLACE, _SIZE, _LEAST)
         self._add_buttons()
         column = ttk.Frame(self.window, padding=theme.px(16))
         column.pack(side="left", fill="y")
@@ -61,7 +64,7 @@ class GuideWindow:
         self.window.update_idletasks()  # what is not on the screen yet takes no keys
         # Never left where it was: that step is out of sight, and would take what is typed.
         (self.step.first_field or self.window).focus_set()
-        self._places.keep(replace(self._session.remembered, guide_step=number))
+        self._geometry.keep(replace(self._session.remembered, guide_step=number))
 
     def leave(self) -> None:
         """Keep what was entered, and close."""
@@ -69,13 +72,13 @@ class GuideWindow:
 
     def close(self) -> None:
         """Close as it is."""
-        self._places.note(self.window, _PLACE)
+        self._geometry.note(self.window, _PLACE)
         self.window.destroy()
         self._closed()
 
     def _left(self) -> None:
         self.close()
-        self._session.frame.open_page(PageName.OVERVIEW)
+        self._session.windows.open_page(PageName.OVERVIEW)
 
     def _add_name(self, column: ttk.Frame, name: str) -> tuple[ttk.Label, ttk.Label]:
         row, padding = column.grid_size()[1], self._session.theme.px(4)
@@ -94,7 +97,7 @@ class GuideWindow:
             bar,
             theme,
             Action(texts("Go on &later"), self.leave),
-            Action(texts("?   Help (F1)"), self._session.frame.open_help),
+            Action(texts("?   Help (F1)"), self._session.windows.open_help),
         )
         later.pack(side="left")
         self.later_button = later.buttons[0]
@@ -119,7 +122,7 @@ class GuideWindow:
 
     def _next(self) -> None:
         if self.number == len(self.steps) - 1:
-            self._places.keep(replace(self._session.remembered, is_guide_done=True, guide_step=0))
+            self._geometry.keep(replace(self._session.remembered, is_guide_done=True, guide_step=0))
             self._left()
             return
         self.next_button.configure(state="disabled")  # one press is one step

@@ -6,13 +6,13 @@ from tkinter import ttk
 
 from server.version import VERSION
 from ui.assets.licences import shown_licences
-from ui.dialogs import centre
 from ui.help.opening import Topic
 from ui.pages.page import Page
-from ui.session import Session
-from ui.text import Texts
+from ui.state.session import Session
+from ui.widgets.dialogs import centre
 from ui.widgets.layout import Action, ButtonRow, Wrapped
 from ui.widgets.textbox import ReadingBox
+from ui.words.text import Texts
 
 
 class AboutPage(Page):

@@ -10,9 +10,9 @@ from ui.pages.rejected import RejectedPage
 from ui.pages.selftest import SelfTestPage
 from ui.pages.settings import SettingsPage
 from ui.pages.sync.page import SyncPage
-from ui.session import PageName
-from ui.text import Texts
-from ui.window import PageMaker
+from ui.pages.window import PageMaker
+from ui.state.window_api import PageName
+from ui.words.text import Texts
 
 
 def page_makers(texts: Texts) -> Mapping[PageName, tuple[str, PageMaker]]:

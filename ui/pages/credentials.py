@@ -7,15 +7,15 @@ from server.config.merge import Effect
 from server.config.store import Outcome
 from server.message import N_
 from server.status import CredentialSetView, CredentialsView, RejectionView
-from ui.health import Glance
 from ui.help.opening import Topic
 from ui.pages.page import Page
-from ui.remedies import adopt_key
-from ui.session import Session
+from ui.state.session import Session
 from ui.widgets.credential_form import FIELDS, CredentialForm
 from ui.widgets.credential_set import CredentialSetCard
 from ui.widgets.layout import Action, ButtonRow, Scrolled, Wrapped, heading, relabel
+from ui.widgets.quick_fixes import adopt_key
 from ui.widgets.subscription_card import SubscriptionCard
+from ui.words.health import StatusSnapshot
 
 _ROLES = {
     "active": N_("Active"),
@@ -109,10 +109,10 @@ class CredentialsPage(Page):
 
     # --- what is new
 
-    def _take(self, glance: Glance) -> None:
-        self._show_doctor(glance.status.doctor)
-        self._show_sets(glance.status.credentials)
-        self.subscription.show(glance.status)
+    def _take(self, snapshot: StatusSnapshot) -> None:
+        self._show_doctor(snapshot.status.doctor)
+        self._show_sets(snapshot.status.credentials)
+        self.subscription.show(snapshot.status)
 
     def _show_doctor(self, call: RejectionView | None) -> None:
         if call is None or call.is_settled:
@@ -179,7 +179,7 @@ class CredentialsPage(Page):
         else:
             text = self.texts(_EFFECTS[outcome.credentials])
         self.outcome.show(text)
-        self.session.frame.refresh()
+        self.session.windows.refresh()
 
     def _adopt(self) -> None:
         adopt_key(self.session, self._offered_key)

@@ -7,17 +7,17 @@ from tkinter import filedialog, messagebox, ttk
 from typing import cast
 
 from server.status import EventView
-from ui.event_feed import EventFeed, EventFilter, EventRow
-from ui.event_words import STATES, TYPES, payload_words, state_words, type_words
-from ui.exporting import export
-from ui.health import Glance
+from ui.assets.theme import AMBER, GREY, RED
+from ui.export.exporting import export
+from ui.feeds.event_feed import EventFeed, EventFilter, EventRow
 from ui.help.opening import Topic
 from ui.pages.page import Page
-from ui.session import Session
-from ui.theme import AMBER, GREY, RED
+from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, heading
 from ui.widgets.table import Column, Row, Source, VirtualTable
 from ui.widgets.textbox import Details
+from ui.words.event_words import STATES, TYPES, payload_words, state_words, type_words
+from ui.words.health import StatusSnapshot
 
 _TYPING_MS = 350
 
@@ -149,15 +149,15 @@ class EventsPage(Page):
                 else self.texts("No event has arrived yet.")
             )
         elif self.feed.is_complete:
-            text = self.texts("{shown} events", shown=shown)
+            text = self.texts("Events: {shown}", shown=shown)
         elif self.feed.has_enough:
-            text = self.texts("The newest {shown} events; scroll down for older ones", shown=shown)
+            text = self.texts("The newest events: {shown}; scroll down for older ones", shown=shown)
         else:
-            text = self.texts("{shown} events so far, loading…", shown=shown)
+            text = self.texts("Events so far: {shown}, loading…", shown=shown)
         self._summary.configure(text=text)
 
-    def _take(self, glance: Glance) -> None:
-        has_failed = glance.status.events.failed > 0
+    def _take(self, snapshot: StatusSnapshot) -> None:
+        has_failed = snapshot.status.events.failed > 0
         self.failed_button.configure(state="normal" if has_failed else "disabled")
         if self._is_seen:
             self.feed.look(self.table.first, self.table.first + self.table.visible)
@@ -233,11 +233,11 @@ class EventsPage(Page):
 
     def _requeued(self, count: int) -> None:
         if count:
-            text = self.texts("{count} events wait to be processed again.", count=f"{count:,}")
+            text = self.texts("Events waiting to be processed again: {count}.", count=f"{count:,}")
         else:
             text = self.texts("Nothing to do: the event waits to be processed already.")
-        self.session.frame.tell(text)
-        self.session.frame.refresh()
+        self.session.windows.tell(text)
+        self.session.windows.refresh()
 
     def _export(self) -> None:
         texts = self.texts
@@ -252,8 +252,8 @@ class EventsPage(Page):
         path, wanted = Path(name), self._filter()
 
         def done(count: int) -> None:
-            told = texts("{count} events written to {path}", count=f"{count:,}", path=str(path))
-            self.session.frame.tell(told)
+            told = texts("Events written: {count}, to {path}", count=f"{count:,}", path=str(path))
+            self.session.windows.tell(told)
 
         self.session.ask(lambda: export(self.session.app, wanted, path, texts), done)
 

@@ -7,16 +7,16 @@ from tkinter import ttk
 
 from server.message import N_
 from server.status import Level, Notice, Status, SyncView
-from ui.health import Glance, Health, Verdict, judge, last_contact
 from ui.help.opening import Topic
 from ui.pages.page import Page
-from ui.remedies import remedy
-from ui.run_words import health_of, state_words, time_words
-from ui.session import PageName, Session
-from ui.tray import HEALTH_WORDS
+from ui.state.session import Session
+from ui.state.window_api import PageName
 from ui.widgets.chart import ColumnChart
 from ui.widgets.layout import Action, ButtonRow, Scrolled, TwoLines, Wrapped
 from ui.widgets.notice import NoticeCard
+from ui.widgets.quick_fixes import quick_fix
+from ui.words.health import HEALTH_WORDS, Health, StatusSnapshot, Verdict, judge, last_contact
+from ui.words.run_words import health_of, state_words, time_words
 
 _DAYS = 7
 _COUNT_EVERY_MS = 5000
@@ -97,7 +97,7 @@ class OverviewPage(Page):
             card,
             self.theme,
             Action(texts("Co&py"), self._copy_url),
-            Action(texts("Set-up &guide"), self.session.frame.open_guide),
+            Action(texts("Set-up &guide"), self.session.windows.open_guide),
         ).pack(fill="x", side="bottom")
 
     def _add_contact(self, columns: ttk.Frame) -> None:
@@ -108,14 +108,14 @@ class OverviewPage(Page):
         self._contact_hint.pack(fill="x", pady=self.theme.pad(2, 8))
         open_credentials = Action(
             self.texts("Show &values in use"),
-            lambda: self.session.frame.open_page(PageName.CREDENTIALS),
+            lambda: self.session.windows.open_page(PageName.CREDENTIALS),
         )
         ButtonRow(card, self.theme, open_credentials).pack(fill="x", side="bottom")
 
     def _add_sync(self, columns: ttk.Frame) -> None:
         card = self._card(columns, self.texts("Sync to WeCom"), 1, 0, span=2)
         open_sync = Action(
-            self.texts("Open the sy&nc"), lambda: self.session.frame.open_page(PageName.SYNC)
+            self.texts("Open the sy&nc"), lambda: self.session.windows.open_page(PageName.SYNC)
         )
         ButtonRow(card, self.theme, open_sync, side="right").pack(side="right")
         self._sync_picture = ttk.Label(card)
@@ -134,26 +134,26 @@ class OverviewPage(Page):
         self._counts = Wrapped(row)
         self._counts.pack(side="left", fill="x", expand=True)
         show_events = Action(
-            self.texts("S&how events"), lambda: self.session.frame.open_page(PageName.EVENTS)
+            self.texts("S&how events"), lambda: self.session.windows.open_page(PageName.EVENTS)
         )
         ButtonRow(row, self.theme, show_events, side="right").pack(side="right")
 
     # --- what is new
 
-    def _take(self, glance: Glance) -> None:
-        verdict = judge(glance)
-        self._show_banner(glance.status, verdict)
+    def _take(self, snapshot: StatusSnapshot) -> None:
+        verdict = judge(snapshot)
+        self._show_banner(snapshot.status, verdict)
         if verdict.attention != self._attention_shown:
             self._attention_shown = verdict.attention
             self._show_attention(verdict.attention)
-        self._show_address(glance.status)
-        self._show_contact(glance.status)
-        self._show_sync(glance.status.sync)
-        counts = glance.status.events
+        self._show_address(snapshot.status)
+        self._show_contact(snapshot.status)
+        self._show_sync(snapshot.status.sync)
+        counts = snapshot.status.events
         total = counts.pending + counts.working + counts.done + counts.ignored + counts.failed
         self._counts.show(
             self.texts(
-                "{total} events are kept, {failed} failed, {duplicates} came more than once.",
+                "Events kept: {total}; failed: {failed}; came more than once: {duplicates}.",
                 total=f"{total:,}",
                 failed=f"{counts.failed:,}",
                 duplicates=f"{counts.duplicates:,}",
@@ -181,7 +181,7 @@ class OverviewPage(Page):
             self._add_notice(notice)
 
     def _add_notice(self, notice: Notice) -> None:
-        action = remedy(notice, self.session)
+        action = quick_fix(notice, self.session)
         card = NoticeCard(
             self._attention,
             self.theme,

@@ -5,7 +5,7 @@ from tkinter import ttk
 from typing import ClassVar
 
 from ui.help.opening import Topic
-from ui.session import Session
+from ui.state.session import Session
 
 
 class Page(ttk.Frame):

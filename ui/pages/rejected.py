@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from tkinter import ttk
 
 from server.status import RejectionView
-from ui.health import Glance
+from ui.assets.theme import GREY
 from ui.help.opening import Topic
 from ui.pages.page import Page
-from ui.remedies import adopt_key
-from ui.session import Session
-from ui.theme import GREY
+from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, Wrapped, heading, relabel
+from ui.widgets.quick_fixes import adopt_key
+from ui.words.health import StatusSnapshot
 
 
 class RejectedPage(Page):
@@ -81,8 +81,8 @@ class RejectedPage(Page):
         self.adopt_button = self._buttons.buttons[0]
         self._show(None)
 
-    def _take(self, glance: Glance) -> None:
-        del glance
+    def _take(self, snapshot: StatusSnapshot) -> None:
+        del snapshot
         if self._is_seen:
             self._fetch()
 

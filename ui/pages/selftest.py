@@ -3,11 +3,10 @@
 import tkinter as tk
 from tkinter import ttk
 
-from server.errors import DingBridgeError
 from server.reports import SelfTestReport
 from ui.help.opening import Topic
 from ui.pages.page import Page
-from ui.session import Session
+from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, Scrolled, heading
 from ui.widgets.steps import StepList
 
@@ -50,19 +49,14 @@ class SelfTestPage(Page):
         self.buttons.buttons[0].configure(state="disabled")
         self._progress.pack(anchor="w", after=self.buttons)
         self._progress.start(15)
-        self.session.ask(self.session.app.self_test, self._done, self._failed)
+        self.session.ask(self.session.app.self_test, self._done, ended=self._rest)
 
     def _done(self, report: SelfTestReport) -> None:
         if self.winfo_exists():
-            self._rest()
             self.steps.show(report)
 
-    def _failed(self, failure: DingBridgeError) -> None:
-        if self.winfo_exists():
-            self._rest()
-        self.session.frame.show_error(failure)
-
     def _rest(self) -> None:
-        self._progress.stop()
-        self._progress.pack_forget()
-        self.buttons.buttons[0].configure(state="normal")
+        if self.winfo_exists():
+            self._progress.stop()
+            self._progress.pack_forget()
+            self.buttons.buttons[0].configure(state="normal")

@@ -5,17 +5,17 @@ from collections.abc import Mapping
 from functools import partial
 from tkinter import ttk
 
-from server.config.settings import Language, SettingInfo, known_settings
+from server.config.settings import Language, known_settings
 from server.config.store import Config, Outcome
 from server.errors import DingBridgeError, SettingsError
 from ui.help.opening import Topic
-from ui.moving import ExportDialog, ImportDialog
 from ui.pages.page import Page
-from ui.session import Session
-from ui.setting_words import LABELS, LANGUAGES, SECTIONS
+from ui.state.session import Session
 from ui.widgets.connection import ConnectionPanel
 from ui.widgets.layout import Action, ButtonRow, Scrolled, Wrapped, heading
+from ui.widgets.moving import ExportDialog, ImportDialog
 from ui.widgets.setting import SettingField, make_field
+from ui.words.setting_words import LABELS, LANGUAGES, SECTIONS
 
 # A test of these sections' accounts takes what is typed in them, and in the last what to mirror.
 _TESTED = ("dingtalk", "wecom")
@@ -181,7 +181,7 @@ class SettingsPage(Page):
             self._restart_buttons.pack(anchor="w", pady=self.theme.pad(6, 0))
         else:
             self.told.show(self.texts("✓ Saved and in use."), "Good.TLabel")
-        self.session.frame.refresh()
+        self.session.windows.refresh()
 
     def _refused(self, failure: DingBridgeError) -> None:
         """Say at each value what is wrong with it; what belongs to no field goes to a dialog."""
@@ -190,16 +190,16 @@ class SettingsPage(Page):
         for problem in shown:
             self.fields[problem.name].complain(self.session.say(problem.message))
         if len(shown) < max(1, len(problems)):
-            self.session.frame.show_error(failure)
+            self.session.windows.show_error(failure)
 
     def _restart(self) -> None:
         self._restart_buttons.pack_forget()
         self.told.show("")
-        self.session.frame.restart_service()
+        self.session.windows.restart_service()
 
     def _choose_language(self) -> None:
         chosen: Language = LANGUAGES[self.language.current()]
-        self.session.frame.use_language(chosen)
+        self.session.windows.use_language(chosen)
 
 
 def _nested(changes: Mapping[str, object]) -> dict[str, dict[str, object]]:
@@ -208,8 +208,3 @@ def _nested(changes: Mapping[str, object]) -> dict[str, dict[str, object]]:
         section, _, setting = name.partition(".")
         nested.setdefault(section, {})[setting] = value
     return nested
-
-
-def shown_settings() -> tuple[SettingInfo, ...]:
-    """Return the settings that this page shows."""
-    return tuple(info for info in known_settings() if info.name in LABELS)

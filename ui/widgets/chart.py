@@ -3,7 +3,7 @@
 import tkinter as tk
 from collections.abc import Sequence
 
-from ui.theme import ACCENT, GREY, LINE, Theme
+from ui.assets.theme import ACCENT, GREY, LINE, Theme
 
 
 class ColumnChart(tk.Canvas):

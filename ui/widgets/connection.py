@@ -8,7 +8,7 @@ from tkinter import ttk
 
 from server.errors import DingBridgeError
 from server.reports import SelfTestReport, Step
-from ui.session import Session
+from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, Wrapped
 from ui.widgets.steps import StepList
 
@@ -67,6 +67,7 @@ class ConnectionPanel(ttk.Frame):
             lambda: connections.test(vendor, changes, stop, told.put),
             lambda report: self._done(stop, report),
             lambda failure: self._failed(stop, failure),
+            lambda: self._ended(stop),
         )
         self._look()
 
@@ -96,11 +97,14 @@ class ConnectionPanel(ttk.Frame):
             except Empty:
                 return
 
+    def _ended(self, stop: Event) -> None:
+        if not stop.is_set() and self.winfo_exists():
+            self._show_told()
+            self._rest()
+
     def _done(self, stop: Event, report: SelfTestReport) -> None:
         if stop.is_set() or not self.winfo_exists():
             return
-        self._show_told()
-        self._rest()
         texts = self._session.texts
         good, bad = texts("All is well."), texts("The connection test failed.")
         self.steps.add_summary(good if report.is_passed else bad, is_good=report.is_passed)
@@ -108,7 +112,6 @@ class ConnectionPanel(ttk.Frame):
     def _failed(self, stop: Event, failure: DingBridgeError) -> None:
         if stop.is_set() or not self.winfo_exists():
             return
-        self._rest()
         self._refused(failure)
 
     def _rest(self) -> None:

@@ -6,7 +6,7 @@ from tkinter import ttk
 
 from server.app import App
 from server.message import N_
-from ui.session import Session
+from ui.state.session import Session
 from ui.widgets.layout import Wrapped
 from ui.widgets.textbox import TextBox
 from ui.widgets.values import Judged, ValueEntry

@@ -4,7 +4,7 @@ import tkinter as tk
 from tkinter import ttk
 
 from server.status import CredentialSetView
-from ui.session import Session
+from ui.state.session import Session
 from ui.widgets.layout import Wrapped
 
 

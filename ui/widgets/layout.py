@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from tkinter import font, ttk
 
-from ui.theme import Theme, bind_mnemonics, mnemonic
+from ui.assets.theme import Theme, bind_mnemonics, mnemonic
 from ui.widgets.wrapping import is_chinese, wrap
 
 

@@ -4,9 +4,9 @@ import tkinter as tk
 from collections.abc import Sequence
 from tkinter import ttk
 
-from ui.health import Health
-from ui.theme import Theme
+from ui.assets.theme import Theme
 from ui.widgets.layout import Action, ButtonRow, TwoLines
+from ui.words.health import Health
 
 
 class NoticeCard(ttk.Frame):

@@ -8,9 +8,9 @@ from typing import ClassVar
 from server.app import App
 from server.config.settings import SettingInfo
 from server.message import N_
-from ui.session import Session
-from ui.setting_words import CHOICES, FORMATS, LABELS, from_text, shape_of, to_text
+from ui.state.session import Session
 from ui.widgets.layout import Wrapped
+from ui.words.setting_words import CHOICES, FORMATS, LABELS, from_text, shape_of, to_text
 
 _BULLET = "•"
 # What a change of these means outside this program.

@@ -5,10 +5,10 @@ from tkinter import ttk
 
 from server.message import N_
 from server.reports import SelfTestReport, Step, StepState
-from ui.health import Health
-from ui.text import Texts
-from ui.theme import Theme
+from ui.assets.theme import Theme
 from ui.widgets.layout import Wrapped
+from ui.words.health import Health
+from ui.words.text import Texts
 
 _MARKS = {
     StepState.PASSED: ("✓", "Good.TLabel"),

@@ -7,15 +7,15 @@ from tkinter import messagebox, ttk
 
 from server.config.merge import Effect
 from server.config.store import Outcome
-from server.errors import DingBridgeError
 from server.message import N_
 from server.reports import SelfTestReport, Step
 from server.status import CredentialSetView, Status, SubscriptionState, SubscriptionView
-from ui.event_words import type_words
-from ui.session import PageName, Session
-from ui.text import Texts
+from ui.state.session import Session
+from ui.state.window_api import PageName
 from ui.widgets.layout import Action, ButtonRow, Wrapped
 from ui.widgets.steps import StepList
+from ui.words.event_words import type_words
+from ui.words.text import Texts
 
 _LOOK_EVERY_MS = 100
 _HEADLINES = {
@@ -196,28 +196,28 @@ class SubscriptionCard(ttk.LabelFrame):
     # --- what is ordered
 
     def _open_settings(self) -> None:
-        self._session.frame.open_page(PageName.SETTINGS, "dingtalk")
+        self._session.windows.open_page(PageName.SETTINGS, "dingtalk")
 
     def _compare(self) -> None:
         subscription = self._session.app.subscription
         self._begin()
-        self._session.ask(subscription.compare, lambda _: self._end(""), self._failed)
+        self._session.ask(subscription.compare, lambda _: None, ended=self._rest)
 
     def _take(self) -> None:
         if not self._is_agreed(self._session.texts(_TAKE_QUESTION)):
             return
         self._begin()
-        self._session.ask(self._session.app.subscription.take, self._taken, self._failed)
+        self._session.ask(self._session.app.subscription.take, self._taken, ended=self._rest)
 
     def _taken(self, outcome: Outcome) -> None:
-        self._end(self._session.texts(_TAKEN[outcome.credentials]))
+        self._show(self._session.texts(_TAKEN[outcome.credentials]))
 
     def _write(self) -> None:
         if self._view.our_url and not self._is_agreed(self._write_question()):
             return  # without an address of ours nothing is written: the steps say so
         self._begin()
         subscription, heard = self._session.app.subscription, self._heard.put
-        self._session.ask(lambda: subscription.register(heard), self._written, self._failed)
+        self._session.ask(lambda: subscription.register(heard), self._written, ended=self._rest)
         self._follow()
 
     def _write_question(self) -> str:
@@ -231,9 +231,9 @@ class SubscriptionCard(ttk.LabelFrame):
             return
         self._take_steps()
         if report.is_passed:
-            self._end(texts("DingTalk has our subscription on record."), "Good.TLabel")
+            self._show(texts("DingTalk has our subscription on record."), "Good.TLabel")
         else:
-            self._end(texts("The subscription could not be registered."), "Bad.TLabel")
+            self._show(texts("The subscription could not be registered."), "Bad.TLabel")
         self.steps.focus_set()  # scrolls them into sight
 
     def _is_agreed(self, question: str) -> bool:
@@ -265,18 +265,17 @@ class SubscriptionCard(ttk.LabelFrame):
                 break
         self._arrange(self._view)
 
-    def _end(self, told: str, style: str = "Strong.TLabel") -> None:
-        if not self.winfo_exists():
-            return
-        self._is_busy = False
-        self._progress.stop()
-        self.outcome.show(told, style)
-        self._arrange(self._view)
-        self._session.frame.refresh()
+    def _rest(self) -> None:
+        if self.winfo_exists():
+            self._is_busy = False
+            self._progress.stop()
+            self._arrange(self._view)
+            self._session.windows.refresh()
 
-    def _failed(self, failure: DingBridgeError) -> None:
-        self._end("")
-        self._session.frame.show_error(failure)
+    def _show(self, told: str, style: str = "Strong.TLabel") -> None:
+        if self.winfo_exists():
+            self.outcome.show(told, style)
+            self._arrange(self._view)
 
 
 def _is_refused(view: SubscriptionView) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tkinter import ttk
 from typing import Protocol
 
-from ui.theme import Theme
+from ui.assets.theme import Theme
 
 
 class Row(Protocol):

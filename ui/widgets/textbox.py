@@ -4,7 +4,7 @@ import tkinter as tk
 from tkinter import ttk
 from typing import Literal
 
-from ui.theme import ACCENT, LINE, Theme
+from ui.assets.theme import ACCENT, LINE, Theme
 
 
 class TextBox(tk.Text):

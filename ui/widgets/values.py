@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from tkinter import ttk
 
-from ui.text import Texts
-from ui.theme import Theme
+from ui.assets.theme import Theme
 from ui.widgets.layout import Wrapped
+from ui.words.text import Texts
 
 _BULLET = "•"
 
@@ -72,12 +72,6 @@ class ValueEntry(ttk.Frame):
     def is_empty(self) -> bool:
         """Whether nothing is entered."""
         return not self.text.get().strip()
-
-    def show_verdict(self) -> None:
-        """Say what is wrong also where nothing has been typed."""
-        judged = self.judged
-        if judged.problem:
-            self._verdict.show(judged.problem, "Bad.TLabel")
 
     def _changed(self) -> None:
         judged = self.judged

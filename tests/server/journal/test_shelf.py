@@ -1,4 +1,5 @@
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from sqlite3 import Connection
 
@@ -18,6 +19,7 @@ from server.directory.model import (
 )
 from server.journal import ledger, shelf, sync_state
 from server.journal.connection import connect_in_memory
+from server.journal.journal import Journal
 from server.journal.schema import MIGRATIONS, migrate
 
 PATH = Path("memory.db")
@@ -67,6 +69,46 @@ def test_the_way_back_finds_everything_as_it_was(conn: Connection) -> None:
     assert notes(conn) == ["doubt person u1", "refusal u1"]
     shelf.take_up(conn, "ww2")
     assert ledger.load(conn) == other
+
+
+@pytest.mark.parametrize("corp_id", ["ww1", "ww2", "ww3"])
+def test_a_look_finds_what_taking_up_would_and_writes_nothing(tmp_path: Path, corp_id: str) -> None:
+    journal = Journal.open(tmp_path / "journal.db", 0)
+    try:
+        for each in ("ww1", "ww2"):
+            journal.run(partial(shelf.take_up, corp_id=each)).result(10)
+        journal.run(fill).result(10)
+        journal.run(partial(shelf.take_up, corp_id="ww1")).result(10)
+        before = journal.read(everything)
+
+        def look(conn: Connection) -> tuple[Ledger, list[str]]:
+            shelf.look_at(conn, corp_id)
+            return ledger.load(conn), notes(conn)
+
+        found = journal.read(look)
+        assert journal.read(everything) == before
+        journal.run(partial(shelf.take_up, corp_id=corp_id)).result(10)
+        assert found == (journal.read(ledger.load), journal.read(notes))
+        assert bool(found[0].people) == (corp_id == "ww2")
+    finally:
+        assert journal.close(10)
+
+
+def test_a_look_leaves_what_belongs_to_no_company_in_sight(conn: Connection) -> None:
+    shelf.take_up(conn, "ww1")
+    ledger.set_approved_scope(conn, Scope(corp_id="ww1"))
+    shelf.look_at(conn, "ww2")
+    assert ledger.approved_scope(conn) == Scope(corp_id="ww1")
+
+
+def test_a_look_before_the_first_run_finds_what_is_there(conn: Connection) -> None:
+    fill(conn)
+    shelf.look_at(conn, "ww1")
+    assert ledger.load(conn).people.keys() == {"u1", "u2"}
+
+
+def everything(conn: Connection) -> list[str]:
+    return list(conn.iterdump())
 
 
 def test_a_ledger_in_use_stays_as_it_is(conn: Connection) -> None:

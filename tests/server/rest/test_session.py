@@ -99,7 +99,7 @@ def test_a_punished_address_is_told_with_its_minutes(vendor: Vendor) -> None:
     assert error.wait_s == 420.0
     assert error.fate is Fate.STOP
     assert error.retryable
-    assert "7 minutes" in str(error)
+    assert "about 7 min." in str(error)
 
 
 def test_a_punished_address_without_a_sensible_wait_counts_five_minutes(vendor: Vendor) -> None:

@@ -5,7 +5,7 @@ import pytest
 from server.config.settings import Language
 from server.simulator.demo import run_demo
 from server.simulator.stage import Stage
-from ui.text import Texts
+from ui.words.text import Texts
 
 ENGLISH = Texts(Language.ENGLISH)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from sqlite3 import Connection
 
 import pytest
 
@@ -64,6 +65,47 @@ def test_strangers_who_have_our_ids_in_another_company_are_left_alone(
         world.company.leave(userid)
         assert world.sync().status is RunStatus.SUCCESS
         assert other.is_untouched(userid, department)
+
+
+def test_a_preview_leaves_every_ledger_as_it_is(world: World, other: Other) -> None:
+    userid, _ = _staff(world, other)
+    first, address = world.wecom, world.config.settings.wecom.api_base
+    before = _stored_ledgers(world)
+    assert before["person_links"]
+
+    world.write_to(other.wecom, other.address)
+    preview = world.sync(preview=True)
+    assert {change.action.value for change in preview.changes} == {"create"}
+    assert len(preview.changes) == 7  # the department and six people, as if there were no links
+    assert _stored_ledgers(world) == before
+
+    world.sync()
+    world.company.change(userid, title="经理")
+    before = _stored_ledgers(world)
+    assert before["shelved_person_links"]
+    world.write_to(first, address)
+    preview = world.sync(preview=True)
+    assert [(each.action.value, each.dingtalk_id) for each in preview.changes] == [
+        ("update", userid)
+    ]
+    assert _stored_ledgers(world) == before
+
+
+def _stored_ledgers(world: World) -> dict[str, list[tuple[object, ...]]]:
+    """Return every row of every table that makes up a ledger, in use or on the shelf."""
+    tables = ("person_links", "department_links", "conflicts", "removals", "sync_state")
+    shelved = [f"shelved_{table}" for table in tables]
+
+    def rows(conn: Connection, table: str) -> list[tuple[object, ...]]:
+        found = conn.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()  # noqa: S608 - constants
+        # What a run notes for the schedule is no part of a ledger.
+        ours = ("approved-scope", "doubt ", "refusal ", "ledger-corp")
+        return [row for row in found if table != "sync_state" or str(row[0]).startswith(ours)]
+
+    return {
+        table: world.journal.read(lambda conn, table=table: rows(conn, table))  # type: ignore[misc] # the default binds the loop's value
+        for table in (*tables, *shelved)
+    }
 
 
 def test_another_company_is_held_whole_until_it_is_approved(tmp_path: Path, other: Other) -> None:

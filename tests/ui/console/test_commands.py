@@ -17,7 +17,7 @@ from server.errors import (
 )
 from ui.console.commands import report_error, texts_for
 from ui.console.output import say
-from ui.text import Texts
+from ui.words.text import Texts
 
 ENGLISH = Texts(Language.ENGLISH)
 

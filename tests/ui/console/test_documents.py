@@ -30,7 +30,7 @@ from ui.console.documents import (
     self_test_document,
     status_document,
 )
-from ui.text import Texts
+from ui.words.text import Texts
 
 ENGLISH = Texts(Language.ENGLISH)
 NOW_MS = 1_700_000_000_123

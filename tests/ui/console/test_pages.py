@@ -23,7 +23,7 @@ from server.status import (
     SyncView,
 )
 from ui.console.pages import error_page, event_line, outcome_page, self_test_page, status_page
-from ui.text import Texts
+from ui.words.text import Texts
 
 ENGLISH = Texts(Language.ENGLISH)
 NOW_MS = 1_700_000_000_123
@@ -61,7 +61,7 @@ def test_a_status_shows_sets_uses_and_notices() -> None:
     lines = list(status_page(status, ENGLISH))
     assert lines[0].startswith("Service: running at … (process 7, since ")
     assert lines[1] == "Active credentials: key dingkey, token t*, aes_key a*"
-    assert lines[2].endswith("from 1.2.3.4, 3 calls")
+    assert lines[2].endswith("from 1.2.3.4, calls: 3")
     assert lines[3].startswith("Pending credentials: ")
     assert lines[4] == "  not used by DingTalk yet"
     assert lines[5].startswith("Previous credentials: ")

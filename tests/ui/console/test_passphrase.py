@@ -7,7 +7,7 @@ from server.config.settings import Language
 from server.errors import SettingsError
 from ui.console import passphrase as module
 from ui.console.passphrase import passphrase
-from ui.text import Texts
+from ui.words.text import Texts
 
 TEXTS = Texts(Language.ENGLISH)
 Typist = Callable[..., None]

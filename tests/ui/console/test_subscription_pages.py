@@ -8,7 +8,7 @@ from server.config.settings import Language
 from server.message import Message
 from server.status import ErrorView, SubscriptionState, SubscriptionView
 from ui.console.subscription_pages import subscription_line, subscription_page
-from ui.text import Texts
+from ui.words.text import Texts
 
 ENGLISH = Texts(Language.ENGLISH)
 NOW_MS = 1_700_000_000_123

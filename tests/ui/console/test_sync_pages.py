@@ -19,7 +19,7 @@ from server.status import (
 )
 from ui.console import documents
 from ui.console.sync_pages import run_page, sync_lines
-from ui.text import Texts
+from ui.words.text import Texts
 
 ERROR = ErrorView("wecom-60104", Message("{name} is taken", {"name": "Li"}), Message("Correct it"))
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from tkinter import ttk
 
 from server.message import N_
-from ui.dialogs import centre
 from ui.help.opening import Topic
-from ui.session import Session
+from ui.state.session import Session
+from ui.widgets.dialogs import centre
 from ui.widgets.layout import Action, ButtonRow, Wrapped
 
 # Those who would lose something come first, and are told also where there are none.

@@ -6,12 +6,12 @@ from tkinter import ttk
 from typing import cast
 
 from server.status import ChangeView
-from ui.change_feed import ChangeFeed, ChangeRow, Extract
-from ui.change_words import GROUPS, action_words, arrow, field_lines, result_words, who
-from ui.session import Session
-from ui.theme import AMBER, GREEN, GREY, RED
+from ui.assets.theme import AMBER, GREEN, GREY, RED
+from ui.feeds.change_feed import ChangeFeed, ChangeRow, Extract
+from ui.state.session import Session
 from ui.widgets.table import Column, Row, Source, VirtualTable
 from ui.widgets.textbox import Details
+from ui.words.change_words import GROUPS, action_words, arrow, field_lines, result_words, who
 
 _TABLE_ROWS = 5
 _DETAIL_LINES = 4

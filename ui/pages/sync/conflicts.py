@@ -7,7 +7,8 @@ from tkinter import ttk
 from typing import cast
 
 from server.status import ConflictView
-from ui.session import PageName, Session
+from ui.state.session import Session
+from ui.state.window_api import PageName
 from ui.widgets.layout import Action, ButtonRow, Wrapped
 from ui.widgets.table import Column, Row, Source, VirtualTable
 from ui.widgets.textbox import ReadingBox
@@ -38,7 +39,7 @@ class ConflictsPane(ttk.Frame):
             Action(self.texts("Copy WeCom i&d"), self._copy),
             Action(
                 self.texts("Open sett&ings"),
-                lambda: session.frame.open_page(PageName.SETTINGS, "sync"),
+                lambda: session.windows.open_page(PageName.SETTINGS, "sync"),
             ),
         )
         row.pack(side="bottom", fill="x", pady=theme.pad(8, 0))

@@ -3,11 +3,11 @@
 import tkinter as tk
 from tkinter import ttk
 
-from ui.change_feed import Extract
+from ui.feeds.change_feed import Extract
 from ui.pages.sync.allow import AllowDialog
 from ui.pages.sync.changes import ChangesPane
-from ui.proposal import Proposal
-from ui.session import Session
+from ui.pages.sync.proposal import Proposal
+from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, TwoLines
 
 _HELD = frozenset({"held"})
@@ -97,8 +97,10 @@ class DecisionPane(ttk.Frame):
         proposal = self.proposal
         if proposal is None or proposal.digest is None:
             return
-        digest, orders = proposal.digest, self._session.orders
-        self.dialog = AllowDialog(self._session, self.pane.feed.tally, lambda: orders.allow(digest))
+        digest, commands = proposal.digest, self._session.sync_commands
+        self.dialog = AllowDialog(
+            self._session, self.pane.feed.tally, lambda: commands.allow(digest)
+        )
 
     def _reject(self) -> None:
         proposal = self.proposal
@@ -112,5 +114,5 @@ class DecisionPane(ttk.Frame):
             told = self.texts("Rejected: nobody on this list is disabled or deleted.")
         else:
             told = self.texts("The list has changed meanwhile, so nothing was done. Look again.")
-        self._session.frame.tell(told)
-        self._session.frame.refresh()
+        self._session.windows.tell(told)
+        self._session.windows.refresh()

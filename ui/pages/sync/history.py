@@ -7,15 +7,15 @@ from tkinter import filedialog, ttk
 from typing import cast
 
 from server.status import RunSummary
-from ui.change_feed import Extract
+from ui.assets.theme import AMBER, GREEN, GREY, RED
+from ui.export.run_exporting import export_run
+from ui.feeds.change_feed import Extract
+from ui.feeds.run_feed import RunFeed, RunRow
 from ui.pages.sync.changes import ChangesPane
-from ui.run_exporting import export_run
-from ui.run_feed import RunFeed, RunRow
-from ui.run_words import count_words, ending_lines, status_words
-from ui.session import Session
-from ui.theme import AMBER, GREEN, GREY, RED
+from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow
 from ui.widgets.table import Column, Row, Source, VirtualTable
+from ui.words.run_words import count_words, ending_lines, status_words
 
 _TABLE_ROWS = 4
 _COLOURS = {
@@ -124,7 +124,7 @@ class HistoryPane(ttk.Frame):
             self.pane.show(None, nothing, ("", ""))
             return
         title = texts(
-            "{people} people and {departments} departments were read.",
+            "Read from DingTalk: people {people}, departments {departments}.",
             people=f"{run.totals.people:,}",
             departments=f"{run.totals.departments:,}",
         )
@@ -146,7 +146,7 @@ class HistoryPane(ttk.Frame):
         path = Path(name)
 
         def done(count: int) -> None:
-            told = texts("{count} changes written to {path}", count=f"{count:,}", path=str(path))
-            self._session.frame.tell(told)
+            told = texts("Changes written: {count}, to {path}", count=f"{count:,}", path=str(path))
+            self._session.windows.tell(told)
 
         self._session.ask(lambda: export_run(self._session.app, run, path, texts), done)

@@ -5,17 +5,17 @@ from dataclasses import replace
 from tkinter import ttk
 
 from server.status import SyncView
-from ui.health import Glance
 from ui.help.opening import Topic
 from ui.pages.page import Page
 from ui.pages.sync.conflicts import ConflictsPane
 from ui.pages.sync.decision import DecisionPane
 from ui.pages.sync.history import HistoryPane
-from ui.pages.sync.need import NeedCard
+from ui.pages.sync.proposal import proposal_of
+from ui.pages.sync.setup_hint import SetupHintCard
 from ui.pages.sync.state import StateCard
-from ui.proposal import proposal_of
-from ui.session import Session
+from ui.state.session import Session
 from ui.widgets.layout import Scrolled, heading
+from ui.words.health import StatusSnapshot
 
 _LEAST = 560  # px at 100 %; below, the tables would show no row any more
 
@@ -38,8 +38,8 @@ class SyncPage(Page):
         heading(body, theme, texts("Sync"), hint).pack(fill="x", pady=theme.pad(0, 10))
         self.head = StateCard(body, session)
         self.head.pack(fill="x")
-        self.need = NeedCard(body, session)
-        self.need.pack(fill="x")
+        self.setup_hint = SetupHintCard(body, session)
+        self.setup_hint.pack(fill="x")
         self.tabs = ttk.Notebook(body)
         self.tabs.pack(fill="both", expand=True, pady=theme.pad(12, 0))
         self.decision = DecisionPane(self.tabs, session)
@@ -56,8 +56,8 @@ class SyncPage(Page):
         self._is_seen = True
         self._known = None
         self.session.ask(self.session.app.mirror.missing, self._found_missing, lambda _: None)
-        if self.session.glance is not None:
-            self._take(self.session.glance)
+        if self.session.snapshot is not None:
+            self._take(self.session.snapshot)
 
     def open_part(self, part: str) -> None:
         """Show the `conflicts`, or who was `left-out` by the last full sync."""
@@ -74,18 +74,18 @@ class SyncPage(Page):
     # --- what is new
 
     def _sync(self) -> SyncView | None:
-        glance = self.session.glance
-        if glance is None:
+        snapshot = self.session.snapshot
+        if snapshot is None:
             return None
-        return replace(glance.status.sync, is_enabled=self.session.sync_switch.is_on(glance))
+        return replace(snapshot.status.sync, is_enabled=self.session.sync_switch.is_on(snapshot))
 
-    def _take(self, glance: Glance) -> None:
+    def _take(self, snapshot: StatusSnapshot) -> None:
         if not self._is_seen:
             return
-        sync = glance.status.sync
+        sync = snapshot.status.sync
         current = sync.current_run.id if sync.current_run else None
         last = sync.last_run.id if sync.last_run else None
-        known = (current, last, sync.conflicts, sync.held, self.session.orders.answered)
+        known = (current, last, sync.conflicts, sync.held, self.session.sync_commands.answered)
         if known != self._known:
             self._known = known
             self.history.feed.refresh()
@@ -99,14 +99,16 @@ class SyncPage(Page):
             return
         is_ready = self._missing == ()
         self.head.show(sync, is_ready=is_ready)
-        self.need.show(sync, self._missing or ())
+        self.setup_hint.show(sync, self._missing or ())
         conflicts = self.texts("Conflicts")
         if sync.conflicts:
             conflicts = self.texts("Conflicts ({count})", count=sync.conflicts)
         self.tabs.tab(self.conflicts, text=conflicts)  # type: ignore[no-untyped-call] # as the library's stubs have it
         if self.history.feed.is_loaded:
             proposal = proposal_of(sync, [row.run for row in self.history.feed.rows])
-            is_free = is_ready and sync.current_run is None and not self.session.orders.is_waiting
+            is_free = (
+                is_ready and sync.current_run is None and not self.session.sync_commands.is_waiting
+            )
             self.decision.show(proposal, is_free=is_free)
 
     def _found_missing(self, missing: tuple[str, ...]) -> None:

@@ -4,10 +4,10 @@ import tkinter as tk
 from tkinter import ttk
 
 from server.status import RunSummary, SyncView
-from ui.run_words import count_words, health_of, state_words, time_words
-from ui.session import Session
-from ui.theme import bind_mnemonics, mnemonic
+from ui.assets.theme import bind_mnemonics, mnemonic
+from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, TwoLines, Wrapped
+from ui.words.run_words import count_words, health_of, state_words, time_words
 
 _MOVE_MS = 40
 
@@ -27,14 +27,14 @@ class StateCard(ttk.Frame):
         self._add_progress()
 
     def _add_buttons(self, top: ttk.Frame) -> None:
-        texts, orders = self.texts, self._session.orders
+        texts, commands = self.texts, self._session.sync_commands
         column = ttk.Frame(top)
         column.pack(side="right", anchor="n", padx=self.theme.pad(12, 0))
         row = ButtonRow(
             column,
             self.theme,
-            Action(texts("Pre&view"), orders.preview),
-            Action(texts("Sync &now"), orders.sync),
+            Action(texts("Pre&view"), commands.preview),
+            Action(texts("Sync &now"), commands.sync),
         )
         row.pack(anchor="e")
         self.preview_button, self.sync_button = row.buttons
@@ -64,7 +64,7 @@ class StateCard(ttk.Frame):
         self._progress = ttk.Frame(self)
         self.bar = ttk.Progressbar(self._progress, mode="indeterminate", length=self.theme.px(160))
         self.bar.pack(side="left", padx=self.theme.pad(0, 10))
-        give_up = Action(self.texts("Stop &waiting"), self._session.orders.give_up)
+        give_up = Action(self.texts("Stop &waiting"), self._session.sync_commands.give_up)
         self._give_up = ButtonRow(self._progress, self.theme, give_up, side="right")
         self.give_up_button = self._give_up.buttons[0]
         self.counts = Wrapped(self._progress, style="Hint.TLabel")
@@ -81,15 +81,15 @@ class StateCard(ttk.Frame):
         self._picture.configure(image=self.theme.pictures.states[health])
         self.times.show(time_words(sync, texts))
         self._show_progress(sync.current_run)
-        is_busy = self._session.orders.is_waiting
+        is_busy = self._session.sync_commands.is_waiting
         for button in (self.preview_button, self.sync_button):
             button.configure(state="normal" if is_ready and not is_busy else "disabled")
         is_possible = is_ready or sync.is_enabled
         self.toggle.configure(state="normal" if is_possible else "disabled")
 
     def _show_progress(self, run: RunSummary | None) -> None:
-        orders = self._session.orders
-        is_busy = run is not None or orders.is_waiting
+        commands = self._session.sync_commands
+        is_busy = run is not None or commands.is_waiting
         if is_busy != self._is_moving:
             self._is_moving = is_busy
             if is_busy:
@@ -100,7 +100,7 @@ class StateCard(ttk.Frame):
                 self._progress.pack_forget()
         if is_busy:
             self.counts.show(self._progress_words(run))
-            if orders.is_waiting:
+            if commands.is_waiting:
                 self._give_up.pack(side="right", before=self.counts)
             else:
                 self._give_up.pack_forget()

@@ -1,0 +1,1 @@
+"""Lists written to files, for spreadsheets and for programs."""

@@ -1,0 +1,1 @@
+"""Long lists, loaded page by page while somebody looks."""

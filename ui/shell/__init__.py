@@ -1,0 +1,1 @@
+"""The program around the windows: started once, in the tray, ended in order."""

@@ -1,0 +1,1 @@
+"""What all windows share: the session, the workers behind it, what was ordered and kept."""
