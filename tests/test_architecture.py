@@ -114,6 +114,7 @@ crypto                : crypto
 """
 # The rooms of ui: each may import from itself and from those before it.
 UI_ROOMS = (
+    "help",
     "words",
     "assets",
     "console",
