@@ -73,7 +73,7 @@ class VendorBlockedError(VendorError):
     """The vendor has shut out this address for a while. Gaps: vendor, call, minutes."""
 
     code = "vendor-blocked"
-    title_text = N_("{vendor} has shut out this network address for about {minutes} minutes.")
+    title_text = N_("{vendor} has shut out this network address for about {minutes} min.")
     hint_text = N_(
         "DingBridge goes on by itself afterwards. If it happens often, look for another program "
         "behind the same address that calls {vendor} too fast."

@@ -76,6 +76,7 @@ server.sync.parties   : server.sync.stopping server.dingtalk server.wecom server
 server.sync.parties   : server.config.store crypto.secret
 server.dingtalk       : server.dingtalk server.rest crypto.secret
 server.dingtalk       : server.errors server.fate server.message
+server.dingtalk.events : server.dingtalk server.rest server.payload server.message
 server.wecom          : server.wecom server.rest crypto.secret
 server.wecom          : server.errors server.fate server.message
 server.rest           : server.rest crypto.secret server.errors server.fate server.message

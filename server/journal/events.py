@@ -135,6 +135,11 @@ _REQUEUE_FAILED = """
         SELECT id FROM events WHERE state = :failed AND id >= :first_id ORDER BY id LIMIT :limit)
 """
 
+_POSTPONE = """
+    UPDATE events SET state = :pending, attempts = attempts - 1
+    WHERE state = :working AND id IN (SELECT value FROM json_each(:ids))
+"""
+
 _RELEASE = "UPDATE events SET state = :pending WHERE state = :working"
 
 CODES: dict[str, int] = {code.name.lower(): int(code) for code in StateCode}
@@ -206,6 +211,11 @@ def fail(conn: Connection, event_id: int, error: str, retry_at_ms: int | None) -
     code = StateCode.FAILED if retry_at_ms is None else StateCode.DELAYED
     values = {**CODES, "id": event_id, "code": code, "error": error, "retry_at_ms": retry_at_ms}
     return conn.execute(_FAIL, values).rowcount
+
+
+def postpone(conn: Connection, ids: Sequence[int]) -> int:
+    """Make claimed events pending again that nobody has tried; return how many were working."""
+    return conn.execute(_POSTPONE, {**CODES, "ids": json.dumps(ids)}).rowcount
 
 
 def requeue(conn: Connection, ids: Sequence[int]) -> int:

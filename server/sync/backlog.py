@@ -1,46 +1,75 @@
 """Pending events as work: who is to be read again, each once, and what becomes of each event."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from sqlite3 import Connection
 
 from server.dingtalk.events import (
+    MOST_IDS,
     DepartmentsChanged,
     FullRunNeeded,
+    Hint,
     PersonChanged,
     read_hint,
 )
+from server.directory.causes import Cause
 from server.directory.model import Kind
 from server.journal import events
 from server.journal.events import StoredEvent
+from server.message import N_, Message
 from server.sync.engine import Followed
 from server.sync.gathering import Key
 from server.sync.schedule import event_patience_ms, event_retry_ms
 
+_LOG = logging.getLogger(__name__)
+FAULT = Cause(
+    "fault",
+    Message(N_("DingBridge met a fault of its own while it followed this event.")),
+    Message(N_("Send the log file to whoever looks after DingBridge.")),
+)
+
 
 @dataclass(slots=True)
 class Backlog:
-    """Claimed events by what they ask for. Ten events for one person are one read."""
+    """Claimed events by what they ask for. Ten events for one person are one read.
+
+    unreadable: they fail for good, lest one of them keeps all others from being followed.
+    postponed: would be too many reads for one go, during which everything else waits.
+    """
 
     named: list[tuple[StoredEvent, tuple[Key, ...]]] = field(default_factory=list)
     unclear: list[StoredEvent] = field(default_factory=list)
     ignored: list[StoredEvent] = field(default_factory=list)
+    unreadable: list[StoredEvent] = field(default_factory=list)
+    postponed: list[StoredEvent] = field(default_factory=list)
 
     @classmethod
     def of(cls, claimed: Iterable[StoredEvent]) -> "Backlog":
         """Sort claimed events."""
-        backlog = cls()
+        backlog, known = cls(), set[Key]()
         for event in claimed:
-            hint = read_hint(event.payload)
-            if isinstance(hint, PersonChanged):
-                backlog.named.append((event, _keys(Kind.PERSON, hint.userids)))
-            elif isinstance(hint, DepartmentsChanged):
-                backlog.named.append((event, _keys(Kind.DEPARTMENT, hint.department_ids)))
-            elif isinstance(hint, FullRunNeeded):
-                backlog.unclear.append(event)
+            try:
+                hint = read_hint(event.payload)
+            except Exception:  # noqa: BLE001 - told in full, and the event ends where it is seen
+                _LOG.exception("The event %d could not be read", event.id)
+                backlog.unreadable.append(event)
             else:
-                backlog.ignored.append(event)
+                backlog._add(event, hint, known)
         return backlog
+
+    def _add(self, event: StoredEvent, hint: Hint, known: set[Key]) -> None:
+        if isinstance(hint, FullRunNeeded):
+            self.unclear.append(event)
+        elif isinstance(hint, PersonChanged | DepartmentsChanged):
+            keys = _keys(hint)
+            if known and len(known.union(keys)) > MOST_IDS:
+                self.postponed.append(event)
+                return
+            known.update(keys)
+            self.named.append((event, keys))
+        else:
+            self.ignored.append(event)
 
     def ids(self, kind: Kind) -> list[str]:
         """Name what is to be read, each once, in the order it came."""
@@ -53,6 +82,9 @@ class Backlog:
     def settle(self, conn: Connection, followed: Followed, now_ms: int) -> None:
         """Store what became of every event; a job for the journal."""
         events.ignore(conn, [event.id for event in self.ignored])
+        events.postpone(conn, [event.id for event in self.postponed])
+        for event in self.unreadable:
+            events.fail(conn, event.id, str(FAULT.title), None)
         done = [event.id for event in self.unclear]
         for event, keys in self.named:
             failure = followed.error or next(
@@ -76,5 +108,7 @@ def _wait_ms(event: StoredEvent, keys: Sequence[Key], followed: Followed) -> int
     return event_retry_ms(event.attempts)
 
 
-def _keys(kind: Kind, ids: Sequence[str]) -> tuple[Key, ...]:
-    return tuple((kind, dingtalk_id) for dingtalk_id in ids)
+def _keys(hint: PersonChanged | DepartmentsChanged) -> tuple[Key, ...]:
+    if isinstance(hint, PersonChanged):
+        return tuple((Kind.PERSON, userid) for userid in hint.userids)
+    return tuple((Kind.DEPARTMENT, department_id) for department_id in hint.department_ids)

@@ -76,6 +76,18 @@ class Followed:
     wait_s: float | None = None
     refused: frozenset[Key] = frozenset()
 
+    def joined(self, other: "Followed") -> "Followed":
+        """Return what following both parts of a list came to."""
+        worse = self if self.error else other
+        return Followed(
+            {**self.failed, **other.failed},
+            self.needs_full or other.needs_full,
+            worse.error,
+            worse.blocked,
+            worse.wait_s,
+            self.refused | other.refused,
+        )
+
 
 class Engine:
     """Runs on one journal. `config` gives the settings in force at the start of each run."""

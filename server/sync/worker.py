@@ -7,7 +7,7 @@ nudge (changed settings, a request), and at most until the next thing is due.
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from sqlite3 import Connection
 from typing import TypeVar
 
@@ -22,9 +22,10 @@ from server.journal.requests import Answer, RequestKind, SyncRequest
 from server.journal.runs import RunCause, RunStatus
 from server.journal.sync_state import Quarantine
 from server.message import N_, Message
-from server.sync.backlog import Backlog
+from server.sync.backlog import FAULT, Backlog
 from server.sync.book import WAIT_S
 from server.sync.engine import Engine, Followed, wall_ms
+from server.sync.gathering import Key
 from server.sync.missed import fetch_missed
 from server.sync.parties import Account
 from server.sync.result import RunResult
@@ -59,11 +60,6 @@ _STALE = Cause(
     Message(N_("DingBridge was restarted before the sync was done.")),
     Message(N_("Repeat the sync: it goes on where the last one ended.")),
 )
-_FAULT = Cause(
-    "fault",
-    Message(N_("DingBridge met a fault of its own while it followed this event.")),
-    Message(N_("Send the log file to whoever looks after DingBridge.")),
-)
 
 
 class Worker:
@@ -92,6 +88,7 @@ class Worker:
         self._nudged = threading.Event()
         self._known: tuple[bool, Rules, Account] | None = None
         self._is_following = False
+        self._is_behind = False
         self._poll_at_ms = 0
         self._alert_since_ms = clock_ms()
         self._quarantine: Quarantine | None = None
@@ -217,7 +214,8 @@ class Worker:
             self._schedule.ask(now_ms, RunCause.RETRY)
         self._fetch_missed(config, now_ms)
         wish = self._schedule.next(now_ms, sync.daily_at)
-        if wish.at_ms <= now_ms and not self._quarantined(now_ms):
+        is_first = not (self._is_behind and wish.cause is RunCause.UNCLEAR_EVENT)
+        if wish.at_ms <= now_ms and is_first and not self._quarantined(now_ms):
             self._full_run(wish.cause)
             return 0.0
         if self._quarantined(now_ms):
@@ -338,7 +336,7 @@ class Worker:
         if not claimed:
             return False
         backlog = Backlog.of(claimed)
-        followed = self._followed(backlog)
+        followed = self._followed(backlog.keys())
         now_ms = self._clock_ms()
         is_unclear = bool(backlog.unclear) or followed.needs_full
         if is_unclear:
@@ -346,10 +344,11 @@ class Worker:
             self._schedule.ask(now_ms, RunCause.UNCLEAR_EVENT)
             self._store_next()
         self._do(lambda conn: backlog.settle(conn, followed, now_ms))
-        _LOG.info("Followed %d events", len(claimed))
+        _LOG.info("Followed %d events", len(claimed) - len(backlog.postponed))
         if followed.blocked and followed.error:
             self._shut(followed.error, now_ms, followed.wait_s)
-        return is_unclear or len(claimed) == _BATCH
+        self._is_behind = bool(backlog.postponed) and followed.error is None
+        return is_unclear or self._is_behind or len(claimed) == _BATCH
 
     def _claimed(self, now_ms: int) -> list[StoredEvent]:
         """Take the next events. Nobody else claims: what is working now, its end was not stored."""
@@ -360,10 +359,16 @@ class Worker:
 
         return self._do(claim)
 
-    def _followed(self, backlog: Backlog) -> Followed:
-        """Read again what the events name; a fault of ours fails them, lest they come for ever."""
-        people, departments = backlog.ids(Kind.PERSON), backlog.ids(Kind.DEPARTMENT)
-        if not people and not departments:
+    def _followed(self, keys: Sequence[Key]) -> Followed:
+        """Read again what events named; a fault of ours fails what it is about, and that alone.
+
+        Whose fault it is, halves tell: both are followed anew, down to the one that it is about.
+        """
+        people, departments = (
+            [dingtalk_id for found, dingtalk_id in keys if found is kind]
+            for kind in (Kind.PERSON, Kind.DEPARTMENT)
+        )
+        if not keys:
             return Followed()
         try:
             return self._engine.follow(people, departments, self._stopping)
@@ -371,7 +376,10 @@ class Worker:
             raise
         except Exception:  # noqa: BLE001 - told in full, and the events end where they are seen
             _LOG.exception("Following events met a fault of its own")
-            return Followed(dict.fromkeys(backlog.keys(), _FAULT))
+        if len(keys) == 1:
+            return Followed(dict.fromkeys(keys, FAULT))
+        middle = len(keys) // 2
+        return self._followed(keys[:middle]).joined(self._followed(keys[middle:]))
 
     def _next_event_ms(self, now_ms: int) -> int:
         due_ms = self._journal.read(events.next_due_ms)

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from crypto.secret import Secret
+from server.dingtalk.client import DingTalkClient
+from server.dingtalk.events import Hint, read_hint
 from server.errors import JournalFullError
 from server.journal import events, listing, requests, runs, sync_state
 from server.journal.events import EventState, NewEvent
@@ -20,8 +22,10 @@ from server.journal.writer import Ticket
 from server.simulator.contacts_wecom import WeComRules
 from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
-from server.sync.backlog import Backlog
+from server.sync.backlog import FAULT, Backlog
+from server.sync.engine import Followed
 from server.sync.schedule import HOUR_MS, MINUTE_MS
+from server.sync.stopping import Stop
 from server.sync.worker import Worker
 from tests.server.sync.world import DAY_MS, World, differences
 from tests.waiting import until
@@ -501,6 +505,121 @@ def test_a_fault_of_our_own_fails_the_event_visibly_instead_of_coming_for_ever(
         _loop(worker, world)
         world.now_ms = world.journal.read(events.next_due_ms) or world.now_ms
     assert _counts(world).failed == 1
+
+
+ABSURD = [
+    '{"EventType":"user_modify_org","userId":"' + "[" * 3000 + '"}',
+    '{"EventType":"org_dept_modify","deptId":"' + "[" * 100_000 + '"}',
+    '{"EventType":"org_dept_modify","deptId":["' + "9" * 5000 + '"]}',
+    '{"EventType":"user_modify_org","userId":' + "[" * 5000 + "]" * 5000 + "}",
+    '{"EventType":"user_modify_org","userId":["\\ud800","\\u0000"],"n":1e999}',
+    '{"EventType":"user_modify_org","userId":[1' + "0" * 400 + "]}",
+    '{"EventType":["user_add_org"],"USERID":{"a":1},"userId":{"userid":[[]]}}',
+    '{"EventType":"user_leave_org","userId":"a","USERID":"b","userId":null}',
+    "[" * 100_000,
+    "null",
+    "",
+]
+
+
+@pytest.mark.parametrize("payload", ABSURD)
+def test_an_absurd_event_keeps_no_other_from_being_followed(
+    world: World, worker: Worker, payload: str
+) -> None:
+    bad = NewEvent("bad", world.now_ms, None, None, None, payload)
+    world.journal.append([bad]).result(10)
+    _send(world, world.company.change(next(iter(world.company.roster.people)), title="经理"))
+    _loop(worker, world)
+    assert differences(world) == []
+    (good, _) = world.journal.read(lambda conn: listing.latest(conn, 2)).events
+    assert good.state is EventState.DONE
+    assert _counts(world).working == 0
+
+
+def test_an_event_that_cannot_be_read_fails_alone_and_says_so(
+    world: World, worker: Worker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(payload: str) -> Hint:
+        if "made-up" in payload:
+            raise MemoryError("made up")
+        return read_hint(payload)
+
+    monkeypatch.setattr("server.sync.backlog.read_hint", broken)
+    _send(world, [{"EventType": "user_modify_org", "eventId": "made-up"}])
+    _send(world, world.company.change(next(iter(world.company.roster.people)), title="经理"))
+    _loop(worker, world)
+    assert differences(world) == []
+    (_, bad) = world.journal.read(lambda conn: listing.latest(conn, 2)).events
+    assert (bad.state, bad.error) == (EventState.FAILED, str(FAULT.title))
+    assert "made up" in caplog.text
+
+
+def test_a_fault_of_our_own_about_one_person_fails_their_events_alone(
+    world: World, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follow, poison = world.engine.follow, list(world.company.roster.people)[3]
+
+    def broken(people: list[str], departments: list[str], stop: Stop) -> Followed:
+        if poison in people:
+            raise TypeError("made up")
+        return follow(people, departments, stop)
+
+    monkeypatch.setattr(world.engine, "follow", broken)
+    for userid in list(world.company.roster.people):
+        _send(world, world.company.change(userid, title="经理"))
+    _loop(worker, world)
+    assert (_counts(world).done, _counts(world).pending) == (4, 1)
+    for _ in range(6):
+        world.now_ms = world.journal.read(events.next_due_ms) or world.now_ms
+        _loop(worker, world)
+    assert (_counts(world).done, _counts(world).failed) == (4, 1)
+
+
+def test_an_event_that_names_thousands_is_a_full_run_and_nothing_waits_behind_it(
+    world: World, worker: Worker
+) -> None:
+    nobody = [f"nobody{number}" for number in range(100_000)]
+    _send(world, [{"EventType": "user_modify_org", "userId": nobody, "eventId": "1"}])
+    _send(world, world.company.change(next(iter(world.company.roster.people)), title="经理"))
+    _loop(worker, world, 1)
+    assert _counts(world).done == 2
+    assert _calls(world) == {"user/get": 1, "user/update": 1}
+    _loop(worker, world, 1)
+    last = world.journal.read(lambda conn: runs.latest(conn, 1))[0]
+    assert last.cause is RunCause.UNCLEAR_EVENT
+
+
+def test_events_that_name_many_together_are_followed_some_at_a_time_before_a_full_run(
+    world: World, worker: Worker
+) -> None:
+    _send(world, [{"EventType": "org_change", "eventId": "0"}])
+    for number in range(5):
+        ids = [f"nobody{number}-{each}" for each in range(90)]
+        _send(world, [{"EventType": "user_modify_org", "userId": ids, "eventId": f"{number + 1}"}])
+    before, done = _runs(world), []
+    for _ in range(3):
+        assert worker.loop(world.now_ms) == 0
+        done.append(_counts(world).done)
+    assert (done, _runs(world)) == ([3, 5, 6], before)
+    attempts = world.journal.read(lambda conn: listing.latest(conn, 6)).events
+    assert {one.attempts for one in attempts} == {1}
+    _loop(worker, world, 1)
+    assert _runs(world) == before + 1
+
+
+def test_a_list_of_missed_events_that_cannot_be_read_is_made_up_for_by_a_full_run(
+    world: World, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RecursionError("made up")
+
+    world.hire("新人", mobile="13900000000")
+    world.now_ms += HOUR_MS
+    with monkeypatch.context() as patched:
+        patched.setattr(DingTalkClient, "take_failed_events", broken)
+        _loop(worker, world, 1)
+    _loop(worker, world, 4)
+    assert differences(world) == []
 
 
 def test_events_whose_end_could_not_be_stored_are_followed_again(
