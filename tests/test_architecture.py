@@ -72,6 +72,8 @@ server.sync           : server.sync server.dingtalk server.wecom server.director
 server.sync           : server.journal server.config server.errors server.fate server.message
 server.sync.missed    : server.sync.book server.dingtalk.client server.dingtalk.events
 server.sync.missed    : server.journal server.errors
+server.sync.worker    : server.sync server.directory server.journal server.config server.instance
+server.sync.worker    : server.errors server.message server.vendor_errors
 server.sync.parties   : server.sync.stopping server.dingtalk server.wecom server.rest
 server.sync.parties   : server.config.store crypto.secret
 server.dingtalk       : server.dingtalk server.rest crypto.secret

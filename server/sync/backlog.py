@@ -71,9 +71,11 @@ class Backlog:
         else:
             self.ignored.append(event)
 
-    def ids(self, kind: Kind) -> list[str]:
-        """Name what is to be read, each once, in the order it came."""
-        return [dingtalk_id for found, dingtalk_id in self.keys() if found is kind]
+    @property
+    def size(self) -> int:
+        """How many events are dealt with."""
+        others = self.unclear + self.ignored + self.unreadable
+        return len(self.named) + len(others)
 
     def keys(self) -> list[Key]:
         """Name all that the events name, each once."""

@@ -2,9 +2,11 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 import pytest
@@ -12,12 +14,14 @@ import pytest
 from crypto.secret import Secret
 from server.dingtalk.client import DingTalkClient
 from server.dingtalk.events import Hint, read_hint
-from server.errors import JournalFullError
+from server.errors import JournalBusyError, JournalFullError
+from server.instance import Trouble
 from server.journal import events, listing, requests, runs, sync_state
 from server.journal.events import EventState, NewEvent
 from server.journal.listing import Counts
 from server.journal.requests import RequestKind, SyncRequest
 from server.journal.runs import RunCause, RunStatus
+from server.journal.sync_state import NextRun, Quarantine
 from server.journal.writer import Ticket
 from server.simulator.contacts_wecom import WeComRules
 from server.simulator.faults import Fault, Rule
@@ -26,6 +30,7 @@ from server.sync.backlog import FAULT, Backlog
 from server.sync.engine import Followed
 from server.sync.schedule import HOUR_MS, MINUTE_MS
 from server.sync.stopping import Stop
+from server.sync.troubles import FAULT as RUN_FAULT
 from server.sync.worker import Worker
 from tests.server.sync.world import DAY_MS, World, differences
 from tests.waiting import until
@@ -183,7 +188,8 @@ def test_a_run_that_is_wanted_later_is_still_wanted_after_a_restart(
 ) -> None:
     _loop(worker, world)
     at_ms = world.now_ms + 2 * MINUTE_MS
-    world.journal.run(lambda conn: sync_state.set_next_full_run(conn, at_ms)).result(5)
+    wished = NextRun(at_ms, RunCause.RETRY)
+    world.journal.run(lambda conn: sync_state.set_next_full_run(conn, wished)).result(5)
     fresh, before = world.new_worker(), _runs(world)
     _loop(fresh, world)
     assert _runs(world) == before
@@ -466,6 +472,139 @@ def test_a_run_that_was_killed_is_resumed_at_the_next_start(world: World) -> Non
     assert found[1].ending is not None
     assert found[1].ending.status is RunStatus.INTERRUPTED
     assert differences(world) == []
+
+
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize("failing", range(5))
+def test_what_was_left_is_taken_up_whichever_step_of_it_fails_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    quarantine = Quarantine(0, world.now_ms + HOUR_MS, FAULT)
+    world.hire("新人", mobile="13900000000")
+    world.journal.run(lambda conn: runs.begin(conn, RunCause.DAILY, 0)).result(5)
+    world.journal.run(lambda conn: sync_state.set_quarantine(conn, quarantine)).result(5)
+    world.restart()
+    steps: list[str] = []
+
+    def flaky(step: Callable[..., Any]) -> Callable[..., Any]:
+        """Let one step of the start fail, after it was done: nobody knows of that then."""
+
+        def take(job: Callable[[Connection], Any]) -> Any:
+            steps.append("")
+            found = step(job)
+            if len(steps) == failing + 1:
+                raise JournalBusyError(path="made-up.db")
+            return found
+
+        return take
+
+    fresh = world.unprepared_worker()
+    with monkeypatch.context() as once:
+        once.setattr(world.journal, "read", flaky(world.journal.read))
+        once.setattr(world.journal, "run", flaky(world.journal.run))
+        with suppress(JournalBusyError):
+            fresh.prepare()
+        fresh.prepare()
+    assert len(steps) > failing
+    before = _runs(world)
+    world.now_ms += 59 * MINUTE_MS
+    _loop(fresh, world)
+    assert _runs(world) == before
+    world.now_ms += MINUTE_MS
+    _loop(fresh, world)
+    found = world.journal.read(lambda conn: runs.latest(conn, 2))
+    assert [one.cause for one in found] == [RunCause.INTERRUPTED, RunCause.DAILY]
+    assert found[1].ending is not None
+    assert found[1].ending.status is RunStatus.INTERRUPTED
+    assert differences(world) == []
+
+
+def test_the_thread_takes_up_what_was_left_as_often_as_it_fails(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[str] = []
+    fresh = world.unprepared_worker()
+    prepare = fresh.prepare
+
+    def fails_twice() -> float:
+        tries.append("")
+        if len(tries) <= 2:
+            raise JournalBusyError(path="made-up.db")
+        return prepare()
+
+    monkeypatch.setattr("server.sync.worker._AFTER_TROUBLE_S", 0.01)
+    monkeypatch.setattr(fresh, "prepare", fails_twice)
+    monkeypatch.setattr(fresh, "loop", lambda _: 60.0)
+    fresh.start()
+    until(lambda: len(tries) == 3)
+    fresh.request_stop()
+    assert fresh.join(10)
+    assert len(tries) == 3
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (JournalBusyError(path="made-up.db"), Trouble.of(JournalBusyError(path="made-up.db"))),
+        (TypeError("made up"), Trouble(RUN_FAULT.title.text, RUN_FAULT.hint.text, {})),
+    ],
+)
+def test_what_keeps_the_worker_from_going_on_is_told_until_it_can(
+    world: World, monkeypatch: pytest.MonkeyPatch, failure: Exception, told: Trouble
+) -> None:
+    def broken(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr("server.sync.worker._AFTER_TROUBLE_S", 0.01)
+    fresh = world.unprepared_worker()
+    assert fresh.trouble is None
+    with monkeypatch.context() as refusing:
+        refusing.setattr(requests, "take", broken)
+        fresh.start()
+        until(lambda: fresh.trouble == told)
+    until(lambda: fresh.trouble is None)
+    fresh.request_stop()
+    assert fresh.join(10)
+
+
+def test_the_next_full_run_is_known_before_the_first(world: World) -> None:
+    world.set(approve_first_run=True)
+    for fault in (Fault.DROPPED, None):
+        fresh = world.new_worker()
+        if fault:
+            world.wecom_faults.add(Rule(fault, path="gettoken", times=10))
+        _loop(fresh, world, 1)
+        wish = world.journal.read(sync_state.load).next_full_run
+        assert wish is not None
+        assert wish.at_ms >= world.now_ms
+
+
+def test_the_next_full_run_is_stored_once_while_nothing_changes(
+    world: World, worker: Worker
+) -> None:
+    _loop(worker, world)
+    before = world.journal.read(sync_state.load).next_full_run
+    for _ in range(10):
+        world.now_ms += 60_000
+        _loop(worker, world, 1)
+    assert world.journal.read(sync_state.load).next_full_run == before
+
+
+def test_missed_events_that_cannot_be_asked_for_are_told_until_they_can(
+    world: World, worker: Worker
+) -> None:
+    answer = Reply.of_json({"errcode": 90020, "errmsg": "no"})
+    rule = Rule(Fault.ANSWERED, path="get_call_back_failed_result", answer=answer)
+    world.dingtalk_faults.add(rule)
+    world.now_ms += 20 * MINUTE_MS
+    _loop(worker, world)
+    unfetched = world.journal.read(sync_state.load).unfetched
+    assert unfetched is not None
+    assert unfetched.code == "dingtalk-90020"
+    world.dingtalk_faults.switch_off()
+    world.now_ms += 20 * MINUTE_MS
+    _loop(worker, world)
+    assert world.journal.read(sync_state.load).unfetched is None
 
 
 def test_a_day_later_and_after_a_long_sleep_a_full_run_is_made(

@@ -56,6 +56,7 @@ class World:
     path: Path
     now_ms: int
     engine: Engine = field(init=False)
+    thrown_ms: int = 0
 
     def __post_init__(self) -> None:
         self.engine = self.new_engine()
@@ -65,11 +66,27 @@ class World:
 
     def new_worker(self) -> Worker:
         """A worker whose thread does not run: its loop is gone through by hand."""
-        worker = Worker(
-            self.journal, self.engine, lambda: self.config, clock_ms=lambda: self.now_ms
-        )
+        worker = self.unprepared_worker()
         worker.prepare()
         return worker
+
+    def unprepared_worker(self) -> Worker:
+        return Worker(
+            self.journal,
+            self.engine,
+            lambda: self.config,
+            clock_ms=lambda: self.now_ms,
+            steady_s=self.steady_s,
+        )
+
+    def steady_s(self) -> float:
+        """Read the clock that goes on whatever `throw_clock` does to the one on the wall."""
+        return (self.now_ms - self.thrown_ms) / 1000
+
+    def throw_clock(self, by_ms: int) -> None:
+        """Set the clock on the wall forward, or back; no time passes."""
+        self.now_ms += by_ms
+        self.thrown_ms += by_ms
 
     def set(self, **sync: Any) -> None:
         settings = self.config.settings
