@@ -201,9 +201,13 @@ def add_removal(conn: Connection, removal: Removal) -> None:
     )
 
 
-def forget_removals(conn: Connection, before_s: float) -> int:
-    """Forget the removals older than `before_s` (seconds since 1970); return how many."""
-    return conn.execute("DELETE FROM removals WHERE at_s < ?", (before_s,)).rowcount
+def age_removals(conn: Connection, now_s: float, kept_s: float) -> int:
+    """Forget the removals older than `kept_s`; return how many.
+
+    Those that a wrong clock dated in the future are of now: they would count until then.
+    """
+    conn.execute("UPDATE removals SET at_s = :now_s WHERE at_s > :now_s", {"now_s": now_s})
+    return conn.execute("DELETE FROM removals WHERE at_s < ?", (now_s - kept_s,)).rowcount
 
 
 def put_doubt(conn: Connection, kind: Kind, wecom_id: str, fields: Iterable[str]) -> None:

@@ -76,18 +76,6 @@ class Followed:
     wait_s: float | None = None
     refused: frozenset[Key] = frozenset()
 
-    def joined(self, other: "Followed") -> "Followed":
-        """Return what following both parts of a list came to."""
-        worse = self if self.error else other
-        return Followed(
-            {**self.failed, **other.failed},
-            self.needs_full or other.needs_full,
-            worse.error,
-            worse.blocked,
-            worse.wait_s,
-            self.refused | other.refused,
-        )
-
 
 class Engine:
     """Runs on one journal. `config` gives the settings in force at the start of each run."""
@@ -173,7 +161,8 @@ class Engine:
         parties = self.road.parties(config, stop)
         known = take_up_ledger(self._journal, rules.scope.corp_id)
         book = Book(self._journal, known, run_id, is_preview=preview)
-        run = Pass(book, rules, self._target(parties, config, preview=preview), self._now_s(), stop)
+        target = self._target(parties, config, preview=preview)
+        run = Pass(book, rules, target, self._now_s(), stop, self.road.clock)
         prospect = self._look(parties, run)
         verdict = run.judge(prospect, book.ledger, allow)
         is_asked = cause in (RunCause.ASKED, RunCause.DAILY)
@@ -246,7 +235,8 @@ class Engine:
         if gathered.needs_full or not _holds_anything(gathered):
             return Followed(gathered.failed, gathered.needs_full)
         book = Book(self._journal, known, 0)
-        run = Pass(book, rules, self._target(parties, config, preview=False), self._now_s(), stop)
+        target = self._target(parties, config, preview=False)
+        run = Pass(book, rules, target, self._now_s(), stop, self.road.clock)
         return self._bring_in_step(parties, gathered, known, run)
 
     def _bring_in_step(
@@ -327,7 +317,8 @@ class Engine:
 
         def store(conn: Connection) -> None:
             runs.finish(conn, result.run_id, ending, at_ms)
-            stored.forget_removals(conn, at_ms / 1000 - 2 * WINDOW_S)
+            if not self.road.clock.is_wrong():
+                stored.age_removals(conn, at_ms / 1000, 2 * WINDOW_S)
             if tells_held:
                 sync_state.set_held(conn, held)
             if result.status is RunStatus.PREVIEW:

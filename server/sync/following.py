@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from sqlite3 import Connection
 
 from server.directory.model import Kind
@@ -97,4 +97,15 @@ class Follower:
         if len(keys) == 1:
             return Followed(dict.fromkeys(keys, FAULT))
         middle = len(keys) // 2
-        return self._followed(keys[:middle]).joined(self._followed(keys[middle:]))
+        return _joined(self._followed(keys[:middle]), self._followed(keys[middle:]))
+
+
+def _joined(one: Followed, other: Followed) -> Followed:
+    """Return what following both parts of a list came to."""
+    worse = one if one.error else other
+    return replace(
+        worse,
+        failed={**one.failed, **other.failed},
+        needs_full=one.needs_full or other.needs_full,
+        refused=one.refused | other.refused,
+    )

@@ -1,7 +1,8 @@
 """The clock on the wall is set, forward and back, while the worker waits: it waits no longer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from sqlite3 import Connection
 
 import pytest
@@ -13,10 +14,11 @@ from server.journal.runs import RunCause
 from server.journal.sync_state import NextRun, Quarantine
 from server.message import Message
 from server.simulator.faults import Fault, Rule
+from server.simulator.httpd import Reply
 from server.sync.schedule import HOUR_MS, MINUTE_MS
 from server.sync.worker import Worker
 from tests.server.sync.test_worker import _counts, _loop, _minutes_pass, _runs, _send
-from tests.server.sync.world import DAY_MS, World, differences
+from tests.server.sync.world import DAY_MS, World, differences, open_world
 
 YEAR_MS = 365 * DAY_MS
 FAR_MS = [HOUR_MS, DAY_MS, 10 * YEAR_MS]
@@ -203,3 +205,129 @@ def test_each_event_is_put_off_no_longer_than_its_own_pause(world: World) -> Non
     _send(world, [{"EventType": "x", "eventId": f"{number}"} for number in range(6)])
     assert _pauses(world, [5, DAY_MS, 30, 31, 3 * DAY_MS, -7]) == [5, 20, 30, 30, 30, -7]
     assert world.journal.read(listing.counts).pending == 6
+
+
+@pytest.fixture
+def deleting(tmp_path: Path) -> Iterator[World]:
+    with open_world(
+        tmp_path, approve_first_run=False, leavers="delete", delete_after_days=30
+    ) as world:
+        for number in range(3):
+            world.hire(f"王伟{number}", mobile=f"1380000000{number}")
+        world.sync()
+        yield world
+
+
+def _leave(world: World) -> str:
+    userid = next(iter(world.company.roster.people))
+    world.company.leave(userid)
+    world.sync()
+    assert not world.member_of(userid).is_enabled
+    return userid
+
+
+@pytest.mark.parametrize("far_ms", [DAY_MS, 31 * DAY_MS, 10 * YEAR_MS])
+def test_a_jump_of_the_clock_alone_deletes_nobody(deleting: World, far_ms: int) -> None:
+    world, userid = deleting, _leave(deleting)
+    world.throw_clock(far_ms)
+    for _ in range(3):
+        world.sync()
+        world.now_ms += HOUR_MS
+    assert userid in world.ledger().people
+    world.throw_clock(-far_ms)
+    world.now_ms += 29 * DAY_MS
+    world.sync()
+    assert userid in world.ledger().people
+    world.now_ms += DAY_MS
+    world.sync()
+    assert userid not in world.ledger().people
+
+
+@pytest.mark.parametrize("behind_ms", [2 * HOUR_MS, 40 * DAY_MS, 10 * YEAR_MS])
+def test_days_from_a_clock_that_was_behind_are_not_counted(deleting: World, behind_ms: int) -> None:
+    world = deleting
+    world.throw_clock(-behind_ms)
+    userid = _leave(world)
+    world.throw_clock(behind_ms)
+    world.sync()
+    world.now_ms += 29 * DAY_MS
+    world.sync()
+    assert userid in world.ledger().people
+    world.now_ms += DAY_MS
+    world.sync()
+    assert userid not in world.ledger().people
+
+
+@pytest.mark.parametrize("ahead_ms", [-2 * HOUR_MS, 2 * HOUR_MS])
+def test_nobody_is_deleted_while_the_vendors_clock_is_another(
+    deleting: World, ahead_ms: int
+) -> None:
+    world, userid = deleting, _leave(deleting)
+    world.now_ms += 31 * DAY_MS
+    world.vendors_ahead_ms = ahead_ms
+    world.sync()
+    assert userid in world.ledger().people
+    world.vendors_ahead_ms = 1000
+    world.sync()
+    assert userid not in world.ledger().people
+
+
+@pytest.mark.parametrize("date", [None, "", "soon"])
+def test_nobody_is_deleted_where_the_vendors_tell_no_time(
+    deleting: World, date: str | None
+) -> None:
+    world = deleting
+    world.restart()
+    for server in world.servers:
+        server.date = lambda: date
+    userid = _leave(world)
+    world.now_ms += 31 * DAY_MS
+    world.sync()
+    assert userid in world.ledger().people
+
+
+def test_removals_of_today_stay_counted_when_the_clock_jumps(world: World) -> None:
+    for number in range(30):
+        world.hire(f"王伟{number}", mobile=f"138000000{number:02}")
+    world.sync()
+    everybody = list(world.company.roster.people)
+    world.company.leave(everybody[0])
+    assert world.sync().digest is None
+    world.throw_clock(10 * YEAR_MS)
+    world.company.leave(everybody[1])
+    assert world.sync().digest is not None
+    world.throw_clock(-10 * YEAR_MS)
+    assert world.sync().digest is not None
+    world.now_ms += DAY_MS
+    assert world.sync().digest is None
+
+
+def test_a_removal_dated_by_a_clock_that_was_ahead_counts_for_a_day_only(world: World) -> None:
+    for number in range(30):
+        world.hire(f"王伟{number}", mobile=f"138000000{number:02}")
+    world.sync()
+    everybody = list(world.company.roster.people)
+    world.throw_clock(400 * DAY_MS)
+    world.company.leave(everybody[0])
+    assert world.sync().digest is None
+    world.throw_clock(-400 * DAY_MS)
+    world.company.leave(everybody[1])
+    assert world.sync().digest is not None
+    world.now_ms += DAY_MS
+    assert world.sync().digest is None
+
+
+@either_way
+def test_what_wecom_refused_is_asked_again_within_a_day(world: World, thrown_ms: int) -> None:
+    person = world.hire("王五", mobile="13800000001", email="bad@example.com")
+    answer = Reply.of_json({"errcode": 60106, "errmsg": "email existed"})
+    rule = Rule(Fault.ANSWERED, path="user/", containing="bad@example.com", answer=answer)
+    world.wecom_faults.add(rule)
+    world.sync()
+    world.wecom_faults.switch_off()
+    world.throw_clock(thrown_ms)
+    world.sync()
+    world.now_ms += DAY_MS
+    world.sync()
+    assert differences(world) == []
+    assert world.member_of(person.userid).mobile
