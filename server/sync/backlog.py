@@ -20,7 +20,7 @@ from server.journal.events import StoredEvent
 from server.message import N_, Message
 from server.sync.engine import Followed
 from server.sync.gathering import Key
-from server.sync.schedule import event_patience_ms, event_retry_ms
+from server.sync.schedule import event_patience_ms, event_retry_ms, look_again_ms
 
 _LOG = logging.getLogger(__name__)
 FAULT = Cause(
@@ -28,6 +28,26 @@ FAULT = Cause(
     Message(N_("DingBridge met a fault of its own while it followed this event.")),
     Message(N_("Send the log file to whoever looks after DingBridge.")),
 )
+
+
+_UNSEEN = Message(
+    N_("DingTalk does not show yet what this event announced, so it is looked at again.")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An event, what it names, and whether it says that this is there or gone, if either."""
+
+    event: StoredEvent
+    keys: tuple[Key, ...]
+    is_there: bool | None
+
+    def is_contradicted(self, followed: Followed) -> bool:
+        """Whether what was read says the opposite, for the change is perhaps not to be seen yet."""
+        return self.is_there is not None and any(
+            followed.seen.get(key, self.is_there) is not self.is_there for key in self.keys
+        )
 
 
 @dataclass(slots=True)
@@ -38,7 +58,7 @@ class Backlog:
     postponed: would be too many reads for one go, during which everything else waits.
     """
 
-    named: list[tuple[StoredEvent, tuple[Key, ...]]] = field(default_factory=list)
+    named: list[Named] = field(default_factory=list)
     unclear: list[StoredEvent] = field(default_factory=list)
     ignored: list[StoredEvent] = field(default_factory=list)
     unreadable: list[StoredEvent] = field(default_factory=list)
@@ -67,7 +87,7 @@ class Backlog:
                 self.postponed.append(event)
                 return
             known.update(keys)
-            self.named.append((event, keys))
+            self.named.append(Named(event, keys, hint.is_there))
         else:
             self.ignored.append(event)
 
@@ -79,7 +99,7 @@ class Backlog:
 
     def keys(self) -> list[Key]:
         """Name all that the events name, each once."""
-        return list(dict.fromkeys(key for _, keys in self.named for key in keys))
+        return list(dict.fromkeys(key for named in self.named for key in named.keys))
 
     def settle(self, conn: Connection, followed: Followed, now_ms: int) -> None:
         """Store what became of every event; a job for the journal."""
@@ -88,17 +108,29 @@ class Backlog:
         for event in self.unreadable:
             events.fail(conn, event.id, str(FAULT.title), None)
         done = [event.id for event in self.unclear]
-        for event, keys in self.named:
-            failure = followed.error or next(
-                (followed.failed[key] for key in keys if key in followed.failed), None
-            )
-            if failure is None:
-                done.append(event.id)
-                continue
-            wait_ms = _wait_ms(event, keys, followed)
-            retry_at_ms = None if wait_ms is None else now_ms + wait_ms
-            events.fail(conn, event.id, str(failure.title), retry_at_ms)
+        for named in self.named:
+            error, wait_ms = _verdict(named, followed)
+            if error is None:
+                done.append(named.event.id)
+            else:
+                retry_at_ms = None if wait_ms is None else now_ms + wait_ms
+                events.fail(conn, named.event.id, str(error), retry_at_ms)
         events.complete(conn, done)
+
+
+def _verdict(named: Named, followed: Followed) -> tuple[Message | None, int | None]:
+    """Say why an event is not done, if it is not, and how long until the next attempt at it."""
+    failure = followed.error or next(
+        (followed.failed[key] for key in named.keys if key in followed.failed), None
+    )
+    if failure is not None:
+        return failure.title, _wait_ms(named.event, named.keys, followed)
+    if named.is_contradicted(followed):
+        wait_ms = look_again_ms(named.event.attempts)
+        if wait_ms is not None:
+            return _UNSEEN, wait_ms
+        _LOG.info("DingTalk never showed what event %d announced", named.event.id)
+    return None, None
 
 
 def _wait_ms(event: StoredEvent, keys: Sequence[Key], followed: Followed) -> int | None:

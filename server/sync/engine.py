@@ -15,7 +15,7 @@ from server.config.store import Config
 from server.directory.causes import Cause
 from server.directory.company import as_known_to
 from server.directory.guard import WINDOW_S
-from server.directory.model import Ledger, Live, Rules, Snapshot
+from server.directory.model import Kind, Ledger, Live, Rules, Snapshot
 from server.directory.passed_on import waiting_for, without_mobiles
 from server.errors import DingBridgeError
 from server.journal import ledger as stored
@@ -66,7 +66,7 @@ class Followed:
 
     failed: hints that are to be followed again later, and why. needs_full: only a full run can do
     the rest. error: nothing could be followed. blocked, wait_s: as in `RunResult`. refused: those
-    of `failed` that would only fail again.
+    of `failed` that would only fail again. seen: whether what was read is there, in scope.
     """
 
     failed: Mapping[Key, Cause] = field(default_factory=dict)
@@ -75,6 +75,7 @@ class Followed:
     blocked: bool = False
     wait_s: float | None = None
     refused: frozenset[Key] = frozenset()
+    seen: Mapping[Key, bool] = field(default_factory=dict)
 
 
 class Engine:
@@ -232,12 +233,15 @@ class Engine:
             return Followed(needs_full=True)  # perhaps another company: only its people tell
         hints = HintReader(parties.reader, known, rules, self._outside)
         gathered = hints.read(people, departments)
+        mirrored = set(departments) - rules.scope.excluded_department_ids
+        asked = [(Kind.PERSON, each) for each in people]
+        seen = gathered.seen(asked + [(Kind.DEPARTMENT, each) for each in mirrored])
         if gathered.needs_full or not _holds_anything(gathered):
-            return Followed(gathered.failed, gathered.needs_full)
+            return Followed(gathered.failed, gathered.needs_full, seen=seen)
         book = Book(self._journal, known, 0)
         target = self._target(parties, config, preview=False)
         run = Pass(book, rules, target, self._now_s(), stop, self.road.clock)
-        return self._bring_in_step(parties, gathered, known, run)
+        return replace(self._bring_in_step(parties, gathered, known, run), seen=seen)
 
     def _bring_in_step(
         self, parties: Parties, gathered: Gathered, known: Ledger, run: Pass

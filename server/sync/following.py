@@ -108,4 +108,5 @@ def _joined(one: Followed, other: Followed) -> Followed:
         failed={**one.failed, **other.failed},
         needs_full=one.needs_full or other.needs_full,
         refused=one.refused | other.refused,
+        seen={**one.seen, **other.seen},
     )

@@ -122,6 +122,13 @@ class Gathered:
     failed: dict[Key, Cause] = field(default_factory=dict)
     needs_full: bool = False
 
+    def seen(self, asked: Iterable[Key]) -> dict[Key, bool]:
+        """Tell of each of `asked` that was read whether it is there, in scope."""
+        people, departments = self.snapshot.people, self.snapshot.departments
+        there = {(Kind.PERSON, key) for key, person in people.items() if person.seats}
+        there |= {(Kind.DEPARTMENT, key) for key in departments}
+        return {key: key in there for key in asked if key not in self.failed}
+
 
 class HintReader:
     """Reads what events named. `outside` are departments known to lie out of scope."""

@@ -27,6 +27,7 @@ _RETRY_MS = (5 * MINUTE_MS, 15 * MINUTE_MS, HOUR_MS, 4 * HOUR_MS)
 LONGEST_WISH_MS = _RETRY_MS[-1]
 """No full run but the daily one is put off for longer."""
 EVENT_RETRY_MS = (10_000, MINUTE_MS, 5 * MINUTE_MS, 30 * MINUTE_MS, 2 * HOUR_MS)
+_LOOK_AGAIN_MS = (10_000, MINUTE_MS, 5 * MINUTE_MS)
 _HOURLY_STRIKES = 24
 _BLOCK_MARGIN_MS = MINUTE_MS
 
@@ -140,6 +141,14 @@ def slept_s(before: Moment, after: Moment, wished_s: float) -> float:
 def event_retry_ms(attempts: int) -> int | None:
     """Return the wait after that many attempts at an event, None to give it up."""
     return EVENT_RETRY_MS[attempts - 1] if attempts <= len(EVENT_RETRY_MS) else None
+
+
+def look_again_ms(attempts: int) -> int | None:
+    """Return the wait after so many looks at what DingTalk announced and does not show yet.
+
+    Its events overtake what its reads show, by seconds. None: it will not be shown any more.
+    """
+    return _LOOK_AGAIN_MS[attempts - 1] if attempts <= len(_LOOK_AGAIN_MS) else None
 
 
 def event_patience_ms(attempts: int) -> int:
