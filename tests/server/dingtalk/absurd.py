@@ -14,7 +14,7 @@ _KEYS = st.sampled_from(
 _TYPES = st.sampled_from(
     ["user_add_org", "user_modify_org", "org_dept_create", "org_dept_remove", "org_x", "User_Add"]
 )
-_DEPTHS = st.sampled_from([1, 5, 400, 900, 1100, 3000, 20_000])
+_DEPTHS = st.sampled_from([1, 5, 400, 900, 1100, 3000])
 
 
 def _nested(depth: int) -> st.SearchStrategy[str]:
@@ -35,7 +35,7 @@ _SCALARS = st.one_of(
     _TYPES.map(json.dumps),
     _DEEP,
     _DEEP.map(json.dumps),  # JSON in a string, as DingTalk sends it
-    st.just(json.dumps([str(number) for number in range(20_000)])),
+    st.just(json.dumps([str(number) for number in range(300)])),
     st.just(json.dumps(json.dumps(list(range(1000))))),
 )
 

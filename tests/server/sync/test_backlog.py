@@ -1,14 +1,17 @@
-"""Events that come before DingTalk's reads show what they announce."""
+"""Events of every shape sorted, and those that come before DingTalk's reads show the change."""
 
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from server.journal import listing
-from server.journal.events import EventState
+from server.journal.events import EventState, Source, StoredEvent
 from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
+from server.sync.backlog import Backlog
 from server.sync.worker import Worker
+from tests.server.dingtalk.absurd import payloads
 from tests.server.sync.test_worker import _calls, _counts, _loop, _send
 from tests.server.sync.world import World, differences
 
@@ -143,3 +146,17 @@ def test_an_excluded_department_is_not_looked_at(world: World, worker: Worker) -
     _announced(world, "org_dept_create", deptId=[department])
     _loop(worker, world)
     assert (_counts(world).pending, _counts(world).done) == (0, 1)
+
+
+def _stored(event_id: int, payload: str) -> StoredEvent:
+    working, source = EventState.WORKING, Source.CALLBACK
+    return StoredEvent(event_id, 0, None, None, None, working, None, payload, 0, 1, source)
+
+
+@given(payload=payloads())
+def test_whatever_stands_beside_a_good_event_it_is_followed(payload: str) -> None:
+    good = _stored(2, '{"EventType":"user_modify_org","userId":["a"]}')
+    backlog = Backlog.of([_stored(1, payload), good])
+    assert good in [named.event for named in backlog.named]
+    assert backlog.size + len(backlog.postponed) == 2
+    assert backlog.unreadable == []
