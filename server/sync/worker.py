@@ -40,7 +40,6 @@ from server.sync.schedule import (
     Schedule,
     slept_s,
 )
-from server.sync.troubles import FAULT as _FAULT
 from server.sync.troubles import cause_of, passes_after_s
 from server.sync.wishes import missing, rules_of
 from server.vendor_errors import (
@@ -63,6 +62,8 @@ _STALE = Cause(
     Message(N_("DingBridge was restarted before the sync was done.")),
     Message(N_("Repeat the sync: it goes on where the last one ended.")),
 )
+_FAULT_TITLE = N_("The sync met a fault of its own ({kind}) and tries again.")
+_FAULT_HINT = N_("Send the log file to whoever looks after DingBridge.")
 
 
 class Worker:
@@ -162,9 +163,9 @@ class Worker:
         except DingBridgeError as failure:
             _LOG.error("The sync could not go on: %s", failure)
             self._trouble = Trouble.of(failure)
-        except Exception:  # noqa: BLE001 - the thread must outlive a fault; it is told in full
+        except Exception as fault:  # noqa: BLE001 - the thread must outlive a fault; told in full
             _LOG.exception("The sync met a fault of its own and tries again")
-            self._trouble = Trouble(_FAULT.title.text, _FAULT.hint.text, {})
+            self._trouble = Trouble(_FAULT_TITLE, _FAULT_HINT, {"kind": type(fault).__name__})
         else:
             self._trouble = None
             return wait_s

@@ -30,8 +30,7 @@ from server.sync.backlog import FAULT, Backlog
 from server.sync.engine import Followed
 from server.sync.schedule import HOUR_MS, MINUTE_MS
 from server.sync.stopping import Stop
-from server.sync.troubles import FAULT as RUN_FAULT
-from server.sync.worker import Worker
+from server.sync.worker import _FAULT_HINT, _FAULT_TITLE, Worker
 from tests.server.sync.world import DAY_MS, World, differences
 from tests.waiting import until
 
@@ -546,7 +545,7 @@ def test_the_thread_takes_up_what_was_left_as_often_as_it_fails(
     ("failure", "told"),
     [
         (JournalBusyError(path="made-up.db"), Trouble.of(JournalBusyError(path="made-up.db"))),
-        (TypeError("made up"), Trouble(RUN_FAULT.title.text, RUN_FAULT.hint.text, {})),
+        (TypeError("made up"), Trouble(_FAULT_TITLE, _FAULT_HINT, {"kind": "TypeError"})),
     ],
 )
 def test_what_keeps_the_worker_from_going_on_is_told_until_it_can(
