@@ -14,7 +14,7 @@ from server.sync.backlog import FAULT, Backlog
 from server.sync.book import WAIT_S
 from server.sync.engine import Engine, Followed
 from server.sync.gathering import Key
-from server.sync.schedule import EVENT_RETRY_MS
+from server.sync.schedule import EVENT_RETRY_MS, Moment, was_set
 from server.sync.stopping import Stop
 
 _LOG = logging.getLogger(__name__)
@@ -47,10 +47,11 @@ class Follower:
         self._journal = journal
         self._engine = engine
         self._stop = stop
+        self._healed_at: Moment | None = None
 
-    def follow(self, now_ms: int) -> Batch | None:
+    def follow(self, now: Moment) -> Batch | None:
         """Read again what the next events name; None where none is due."""
-        claimed = self._claimed(now_ms)
+        claimed = self._claimed(now)
         if not claimed:
             return None
         backlog = Backlog.of(claimed)
@@ -67,15 +68,20 @@ class Follower:
         due_ms = self._journal.read(events.next_due_ms)
         return None if due_ms is None else max(0, due_ms - now_ms)
 
-    def _claimed(self, now_ms: int) -> list[StoredEvent]:
+    def _claimed(self, now: Moment) -> list[StoredEvent]:
         """Take the next events. What is working now, its end was not stored."""
+        needs_healing = self._healed_at is None or was_set(self._healed_at, now)
 
         def claim(conn: Connection) -> list[StoredEvent]:
             events.release_stale(conn)
-            events.heal_delays(conn, now_ms, EVENT_RETRY_MS)
-            return events.claim(conn, _BATCH, now_ms)
+            if needs_healing:  # first of this process or by this clock
+                events.heal_delays(conn, now.wall_ms, EVENT_RETRY_MS)
+            return events.claim(conn, _BATCH, now.wall_ms)
 
-        return self._journal.run(claim).result(WAIT_S)
+        claimed = self._journal.run(claim).result(WAIT_S)
+        if needs_healing:
+            self._healed_at = now
+        return claimed
 
     def _followed(self, keys: Sequence[Key]) -> Followed:
         """Read again what events named; a fault of ours fails what it is about, and that alone.

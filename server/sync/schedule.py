@@ -27,6 +27,7 @@ _RETRY_MS = (5 * MINUTE_MS, 15 * MINUTE_MS, HOUR_MS, 4 * HOUR_MS)
 LONGEST_WISH_MS = _RETRY_MS[-1]
 """No full run but the daily one is put off for longer."""
 EVENT_RETRY_MS = (10_000, MINUTE_MS, 5 * MINUTE_MS, 30 * MINUTE_MS, 2 * HOUR_MS)
+_SET_MS = 1000
 _LOOK_AGAIN_MS = (10_000, MINUTE_MS, 5 * MINUTE_MS)
 _HOURLY_STRIKES = 24
 _BLOCK_MARGIN_MS = MINUTE_MS
@@ -130,6 +131,12 @@ def daily_after(after_ms: int, daily_at: str, zone: tzinfo | None = None) -> int
     if moment <= after:
         moment += timedelta(days=1)
     return round(moment.timestamp() * 1000)
+
+
+def was_set(before: Moment, after: Moment) -> bool:
+    """Whether the clock on the wall was set meanwhile, or the other one stood still."""
+    walls_ms = after.wall_ms - before.wall_ms
+    return abs(walls_ms - (after.steady_ms - before.steady_ms)) > _SET_MS
 
 
 def slept_s(before: Moment, after: Moment, wished_s: float) -> float:

@@ -361,7 +361,7 @@ class Worker:
 
     def _follow_events(self) -> bool:
         """Follow a batch of events; returns whether there may be more to do at once."""
-        batch = self._follower.follow(self._clock_ms())
+        batch = self._follower.follow(self._moment())
         self._is_behind = batch is not None and batch.is_part
         if batch is None:
             return False

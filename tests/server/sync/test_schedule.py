@@ -19,6 +19,7 @@ from server.sync.schedule import (
     event_retry_ms,
     quarantine_after,
     slept_s,
+    was_set,
 )
 
 NOON = round(datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp() * 1000)
@@ -133,6 +134,14 @@ def test_the_daily_run_comes_every_day_whatever_the_clock_was_set_to(thrown_ms: 
     assert runs == hours.get(thrown_ms, runs)
     assert 3 <= len(runs) <= 4
     assert max(after - before for before, after in zip([0, *runs], runs, strict=False)) <= 24
+
+
+def test_a_clock_that_is_set_is_told_from_one_that_goes() -> None:
+    before = Moment(0, 100_000)
+    assert not was_set(before, Moment(60_000, 160_900))
+    assert was_set(before, Moment(60_000, 161_001))
+    assert was_set(before, Moment(-1001, 100_000))
+    assert was_set(before, Moment(3_600_000, 100_000))
 
 
 def test_sleep_is_seen_on_whichever_clock_went_on() -> None:
