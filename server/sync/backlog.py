@@ -18,8 +18,8 @@ from server.directory.model import Kind
 from server.journal import events
 from server.journal.events import StoredEvent
 from server.message import N_, Message
-from server.sync.engine import Followed
 from server.sync.gathering import Key
+from server.sync.result import Followed
 from server.sync.schedule import event_patience_ms, event_retry_ms, look_again_ms
 
 _LOG = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ same run with a target that only says yes. One run at a time: the caller sees to
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from sqlite3 import Connection
 from threading import Event
 
@@ -15,7 +15,7 @@ from server.config.store import Config
 from server.directory.causes import Cause
 from server.directory.company import as_known_to
 from server.directory.guard import WINDOW_S
-from server.directory.model import Kind, Ledger, Live, Rules, Snapshot
+from server.directory.model import Ledger, Live, Rules, Snapshot
 from server.directory.passed_on import waiting_for, without_mobiles
 from server.errors import DingBridgeError
 from server.journal import ledger as stored
@@ -36,7 +36,7 @@ from server.sync.holding import UNDECIDED, hold_together, load_open_list
 from server.sync.live import WECOM_ROOT, ensure_target, read_live, read_members
 from server.sync.parties import Parties, Road
 from server.sync.passing import Pass, Prospect
-from server.sync.result import RunResult
+from server.sync.result import Followed, RunResult
 from server.sync.stopping import Asked, Stop
 from server.sync.target import RecordingTarget, Target, WeComTarget
 from server.sync.troubles import (
@@ -58,24 +58,6 @@ _NOT_EMPTY = "department-not-empty"
 def wall_ms() -> int:
     """Return the system's time in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """What following hints came to.
-
-    failed: hints that are to be followed again later, and why. needs_full: only a full run can do
-    the rest. error: nothing could be followed. blocked, wait_s: as in `RunResult`. refused: those
-    of `failed` that would only fail again. seen: whether what was read is there, in scope.
-    """
-
-    failed: Mapping[Key, Cause] = field(default_factory=dict)
-    needs_full: bool = False
-    error: Cause | None = None
-    blocked: bool = False
-    wait_s: float | None = None
-    refused: frozenset[Key] = frozenset()
-    seen: Mapping[Key, bool] = field(default_factory=dict)
 
 
 class Engine:
@@ -233,15 +215,12 @@ class Engine:
             return Followed(needs_full=True)  # perhaps another company: only its people tell
         hints = HintReader(parties.reader, known, rules, self._outside)
         gathered = hints.read(people, departments)
-        mirrored = set(departments) - rules.scope.excluded_department_ids
-        asked = [(Kind.PERSON, each) for each in people]
-        seen = gathered.seen(asked + [(Kind.DEPARTMENT, each) for each in mirrored])
         if gathered.needs_full or not _holds_anything(gathered):
-            return Followed(gathered.failed, gathered.needs_full, seen=seen)
+            return Followed(gathered.failed, gathered.needs_full, seen=gathered.seen)
         book = Book(self._journal, known, 0)
         target = self._target(parties, config, preview=False)
         run = Pass(book, rules, target, self._now_s(), stop, self.road.clock)
-        return replace(self._bring_in_step(parties, gathered, known, run), seen=seen)
+        return self._bring_in_step(parties, gathered, known, run)
 
     def _bring_in_step(
         self, parties: Parties, gathered: Gathered, known: Ledger, run: Pass
@@ -272,6 +251,7 @@ class Engine:
             result.blocked,
             result.wait_s,
             frozenset(run.refused - gathered.failed.keys()),
+            gathered.seen,
         )
 
     # --- WeCom

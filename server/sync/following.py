@@ -12,8 +12,9 @@ from server.journal.events import StoredEvent
 from server.journal.journal import Journal
 from server.sync.backlog import FAULT, Backlog
 from server.sync.book import WAIT_S
-from server.sync.engine import Engine, Followed
+from server.sync.engine import Engine
 from server.sync.gathering import Key
+from server.sync.result import Followed
 from server.sync.schedule import EVENT_RETRY_MS, Moment, was_set
 from server.sync.stopping import Stop
 

@@ -27,7 +27,7 @@ from server.simulator.contacts_wecom import WeComRules
 from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
 from server.sync.backlog import FAULT, Backlog
-from server.sync.engine import Followed
+from server.sync.result import Followed
 from server.sync.schedule import HOUR_MS, MINUTE_MS
 from server.sync.stopping import Stop
 from server.sync.worker import _FAULT_HINT, _FAULT_TITLE, Worker
