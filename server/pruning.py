@@ -1,7 +1,12 @@
-"""Old events, runs and requests go, once an hour, a little at a time so that callbacks get in."""
+"""Old events, runs and requests go, once an hour, a little at a time so that callbacks get in.
+
+What is old, a clock says, and what is gone is gone for good: nothing goes while this computer's
+clock is off, and nothing for its age before somebody else has told the time.
+"""
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from sqlite3 import Connection
 from typing import Protocol
@@ -10,11 +15,11 @@ from server.config.settings import JournalSettings
 from server.errors import JournalError
 from server.journal import requests
 from server.journal.retention import prune_events, prune_runs
+from server.rest.vendor_clock import DAY_MS, VendorClock
 
 _log = logging.getLogger(__name__)
 
-_EVERY_MS = 60 * 60 * 1000
-_DAY_MS = 24 * _EVERY_MS
+_EVERY_S = 60 * 60
 _KEPT_RUNS = 1000
 
 
@@ -29,20 +34,42 @@ class Pruning:
     """Removes what the settings say is too old. Used by one thread."""
 
     def __init__(
-        self, write: Write, clock_ms: Callable[[], int], stopping: threading.Event
+        self,
+        write: Write,
+        clock_ms: Callable[[], int],
+        stopping: threading.Event,
+        vendors: VendorClock,
+        steady_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._write = write
         self._clock_ms = clock_ms
         self._stopping = stopping
-        self._last_ms = 0
+        self._vendors = vendors
+        self._steady_s = steady_s
+        self._last_s: float | None = None
+        self._told_ms: int | None = None
+
+    def compare_clocks(self, difference_ms: int | None) -> None:
+        """Take how far the last genuine callback found DingTalk's clock ahead of ours.
+
+        Without the mirror nothing else tells the time. To be called soon after each callback.
+        """
+        if difference_ms is not None and difference_ms != self._told_ms:
+            self._told_ms = difference_ms
+            self._vendors.note("callbacks", difference_ms)
 
     def do_what_is_due(self, kept: JournalSettings) -> None:
         """Prune where an hour has passed; failures are logged, and the next hour tries again."""
-        moment_ms = self._clock_ms()
-        if abs(moment_ms - self._last_ms) < _EVERY_MS or self._stopping.is_set():
+        moment_s = self._steady_s()
+        is_due = self._last_s is None or moment_s - self._last_s >= _EVERY_S
+        if not is_due or self._stopping.is_set():
             return
-        self._last_ms = moment_ms
-        older_than_ms = moment_ms - kept.keep_days * _DAY_MS
+        self._last_s = moment_s
+        if self._vendors.is_wrong(DAY_MS):
+            _log.warning("Old events are kept while the clock of this computer is off")
+            return
+        is_known = self._vendors.difference_ms() is not None
+        older_than_ms = self._clock_ms() - kept.keep_days * DAY_MS if is_known else 0
         try:
             gone = self._emptied(lambda conn: prune_events(conn, older_than_ms, kept.keep_events))
             self._emptied(lambda conn: prune_runs(conn, older_than_ms, _KEPT_RUNS))

@@ -34,6 +34,7 @@ from server.journal.journal import Journal
 from server.journal.rejections import Rejection
 from server.logs import SecretMask
 from server.pruning import Pruning
+from server.rest.vendor_clock import VendorClock
 from server.room import shortage
 from server.subscription.watch import Watch
 from server.sync.engine import Engine
@@ -91,7 +92,8 @@ class Service:
         self._duty = threading.Lock()  # one thread at a time takes up or saves settings
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._pruning = Pruning(self._write, clock_ms, self._stopping)
+        self._vendor_clock = VendorClock(clock_ms)
+        self._pruning = Pruning(self._write, clock_ms, self._stopping, self._vendor_clock)
         self._has_begun = False
         self._healed: JournalError | None = None
         self._troubles: list[Trouble] = []
@@ -235,7 +237,8 @@ class Service:
 
     def _mirror(self) -> Worker:
         """Put the sync together; it reads the settings in force whenever it does something."""
-        engine = Engine(self._journal, self._config_now, Road(self._pace), self._clock_ms)
+        road = Road(self._pace, self._vendor_clock)
+        engine = Engine(self._journal, self._config_now, road, self._clock_ms)
         return Worker(self._journal, engine, self._config_now, clock_ms=self._clock_ms)
 
     def _config_now(self) -> Config:
@@ -301,6 +304,7 @@ class Service:
                 if troubles[-1] not in self._troubles:
                     _log.error("%s", failure)
         self._troubles = troubles
+        self._pruning.compare_clocks(self._desk.facts.clock_difference_ms)
         self._pruning.do_what_is_due(self._config.settings.journal)
         with self._duty:
             self._publish()

@@ -220,6 +220,7 @@ class SyncView:
     last_run: the last that ended, of any kind; last_full_run: the last full one. current_run: the
     one under way, with the results it has so far. previewed: what the last preview would have held.
     last_preview: the newest run of all, where that was a preview; it says nothing about the mirror.
+    unfetched: why the events that did not arrive could not be asked for.
     """
 
     is_enabled: bool
@@ -234,6 +235,7 @@ class SyncView:
     last_full_run: RunSummary | None = None
     previewed: HeldView | None = None
     last_preview: RunSummary | None = None
+    unfetched: ErrorView | None = None
 
 
 class SubscriptionState(StrEnum):

@@ -222,13 +222,14 @@ def sync_view(conn: Connection, *, is_enabled: bool, is_alive: bool) -> SyncView
         last_success_at_ms=runs.last_success_ms(conn),
         last_run=run_summary(max(ended, key=lambda run: run.id)) if ended else None,
         current_run=_under_way(conn, under_way[-1]) if under_way else None,
-        next_full_run_at_ms=state.next_full_run_ms,
+        next_full_run_at_ms=state.next_full_run.at_ms if state.next_full_run else None,
         held=None if state.held is None else held_view(state.held),
         previewed=None if state.previewed is None else held_view(state.previewed),
         last_preview=next((run_summary(run) for run in latest if _is_preview(run)), None),
         quarantine=None if state.quarantine is None else _quarantine_view(state.quarantine),
         conflicts=len(ledger.conflicts(conn)),
         last_full_run=run_summary(full) if full else None,
+        unfetched=error_view(state.unfetched) if is_enabled else None,
     )
 
 
@@ -307,6 +308,9 @@ def sync_notices(sync: SyncView) -> Iterator[Notice]:
     elif sync.state is SyncState.FAILED:
         errors = [run.error for run in _telling(sync) if run.error]
         yield from [Notice("sync-failed", Level.ERROR, one.title, one.hint) for one in errors[:1]]
+    if sync.unfetched is not None and sync.unfetched != (sync.quarantine and sync.quarantine.error):
+        title = Message(_UNFETCHED, {"code": sync.unfetched.code})
+        yield Notice("missed-events", Level.WARNING, title, sync.unfetched.hint)
     if sync.held is not None and not sync.held.is_rejected:
         yield from _held_notices(sync.held)
     if sync.conflicts:
@@ -342,6 +346,7 @@ def _left_out_notices(run: RunSummary) -> Iterator[Notice]:
         yield Notice("sync-left-out", Level.WARNING, title, _LEFT_OUT_HINT)
 
 
+_UNFETCHED = N_("Events that DingTalk could not deliver cannot be fetched ({code}).")
 _LEFT_OUT_HINT = Message(
     N_("Each says why and what to do about it; everything else was done. See the sync's history.")
 )

@@ -62,6 +62,8 @@ server.trial          : server.reports server.errors server.message
 server.service        : server.pruning server.room crypto server.errors server.message
 server.service        : server.version
 server.pruning        : server.config.settings server.journal server.errors
+server.pruning        : server.rest.vendor_clock
+server.service        : server.rest.vendor_clock
 server.views          : server.web server.config server.instance server.journal server.verdicts
 server.views          : server.payload
 server.payload        :
@@ -72,10 +74,15 @@ server.sync           : server.sync server.dingtalk server.wecom server.director
 server.sync           : server.journal server.config server.errors server.fate server.message
 server.sync.missed    : server.sync.book server.dingtalk.client server.dingtalk.events
 server.sync.missed    : server.journal server.errors
+server.sync.worker    : server.sync server.directory server.journal server.config server.instance
+server.sync.worker    : server.errors server.message server.vendor_errors
 server.sync.parties   : server.sync.stopping server.dingtalk server.wecom server.rest
 server.sync.parties   : server.config.store crypto.secret
+server.sync.passing   : server.sync server.directory server.journal server.rest.vendor_clock
+server.sync.passing   : server.message server.vendor_errors
 server.dingtalk       : server.dingtalk server.rest crypto.secret
 server.dingtalk       : server.errors server.fate server.message
+server.dingtalk.events : server.dingtalk server.rest server.payload server.message
 server.wecom          : server.wecom server.rest crypto.secret
 server.wecom          : server.errors server.fate server.message
 server.rest           : server.rest crypto.secret server.errors server.fate server.message

@@ -5,12 +5,12 @@ DingTalk has sent (facts, DingTalk 3.1, 3.2 and 4): camelCase, PascalCase, and t
 failed list. Pure: text in, hint out.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from server.message import N_, Message
+from server.payload import read_json
 from server.rest import fields
 
 _PERSON_KEYS = ("userid", "useridlist", "userids")
@@ -18,11 +18,21 @@ _DEPARTMENT_KEYS = ("deptid", "deptidlist", "deptids", "dept_id")
 # Where an entry of the failed list hides the ids, besides the key that is named like its type.
 _NESTED_KEYS = ("callbackdata", "call_back_data", "diffinfo")
 _DEEPEST = 4
+MOST_IDS = 200
+"""An event that names more is a full run: reading so many one by one takes longer."""
+_LONGEST_DEPARTMENT_ID = 19  # digits of a 64-bit number
 _PERSON_PREFIX = "user_"
 _DEPARTMENT_PREFIX = "org_dept_"
 _COMPANY_PREFIX = "org_"
 # Roles, who is an administrator: nothing of it is mirrored.
 _NOT_MIRRORED = frozenset({"org_admin_add", "org_admin_remove"})
+# What an event says of those it names; of others (modified, activated) it says neither.
+_SAYS_THERE = {
+    "user_add_org": True,
+    "user_leave_org": False,
+    "org_dept_create": True,
+    "org_dept_remove": False,
+}
 NEEDED_EVENTS = (
     "user_add_org",
     "user_modify_org",
@@ -39,12 +49,16 @@ class FullRunReason(Enum):
 
     COMPANY_CHANGED = "company-changed"
     NAMES_NOBODY = "names-nobody"
+    NAMES_MANY = "names-many"
     UNKNOWN_CONTACT_EVENT = "unknown-contact-event"
 
 
 _REASONS = {
     FullRunReason.COMPANY_CHANGED: N_("DingTalk says that the company changed ({event})."),
     FullRunReason.NAMES_NOBODY: N_("An event of DingTalk does not say whom it is about ({event})."),
+    FullRunReason.NAMES_MANY: N_(
+        "An event of DingTalk names so many that everything is compared instead ({event})."
+    ),
     FullRunReason.UNKNOWN_CONTACT_EVENT: N_(
         "DingTalk sent a contact event that this version does not know ({event})."
     ),
@@ -53,16 +67,18 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class PersonChanged:
-    """These people may have changed, come or gone."""
+    """These people may have changed, come or gone; `is_there` is what the event says of it."""
 
     userids: tuple[str, ...]
+    is_there: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DepartmentsChanged:
-    """These departments and all below them may have changed, come or gone."""
+    """These departments and all below them may have changed; `is_there` as in `PersonChanged`."""
 
     department_ids: tuple[str, ...]
+    is_there: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +111,11 @@ class FailedEntry:
 
 
 def read_failed_entry(payload: str) -> FailedEntry:
-    """Read an entry as the client wrote it down; its ids are `read_hint`'s business."""
-    entry = json.loads(payload)
-    if not isinstance(entry, Mapping):
-        return FailedEntry(None, None)
+    """Read an entry as the client wrote it down; its ids are `read_hint`'s business.
+
+    Never raises: DingTalk does not send the list again.
+    """
+    entry = _parse_object(payload)
     tag = fields.identifier(entry.get("call_back_tag"))
     inner = entry.get(tag) if tag else None
     corp_id = inner.get("corpid") if isinstance(inner, Mapping) else None
@@ -107,7 +124,7 @@ def read_failed_entry(payload: str) -> FailedEntry:
 
 def read_hint(payload: str) -> Hint:
     """Return what a decrypted payload, or an entry of the failed list, asks for. Never raises."""
-    event = _parse_object(payload)
+    event = _lower_keys(_parse_object(payload))
     event_type = fields.identifier(event.get("eventtype") or event.get("call_back_tag"))
     if event_type is None or event_type in _NOT_MIRRORED:
         return NothingToDo()
@@ -124,17 +141,26 @@ def read_hint(payload: str) -> Hint:
 
 def _person_hint(event: Mapping[str, object], event_type: str) -> Hint:
     userids = _collect(event, event_type, _PERSON_KEYS)
-    if not userids:
-        return FullRunNeeded(FullRunReason.NAMES_NOBODY, event_type)
-    return PersonChanged(userids)
+    if not 0 < len(userids) <= MOST_IDS:
+        return _too_few_or_many(userids, event_type)
+    return PersonChanged(userids, _SAYS_THERE.get(event_type))
 
 
 def _department_hint(event: Mapping[str, object], event_type: str) -> Hint:
     named = _collect(event, event_type, _DEPARTMENT_KEYS)
-    department_ids = tuple(entry for entry in named if entry.isdecimal() and entry.isascii())
-    if not department_ids:
-        return FullRunNeeded(FullRunReason.NAMES_NOBODY, event_type)
-    return DepartmentsChanged(department_ids)
+    department_ids = tuple(entry for entry in named if _is_department_id(entry))
+    if not 0 < len(department_ids) <= MOST_IDS:
+        return _too_few_or_many(department_ids, event_type)
+    return DepartmentsChanged(department_ids, _SAYS_THERE.get(event_type))
+
+
+def _too_few_or_many(ids: tuple[str, ...], event_type: str) -> FullRunNeeded:
+    reason = FullRunReason.NAMES_MANY if ids else FullRunReason.NAMES_NOBODY
+    return FullRunNeeded(reason, event_type)
+
+
+def _is_department_id(text: str) -> bool:
+    return text.isdecimal() and text.isascii() and len(text) <= _LONGEST_DEPARTMENT_ID
 
 
 def _collect(
@@ -162,10 +188,10 @@ def _levels(
 
 def _parse_object(payload: str) -> Mapping[str, object]:
     try:
-        event = json.loads(payload)
-    except (ValueError, RecursionError):
+        event = read_json(payload)
+    except ValueError:
         return {}
-    return _lower_keys(event) if isinstance(event, dict) else {}
+    return event if isinstance(event, dict) else {}
 
 
 def _lower_keys(event: Mapping[str, object]) -> Mapping[str, object]:

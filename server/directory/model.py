@@ -237,7 +237,8 @@ class PersonLink:
 
     accepted: what WeCom last accepted; None while a create was begun and no answer is known.
     since_s: when it became enabled or disabled. is_hidden: WeCom says the member exists although
-    `user/list_id` does not show it, so that its absence there proves nothing.
+    `user/list_id` does not show it, so that its absence there proves nothing. is_since_sure: the
+    clock was right at `since_s`, so that days can be counted from it.
     """
 
     dingtalk_userid: str
@@ -247,6 +248,7 @@ class PersonLink:
     since_s: float = 0.0
     origin: Origin = Origin.CREATED
     is_hidden: bool = False
+    is_since_sure: bool = False
 
 
 @dataclass(frozen=True, slots=True)

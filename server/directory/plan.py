@@ -44,19 +44,30 @@ class Plan:
 
 
 def make_plan(
-    desired: Desired, ledger: Ledger, live: Live | None, rules: Rules, now_s: float
+    desired: Desired,
+    ledger: Ledger,
+    live: Live | None,
+    rules: Rules,
+    now_s: float,
+    *,
+    is_clock_right: bool = False,
 ) -> Plan:
-    """Compare what is wished with what is. `live` is None where it was not read."""
+    """Compare what is wished with what is. `live` is None where it was not read.
+
+    Days are counted only while `is_clock_right`: a clock that jumped makes nobody's time be over.
+    """
     structure = Structure(live, ledger)
     leaving = leaving_departments(desired, ledger)
     departments = DepartmentPlanner(desired, ledger, structure, leaving)
     departments.plan()
     people = PeoplePlanner(structure, rules.protected, ledger)
     people.plan(arrange(desired.people, ledger, structure, rules.protected))
-    removals = RemovalPlanner(desired, ledger, structure, rules, now_s).plan(leaving)
+    days_from_s = now_s if is_clock_right else None
+    removals = RemovalPlanner(desired, ledger, structure, rules, days_from_s)
+    gone = removals.plan(leaving)
     return Plan(
-        (*departments.changes, *people.changes, *removals),
-        tuple(people.noted),
+        (*departments.changes, *people.changes, *gone),
+        (*people.noted, *removals.noted(gone)),
         tuple(departments.noted),
         desired.unplaced,
         desired.warnings,

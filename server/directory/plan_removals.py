@@ -3,6 +3,7 @@
 A department goes only when nothing in it has to stay; our own leavers move to the target root.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -55,13 +56,14 @@ class RemovalPlanner:
         ledger: Ledger,
         structure: Structure,
         rules: Rules,
-        now_s: float,
+        sure_now_s: float | None,
     ) -> None:
+        """Take what is wished and what is; `sure_now_s` is None where the clock may be wrong."""
         self._desired = desired
         self._ledger = ledger
         self._structure = structure
         self._rules = rules
-        self._now_s = now_s
+        self._sure_now_s = sure_now_s
         self._protected = rules.protected
         self._leavers = self._find_leavers()
 
@@ -95,9 +97,28 @@ class RemovalPlanner:
         if link.is_enabled or self._may_be_enabled(link):
             is_begun = link.accepted is None and not self._members_departments(link)
             return None if is_begun else Action.DISABLE
-        waited_s = self._now_s - link.since_s
-        is_due = waited_s >= self._rules.delete_after_days * _DAY_S
+        is_due = self._waited_s(link) >= self._rules.delete_after_days * _DAY_S
         return Action.DELETE if self._rules.leavers is Leavers.DELETE and is_due else None
+
+    def _waited_s(self, link: PersonLink) -> float:
+        """Say how long somebody has been disabled for sure: by a clock right then, and right now.
+
+        Below any number of days where it is not sure, for a deletion cannot be undone.
+        """
+        is_sure = self._sure_now_s is not None and link.is_since_sure
+        return (self._sure_now_s or 0.0) - link.since_s if is_sure else -math.inf
+
+    def noted(self, planned: Iterable[Change]) -> list[PersonLink]:
+        """Date anew those who were disabled under a clock that may have been wrong."""
+        changed = {change.dingtalk_id for change in planned if change.action is Action.DISABLE}
+        now_s = self._sure_now_s
+        if now_s is None:
+            return []
+        return [
+            replace(leaver.link, since_s=now_s, is_since_sure=True)
+            for key, leaver in self._leavers.items()
+            if not (leaver.link.is_enabled or leaver.link.is_since_sure or key in changed)
+        ]
 
     def _may_be_enabled(self, link: PersonLink) -> bool:
         """Whether somebody was being enabled when the answer was lost."""

@@ -104,6 +104,17 @@ _APPEND = """
 # SQLite ends a text from JSON at its first NUL; no JSON payload has one, a plaintext may.
 _NUL = "\N{SYMBOL FOR NULL}"
 
+# A moment is never further away than the pause that led to it: the clock may have been ahead when
+# it was written down. The pauses are by the number of attempts, the last for all further ones.
+_HEAL_DELAYED = """
+    UPDATE events SET not_before_ms = :now_ms + pause_ms FROM (
+        SELECT events.id AS delayed_id, value AS pause_ms FROM events, json_each(:pauses_ms)
+        WHERE not_before_ms > :now_ms
+            AND key = min(max(attempts, 1), json_array_length(:pauses_ms)) - 1
+            AND not_before_ms > :now_ms + value)
+    WHERE events.id = delayed_id
+"""
+
 _WAKE_DELAYED = """
     UPDATE events SET state = :pending, not_before_ms = NULL WHERE id IN (
         SELECT id FROM events WHERE not_before_ms <= :now_ms ORDER BY not_before_ms LIMIT :limit)
@@ -133,6 +144,11 @@ _REQUEUE = """
 _REQUEUE_FAILED = """
     UPDATE events SET state = :pending, error = NULL, attempts = 0 WHERE id IN (
         SELECT id FROM events WHERE state = :failed AND id >= :first_id ORDER BY id LIMIT :limit)
+"""
+
+_POSTPONE = """
+    UPDATE events SET state = :pending, attempts = attempts - 1
+    WHERE state = :working AND id IN (SELECT value FROM json_each(:ids))
 """
 
 _RELEASE = "UPDATE events SET state = :pending WHERE state = :working"
@@ -178,6 +194,15 @@ def claim(conn: Connection, limit: int, now_ms: int) -> list[StoredEvent]:
     return sorted(claimed, key=lambda event: event.id)  # RETURNING promises no order
 
 
+def heal_delays(conn: Connection, now_ms: int, pauses_ms: Sequence[int]) -> int:
+    """Bring nearer what a wrong clock has put off beyond its pause; return how many.
+
+    `pauses_ms`: the longest wait after each number of attempts.
+    """
+    values = {"now_ms": now_ms, "pauses_ms": json.dumps(list(pauses_ms))}
+    return conn.execute(_HEAL_DELAYED, values).rowcount
+
+
 def next_due_ms(conn: Connection) -> int | None:
     """Say when the next delayed event is due, so that the worker can wait until then."""
     (due_ms,) = conn.execute("SELECT min(not_before_ms) FROM events").fetchone()
@@ -206,6 +231,11 @@ def fail(conn: Connection, event_id: int, error: str, retry_at_ms: int | None) -
     code = StateCode.FAILED if retry_at_ms is None else StateCode.DELAYED
     values = {**CODES, "id": event_id, "code": code, "error": error, "retry_at_ms": retry_at_ms}
     return conn.execute(_FAIL, values).rowcount
+
+
+def postpone(conn: Connection, ids: Sequence[int]) -> int:
+    """Make claimed events pending again that nobody has tried; return how many were working."""
+    return conn.execute(_POSTPONE, {**CODES, "ids": json.dumps(ids)}).rowcount
 
 
 def requeue(conn: Connection, ids: Sequence[int]) -> int:

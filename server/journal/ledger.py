@@ -61,8 +61,8 @@ def load(conn: Connection) -> Ledger:
 
 def _people(conn: Connection) -> dict[str, PersonLink]:
     rows = conn.execute(
-        "SELECT dingtalk_userid, wecom_userid, accepted, is_enabled, since_s, origin, is_hidden"
-        " FROM person_links"
+        "SELECT dingtalk_userid, wecom_userid, accepted, is_enabled, since_s, origin, is_hidden,"
+        " is_since_sure FROM person_links"
     )
     return {
         key: PersonLink(
@@ -72,9 +72,9 @@ def _people(conn: Connection) -> dict[str, PersonLink]:
             bool(is_enabled),
             since_s,
             Origin(origin),
-            bool(is_hidden),
+            *map(bool, flags),
         )
-        for key, wecom_userid, accepted, is_enabled, since_s, origin, is_hidden in rows
+        for key, wecom_userid, accepted, is_enabled, since_s, origin, *flags in rows
     }
 
 
@@ -135,8 +135,9 @@ def put_person(conn: Connection, link: PersonLink) -> None:
         link.since_s,
         link.origin.value,
         link.is_hidden,
+        link.is_since_sure,
     )
-    conn.execute("INSERT OR REPLACE INTO person_links VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    conn.execute("INSERT OR REPLACE INTO person_links VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
 
 
 def replace_people(conn: Connection, links: Iterable[PersonLink]) -> None:
@@ -200,9 +201,13 @@ def add_removal(conn: Connection, removal: Removal) -> None:
     )
 
 
-def forget_removals(conn: Connection, before_s: float) -> int:
-    """Forget the removals older than `before_s` (seconds since 1970); return how many."""
-    return conn.execute("DELETE FROM removals WHERE at_s < ?", (before_s,)).rowcount
+def age_removals(conn: Connection, now_s: float, kept_s: float) -> int:
+    """Forget the removals older than `kept_s`; return how many.
+
+    Those that a wrong clock dated in the future are of now: they would count until then.
+    """
+    conn.execute("UPDATE removals SET at_s = :now_s WHERE at_s > :now_s", {"now_s": now_s})
+    return conn.execute("DELETE FROM removals WHERE at_s < ?", (now_s - kept_s,)).rowcount
 
 
 def put_doubt(conn: Connection, kind: Kind, wecom_id: str, fields: Iterable[str]) -> None:

@@ -259,7 +259,20 @@ _V4 = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2, _V3, _V4)
+# Version 5: since when somebody is enabled or disabled is sure where the clock was right then. Of
+# those who left before, nobody looked at the clock: their waiting days begin anew. What is due next
+# says why.
+_V5 = (
+    "ALTER TABLE person_links ADD COLUMN is_since_sure INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE shelved_person_links ADD COLUMN is_since_sure INTEGER NOT NULL DEFAULT 0",
+    """
+    UPDATE sync_state SET value = json_array(CAST(value AS INTEGER), 'retry')
+    WHERE name = 'next-full-run'
+    """,
+    "DELETE FROM sync_state WHERE name = 'last-failed-list-poll'",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2, _V3, _V4, _V5)
 
 
 def version_of(conn: Connection) -> int:

@@ -15,7 +15,10 @@ _CORP = "ledger-corp"
 _PARTS = MappingProxyType(
     {
         "person_links": (
-            "dingtalk_userid, wecom_userid, accepted, is_enabled, since_s, origin, is_hidden",
+            (
+                "dingtalk_userid, wecom_userid, accepted, is_enabled, since_s, origin, is_hidden,"
+                " is_since_sure"
+            ),
             "TRUE",
         ),
         "department_links": ("department_id, wecom_id, accepted, origin", "TRUE"),

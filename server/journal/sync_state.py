@@ -12,8 +12,9 @@ from typing import TypeVar
 from server.directory.causes import Cause
 from server.directory.hold import Hold, HoldReason
 from server.directory.model import Kind
-from server.journal.coding import cause_of, dump, plain_cause
+from server.journal.coding import cause_of, dump, dump_cause, load_cause, plain_cause
 from server.journal.misread import decoding
+from server.journal.runs import RunCause
 
 T = TypeVar("T")
 
@@ -38,34 +39,49 @@ class Quarantine:
     """Nothing works for a while, or until somebody acts.
 
     There is no call before `until_ms`, unless an admin asks. `strikes` counts the attempts that
-    ended alike, for the length of the next wait.
+    ended alike, for the length of the next wait. `pause_ms` is how long this one is: a clock that
+    was wrong when it began must not make it longer.
     """
 
     since_ms: int
     until_ms: int
     cause: Cause
     strikes: int = 1
+    pause_ms: int = 24 * 60 * 60 * 1000
+
+    def left_ms(self, now_ms: int) -> int:
+        """Say how long it still goes on, as far as the clock tells."""
+        return min(max(0, self.until_ms - now_ms), self.pause_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class NextRun:
+    """When the next full run is due, and why."""
+
+    at_ms: int
+    cause: RunCause
 
 
 @dataclass(frozen=True, slots=True)
 class SyncState:
-    """All of it. Times are milliseconds since 1970, None where not known yet.
+    """All of it; times are milliseconds since 1970.
 
-    previewed: what the last preview found that would be held.
+    previewed: what the last preview found that would be held. unfetched: why the events that did
+    not arrive could not be asked for.
     """
 
     held: Held | None = None
     quarantine: Quarantine | None = None
-    next_full_run_ms: int | None = None
-    last_failed_list_poll_ms: int | None = None
+    next_full_run: NextRun | None = None
     previewed: Held | None = None
+    unfetched: Cause | None = None
 
 
 _HELD = "held"
 _PREVIEWED = "previewed"
 _QUARANTINE = "quarantine"
 _NEXT_FULL_RUN = "next-full-run"
-_LAST_POLL = "last-failed-list-poll"
+_UNFETCHED = "unfetched"
 
 
 @decoding()
@@ -79,9 +95,9 @@ def load(conn: Connection) -> SyncState:
     return SyncState(
         held=read(_HELD, _load_held),
         quarantine=read(_QUARANTINE, _load_quarantine),
-        next_full_run_ms=read(_NEXT_FULL_RUN, int),
-        last_failed_list_poll_ms=read(_LAST_POLL, int),
+        next_full_run=read(_NEXT_FULL_RUN, _load_next_run),
         previewed=read(_PREVIEWED, _load_held),
+        unfetched=read(_UNFETCHED, load_cause),
     )
 
 
@@ -123,14 +139,15 @@ def set_quarantine(conn: Connection, quarantine: Quarantine | None) -> None:
     _store(conn, _QUARANTINE, None if quarantine is None else _dump_quarantine(quarantine))
 
 
-def set_next_full_run(conn: Connection, at_ms: int | None) -> None:
+def set_next_full_run(conn: Connection, next_run: NextRun | None) -> None:
     """Note when the next full run is due."""
-    _store(conn, _NEXT_FULL_RUN, None if at_ms is None else str(at_ms))
+    text = None if next_run is None else dump([next_run.at_ms, next_run.cause])
+    _store(conn, _NEXT_FULL_RUN, text)
 
 
-def set_last_failed_list_poll(conn: Connection, at_ms: int | None) -> None:
-    """Note when DingTalk was last asked for the events that did not arrive."""
-    _store(conn, _LAST_POLL, None if at_ms is None else str(at_ms))
+def set_unfetched(conn: Connection, cause: Cause | None) -> None:
+    """Note why the events that did not arrive could not be asked for, None where they could."""
+    _store(conn, _UNFETCHED, dump_cause(cause))
 
 
 def _store(conn: Connection, name: str, value: str | None) -> None:
@@ -165,10 +182,16 @@ def _dump_quarantine(quarantine: Quarantine) -> str:
             quarantine.until_ms,
             plain_cause(quarantine.cause),
             quarantine.strikes,
+            quarantine.pause_ms,
         ]
     )
 
 
 def _load_quarantine(text: str) -> Quarantine:
-    since_ms, until_ms, cause, strikes = json.loads(text)
-    return Quarantine(since_ms, until_ms, cause_of(cause), strikes)
+    since_ms, until_ms, cause, *rest = json.loads(text)
+    return Quarantine(since_ms, until_ms, cause_of(cause), *rest)
+
+
+def _load_next_run(text: str) -> NextRun:
+    at_ms, cause = json.loads(text)
+    return NextRun(at_ms, RunCause(cause))

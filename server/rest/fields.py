@@ -70,7 +70,7 @@ def items(value: object) -> tuple[object, ...] | None:
 def _parse_json(raw: str) -> object:
     try:
         return json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):  # a string of brackets nests as deep as it is long
         return None
 
 

@@ -49,7 +49,8 @@ class Surroundings:
     """What calls need from outside: time, waiting, chance, and the tokens kept between runs.
 
     `wait(seconds)` returns True at once when a stop is requested. One `TokenCache` should outlive
-    the clients that use it: it remembers rejected secrets.
+    the clients that use it: it remembers rejected secrets. `hear_date` is told the vendor's name
+    and the Date header of each answer.
     """
 
     clock: Callable[[], float] = monotonic
@@ -58,6 +59,7 @@ class Surroundings:
     tokens: TokenCache = field(default_factory=lambda: TokenCache(monotonic))
     limits: Limits = field(default_factory=Limits)
     policy: RetryPolicy = field(default_factory=RetryPolicy)
+    hear_date: Callable[[str, str | None], None] | None = None
 
 
 class ErrorTable(Protocol):
@@ -85,7 +87,11 @@ class Gateway:
         self._raise_for_error = raise_for_error
         self._tokens = surroundings.tokens
         self._channel = Channel(
-            vendor, account.base, clock=surroundings.clock, limits=surroundings.limits
+            vendor,
+            account.base,
+            clock=surroundings.clock,
+            limits=surroundings.limits,
+            hear_date=surroundings.hear_date,
         )
         self._limiter = RateLimiter(calls_per_s, clock=surroundings.clock, wait=surroundings.wait)
         self._retrier = Retrier(

@@ -176,11 +176,13 @@ class Channel:
         *,
         clock: Callable[[], float],
         limits: Limits | None = None,
+        hear_date: Callable[[str, str | None], None] | None = None,
     ) -> None:
         self.vendor = vendor
         self.base = base.rstrip("/")
         self._clock = clock
         self._limits = limits or Limits()
+        self._hear_date = hear_date
         self._lines = Lines()
         self._session = build_session(base, self._lines)
 
@@ -217,6 +219,8 @@ class Channel:
     def _exchange(self, call: Call) -> dict[str, Any] | VendorError:
         try:
             with self._request(call) as response:
+                if self._hear_date:
+                    self._hear_date(self.vendor, response.headers.get("Date"))
                 content = self._read(response)
         except (OSError, urllib3.exceptions.HTTPError, ValueError) as exc:
             return failures.explain(exc, self.values(call))

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from email.utils import formatdate
 from http import HTTPStatus
 from threading import Event, Lock, Thread
 from types import TracebackType
@@ -59,12 +60,15 @@ Handler = Callable[[Request], Reply | None]
 class LoopbackServer:
     """Serves one handler on a free port of 127.0.0.1 between `start` and `stop`.
 
+    `date` gives the Date header of each reply, None for none; it may be replaced as well.
+
     `handler` may be replaced while the server runs; the next request gets the new one. A handler
     is called on the connection's thread, several at a time. Also a context manager.
     """
 
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
+        self.date: Callable[[], str | None] = http_date
         self.address = ""
         self._stopping = Event()
         self._lock = Lock()
@@ -154,7 +158,7 @@ class LoopbackServer:
             reply = self.handler(request)
             if reply is None:
                 return
-            connection.sendall(_encoded(reply))
+            connection.sendall(_encoded(reply, self.date()))
             if request.headers.get("connection", "").lower() == "close":
                 return
 
@@ -174,10 +178,16 @@ def _read(stream: BinaryIO) -> Request | None:
     return Request(words[0], unquote(target.path), query, headers, body)
 
 
-def _encoded(reply: Reply) -> bytes:
+def http_date() -> str:
+    """Return this computer's time as a Date header."""
+    return formatdate(usegmt=True)
+
+
+def _encoded(reply: Reply, date: str | None) -> bytes:
     head = (
         f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}\r\n"
-        f"Content-Type: {reply.content_type}\r\n"
+        + (f"Date: {date}\r\n" if date is not None else "")
+        + f"Content-Type: {reply.content_type}\r\n"
         f"Content-Length: {len(reply.body)}\r\n\r\n"
     )
     return head.encode("latin-1") + reply.body

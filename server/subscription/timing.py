@@ -1,4 +1,4 @@
-"""When DingTalk is asked for its record. Pure: every time is an argument.
+"""When DingTalk is asked for its record. Pure: every time is an argument, of a clock nobody sets.
 
 At start, daily, after changed settings, and after a rejected call. Anybody can cause rejected
 calls, and what is asked may count against the company's monthly quota: as long as asking tells
@@ -22,7 +22,7 @@ class Timing:
         self._failures = 0
 
     def due_in_ms(self, now_ms: int) -> int:
-        """Return how long to wait; at most a day, also where the clock was set back."""
+        """Return how long to wait; at most a day."""
         at_ms = self._regular_at_ms
         if self._rejected_at_ms is not None:
             at_ms = min(at_ms, self._rejected_at_ms)

@@ -6,6 +6,7 @@ does nothing where app_key or app_secret is not entered, and does not need the s
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 
 from crypto.secret import Secret
@@ -29,6 +30,10 @@ _AFTER_TROUBLE_S = 60.0
 _JOB_S = 30.0
 
 
+def _steady_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
+
+
 class Watch:
     """One thread for one journal. Start it once, stop it once."""
 
@@ -38,11 +43,14 @@ class Watch:
         config: Callable[[], Config],
         *,
         clock_ms: Callable[[], int],
+        steady_ms: Callable[[], int] = _steady_ms,
         pace: Pace | None = None,
     ) -> None:
+        """Take what it needs; `steady_ms` measures waits and is set by nobody."""
         self._journal = journal
         self._config = config
         self._clock_ms = clock_ms
+        self._steady_ms = steady_ms
         self._pace = pace or Pace()
         self._tokens = TokenCache(self._pace.clock)
         self._timing = Timing()
@@ -90,7 +98,7 @@ class Watch:
     def _guarded(self) -> float:
         """Do what is due; the one handler of this thread."""
         try:
-            return self.loop(self._clock_ms())
+            return self.loop(self._steady_ms())
         except CallCancelledError:
             return 0.0
         except DingBridgeError as failure:
@@ -115,11 +123,11 @@ class Watch:
             self._timing.rejected(now_ms)
         if not self._timing.due_in_ms(now_ms):
             self._ask(config)
-            now_ms = self._clock_ms()
+            now_ms = self._steady_ms()
         return self._timing.due_in_ms(now_ms) / 1000
 
     def _ask(self, config: Config) -> None:
-        if self._timing.is_regular(self._clock_ms()):
+        if self._timing.is_regular(self._steady_ms()):
             self._tokens.forget_refusals()
         with line(config, self._pace, self._tokens, self._stopping) as client:
             finding = look(client, Ours.of(config), self._clock_ms())
@@ -130,7 +138,8 @@ class Watch:
             job = self._journal.run(lambda conn: stored.note(conn, finding))
             is_news = bool(job.result(_JOB_S))
         finally:  # also where the database is full: asking again would not mend that
-            self._timing.asked(finding.at_ms, is_news=is_news, is_retryable=finding.will_pass)
+            now_ms = self._steady_ms()
+            self._timing.asked(now_ms, is_news=is_news, is_retryable=finding.will_pass)
         if is_news:
             _tell(finding)
 

@@ -1,70 +1,136 @@
 """Pending events as work: who is to be read again, each once, and what becomes of each event."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from sqlite3 import Connection
 
 from server.dingtalk.events import (
+    MOST_IDS,
     DepartmentsChanged,
     FullRunNeeded,
+    Hint,
     PersonChanged,
     read_hint,
 )
+from server.directory.causes import Cause
 from server.directory.model import Kind
 from server.journal import events
 from server.journal.events import StoredEvent
-from server.sync.engine import Followed
+from server.message import N_, Message
 from server.sync.gathering import Key
-from server.sync.schedule import event_patience_ms, event_retry_ms
+from server.sync.result import Followed
+from server.sync.schedule import event_patience_ms, event_retry_ms, look_again_ms
+
+_LOG = logging.getLogger(__name__)
+FAULT = Cause(
+    "fault",
+    Message(N_("DingBridge met a fault of its own while it followed this event.")),
+    Message(N_("Send the log file to whoever looks after DingBridge.")),
+)
+
+
+_UNSEEN = Message(
+    N_("DingTalk does not show yet what this event announced, so it is looked at again.")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An event, what it names, and whether it says that this is there or gone, if either."""
+
+    event: StoredEvent
+    keys: tuple[Key, ...]
+    is_there: bool | None
+
+    def is_contradicted(self, followed: Followed) -> bool:
+        """Whether what was read says the opposite, for the change is perhaps not to be seen yet."""
+        return self.is_there is not None and any(
+            followed.seen.get(key, self.is_there) is not self.is_there for key in self.keys
+        )
 
 
 @dataclass(slots=True)
 class Backlog:
-    """Claimed events by what they ask for. Ten events for one person are one read."""
+    """Claimed events by what they ask for. Ten events for one person are one read.
 
-    named: list[tuple[StoredEvent, tuple[Key, ...]]] = field(default_factory=list)
+    unreadable: they fail for good, lest one of them keeps all others from being followed.
+    postponed: would be too many reads for one go, during which everything else waits.
+    """
+
+    named: list[Named] = field(default_factory=list)
     unclear: list[StoredEvent] = field(default_factory=list)
     ignored: list[StoredEvent] = field(default_factory=list)
+    unreadable: list[StoredEvent] = field(default_factory=list)
+    postponed: list[StoredEvent] = field(default_factory=list)
 
     @classmethod
     def of(cls, claimed: Iterable[StoredEvent]) -> "Backlog":
         """Sort claimed events."""
-        backlog = cls()
+        backlog, known = cls(), set[Key]()
         for event in claimed:
-            hint = read_hint(event.payload)
-            if isinstance(hint, PersonChanged):
-                backlog.named.append((event, _keys(Kind.PERSON, hint.userids)))
-            elif isinstance(hint, DepartmentsChanged):
-                backlog.named.append((event, _keys(Kind.DEPARTMENT, hint.department_ids)))
-            elif isinstance(hint, FullRunNeeded):
-                backlog.unclear.append(event)
+            try:
+                hint = read_hint(event.payload)
+            except Exception:  # noqa: BLE001 - told in full, and the event ends where it is seen
+                _LOG.exception("The event %d could not be read", event.id)
+                backlog.unreadable.append(event)
             else:
-                backlog.ignored.append(event)
+                backlog._add(event, hint, known)
         return backlog
 
-    def ids(self, kind: Kind) -> list[str]:
-        """Name what is to be read, each once, in the order it came."""
-        return [dingtalk_id for found, dingtalk_id in self.keys() if found is kind]
+    def _add(self, event: StoredEvent, hint: Hint, known: set[Key]) -> None:
+        if isinstance(hint, FullRunNeeded):
+            self.unclear.append(event)
+        elif isinstance(hint, PersonChanged | DepartmentsChanged):
+            keys = _keys(hint)
+            if known and len(known.union(keys)) > MOST_IDS:
+                self.postponed.append(event)
+                return
+            known.update(keys)
+            self.named.append(Named(event, keys, hint.is_there))
+        else:
+            self.ignored.append(event)
+
+    @property
+    def size(self) -> int:
+        """How many events are dealt with."""
+        others = self.unclear + self.ignored + self.unreadable
+        return len(self.named) + len(others)
 
     def keys(self) -> list[Key]:
         """Name all that the events name, each once."""
-        return list(dict.fromkeys(key for _, keys in self.named for key in keys))
+        return list(dict.fromkeys(key for named in self.named for key in named.keys))
 
     def settle(self, conn: Connection, followed: Followed, now_ms: int) -> None:
         """Store what became of every event; a job for the journal."""
         events.ignore(conn, [event.id for event in self.ignored])
+        events.postpone(conn, [event.id for event in self.postponed])
+        for event in self.unreadable:
+            events.fail(conn, event.id, str(FAULT.title), None)
         done = [event.id for event in self.unclear]
-        for event, keys in self.named:
-            failure = followed.error or next(
-                (followed.failed[key] for key in keys if key in followed.failed), None
-            )
-            if failure is None:
-                done.append(event.id)
-                continue
-            wait_ms = _wait_ms(event, keys, followed)
-            retry_at_ms = None if wait_ms is None else now_ms + wait_ms
-            events.fail(conn, event.id, str(failure.title), retry_at_ms)
+        for named in self.named:
+            error, wait_ms = _verdict(named, followed)
+            if error is None:
+                done.append(named.event.id)
+            else:
+                retry_at_ms = None if wait_ms is None else now_ms + wait_ms
+                events.fail(conn, named.event.id, str(error), retry_at_ms)
         events.complete(conn, done)
+
+
+def _verdict(named: Named, followed: Followed) -> tuple[Message | None, int | None]:
+    """Say why an event is not done, if it is not, and how long until the next attempt at it."""
+    failure = followed.error or next(
+        (followed.failed[key] for key in named.keys if key in followed.failed), None
+    )
+    if failure is not None:
+        return failure.title, _wait_ms(named.event, named.keys, followed)
+    if named.is_contradicted(followed):
+        wait_ms = look_again_ms(named.event.attempts)
+        if wait_ms is not None:
+            return _UNSEEN, wait_ms
+        _LOG.info("DingTalk never showed what event %d announced", named.event.id)
+    return None, None
 
 
 def _wait_ms(event: StoredEvent, keys: Sequence[Key], followed: Followed) -> int | None:
@@ -76,5 +142,7 @@ def _wait_ms(event: StoredEvent, keys: Sequence[Key], followed: Followed) -> int
     return event_retry_ms(event.attempts)
 
 
-def _keys(kind: Kind, ids: Sequence[str]) -> tuple[Key, ...]:
-    return tuple((kind, dingtalk_id) for dingtalk_id in ids)
+def _keys(hint: PersonChanged | DepartmentsChanged) -> tuple[Key, ...]:
+    if isinstance(hint, PersonChanged):
+        return tuple((Kind.PERSON, userid) for userid in hint.userids)
+    return tuple((Kind.DEPARTMENT, department_id) for department_id in hint.department_ids)

@@ -6,8 +6,8 @@ same run with a target that only says yes. One run at a time: the caller sees to
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from sqlite3 import Connection
 from threading import Event
 
@@ -36,7 +36,7 @@ from server.sync.holding import UNDECIDED, hold_together, load_open_list
 from server.sync.live import WECOM_ROOT, ensure_target, read_live, read_members
 from server.sync.parties import Parties, Road
 from server.sync.passing import Pass, Prospect
-from server.sync.result import RunResult
+from server.sync.result import Followed, RunResult
 from server.sync.stopping import Asked, Stop
 from server.sync.target import RecordingTarget, Target, WeComTarget
 from server.sync.troubles import (
@@ -58,23 +58,6 @@ _NOT_EMPTY = "department-not-empty"
 def wall_ms() -> int:
     """Return the system's time in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """What following hints came to.
-
-    failed: hints that are to be followed again later, and why. needs_full: only a full run can do
-    the rest. error: nothing could be followed. blocked, wait_s: as in `RunResult`. refused: those
-    of `failed` that would only fail again.
-    """
-
-    failed: Mapping[Key, Cause] = field(default_factory=dict)
-    needs_full: bool = False
-    error: Cause | None = None
-    blocked: bool = False
-    wait_s: float | None = None
-    refused: frozenset[Key] = frozenset()
 
 
 class Engine:
@@ -161,7 +144,8 @@ class Engine:
         parties = self.road.parties(config, stop)
         known = take_up_ledger(self._journal, rules.scope.corp_id, is_preview=preview)
         book = Book(self._journal, known, run_id, is_preview=preview)
-        run = Pass(book, rules, self._target(parties, config, preview=preview), self._now_s(), stop)
+        target = self._target(parties, config, preview=preview)
+        run = Pass(book, rules, target, self._now_s(), stop, self.road.clock)
         prospect = self._look(parties, run)
         verdict = run.judge(prospect, book.ledger, allow)
         is_asked = cause in (RunCause.ASKED, RunCause.DAILY)
@@ -232,9 +216,10 @@ class Engine:
         hints = HintReader(parties.reader, known, rules, self._outside)
         gathered = hints.read(people, departments)
         if gathered.needs_full or not _holds_anything(gathered):
-            return Followed(gathered.failed, gathered.needs_full)
+            return Followed(gathered.failed, gathered.needs_full, seen=gathered.seen)
         book = Book(self._journal, known, 0)
-        run = Pass(book, rules, self._target(parties, config, preview=False), self._now_s(), stop)
+        target = self._target(parties, config, preview=False)
+        run = Pass(book, rules, target, self._now_s(), stop, self.road.clock)
         return self._bring_in_step(parties, gathered, known, run)
 
     def _bring_in_step(
@@ -266,6 +251,7 @@ class Engine:
             result.blocked,
             result.wait_s,
             frozenset(run.refused - gathered.failed.keys()),
+            gathered.seen,
         )
 
     # --- WeCom
@@ -315,7 +301,8 @@ class Engine:
 
         def store(conn: Connection) -> None:
             runs.finish(conn, result.run_id, ending, at_ms)
-            stored.forget_removals(conn, at_ms / 1000 - 2 * WINDOW_S)
+            if not self.road.clock.is_wrong():
+                stored.age_removals(conn, at_ms / 1000, 2 * WINDOW_S)
             if tells_held:
                 sync_state.set_held(conn, held)
             if result.status is RunStatus.PREVIEW:

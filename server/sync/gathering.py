@@ -114,13 +114,14 @@ class Gathered:
     """What hints led to.
 
     deep: whose manager is known already. failed: what could not be read, and why. needs_full: what
-    only a full run can place.
+    only a full run can place. seen: whether what was asked for is there, in scope.
     """
 
     snapshot: Snapshot = field(default_factory=lambda: Snapshot({}, {}, is_full=False))
     deep: set[str] = field(default_factory=set)
     failed: dict[Key, Cause] = field(default_factory=dict)
     needs_full: bool = False
+    seen: dict[Key, bool] = field(default_factory=dict)
 
 
 class HintReader:
@@ -141,7 +142,17 @@ class HintReader:
         if everybody:
             self._read_people(everybody)
         self._place_strangers()
+        self._gathered.seen = self._seen(people, departments)
         return self._gathered
+
+    def _seen(self, people: Collection[str], departments: Collection[str]) -> dict[Key, bool]:
+        """Tell of all that was read whether it is there; nothing is read of what is excluded."""
+        snapshot, excluded = self._gathered.snapshot, self._rules.scope.excluded_department_ids
+        there = {(Kind.PERSON, key) for key, person in snapshot.people.items() if person.seats}
+        there |= {(Kind.DEPARTMENT, key) for key in snapshot.departments}
+        asked: list[Key] = [(Kind.PERSON, key) for key in people]
+        asked += [(Kind.DEPARTMENT, key) for key in departments if key not in excluded]
+        return {key: key in there for key in asked if key not in self._gathered.failed}
 
     def _read_subtree(self, department_id: str) -> None:
         gathered = self._gathered

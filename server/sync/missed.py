@@ -14,7 +14,7 @@ from server.errors import JournalError
 from server.journal.events import NewEvent, Source
 from server.journal.journal import Journal
 from server.sync.book import WAIT_S
-from server.vendor_errors import OutcomeUnknownError
+from server.vendor_errors import OutcomeUnknownError, VendorError
 
 _LOG = logging.getLogger(__name__)
 _MOST_PAGES = 500  # 100,000 events; a list that never ends must not hold up everything else
@@ -35,6 +35,11 @@ def fetch_missed(client: DingTalkClient, journal: Journal, now_ms: int) -> Misse
         try:
             page = client.take_failed_events()
         except OutcomeUnknownError:
+            return Missed(found, is_lost=True)
+        except VendorError:
+            raise
+        except Exception:  # noqa: BLE001 - told in full; the list is cleared by the next call whatever it held
+            _LOG.exception("A list of missed events could not be read")
             return Missed(found, is_lost=True)
         if page.payloads:
             batch = [missed_event(payload, now_ms) for payload in page.payloads]

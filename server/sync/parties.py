@@ -13,6 +13,7 @@ from server.rest.gateway import Surroundings
 from server.rest.retry import RetryPolicy
 from server.rest.session import Limits
 from server.rest.tokens import TokenCache
+from server.rest.vendor_clock import VendorClock
 from server.sync.stopping import Stop
 from server.wecom import client as wecom
 from server.wecom.writer import Writer
@@ -87,8 +88,9 @@ class Parties:
 class Road:
     """The way to both vendors. Used by one run at a time."""
 
-    def __init__(self, pace: Pace | None = None) -> None:
+    def __init__(self, pace: Pace | None = None, clock: VendorClock | None = None) -> None:
         self._pace = pace or Pace()
+        self.clock = clock or VendorClock()
         self._tokens = TokenCache(self._pace.clock)
         self._stop: Stop = Event()
         self._account: Account | None = None
@@ -123,6 +125,7 @@ class Road:
 
     def _connect(self, account: Account) -> Parties:
         around = self._pace.surroundings(self._wait, self._tokens)
+        around = replace(around, hear_date=self.clock.hear)
         source = dingtalk.connect(
             account.app_key, account.app_secret, account.dingtalk_base, around
         )

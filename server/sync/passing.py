@@ -13,6 +13,7 @@ from server.directory.plan import Plan, make_plan
 from server.directory.refusals import fresh, left_out, spare, spare_deletions
 from server.journal.runs import RecordedChange, Result, RunStatus
 from server.message import Message
+from server.rest.vendor_clock import VendorClock
 from server.sync.applying import Applier
 from server.sync.book import Book
 from server.sync.collecting import uncollected
@@ -45,12 +46,21 @@ class Prospect:
 class Pass:
     """A run's common things, and what became of it so far; `refused` would only fail again."""
 
-    def __init__(self, book: Book, rules: Rules, target: Target, now_s: float, stop: Stop) -> None:
+    def __init__(
+        self,
+        book: Book,
+        rules: Rules,
+        target: Target,
+        now_s: float,
+        stop: Stop,
+        clock: VendorClock,
+    ) -> None:
         self.book = book
         self.rules = rules
         self.now_s = now_s
         self._target = target
         self._stop = stop
+        self._clock = clock
         self._stopped_by: VendorError | None = None
         self._alarms: list[Message] = []
         self.refused: set[Key] = set()
@@ -60,13 +70,22 @@ class Pass:
         with uncollected():
             desired = map_directory(snapshot, known, live, self.rules)
             refusals = fresh(known.refusals, self.now_s, is_full=snapshot.is_full)
-            plan = make_plan(spare(desired, refusals), known, live, self.rules, self.now_s)
+            plan = make_plan(
+                spare(desired, refusals),
+                known,
+                live,
+                self.rules,
+                self.now_s,
+                is_clock_right=self._clock.is_right(),
+            )
             plan = replace(plan, changes=spare_deletions(plan.changes, refusals))
         return Prospect(snapshot, desired, plan, live)
 
     def judge(self, prospect: Prospect, known: Ledger, allow: str | None = None) -> Verdict:
         """Ask the guard; `allow` is the digest that the admin approved."""
-        return guard(prospect.plan, prospect.snapshot, known, self.rules, self.now_s, allow)
+        # By a clock that is off nobody's removal is long ago: it would be forgotten too early.
+        now_s = 0.0 if self._clock.is_wrong() else self.now_s
+        return guard(prospect.plan, prospect.snapshot, known, self.rules, now_s, allow)
 
     def carry_out(
         self, prospect: Prospect, verdict: Verdict, *, retries_conflicts: bool
@@ -221,6 +240,7 @@ class Pass:
             self.now_s,
             approved=frozenset(id(change) for change in verdict.approved),
             done=Result.PLANNED if is_preview else Result.DONE,
+            is_clock_right=self._clock.is_right(),
         )
         applier = Applier(scene, self._stop)
         applier.apply(verdict.allowed)

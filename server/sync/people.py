@@ -252,6 +252,9 @@ class PeopleWriter(Settler[PersonAttempt]):
                 member_of(change),
                 is_enabled=is_enabled,
                 since_s=self._scene.now_s if has_turned or link is None else link.since_s,
+                is_since_sure=(
+                    self._scene.is_clock_right if has_turned or link is None else link.is_since_sure
+                ),
                 origin=_origin(change, link),
                 is_hidden=self._is_hidden(change),
             )
@@ -290,6 +293,7 @@ class PeopleWriter(Settler[PersonAttempt]):
                 accepted=change.payload if isinstance(change.payload, Member) else None,
                 is_enabled=link.is_enabled and not is_disabled,
                 since_s=self._scene.now_s if is_disabled else link.since_s,
+                is_since_sure=self._scene.is_clock_right if is_disabled else link.is_since_sure,
             )
         )
         self._count(change)

@@ -1,12 +1,13 @@
 """How a run ended, told honestly: only a run in which everything succeeded is a success."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from server.directory.causes import Cause
 from server.directory.hold import Hold
 from server.journal.runs import RecordedChange, Result, RunStatus
 from server.message import Message
+from server.sync.gathering import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,24 @@ class RunResult:
     wait_s: float | None = None
     people: int = field(default=0, compare=False)
     departments: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What following hints came to.
+
+    failed: hints that are to be followed again later, and why. needs_full: only a full run can do
+    the rest. error: nothing could be followed. blocked, wait_s: as in `RunResult`. refused: those
+    of `failed` that would only fail again. seen: whether what was read is there, in scope.
+    """
+
+    failed: Mapping[Key, Cause] = field(default_factory=dict)
+    needs_full: bool = False
+    error: Cause | None = None
+    blocked: bool = False
+    wait_s: float | None = None
+    refused: frozenset[Key] = frozenset()
+    seen: Mapping[Key, bool] = field(default_factory=dict)
 
 
 def status_of(

@@ -20,6 +20,7 @@ class Scene:
     calls it planned). actual: planned WeCom userid -> the one it became, "" for nobody. lost:
     WeCom departments that could not be created. failed_people: whose change did not succeed.
     alarms: what WeCom did that nobody asked for. refused: what failed and would fail again.
+    is_clock_right: whether days can be counted from `now_s`.
     """
 
     book: Book
@@ -30,6 +31,7 @@ class Scene:
     now_s: float
     approved: frozenset[int] = frozenset()
     done: Result = Result.DONE
+    is_clock_right: bool = False
     actual: dict[str, str] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     failed_people: set[str] = field(default_factory=set)

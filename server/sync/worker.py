@@ -8,34 +8,36 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from sqlite3 import Connection
 from typing import TypeVar
 
 from server.config.store import Config
 from server.directory.causes import Cause
-from server.directory.model import Kind, Rules
+from server.directory.model import Rules
 from server.errors import DingBridgeError
-from server.journal import events, requests, runs, sync_state
-from server.journal.events import StoredEvent
+from server.instance import Trouble
+from server.journal import requests, runs, sync_state
 from server.journal.journal import Journal
 from server.journal.requests import Answer, RequestKind, SyncRequest
 from server.journal.runs import RunCause, RunStatus
-from server.journal.sync_state import Quarantine
+from server.journal.sync_state import NextRun
 from server.message import N_, Message
-from server.sync.backlog import Backlog
 from server.sync.book import WAIT_S
-from server.sync.engine import Engine, Followed, wall_ms
+from server.sync.engine import Engine, wall_ms
+from server.sync.following import Follower
 from server.sync.missed import fetch_missed
 from server.sync.parties import Account
+from server.sync.quarantine import Gate
 from server.sync.result import RunResult
 from server.sync.schedule import (
     LONG_SLEEP_S,
+    LONGEST_WISH_MS,
     MINUTE_MS,
     NAP_S,
     Moment,
+    Polling,
     Schedule,
-    missed_poll_ms,
-    quarantine_after,
     slept_s,
 )
 from server.sync.troubles import cause_of, passes_after_s
@@ -53,22 +55,21 @@ _LOG = logging.getLogger(__name__)
 LONGEST_WAIT_S = 60.0
 _COALESCE_S = 0.3  # DingTalk sends two events for a hire, 50 ms apart
 _AFTER_TROUBLE_S = 15.0
+_NEAR_MS = 1000  # the same moment, told by two clocks that do not tick together
 _BATCH = 1000
 _STALE = Cause(
     "service-restarted",
     Message(N_("DingBridge was restarted before the sync was done.")),
     Message(N_("Repeat the sync: it goes on where the last one ended.")),
 )
-_FAULT = Cause(
-    "fault",
-    Message(N_("DingBridge met a fault of its own while it followed this event.")),
-    Message(N_("Send the log file to whoever looks after DingBridge.")),
-)
+_FAULT_TITLE = N_("The sync met a fault of its own ({kind}) and tries again.")
+_FAULT_HINT = N_("Send the log file to whoever looks after DingBridge.")
 
 
 class Worker:
     """One thread for one journal. Start it once, stop it once.
 
+    `clock_ms` can be set and shows the time of day; `steady_s` only goes on, and measures waits.
     `coalesce_s` is how long it lets events gather before it follows them.
     """
 
@@ -79,6 +80,7 @@ class Worker:
         config: Callable[[], Config],
         *,
         clock_ms: Callable[[], int] = wall_ms,
+        steady_s: Callable[[], float] = time.monotonic,
         schedule: Schedule | None = None,
         coalesce_s: float = _COALESCE_S,
     ) -> None:
@@ -86,15 +88,20 @@ class Worker:
         self._engine = engine
         self._config = config
         self._clock_ms = clock_ms
+        self._steady_s = steady_s
         self._schedule = schedule or Schedule()
         self._coalesce_s = coalesce_s
         self._stopping = threading.Event()
         self._nudged = threading.Event()
         self._known: tuple[bool, Rules, Account] | None = None
         self._is_following = False
-        self._poll_at_ms = 0
-        self._alert_since_ms = clock_ms()
-        self._quarantine: Quarantine | None = None
+        self._is_behind = False
+        self._was_cut_short = False
+        self._polling = Polling(self._moment())
+        self._gate = Gate(journal, self._moment)
+        self._follower = Follower(journal, engine, self._stopping)
+        self._stored_next: NextRun | None = None
+        self._trouble: Trouble | None = None
         self._thread = threading.Thread(target=self._run, name="dingbridge-sync", daemon=True)
 
     # --- the thread
@@ -118,15 +125,18 @@ class Worker:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    @property
+    def trouble(self) -> Trouble | None:
+        """What kept it from going on when it last tried, None where it could. Any thread."""
+        return self._trouble
+
     def expect_missed(self) -> None:
         """Ask for missed events as often as wished for a while: a call was not taken. Any thread.
 
         DingTalk lists an event some minutes after its last attempt, so there is no hurry.
         """
-        now_ms = self._clock_ms()
-        self._alert_since_ms = now_ms
         wished_ms = self._config().settings.sync.missed_events_minutes * MINUTE_MS
-        self._poll_at_ms = min(self._poll_at_ms, now_ms + wished_ms)
+        self._polling.expect(self._moment(), wished_ms)
 
     def nudge(self) -> None:
         """Look now: settings changed, or somebody asked for a run."""
@@ -135,7 +145,9 @@ class Worker:
 
     def _run(self) -> None:
         try:
-            self._guarded(self.prepare)
+            # Going on without it would forget a run that was cut short, and a quarantine.
+            while not self._stopping.is_set() and self._guarded(self.prepare) is None:
+                self._wait(_AFTER_TROUBLE_S)
             while not self._stopping.is_set():
                 wait_s = self._guarded(lambda: self.loop(self._clock_ms()))
                 self._wait(_AFTER_TROUBLE_S if wait_s is None else wait_s)
@@ -145,13 +157,18 @@ class Worker:
     def _guarded(self, step: Callable[[], float | None]) -> float | None:
         """Take a step; the one handler of this thread. None: it failed, try again in a while."""
         try:
-            return step()
+            wait_s = step()
         except CallCancelledError:
             return 0.0
         except DingBridgeError as failure:
             _LOG.error("The sync could not go on: %s", failure)
-        except Exception:  # noqa: BLE001 - the thread must outlive a fault; it is told in full
+            self._trouble = Trouble.of(failure)
+        except Exception as fault:  # noqa: BLE001 - the thread must outlive a fault; told in full
             _LOG.exception("The sync met a fault of its own and tries again")
+            self._trouble = Trouble(_FAULT_TITLE, _FAULT_HINT, {"kind": type(fault).__name__})
+        else:
+            self._trouble = None
+            return wait_s
         return None
 
     def _wait(self, wait_s: float) -> None:
@@ -166,7 +183,7 @@ class Worker:
         self.woke(slept_s(before, self._moment(), wished_s + self._coalesce_s))
 
     def _moment(self) -> Moment:
-        return Moment(self._clock_ms(), time.monotonic())
+        return Moment(self._clock_ms(), round(self._steady_s() * 1000))
 
     # --- what is due
 
@@ -175,74 +192,86 @@ class Worker:
         self._do(lambda conn: requests.refuse_stale(conn, _STALE))
 
     def prepare(self) -> float:
-        """Take up what the last process left: a run that was cut short."""
-        now_ms = self._clock_ms()
-        cut_short = self._do(lambda conn: runs.close_interrupted(conn, now_ms))
-        state = self._journal.read(sync_state.load)
-        self._quarantine = state.quarantine
-        was_interrupted = any(
+        """Take up what the last process left: a run that was cut short, and what was due.
+
+        It may fail at any point, and is repeated until it does not.
+        """
+        now = self._moment()
+        cut_short = self._journal.read(runs.interrupted)
+        self._was_cut_short |= any(
             run.is_full and run.cause is not RunCause.PREVIEW for run in cut_short
         )
+        if cut_short:
+            self._do(lambda conn: runs.close_interrupted(conn, now.wall_ms))
+        state = self._journal.read(sync_state.load)
+        self._gate.take_up(state.quarantine)
         last_ms = self._journal.read(runs.last_complete_full_ms)
-        self._schedule.begin(now_ms, last_ms, was_interrupted=was_interrupted)
-        daily_ms = self._schedule.next(now_ms, self._config().settings.sync.daily_at).at_ms
-        if state.next_full_run_ms is not None and state.next_full_run_ms < daily_ms:
-            self._schedule.ask(max(now_ms, state.next_full_run_ms), RunCause.RETRY)
+        self._schedule.begin(now, last_ms, was_interrupted=self._was_cut_short)
+        if state.next_full_run:
+            self._take_up_wish(state.next_full_run, now)
         if state.held is None and not self._engine.is_approved():
-            self._schedule.ask(now_ms, RunCause.SETTINGS)  # the scope changed while we were off
+            self._schedule.ask(now, RunCause.SETTINGS)  # the scope changed while we were off
         return 0.0
+
+    def _take_up_wish(self, wish: NextRun, now: Moment) -> None:
+        """Want again what was wanted; a clock that was ahead then must not put it off now."""
+        if wish.cause is not RunCause.DAILY:
+            wait_ms = min(max(0, wish.at_ms - now.wall_ms), LONGEST_WISH_MS)
+            self._schedule.ask(now, wish.cause, wait_ms)
 
     def woke(self, asleep_s: float) -> None:
         """Make up for the time this computer was away."""
+        now = self._moment()
         if asleep_s > NAP_S:
-            self._alert_since_ms = self._clock_ms()
-            self._poll_at_ms = 0
+            self._polling.expect(now, 0)
         if asleep_s > LONG_SLEEP_S:
             _LOG.info("This computer was away for %d minutes", asleep_s / 60)
-            self._schedule.ask(self._clock_ms(), RunCause.WAKE)
+            self._schedule.ask(now, RunCause.WAKE)
 
     def loop(self, now_ms: int) -> float:
         """Do what is due and return the seconds until something may be due again."""
+        now = replace(self._moment(), wall_ms=now_ms)
         config = self._config()
-        self._take_up(config, now_ms)
+        self._take_up(config, now)
         self._serve_requests()
         sync = config.settings.sync
         self._is_following = False
         if self._stopping.is_set() or not sync.enabled or missing(config):
             return LONGEST_WAIT_S
-        if self._quarantine and now_ms < self._quarantine.until_ms:
-            return (self._quarantine.until_ms - now_ms) / 1000
-        if self._quarantine:
+        if left_ms := self._gate.left_ms(now):
+            self._gate.correct(now)
+            self._store_next(now)
+            return left_ms / 1000
+        if self._gate.has_quarantine:
             self._engine.road.forgive()  # one more try; the next wait follows if it is in vain
-            self._schedule.ask(now_ms, RunCause.RETRY)
-        self._fetch_missed(config, now_ms)
-        wish = self._schedule.next(now_ms, sync.daily_at)
-        if wish.at_ms <= now_ms and not self._quarantined(now_ms):
+            self._schedule.ask(now, RunCause.RETRY)
+        self._fetch_missed(config, now)
+        if self._gate.left_ms(now):
+            return 0.0
+        wish = self._schedule.next(now, sync.daily_at)
+        self._store_next(now)
+        is_first = not (self._is_behind and wish.cause is RunCause.UNCLEAR_EVENT)
+        if wish.wait_ms <= 0 and is_first:
             self._full_run(wish.cause)
             return 0.0
-        if self._quarantined(now_ms):
-            return 0.0
-        wait_ms = min(wish.at_ms, self._poll_at_ms) - now_ms
+        wait_ms = min(wish.wait_ms, self._polling.wait_ms(now))
         if not self._engine.is_approved():
             return wait_ms / 1000
         self._is_following = True
         return 0.0 if self._follow_events() else min(wait_ms, self._next_event_ms(now_ms)) / 1000
 
-    def _quarantined(self, now_ms: int) -> bool:
-        return bool(self._quarantine and now_ms < self._quarantine.until_ms)
-
-    def _take_up(self, config: Config, now_ms: int) -> None:
+    def _take_up(self, config: Config, now: Moment) -> None:
         """Notice settings that matter: another account, scope or rule, or the sync switched on."""
         known = (config.settings.sync.enabled, rules_of(config.settings), Account.of(config))
         before, self._known = self._known, known
         if before is None or before == known:
             return
         if before[2] != known[2]:
-            self._set_quarantine(None)
+            self._gate.lift()
             self._engine.road.forgive()
         if config.settings.sync.enabled:
             cause = RunCause.SETTINGS if before[0] else RunCause.ENABLED
-            self._schedule.ask(now_ms, cause)
+            self._schedule.ask(now, cause)
 
     # --- runs
 
@@ -257,7 +286,7 @@ class Worker:
         """Make the run that somebody asked for, also while the sync is off or in quarantine."""
         is_preview = request.kind is RequestKind.PREVIEW
         if not is_preview:
-            self._set_quarantine(None)
+            self._gate.lift()
         self._engine.road.forgive()
         allow = request.digest if request.kind is RequestKind.ALLOW else None
         try:
@@ -268,114 +297,88 @@ class Worker:
             raise
         self._do(lambda conn: requests.answer(conn, request.id, Answer(run_id=result.run_id)))
         if not is_preview:
-            self._schedule.began(self._clock_ms(), RunCause.ASKED)
+            self._schedule.began(self._moment(), RunCause.ASKED)
             self._after_full(result)
-        elif self._quarantine and result.status is RunStatus.PREVIEW:
-            self._set_quarantine(None)  # all works again: what could not be done is due
-            self._schedule.ask(self._clock_ms(), RunCause.RETRY)
+        elif self._gate.has_quarantine and result.status is RunStatus.PREVIEW:
+            self._gate.lift()  # all works again: what could not be done is due
+            self._schedule.ask(self._moment(), RunCause.RETRY)
 
     def _full_run(self, cause: RunCause) -> None:
-        self._schedule.began(self._clock_ms(), cause)
+        self._schedule.began(self._moment(), cause)
         self._after_full(self._engine.run(cause, stop=self._stopping))
 
     def _after_full(self, result: RunResult) -> None:
-        now_ms = self._clock_ms()
+        now = self._moment()
         if result.blocked and result.error:
-            self._shut(result.error, now_ms, result.wait_s)
-        elif self._quarantine:
-            self._set_quarantine(None)
-        self._schedule.ended(now_ms, is_retryable=result.retryable and not result.blocked)
-        self._store_next()
+            self._gate.shut(result.error, result.wait_s)
+        else:
+            self._gate.lift()
+        self._schedule.ended(now, is_retryable=result.retryable and not result.blocked)
+        self._store_next(now)
 
-    def _store_next(self) -> None:
-        """Keep the next full run over a restart."""
-        daily_at = self._config().settings.sync.daily_at
-        next_ms = self._schedule.next(self._clock_ms(), daily_at).at_ms
-        self._do(lambda conn: sync_state.set_next_full_run(conn, next_ms))
-
-    def _shut(self, cause: Cause, now_ms: int, wait_s: float | None = None) -> None:
-        """Begin or prolong the quarantine; the admin is told by the status, once."""
-        if self._quarantine is None:
-            _LOG.error("The sync keeps still: %s %s", cause.title, cause.hint)
-        self._set_quarantine(quarantine_after(self._quarantine, cause, now_ms, wait_s))
-
-    def _set_quarantine(self, quarantine: Quarantine | None) -> None:
-        if quarantine == self._quarantine:
+    def _store_next(self, now: Moment) -> None:
+        """Keep the next full run over a restart, and for the status."""
+        wish = self._schedule.next(now, self._config().settings.sync.daily_at)
+        at_ms = now.wall_ms + max(wish.wait_ms, self._gate.left_ms(now))
+        stored = self._stored_next
+        if stored and stored.cause is wish.cause and abs(stored.at_ms - at_ms) < _NEAR_MS:
             return
-        self._quarantine = quarantine
-        self._do(lambda conn: sync_state.set_quarantine(conn, quarantine))
+        next_run = NextRun(at_ms, wish.cause)
+        self._do(lambda conn: sync_state.set_next_full_run(conn, next_run))
+        self._stored_next = next_run
 
     # --- events
 
-    def _fetch_missed(self, config: Config, now_ms: int) -> None:
-        if now_ms < self._poll_at_ms:
+    def _fetch_missed(self, config: Config, now: Moment) -> None:
+        if self._polling.wait_ms(now):
             return
         wished_ms = config.settings.sync.missed_events_minutes * MINUTE_MS
-        self._poll_at_ms = now_ms + missed_poll_ms(wished_ms, self._alert_since_ms, now_ms)
+        self._polling.asked(now, wished_ms)
         client = self._engine.road.parties(config, self._stopping).dingtalk
         try:
-            missed = fetch_missed(client, self._journal, now_ms)
+            missed = fetch_missed(client, self._journal, now.wall_ms)
         except CallCancelledError:
             raise
         except DingBridgeError as error:
             _LOG.warning("Missed events could not be fetched: %s", error)
+            self._note_unfetched(cause_of(error))
             wait_s = passes_after_s(error)
             is_hopeless = isinstance(error, CredentialsRejectedError | AddressNotTrustedError)
             if is_hopeless or wait_s is not None:
-                self._shut(cause_of(error), now_ms, wait_s)
+                self._gate.shut(cause_of(error), wait_s)
             return
+        self._note_unfetched(None)
         if missed.found or missed.is_lost:
-            self._alert_since_ms = now_ms
+            self._polling.expect(now, wished_ms)
         if missed.is_lost:
-            self._schedule.ask(now_ms, RunCause.MISSED_EVENTS)
-            self._store_next()
-        self._do(lambda conn: sync_state.set_last_failed_list_poll(conn, now_ms))
+            self._schedule.ask(now, RunCause.MISSED_EVENTS)
+            self._store_next(now)
+
+    def _note_unfetched(self, cause: Cause | None) -> None:
+        """Keep for the status why events that did not arrive could not be asked for."""
+        if self._journal.read(sync_state.load).unfetched != cause:
+            self._do(lambda conn: sync_state.set_unfetched(conn, cause))
 
     def _follow_events(self) -> bool:
         """Follow a batch of events; returns whether there may be more to do at once."""
-        now_ms = self._clock_ms()
-        claimed = self._claimed(now_ms)
-        if not claimed:
+        batch = self._follower.follow(self._moment())
+        self._is_behind = batch is not None and batch.is_part
+        if batch is None:
             return False
-        backlog = Backlog.of(claimed)
-        followed = self._followed(backlog)
-        now_ms = self._clock_ms()
-        is_unclear = bool(backlog.unclear) or followed.needs_full
-        if is_unclear:
+        now = self._moment()
+        if batch.needs_full_run:
             # Wanted durably before the events are done, lest a crash in between forgets it.
-            self._schedule.ask(now_ms, RunCause.UNCLEAR_EVENT)
-            self._store_next()
-        self._do(lambda conn: backlog.settle(conn, followed, now_ms))
-        _LOG.info("Followed %d events", len(claimed))
+            self._schedule.ask(now, RunCause.UNCLEAR_EVENT)
+            self._store_next(now)
+        self._follower.settle(batch, now.wall_ms)
+        followed = batch.followed
         if followed.blocked and followed.error:
-            self._shut(followed.error, now_ms, followed.wait_s)
-        return is_unclear or len(claimed) == _BATCH
-
-    def _claimed(self, now_ms: int) -> list[StoredEvent]:
-        """Take the next events. Nobody else claims: what is working now, its end was not stored."""
-
-        def claim(conn: Connection) -> list[StoredEvent]:
-            events.release_stale(conn)
-            return events.claim(conn, _BATCH, now_ms)
-
-        return self._do(claim)
-
-    def _followed(self, backlog: Backlog) -> Followed:
-        """Read again what the events name; a fault of ours fails them, lest they come for ever."""
-        people, departments = backlog.ids(Kind.PERSON), backlog.ids(Kind.DEPARTMENT)
-        if not people and not departments:
-            return Followed()
-        try:
-            return self._engine.follow(people, departments, self._stopping)
-        except DingBridgeError:
-            raise
-        except Exception:  # noqa: BLE001 - told in full, and the events end where they are seen
-            _LOG.exception("Following events met a fault of its own")
-            return Followed(dict.fromkeys(backlog.keys(), _FAULT))
+            self._gate.shut(followed.error, followed.wait_s)
+        return batch.needs_full_run or batch.is_part or batch.is_full
 
     def _next_event_ms(self, now_ms: int) -> int:
-        due_ms = self._journal.read(events.next_due_ms)
-        return int(LONGEST_WAIT_S * 1000) if due_ms is None else max(0, due_ms - now_ms)
+        due_ms = self._follower.next_due_ms(now_ms)
+        return int(LONGEST_WAIT_S * 1000) if due_ms is None else due_ms
 
     def _do(self, job: Callable[[Connection], T]) -> T:
         return self._journal.run(job).result(WAIT_S)

@@ -35,7 +35,7 @@ from server.errors import (
 from server.instance import Trouble, running_service
 from server.journal.writer import Ticket
 from server.logs import SecretMask
-from server.service import Service
+from server.service import Service, now_ms
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience
 from server.simulator.reply import ReplyFault
 from server.status import EventView
@@ -301,19 +301,27 @@ def test_the_clocks_difference_outlives_a_change_of_the_path(at_work: Set) -> No
     assert at_work.accepts(OLD)
 
 
-def test_old_events_go_after_an_hour_and_waiting_ones_stay(
+def test_old_events_go_once_a_callback_told_the_time_and_waiting_ones_stay(
     at_work: Set, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
+    at_work.clock.now_ms = now_ms()
     for number in (1, 2):
         event = f'{{"EventType":"t","eventId":"e{number}"}}'.encode()
         assert at_work.accepts(OLD, event)
+    at_work.service._tick()
     journal = at_work.service.journal()
     journal.run(
-        lambda conn: conn.execute("UPDATE events SET state = 3 WHERE event_id = 'e1'")
+        lambda conn: conn.execute(
+            "UPDATE events SET state = 3, received_at_ms = 1 WHERE event_id = 'e1'"
+        )
     ).result(9)
-    at_work.clock.now_ms += 91 * 24 * HOUR_MS
-    at_work.service._tick()
+    pruning = at_work.service._pruning
+    for thrown_ms in (91 * 24 * HOUR_MS, -91 * 24 * HOUR_MS):
+        pruning._last_s = None
+        assert len(journal.read(lambda conn: conn.execute("SELECT id FROM events").fetchall())) == 2
+        at_work.clock.now_ms += thrown_ms
+        at_work.service._tick()
     left = journal.read(lambda conn: conn.execute("SELECT event_id FROM events").fetchall())
     assert left == [("e2",)]
     assert caplog.text.count("Removed 1 old events") == 1

@@ -16,7 +16,7 @@ from server.journal.runs import Ending, RecordedChange, Result, RunCause, RunCou
 from server.journal.schema import migrate
 from server.journal.sync_state import Held, Quarantine
 from server.message import Message
-from server.status import ErrorView, RunSummary, RunTotals, SyncState, SyncView
+from server.status import ErrorView, Level, RunSummary, RunTotals, SyncState, SyncView
 from server.sync_views import (
     change_views,
     conflict_views,
@@ -296,4 +296,16 @@ def test_a_failed_full_run_is_told_also_after_events_were_followed(conn: Connect
 
 def test_an_interrupted_run_without_an_error_calls_for_no_notice(conn: Connection) -> None:
     _run(conn, Ending(RunStatus.INTERRUPTED))
+    assert _codes(_view(conn)) == []
+
+
+def test_that_missed_events_cannot_be_fetched_is_told_with_its_remedy(conn: Connection) -> None:
+    sync_state.set_unfetched(conn, QUARANTINE.cause)
+    (notice,) = sync_notices(_view(conn))
+    assert (notice.code, notice.level) == ("missed-events", Level.WARNING)
+    assert (notice.title.values, notice.hint) == ({"code": "wecom-60020"}, QUARANTINE.cause.hint)
+    sync_state.set_quarantine(conn, QUARANTINE)
+    assert _codes(_view(conn)) == ["sync-quarantined"]
+    sync_state.set_unfetched(conn, None)
+    sync_state.set_quarantine(conn, None)
     assert _codes(_view(conn)) == []

@@ -2,6 +2,7 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from server.dingtalk.events import (
     DepartmentsChanged,
@@ -10,8 +11,17 @@ from server.dingtalk.events import (
     Hint,
     NothingToDo,
     PersonChanged,
+    read_failed_entry,
     read_hint,
 )
+from tests.server.dingtalk.absurd import payloads
+
+SAID_THERE = {
+    "user_add_org": True,
+    "user_leave_org": False,
+    "org_dept_create": True,
+    "org_dept_remove": False,
+}
 
 
 def event(event_type: str, **more: Any) -> str:
@@ -31,12 +41,14 @@ def event(event_type: str, **more: Any) -> str:
     ["user_add_org", "user_modify_org", "user_leave_org", "user_active_org", "user_new_kind"],
 )
 def test_events_about_people_name_them(event_type: str) -> None:
-    assert read_hint(event(event_type, userId=["015xxxx227"])) == PersonChanged(("015xxxx227",))
+    hint = read_hint(event(event_type, userId=["015xxxx227"]))
+    assert hint == PersonChanged(("015xxxx227",), SAID_THERE.get(event_type))
 
 
 @pytest.mark.parametrize("event_type", ["org_dept_create", "org_dept_modify", "org_dept_remove"])
 def test_events_about_departments_name_them(event_type: str) -> None:
-    assert read_hint(event(event_type, deptId=[432825033])) == DepartmentsChanged(("432825033",))
+    hint = read_hint(event(event_type, deptId=[432825033]))
+    assert hint == DepartmentsChanged(("432825033",), SAID_THERE.get(event_type))
 
 
 # facts, DingTalk 3.2: captured events, as they came.
@@ -46,7 +58,7 @@ CAPTURED: list[tuple[str, Hint]] = [
             '{"TimeStamp":"1532670599144","CorpId":"dingb9875d6606f892ed35c2f4657eb6378f",'
             '"UserId":["202844352662984130"],"EventType":"user_add_org"}'
         ),
-        PersonChanged(("202844352662984130",)),
+        PersonChanged(("202844352662984130",), is_there=True),
     ),
     (
         (
@@ -54,14 +66,14 @@ CAPTURED: list[tuple[str, Hint]] = [
             '"UserId":["013415163130664023"],"OptStaffId":"0113430928611169518",'
             '"TimeStamp":"1645077203219"}'
         ),
-        PersonChanged(("013415163130664023",)),
+        PersonChanged(("013415163130664023",), is_there=False),
     ),
     (
         (
             '{"TimeStamp":"1547555842228","CorpId":"ding1a422bb2c4531b3935c2f4657eb6378f",'
             '"DeptId":[97393190,97393189],"EventType":"org_dept_remove"}'
         ),
-        DepartmentsChanged(("97393190", "97393189")),
+        DepartmentsChanged(("97393190", "97393189"), is_there=False),
     ),
     (
         (
@@ -95,7 +107,7 @@ def test_captured_events_are_understood(payload: str, expected: Hint) -> None:
 
 @pytest.mark.parametrize("key", ["userId", "UserId", "userid", "USERID", "UserIdList"])
 def test_keys_count_whatever_their_casing(key: str) -> None:
-    assert read_hint(event("user_add_org", **{key: ["a"]})) == PersonChanged(("a",))
+    assert read_hint(event("user_modify_org", **{key: ["a"]})) == PersonChanged(("a",))
 
 
 @pytest.mark.parametrize(
@@ -183,17 +195,20 @@ def failed(tag: str, inner: object) -> str:
     [
         (
             failed("user_add_org", {"userid": ["zhangsan"], "corpid": "ding241f"}),
-            PersonChanged(("zhangsan",)),
+            PersonChanged(("zhangsan",), is_there=True),
         ),
         (
             failed("user_leave_org", {"callbackData": {"UserId": ["a", "b"]}, "corpid": "d"}),
-            PersonChanged(("a", "b")),
+            PersonChanged(("a", "b"), is_there=False),
         ),
         (
             failed("user_leave_org", {"callbackData": '{"UserId":["a"]}', "corpid": "d"}),
-            PersonChanged(("a",)),
+            PersonChanged(("a",), is_there=False),
         ),
-        (failed("org_dept_create", {"deptid": [5], "corpid": "d"}), DepartmentsChanged(("5",))),
+        (
+            failed("org_dept_create", {"deptid": [5], "corpid": "d"}),
+            DepartmentsChanged(("5",), is_there=True),
+        ),
         (
             failed("user_modify_org", {"corpid": "d"}),
             FullRunNeeded(FullRunReason.NAMES_NOBODY, "user_modify_org"),
@@ -202,7 +217,7 @@ def failed(tag: str, inner: object) -> str:
         (failed("label_conf_add", {"roleLabelChange": {}, "corpid": "d"}), NothingToDo()),
         (
             json.dumps({"call_back_tag": "user_add_org", "call_back_data": '{"userid":["a"]}'}),
-            PersonChanged(("a",)),
+            PersonChanged(("a",), is_there=True),
         ),
     ],
 )
@@ -216,3 +231,44 @@ def test_nesting_without_end_is_cut_off() -> None:
         inner = {"callbackdata": inner}
 
     assert isinstance(read_hint(failed("user_add_org", inner)), FullRunNeeded)
+
+
+@pytest.mark.parametrize("key", ["userId", "deptId", "callbackData", "user_add_org"])
+def test_brackets_without_end_in_a_string_are_no_ids(key: str) -> None:
+    hint = read_hint(event("user_add_org", **{key: "[" * 3000}))
+
+    assert hint == FullRunNeeded(FullRunReason.NAMES_NOBODY, "user_add_org")
+
+
+@pytest.mark.parametrize("event_type", ["user_modify_org", "org_dept_modify"])
+def test_an_event_that_names_more_than_200_needs_a_full_run(event_type: str) -> None:
+    key = "userId" if event_type.startswith("user") else "deptId"
+    few = read_hint(event(event_type, **{key: list(range(1, 201))}))
+    many = read_hint(event(event_type, **{key: list(range(1, 202))}))
+
+    assert isinstance(few, PersonChanged | DepartmentsChanged)
+    assert many == FullRunNeeded(FullRunReason.NAMES_MANY, event_type)
+    assert event_type in str(many.message)
+
+
+def test_a_number_too_long_for_a_department_names_none() -> None:
+    hint = read_hint(event("org_dept_modify", deptId=["9" * 5000, 10**400, "9" * 20]))
+
+    assert hint == FullRunNeeded(FullRunReason.NAMES_NOBODY, "org_dept_modify")
+    largest = str(2**63 - 1)
+    assert read_hint(event("org_dept_modify", deptId=[largest])) == DepartmentsChanged((largest,))
+
+
+def test_a_number_of_thousands_of_digits_beside_them_hides_no_ids() -> None:
+    payload = event("user_modify_org", userId=["a"]).replace("1663143335567", "1" * 5000)
+
+    assert read_hint(payload) == PersonChanged(("a",))
+
+
+@given(payload=payloads())
+def test_no_payload_makes_reading_raise(payload: str) -> None:
+    assert isinstance(
+        read_hint(payload), PersonChanged | DepartmentsChanged | FullRunNeeded | NothingToDo
+    )
+    entry = read_failed_entry(payload)
+    assert all(text is None or isinstance(text, str) for text in (entry.event_type, entry.corp_id))

@@ -157,6 +157,32 @@ def test_leavers_are_disabled_and_deleted_after_the_waiting_days() -> None:
     assert mirror.plan(rest, 31 * DAY_S).changes == ()
 
 
+def test_nobody_is_deleted_by_a_clock_that_may_be_wrong_at_either_end() -> None:
+    rest = snapshot([person("b")])
+    for then, now in ((True, False), (False, False)):
+        mirror = mirrored(snapshot([person("a"), person("b")]), leavers=Leavers.DELETE)
+        mirror.is_clock_right = then
+        mirror.run(rest, 0.0)
+        mirror.is_clock_right = now
+        plan = mirror.plan(rest, 4000 * DAY_S)
+        assert (plan.changes, plan.noted_people) == ((), ())
+
+
+def test_the_waiting_days_of_who_left_under_a_wrong_clock_begin_when_it_is_right() -> None:
+    mirror = mirrored(snapshot([person("a"), person("b")]), leavers=Leavers.DELETE)
+    mirror.is_clock_right = False
+    rest = snapshot([person("b")])
+    mirror.run(rest, 900 * DAY_S)
+    mirror.is_clock_right = True
+    plan = mirror.plan(rest, 40 * DAY_S)
+    (noted,) = plan.noted_people
+    assert (plan.changes, noted.since_s, noted.is_since_sure) == ((), 40 * DAY_S, True)
+    mirror.people["a"] = noted
+    later = mirror.plan(rest, 69 * DAY_S)
+    assert (later.changes, later.noted_people) == ((), ())
+    assert brief(mirror.plan(rest, 70 * DAY_S).changes) == [("delete", "a", None)]
+
+
 def test_keep_leaves_leavers_alone() -> None:
     mirror = mirrored(snapshot([person("a"), person("b")]), leavers=Leavers.KEEP)
     assert mirror.plan(snapshot([person("b")])).changes == ()

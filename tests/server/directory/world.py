@@ -163,6 +163,7 @@ class Mirror:
     removals: list[Removal] = field(default_factory=list)
     refusals: list[tuple[Change, int]] = field(default_factory=list)
     applied: list[Change] = field(default_factory=list)
+    is_clock_right: bool = True
 
     def ledger(self) -> Ledger:
         return Ledger(
@@ -176,13 +177,17 @@ class Mirror:
     def plan(self, snapshot: Snapshot, now_s: float = 0.0, *, reads_live: bool = True) -> Plan:
         live = self.wecom.live() if reads_live else None
         desired = map_directory(snapshot, self.ledger(), live, self.rules)
-        return make_plan(desired, self.ledger(), live, self.rules, now_s)
+        return make_plan(
+            desired, self.ledger(), live, self.rules, now_s, is_clock_right=self.is_clock_right
+        )
 
     def run(self, snapshot: Snapshot, now_s: float = 0.0, *, reads_live: bool = True) -> Plan:
         """Plan and apply everything, as if the admin had allowed it."""
         live = self.wecom.live() if reads_live else None
         desired = map_directory(snapshot, self.ledger(), live, self.rules)
-        plan = make_plan(desired, self.ledger(), live, self.rules, now_s)
+        plan = make_plan(
+            desired, self.ledger(), live, self.rules, now_s, is_clock_right=self.is_clock_right
+        )
         self._apply_all(plan, plan.executable, desired.presence.has_left, now_s, set())
         return plan
 
@@ -196,7 +201,9 @@ class Mirror:
     ) -> Verdict:
         live = self.wecom.live() if reads_live else None
         desired = map_directory(snapshot, self.ledger(), live, self.rules)
-        plan = make_plan(desired, self.ledger(), live, self.rules, now_s)
+        plan = make_plan(
+            desired, self.ledger(), live, self.rules, now_s, is_clock_right=self.is_clock_right
+        )
         verdict = guard(plan, snapshot, self.ledger(), self.rules, now_s, digest)
         approved = {id(change) for change in verdict.approved}
         self._apply_all(plan, verdict.allowed, desired.presence.has_left, now_s, approved)
@@ -282,7 +289,11 @@ class Mirror:
         assert isinstance(payload, Member)
         self._send(change, payload)
         self.people[change.dingtalk_id] = replace(
-            link, is_enabled=False, since_s=now_s, accepted=payload
+            link,
+            is_enabled=False,
+            since_s=now_s,
+            accepted=payload,
+            is_since_sure=self.is_clock_right,
         )
 
     def _write_person(

@@ -185,8 +185,15 @@ def test_a_conflict_that_changes_keeps_its_place(conn: Connection) -> None:
 def test_old_removals_are_forgotten_and_counted(conn: Connection) -> None:
     removals = tuple(Removal(Kind.PERSON, f"u{at}", "w", float(at)) for at in range(5))
     _store(conn, Ledger(removals=removals))
-    assert ledger.forget_removals(conn, before_s=3.0) == 3
+    assert ledger.age_removals(conn, now_s=9.0, kept_s=6.0) == 3
     assert ledger.load(conn).removals == removals[3:]
+
+
+def test_a_removal_dated_by_a_clock_that_was_ahead_is_of_now(conn: Connection) -> None:
+    removal = Removal(Kind.PERSON, "u", "w", 400.0)
+    _store(conn, Ledger(removals=(removal, replace(removal, at_s=8.0))))
+    assert ledger.age_removals(conn, now_s=9.0, kept_s=6.0) == 0
+    assert [one.at_s for one in ledger.load(conn).removals] == [9.0, 8.0]
 
 
 def test_the_last_approved_scope_counts(conn: Connection) -> None:

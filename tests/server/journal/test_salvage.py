@@ -23,7 +23,9 @@ from server.journal.contact import Use
 from server.journal.events import NewEvent
 from server.journal.opening import open_database
 from server.journal.rejections import Rejection
+from server.journal.runs import RunCause
 from server.journal.salvage import Salvaged, note, noted
+from server.journal.sync_state import NextRun
 
 MakeEvent = Callable[..., NewEvent]
 PEOPLE = {key: PersonLink(key, f"w{key}", Member("Li")) for key in ("u1", "u2")}
@@ -45,7 +47,7 @@ def damaged(tmp_path: Path, new_event: MakeEvent) -> Path:
         ledger.put_department(conn, DEPARTMENTS["1"])
         contact.record(conn, [Use("fp", 5, "192.0.2.1", "t")])
         rejections.replace_all(conn, [REJECTION])
-        sync_state.set_next_full_run(conn, 77)
+        sync_state.set_next_full_run(conn, NextRun(77, RunCause.RETRY))
     return path
 
 
@@ -60,7 +62,7 @@ def test_all_that_can_be_read_comes_over_under_the_same_ids(
 ) -> None:
     assert salvage.salvage(damaged, conn) == Salvaged(events=40, links=3)
     assert ledger.load(conn) == Ledger(PEOPLE, DEPARTMENTS)
-    assert sync_state.load(conn).next_full_run_ms == 77
+    assert sync_state.load(conn).next_full_run == NextRun(77, RunCause.RETRY)
     assert contact.uses(conn)["fp"].last_used_at_ms == 5
     assert rejections.latest(conn) == [REJECTION]
     found = listing.counts(conn)

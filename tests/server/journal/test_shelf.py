@@ -20,7 +20,9 @@ from server.directory.model import (
 from server.journal import ledger, shelf, sync_state
 from server.journal.connection import connect_in_memory
 from server.journal.journal import Journal
+from server.journal.runs import RunCause
 from server.journal.schema import MIGRATIONS, migrate
+from server.journal.sync_state import NextRun
 
 PATH = Path("memory.db")
 BEFORE = next(
@@ -32,6 +34,7 @@ BEFORE = next(
 def fill(conn: Connection) -> None:
     ledger.put_person(conn, PersonLink("u1", "U1", Member("王伟"), since_s=0.1 + 0.2))
     ledger.put_person(conn, PersonLink("u2", "u2", None, is_enabled=False, is_hidden=True))
+    ledger.put_person(conn, PersonLink("u4", "u4", None, is_since_sure=True))
     ledger.put_department(
         conn, DepartmentLink("7", "7", TargetState("研发部", "1", 9), Origin.ADOPTED)
     )
@@ -122,10 +125,10 @@ def test_a_ledger_in_use_stays_as_it_is(conn: Connection) -> None:
 def test_what_belongs_to_no_company_is_left_alone(conn: Connection) -> None:
     shelf.take_up(conn, "ww1")
     ledger.set_approved_scope(conn, Scope(corp_id="ww1"))
-    sync_state.set_next_full_run(conn, 5)
+    sync_state.set_next_full_run(conn, NextRun(5, RunCause.RETRY))
     shelf.take_up(conn, "ww2")
     assert ledger.approved_scope(conn) == Scope(corp_id="ww1")
-    assert sync_state.load(conn).next_full_run_ms == 5
+    assert sync_state.load(conn).next_full_run == NextRun(5, RunCause.RETRY)
 
 
 @pytest.mark.parametrize(
@@ -138,10 +141,11 @@ def test_an_older_ledger_is_of_the_company_that_was_approved(
         migrate(conn, PATH, MIGRATIONS[:BEFORE])
         if scope is not None:
             ledger.set_approved_scope(conn, scope)
-        fill(conn)
+        conn.execute("INSERT INTO person_links VALUES ('u1', 'U1', NULL, 1, 0.3, 'created', 0)")
         migrate(conn, PATH)
         assert shelf.corp_in_use(conn) == corp_id
         known = ledger.load(conn)
+        assert known.people == {"u1": PersonLink("u1", "U1", None, since_s=0.3)}
         shelf.take_up(conn, "ww1")
         assert ledger.load(conn) == known
 

@@ -5,7 +5,8 @@ from server.directory.causes import Cause
 from server.directory.hold import Hold, HoldReason
 from server.directory.model import Kind, Scope
 from server.journal import ledger, sync_state
-from server.journal.sync_state import Held, Quarantine, SyncState
+from server.journal.runs import RunCause
+from server.journal.sync_state import Held, NextRun, Quarantine, SyncState
 from server.message import Message
 
 HELD = Held(
@@ -14,8 +15,9 @@ HELD = Held(
     since_ms=100,
     holds=tuple(Hold(reason, kind, 5, 1, 3, 60) for reason in HoldReason for kind in Kind),
 )
+NEXT = NextRun(300, RunCause.RETRY)
 QUARANTINE = Quarantine(
-    100, 200, Cause("wecom-60020", Message("{ip}", {"ip": "1.2.3.4"}), Message("Add it")), 4
+    100, 200, Cause("wecom-60020", Message("{ip}", {"ip": "1.2.3.4"}), Message("Add it")), 4, 60
 )
 
 
@@ -27,21 +29,21 @@ def test_all_of_it_is_read_back_as_it_was(conn: Connection) -> None:
     ledger.set_approved_scope(conn, Scope())
     sync_state.set_held(conn, HELD)
     sync_state.set_quarantine(conn, QUARANTINE)
-    sync_state.set_next_full_run(conn, 300)
-    sync_state.set_last_failed_list_poll(conn, 400)
+    sync_state.set_next_full_run(conn, NEXT)
+    sync_state.set_unfetched(conn, QUARANTINE.cause)
     sync_state.set_previewed(conn, HELD)
-    assert sync_state.load(conn) == SyncState(HELD, QUARANTINE, 300, 400, HELD)
+    assert sync_state.load(conn) == SyncState(HELD, QUARANTINE, NEXT, HELD, QUARANTINE.cause)
 
 
 def test_each_can_be_taken_back(conn: Connection) -> None:
     sync_state.set_held(conn, HELD)
     sync_state.set_quarantine(conn, QUARANTINE)
-    sync_state.set_next_full_run(conn, 300)
-    sync_state.set_last_failed_list_poll(conn, 400)
+    sync_state.set_next_full_run(conn, NEXT)
+    sync_state.set_unfetched(conn, QUARANTINE.cause)
     assert not sync_state.set_held(conn, None)
     sync_state.set_quarantine(conn, None)
     sync_state.set_next_full_run(conn, None)
-    sync_state.set_last_failed_list_poll(conn, None)
+    sync_state.set_unfetched(conn, None)
     assert sync_state.load(conn) == SyncState()
 
 

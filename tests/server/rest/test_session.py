@@ -1,8 +1,10 @@
 import logging
 import socket
+import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from email.utils import parsedate_to_datetime
 from time import monotonic
 from typing import Any
 
@@ -75,6 +77,23 @@ def test_secrets_go_into_the_query_and_nowhere_else(vendor: Vendor) -> None:
     assert dict(request.query) == {"id": "1", "access_token": SECRET.reveal()}
     assert SECRET.reveal() not in repr(request.headers)
     assert request.method == "GET"
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_the_date_of_every_answer_is_heard(vendor: Vendor, status: int) -> None:
+    vendor.answer(PATH, Reply(status=status))
+    heard: list[tuple[str, str | None]] = []
+    channel = Channel(
+        "DingTalk",
+        vendor.base,
+        clock=monotonic,
+        hear_date=lambda name, date: heard.append((name, date)),
+    )
+    with closing(channel), suppress(VendorError):
+        channel.send(CALL)
+    ((name, date),) = heard
+    assert name == "DingTalk"
+    assert abs(parsedate_to_datetime(date or "").timestamp() - time.time()) < 60
 
 
 def test_redirects_are_not_followed(vendor: Vendor) -> None:

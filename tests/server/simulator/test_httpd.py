@@ -2,10 +2,13 @@
 
 import socket
 import threading
+import time
+from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, RemoteDisconnected
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 
 from server.simulator.httpd import LoopbackServer, Reply, Request
 
@@ -112,3 +115,13 @@ def test_a_client_may_ask_to_close_after_the_reply() -> None:
             connection.sendall(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
             with connection.makefile("rb") as stream:
                 assert stream.read().startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_each_reply_tells_the_date_that_is_set() -> None:
+    with LoopbackServer(_echo) as server:
+        own = requests.get(server.address, timeout=5).headers["Date"]
+        assert abs(parsedate_to_datetime(own).timestamp() - time.time()) < 60
+        server.date = lambda: "Sat, 28 Nov 2026 07:20:00 GMT"
+        assert requests.get(server.address, timeout=5).headers["Date"] == server.date()
+        server.date = lambda: None
+        assert "Date" not in requests.get(server.address, timeout=5).headers

@@ -36,13 +36,26 @@ class Watched:
 
     def __init__(self, registry: Registry, journal: Journal, config: Config) -> None:
         self.registry, self.config = registry, config
-        self.clock = WallClock()
+        self.clock, self.thrown_ms = WallClock(), 0
         self._journal = journal
-        self.watch = Watch(journal, lambda: self.config, clock_ms=self.clock, pace=FAST)
+        self.watch = Watch(
+            journal,
+            lambda: self.config,
+            clock_ms=self.clock,
+            steady_ms=self.steady_ms,
+            pace=FAST,
+        )
+
+    def steady_ms(self) -> int:
+        return self.clock.now_ms - self.thrown_ms
+
+    def throw_clock(self, by_ms: int) -> None:
+        self.clock.now_ms += by_ms
+        self.thrown_ms += by_ms
 
     def go_on(self, after_ms: int = 0) -> float:
         self.clock.now_ms += after_ms
-        return self.watch.loop(self.clock.now_ms)
+        return self.watch.loop(self.steady_ms())
 
     def rejection(self, verdict: str | None = "token") -> None:
         now_ms = self.clock.now_ms
@@ -62,6 +75,23 @@ def watched(registry: Registry, journal: Journal, tmp_path: Path) -> Watched:
 
 def standing(watched: Watched) -> Standing | None:
     return watched.finding.standing if watched.finding else None
+
+
+HOUR_MS = 3_600_000
+
+
+@pytest.mark.parametrize("far_ms", [HOUR_MS, DAY_MS, 3652 * DAY_MS])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_it_compares_daily_whatever_the_clock_is_set_to(
+    watched: Watched, far_ms: int, sign: int
+) -> None:
+    watched.registry.holds()
+    watched.go_on()
+    watched.throw_clock(sign * far_ms)
+    watched.go_on(DAY_MS - 1)
+    assert watched.registry.asked() == 1
+    watched.go_on(1)
+    assert watched.registry.asked() == 2
 
 
 def test_it_compares_at_start_and_daily(watched: Watched) -> None:

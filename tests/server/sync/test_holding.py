@@ -7,7 +7,7 @@ from server.journal import runs, sync_state
 from server.journal.runs import RunStatus
 from server.journal.sync_state import Held
 from server.simulator.faults import Fault, Rule
-from server.sync.engine import Followed
+from server.sync.result import Followed
 from tests.server.sync.world import World, differences
 
 

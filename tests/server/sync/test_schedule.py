@@ -1,5 +1,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
+import pytest
+
 from server.directory.causes import Cause
 from server.journal.runs import RunCause
 from server.journal.sync_state import Quarantine
@@ -7,15 +9,17 @@ from server.message import Message
 from server.sync.schedule import (
     DAY_MS,
     HOUR_MS,
+    LONGEST_WISH_MS,
     MINUTE_MS,
     Moment,
+    Polling,
     Schedule,
     Wish,
     daily_after,
     event_retry_ms,
-    missed_poll_ms,
     quarantine_after,
     slept_s,
+    was_set,
 )
 
 NOON = round(datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp() * 1000)
@@ -29,86 +33,123 @@ def test_the_daily_run_is_at_the_next_local_time_of_day() -> None:
     assert daily_after(NOON, "03:00", shanghai) == NOON + 7 * HOUR_MS
 
 
+def _at(ms: int, thrown_ms: int = 0) -> Moment:
+    """Both clocks at `ms`, but that the one on the wall was set forward by `thrown_ms`."""
+    return Moment(ms + thrown_ms, ms - NOON + 7)
+
+
 def test_at_start_a_run_is_due_if_the_last_complete_one_is_over_a_day_old_or_was_cut_short() -> (
     None
 ):
     def first(last_ms: int | None, *, was_interrupted: bool = False) -> Wish:
         schedule = Schedule(UTC)
-        schedule.begin(NOON, last_ms, was_interrupted=was_interrupted)
-        return schedule.next(NOON, "03:00")
+        schedule.begin(_at(NOON), last_ms, was_interrupted=was_interrupted)
+        return schedule.next(_at(NOON), "03:00")
 
-    assert first(None) == Wish(NOON, RunCause.START)
-    assert first(NOON - DAY_MS - 1) == Wish(NOON, RunCause.START)
-    assert first(NOON + HOUR_MS) == Wish(NOON, RunCause.START)  # the clock was set back
-    assert first(NOON - HOUR_MS, was_interrupted=True) == Wish(NOON, RunCause.INTERRUPTED)
-    assert first(NOON - HOUR_MS) == Wish(NOON + 15 * HOUR_MS, RunCause.DAILY)
+    assert first(None) == Wish(0, RunCause.START)
+    assert first(NOON - DAY_MS - 1) == Wish(0, RunCause.START)
+    assert first(NOON + HOUR_MS) == Wish(0, RunCause.START)  # the clock was set back
+    assert first(NOON - HOUR_MS, was_interrupted=True) == Wish(0, RunCause.INTERRUPTED)
+    assert first(NOON - HOUR_MS) == Wish(15 * HOUR_MS, RunCause.DAILY)
 
 
 def test_the_earliest_wish_wins_and_a_run_serves_them_all() -> None:
     schedule = Schedule(UTC)
-    schedule.begin(NOON, NOON - HOUR_MS, was_interrupted=False)
-    schedule.ask(NOON + HOUR_MS, RunCause.RETRY)
-    schedule.ask(NOON, RunCause.ENABLED)
-    assert schedule.next(NOON, "03:00") == Wish(NOON, RunCause.ENABLED)
-    schedule.began(NOON, RunCause.DAILY)
-    assert schedule.next(NOON, "03:00").cause is RunCause.DAILY
+    schedule.begin(_at(NOON), NOON - HOUR_MS, was_interrupted=False)
+    schedule.ask(_at(NOON), RunCause.RETRY, HOUR_MS)
+    assert schedule.next(_at(NOON), "03:00") == Wish(HOUR_MS, RunCause.RETRY)
+    schedule.ask(_at(NOON), RunCause.ENABLED)
+    assert schedule.next(_at(NOON), "03:00") == Wish(0, RunCause.ENABLED)
+    schedule.began(_at(NOON), RunCause.DAILY)
+    assert schedule.next(_at(NOON), "03:00").cause is RunCause.DAILY
 
 
 def _run(schedule: Schedule, cause: RunCause, at_ms: int, took_ms: int) -> None:
-    schedule.began(at_ms, cause)
-    schedule.ended(at_ms + took_ms, is_retryable=False)
+    schedule.began(_at(at_ms), cause)
+    schedule.ended(_at(at_ms + took_ms), is_retryable=False)
 
 
-def _unclear(schedule: Schedule, at_ms: int) -> int:
-    """When the run for an unclear event of that moment is wanted."""
-    schedule.ask(at_ms, RunCause.UNCLEAR_EVENT)
-    return schedule.next(at_ms, "03:00").at_ms
+def _unclear(schedule: Schedule, at_ms: int, thrown_ms: int = 0) -> int:
+    """How long the run for an unclear event of that moment is put off."""
+    schedule.ask(_at(at_ms, thrown_ms), RunCause.UNCLEAR_EVENT)
+    return schedule.next(_at(at_ms, thrown_ms), "03:00").wait_ms
 
 
 def test_an_unclear_event_gets_its_run_at_once_whatever_other_run_there_was() -> None:
     schedule = Schedule(UTC)
-    schedule.begin(NOON, NOON - 1000, was_interrupted=False)
+    schedule.begin(_at(NOON), NOON - 1000, was_interrupted=False)
     _run(schedule, RunCause.ASKED, NOON, MINUTE_MS)
-    at_ms = NOON + MINUTE_MS + 1
-    assert _unclear(schedule, at_ms) == at_ms
+    assert _unclear(schedule, NOON + MINUTE_MS + 1) == 0
 
 
 def test_unclear_events_do_not_lead_to_one_run_after_the_other() -> None:
     schedule = Schedule(UTC)
     _run(schedule, RunCause.UNCLEAR_EVENT, NOON, MINUTE_MS)
-    assert _unclear(schedule, NOON + MINUTE_MS) == NOON + 5 * MINUTE_MS
+    assert _unclear(schedule, NOON + MINUTE_MS) == 4 * MINUTE_MS
     _run(schedule, RunCause.DAILY, NOON + 2 * MINUTE_MS, MINUTE_MS)
-    assert _unclear(schedule, NOON + 3 * MINUTE_MS) == NOON + 5 * MINUTE_MS
+    assert _unclear(schedule, NOON + 3 * MINUTE_MS) == 2 * MINUTE_MS
 
 
 def test_the_pause_between_unclear_runs_is_short_where_they_are() -> None:
     schedule = Schedule(UTC)
     _run(schedule, RunCause.UNCLEAR_EVENT, NOON, 500)
-    assert _unclear(schedule, NOON + 600) == NOON + 5000
-
-
-def test_a_clock_set_back_delays_no_unclear_run_for_long() -> None:
-    schedule = Schedule(UTC)
-    _run(schedule, RunCause.UNCLEAR_EVENT, NOON, MINUTE_MS)
-    assert _unclear(schedule, NOON - HOUR_MS) == NOON - 55 * MINUTE_MS
+    assert _unclear(schedule, NOON + 600) == 4400
 
 
 def test_a_run_that_may_come_to_more_is_repeated_later_each_time() -> None:
     schedule, waits = Schedule(UTC), []
     for _ in range(5):
-        schedule.began(NOON, RunCause.RETRY)
-        schedule.ended(NOON, is_retryable=True)
-        waits.append(schedule.next(NOON, "11:00").at_ms - NOON)
+        schedule.began(_at(NOON), RunCause.RETRY)
+        schedule.ended(_at(NOON), is_retryable=True)
+        waits.append(schedule.next(_at(NOON), "11:00").wait_ms)
     assert waits == [5 * MINUTE_MS, 15 * MINUTE_MS, HOUR_MS, 4 * HOUR_MS, 4 * HOUR_MS]
-    schedule.ended(NOON, is_retryable=False)
+    assert max(waits) == LONGEST_WISH_MS
+    schedule.ended(_at(NOON), is_retryable=False)
+
+
+THROWS_MS = [sign * far * HOUR_MS for far in (1, 24, 24 * 3652) for sign in (1, -1)]
+
+
+@pytest.mark.parametrize("thrown_ms", THROWS_MS)
+def test_a_clock_that_is_set_puts_off_no_run_that_is_waited_for(thrown_ms: int) -> None:
+    schedule = Schedule(UTC)
+    _run(schedule, RunCause.UNCLEAR_EVENT, NOON, MINUTE_MS)
+    assert _unclear(schedule, NOON + MINUTE_MS, thrown_ms) <= 4 * MINUTE_MS
+    schedule.began(_at(NOON), RunCause.RETRY)
+    schedule.ended(_at(NOON), is_retryable=True)
+    assert schedule.next(_at(NOON, thrown_ms), "03:00").wait_ms <= 5 * MINUTE_MS
+
+
+@pytest.mark.parametrize("thrown_ms", THROWS_MS)
+def test_the_daily_run_comes_every_day_whatever_the_clock_was_set_to(thrown_ms: int) -> None:
+    schedule = Schedule(UTC)
+    schedule.began(_at(NOON - 9 * HOUR_MS), RunCause.DAILY)
+    runs = []
+    for minute in range(3 * 24 * 60):
+        now = _at(NOON + minute * MINUTE_MS, thrown_ms)
+        if schedule.next(now, "03:00").wait_ms <= 0:
+            schedule.began(now, RunCause.DAILY)
+            runs.append(minute // 60)
+    hours = {-DAY_MS: [15, 39, 63], DAY_MS: [0, 15, 39, 63]}
+    assert runs == hours.get(thrown_ms, runs)
+    assert 3 <= len(runs) <= 4
+    assert max(after - before for before, after in zip([0, *runs], runs, strict=False)) <= 24
+
+
+def test_a_clock_that_is_set_is_told_from_one_that_goes() -> None:
+    before = Moment(0, 100_000)
+    assert not was_set(before, Moment(60_000, 160_900))
+    assert was_set(before, Moment(60_000, 161_001))
+    assert was_set(before, Moment(-1001, 100_000))
+    assert was_set(before, Moment(3_600_000, 100_000))
 
 
 def test_sleep_is_seen_on_whichever_clock_went_on() -> None:
-    before = Moment(0, 100.0)
-    assert slept_s(before, Moment(60_000, 160.0), 60) == 0
-    assert slept_s(before, Moment(3_660_000, 160.0), 60) == 3600
-    assert slept_s(before, Moment(60_000, 3760.0), 60) == 3600
-    assert slept_s(before, Moment(-60_000, 101.0), 60) == 0
+    before = Moment(0, 100_000)
+    assert slept_s(before, Moment(60_000, 160_000), 60) == 0
+    assert slept_s(before, Moment(3_660_000, 160_000), 60) == 3600
+    assert slept_s(before, Moment(60_000, 3_760_000), 60) == 3600
+    assert slept_s(before, Moment(-60_000, 101_000), 60) == 0
 
 
 def test_an_event_is_tried_six_times() -> None:
@@ -120,7 +161,7 @@ def test_an_event_is_tried_six_times() -> None:
 def test_a_block_that_ends_by_itself_is_waited_out_and_counts_as_no_attempt() -> None:
     refused = quarantine_after(None, CAUSE, NOON)
     blocked = quarantine_after(refused, CAUSE, NOON, wait_s=300)
-    assert blocked == Quarantine(NOON, NOON + 6 * MINUTE_MS, CAUSE, strikes=1)
+    assert blocked == Quarantine(NOON, NOON + 6 * MINUTE_MS, CAUSE, 1, 6 * MINUTE_MS)
     assert quarantine_after(None, CAUSE, NOON, wait_s=1e9).until_ms == NOON + DAY_MS
 
 
@@ -138,8 +179,22 @@ def test_the_quarantine_is_hourly_and_daily_after_a_day_in_vain() -> None:
 
 
 def test_missed_events_are_asked_for_less_often_while_all_is_quiet() -> None:
-    wished_ms = 5 * MINUTE_MS
-    assert missed_poll_ms(wished_ms, NOON, NOON + HOUR_MS - 1) == wished_ms
-    assert missed_poll_ms(wished_ms, NOON, NOON + HOUR_MS) == 3 * wished_ms
-    a_month = 30 * DAY_MS // missed_poll_ms(wished_ms, 0, NOON)
-    assert a_month < 5000  # the quota of a company that pays nothing, for all of its apps
+    wished_ms, polling, polls = 5 * MINUTE_MS, Polling(_at(NOON)), []
+    for minute in range(30 * 24 * 60):
+        now = _at(NOON + minute * MINUTE_MS)
+        if not polling.wait_ms(now):
+            polling.asked(now, wished_ms)
+            polls.append(minute)
+    assert polls[:14] == [*range(0, 60, 5), 60, 75]
+    assert len(polls) < 5000  # the quota of a company that pays nothing, for all of its apps
+
+
+def test_a_reason_to_expect_missed_events_brings_the_next_look_nearer() -> None:
+    polling, wished_ms = Polling(_at(NOON)), 5 * MINUTE_MS
+    polling.asked(_at(NOON + HOUR_MS), wished_ms)
+    now = _at(NOON + HOUR_MS)
+    assert polling.wait_ms(now) == 15 * MINUTE_MS
+    polling.expect(now, wished_ms)
+    assert polling.wait_ms(now) == 5 * MINUTE_MS
+    polling.expect(now, 0)
+    assert polling.wait_ms(now) == 0

@@ -2,27 +2,35 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 import pytest
 
 from crypto.secret import Secret
-from server.errors import JournalFullError
+from server.dingtalk.client import DingTalkClient
+from server.dingtalk.events import Hint, read_hint
+from server.errors import JournalBusyError, JournalFullError
+from server.instance import Trouble
 from server.journal import events, listing, requests, runs, sync_state
 from server.journal.events import EventState, NewEvent
 from server.journal.listing import Counts
 from server.journal.requests import RequestKind, SyncRequest
 from server.journal.runs import RunCause, RunStatus
+from server.journal.sync_state import NextRun, Quarantine
 from server.journal.writer import Ticket
 from server.simulator.contacts_wecom import WeComRules
 from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
-from server.sync.backlog import Backlog
+from server.sync.backlog import FAULT, Backlog
+from server.sync.result import Followed
 from server.sync.schedule import HOUR_MS, MINUTE_MS
-from server.sync.worker import Worker
+from server.sync.stopping import Stop
+from server.sync.worker import _FAULT_HINT, _FAULT_TITLE, Worker
 from tests.server.sync.world import DAY_MS, World, differences
 from tests.waiting import until
 
@@ -179,7 +187,8 @@ def test_a_run_that_is_wanted_later_is_still_wanted_after_a_restart(
 ) -> None:
     _loop(worker, world)
     at_ms = world.now_ms + 2 * MINUTE_MS
-    world.journal.run(lambda conn: sync_state.set_next_full_run(conn, at_ms)).result(5)
+    wished = NextRun(at_ms, RunCause.RETRY)
+    world.journal.run(lambda conn: sync_state.set_next_full_run(conn, wished)).result(5)
     fresh, before = world.new_worker(), _runs(world)
     _loop(fresh, world)
     assert _runs(world) == before
@@ -464,6 +473,139 @@ def test_a_run_that_was_killed_is_resumed_at_the_next_start(world: World) -> Non
     assert differences(world) == []
 
 
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize("failing", range(5))
+def test_what_was_left_is_taken_up_whichever_step_of_it_fails_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    quarantine = Quarantine(0, world.now_ms + HOUR_MS, FAULT)
+    world.hire("新人", mobile="13900000000")
+    world.journal.run(lambda conn: runs.begin(conn, RunCause.DAILY, 0)).result(5)
+    world.journal.run(lambda conn: sync_state.set_quarantine(conn, quarantine)).result(5)
+    world.restart()
+    steps: list[str] = []
+
+    def flaky(step: Callable[..., Any]) -> Callable[..., Any]:
+        """Let one step of the start fail, after it was done: nobody knows of that then."""
+
+        def take(job: Callable[[Connection], Any]) -> Any:
+            steps.append("")
+            found = step(job)
+            if len(steps) == failing + 1:
+                raise JournalBusyError(path="made-up.db")
+            return found
+
+        return take
+
+    fresh = world.unprepared_worker()
+    with monkeypatch.context() as once:
+        once.setattr(world.journal, "read", flaky(world.journal.read))
+        once.setattr(world.journal, "run", flaky(world.journal.run))
+        with suppress(JournalBusyError):
+            fresh.prepare()
+        fresh.prepare()
+    assert len(steps) > failing
+    before = _runs(world)
+    world.now_ms += 59 * MINUTE_MS
+    _loop(fresh, world)
+    assert _runs(world) == before
+    world.now_ms += MINUTE_MS
+    _loop(fresh, world)
+    found = world.journal.read(lambda conn: runs.latest(conn, 2))
+    assert [one.cause for one in found] == [RunCause.INTERRUPTED, RunCause.DAILY]
+    assert found[1].ending is not None
+    assert found[1].ending.status is RunStatus.INTERRUPTED
+    assert differences(world) == []
+
+
+def test_the_thread_takes_up_what_was_left_as_often_as_it_fails(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[str] = []
+    fresh = world.unprepared_worker()
+    prepare = fresh.prepare
+
+    def fails_twice() -> float:
+        tries.append("")
+        if len(tries) <= 2:
+            raise JournalBusyError(path="made-up.db")
+        return prepare()
+
+    monkeypatch.setattr("server.sync.worker._AFTER_TROUBLE_S", 0.01)
+    monkeypatch.setattr(fresh, "prepare", fails_twice)
+    monkeypatch.setattr(fresh, "loop", lambda _: 60.0)
+    fresh.start()
+    until(lambda: len(tries) == 3)
+    fresh.request_stop()
+    assert fresh.join(10)
+    assert len(tries) == 3
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (JournalBusyError(path="made-up.db"), Trouble.of(JournalBusyError(path="made-up.db"))),
+        (TypeError("made up"), Trouble(_FAULT_TITLE, _FAULT_HINT, {"kind": "TypeError"})),
+    ],
+)
+def test_what_keeps_the_worker_from_going_on_is_told_until_it_can(
+    world: World, monkeypatch: pytest.MonkeyPatch, failure: Exception, told: Trouble
+) -> None:
+    def broken(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr("server.sync.worker._AFTER_TROUBLE_S", 0.01)
+    fresh = world.unprepared_worker()
+    assert fresh.trouble is None
+    with monkeypatch.context() as refusing:
+        refusing.setattr(requests, "take", broken)
+        fresh.start()
+        until(lambda: fresh.trouble == told)
+    until(lambda: fresh.trouble is None)
+    fresh.request_stop()
+    assert fresh.join(10)
+
+
+def test_the_next_full_run_is_known_before_the_first(world: World) -> None:
+    world.set(approve_first_run=True)
+    for fault in (Fault.DROPPED, None):
+        fresh = world.new_worker()
+        if fault:
+            world.wecom_faults.add(Rule(fault, path="gettoken", times=10))
+        _loop(fresh, world, 1)
+        wish = world.journal.read(sync_state.load).next_full_run
+        assert wish is not None
+        assert wish.at_ms >= world.now_ms
+
+
+def test_the_next_full_run_is_stored_once_while_nothing_changes(
+    world: World, worker: Worker
+) -> None:
+    _loop(worker, world)
+    before = world.journal.read(sync_state.load).next_full_run
+    for _ in range(10):
+        world.now_ms += 60_000
+        _loop(worker, world, 1)
+    assert world.journal.read(sync_state.load).next_full_run == before
+
+
+def test_missed_events_that_cannot_be_asked_for_are_told_until_they_can(
+    world: World, worker: Worker
+) -> None:
+    answer = Reply.of_json({"errcode": 90020, "errmsg": "no"})
+    rule = Rule(Fault.ANSWERED, path="get_call_back_failed_result", answer=answer)
+    world.dingtalk_faults.add(rule)
+    world.now_ms += 20 * MINUTE_MS
+    _loop(worker, world)
+    unfetched = world.journal.read(sync_state.load).unfetched
+    assert unfetched is not None
+    assert unfetched.code == "dingtalk-90020"
+    world.dingtalk_faults.switch_off()
+    world.now_ms += 20 * MINUTE_MS
+    _loop(worker, world)
+    assert world.journal.read(sync_state.load).unfetched is None
+
+
 def test_a_day_later_and_after_a_long_sleep_a_full_run_is_made(
     world: World, worker: Worker
 ) -> None:
@@ -501,6 +643,121 @@ def test_a_fault_of_our_own_fails_the_event_visibly_instead_of_coming_for_ever(
         _loop(worker, world)
         world.now_ms = world.journal.read(events.next_due_ms) or world.now_ms
     assert _counts(world).failed == 1
+
+
+ABSURD = [
+    '{"EventType":"user_modify_org","userId":"' + "[" * 3000 + '"}',
+    '{"EventType":"org_dept_modify","deptId":"' + "[" * 100_000 + '"}',
+    '{"EventType":"org_dept_modify","deptId":["' + "9" * 5000 + '"]}',
+    '{"EventType":"user_modify_org","userId":' + "[" * 5000 + "]" * 5000 + "}",
+    '{"EventType":"user_modify_org","userId":["\\ud800","\\u0000"],"n":1e999}',
+    '{"EventType":"user_modify_org","userId":[1' + "0" * 400 + "]}",
+    '{"EventType":["user_add_org"],"USERID":{"a":1},"userId":{"userid":[[]]}}',
+    '{"EventType":"user_leave_org","userId":"a","USERID":"b","userId":null}',
+    "[" * 100_000,
+    "null",
+    "",
+]
+
+
+@pytest.mark.parametrize("payload", ABSURD)
+def test_an_absurd_event_keeps_no_other_from_being_followed(
+    world: World, worker: Worker, payload: str
+) -> None:
+    bad = NewEvent("bad", world.now_ms, None, None, None, payload)
+    world.journal.append([bad]).result(10)
+    _send(world, world.company.change(next(iter(world.company.roster.people)), title="经理"))
+    _loop(worker, world)
+    assert differences(world) == []
+    (good, _) = world.journal.read(lambda conn: listing.latest(conn, 2)).events
+    assert good.state is EventState.DONE
+    assert _counts(world).working == 0
+
+
+def test_an_event_that_cannot_be_read_fails_alone_and_says_so(
+    world: World, worker: Worker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(payload: str) -> Hint:
+        if "made-up" in payload:
+            raise MemoryError("made up")
+        return read_hint(payload)
+
+    monkeypatch.setattr("server.sync.backlog.read_hint", broken)
+    _send(world, [{"EventType": "user_modify_org", "eventId": "made-up"}])
+    _send(world, world.company.change(next(iter(world.company.roster.people)), title="经理"))
+    _loop(worker, world)
+    assert differences(world) == []
+    (_, bad) = world.journal.read(lambda conn: listing.latest(conn, 2)).events
+    assert (bad.state, bad.error) == (EventState.FAILED, str(FAULT.title))
+    assert "made up" in caplog.text
+
+
+def test_a_fault_of_our_own_about_one_person_fails_their_events_alone(
+    world: World, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follow, poison = world.engine.follow, list(world.company.roster.people)[3]
+
+    def broken(people: list[str], departments: list[str], stop: Stop) -> Followed:
+        if poison in people:
+            raise TypeError("made up")
+        return follow(people, departments, stop)
+
+    monkeypatch.setattr(world.engine, "follow", broken)
+    for userid in list(world.company.roster.people):
+        _send(world, world.company.change(userid, title="经理"))
+    _loop(worker, world)
+    assert (_counts(world).done, _counts(world).pending) == (4, 1)
+    for _ in range(6):
+        world.now_ms = world.journal.read(events.next_due_ms) or world.now_ms
+        _loop(worker, world)
+    assert (_counts(world).done, _counts(world).failed) == (4, 1)
+
+
+def test_an_event_that_names_thousands_is_a_full_run_and_nothing_waits_behind_it(
+    world: World, worker: Worker
+) -> None:
+    nobody = [f"nobody{number}" for number in range(100_000)]
+    _send(world, [{"EventType": "user_modify_org", "userId": nobody, "eventId": "1"}])
+    _send(world, world.company.change(next(iter(world.company.roster.people)), title="经理"))
+    _loop(worker, world, 1)
+    assert _counts(world).done == 2
+    assert _calls(world) == {"user/get": 1, "user/update": 1}
+    _loop(worker, world, 1)
+    last = world.journal.read(lambda conn: runs.latest(conn, 1))[0]
+    assert last.cause is RunCause.UNCLEAR_EVENT
+
+
+def test_events_that_name_many_together_are_followed_some_at_a_time_before_a_full_run(
+    world: World, worker: Worker
+) -> None:
+    _send(world, [{"EventType": "org_change", "eventId": "0"}])
+    for number in range(5):
+        ids = [f"nobody{number}-{each}" for each in range(90)]
+        _send(world, [{"EventType": "user_modify_org", "userId": ids, "eventId": f"{number + 1}"}])
+    before, done = _runs(world), []
+    for _ in range(3):
+        assert worker.loop(world.now_ms) == 0
+        done.append(_counts(world).done)
+    assert (done, _runs(world)) == ([3, 5, 6], before)
+    attempts = world.journal.read(lambda conn: listing.latest(conn, 6)).events
+    assert {one.attempts for one in attempts} == {1}
+    _loop(worker, world, 1)
+    assert _runs(world) == before + 1
+
+
+def test_a_list_of_missed_events_that_cannot_be_read_is_made_up_for_by_a_full_run(
+    world: World, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RecursionError("made up")
+
+    world.hire("新人", mobile="13900000000")
+    world.now_ms += HOUR_MS
+    with monkeypatch.context() as patched:
+        patched.setattr(DingTalkClient, "take_failed_events", broken)
+        _loop(worker, world, 1)
+    _loop(worker, world, 4)
+    assert differences(world) == []
 
 
 def test_events_whose_end_could_not_be_stored_are_followed_again(

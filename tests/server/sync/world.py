@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from server.journal import ledger as stored
 from server.journal.journal import Journal
 from server.rest.retry import RetryPolicy
 from server.rest.session import Limits
+from server.rest.vendor_clock import VendorClock
 from server.simulator.company import Company
 from server.simulator.comparison import Pairs
 from server.simulator.comparison import differences as compared
@@ -56,20 +58,44 @@ class World:
     path: Path
     now_ms: int
     engine: Engine = field(init=False)
+    thrown_ms: int = 0
+    vendors_ahead_ms: int = 0
+    servers: tuple[LoopbackServer, ...] = ()
 
     def __post_init__(self) -> None:
         self.engine = self.new_engine()
 
     def new_engine(self) -> Engine:
-        return Engine(self.journal, lambda: self.config, Road(FAST), lambda: self.now_ms)
+        road = Road(FAST, VendorClock(lambda: self.now_ms, self.steady_s))
+        return Engine(self.journal, lambda: self.config, road, lambda: self.now_ms)
 
     def new_worker(self) -> Worker:
         """A worker whose thread does not run: its loop is gone through by hand."""
-        worker = Worker(
-            self.journal, self.engine, lambda: self.config, clock_ms=lambda: self.now_ms
-        )
+        worker = self.unprepared_worker()
         worker.prepare()
         return worker
+
+    def unprepared_worker(self) -> Worker:
+        return Worker(
+            self.journal,
+            self.engine,
+            lambda: self.config,
+            clock_ms=lambda: self.now_ms,
+            steady_s=self.steady_s,
+        )
+
+    def steady_s(self) -> float:
+        """Read the clock that goes on whatever `throw_clock` does to the one on the wall."""
+        return (self.now_ms - self.thrown_ms) / 1000
+
+    def date(self) -> str:
+        """Tell the time as the vendors do, whose clocks nobody throws."""
+        return formatdate(self.steady_s() + self.vendors_ahead_ms / 1000, usegmt=True)
+
+    def throw_clock(self, by_ms: int) -> None:
+        """Set the clock on the wall forward, or back; no time passes."""
+        self.now_ms += by_ms
+        self.thrown_ms += by_ms
 
     def set(self, **sync: Any) -> None:
         settings = self.config.settings
@@ -130,8 +156,15 @@ class Sides:
     wecom: WeComContacts
     dingtalk_faults: FaultPlan
     wecom_faults: FaultPlan
-    source: str
-    target: str
+    servers: tuple[LoopbackServer, LoopbackServer]
+
+    @property
+    def source(self) -> str:
+        return self.servers[0].address
+
+    @property
+    def target(self) -> str:
+        return self.servers[1].address
 
     @property
     def settings(self) -> dict[str, dict[str, object]]:
@@ -172,6 +205,9 @@ class Sides:
             path,
             now_ms,
         )
+        world.servers = self.servers
+        for server in self.servers:
+            server.date = world.date
         try:
             yield world
         finally:
@@ -190,9 +226,7 @@ def open_sides(company: Company) -> Iterator[Sides]:
         LoopbackServer(source_faults.wrap(dingtalk.handle)) as source,
         LoopbackServer(target_faults.wrap(wecom.handle)) as target,
     ):
-        yield Sides(
-            company, dingtalk, wecom, source_faults, target_faults, source.address, target.address
-        )
+        yield Sides(company, dingtalk, wecom, source_faults, target_faults, (source, target))
 
 
 @contextmanager
