@@ -62,6 +62,17 @@ class OpenSet:
             return None
         return letter.message if letter.tail == self._key_text else None
 
+    def tail_of(self, callback: SealedCallback) -> str | None:
+        """Return the tail where this set's aes_key opens the callback, signed or not, else None.
+
+        Only for the doctor, once the caller has been answered: the time this takes depends on
+        what the key makes of the ciphertext, which lets whoever can measure it read the plaintext.
+        """
+        try:
+            return self._envelope.open(callback.encrypt).tail
+        except EnvelopeError:
+            return None
+
     def seal(
         self, message: bytes, *, timestamp_ms: int, nonce: str, random16: bytes
     ) -> SealedReply:

@@ -181,7 +181,8 @@ class Service:
         return self._journal
 
     def rejections(self) -> RejectionLog:
-        """Return the list of rejected calls, for the facade."""
+        """Return the list of rejected calls with their causes, for the facade."""
+        self._desk.diagnose_waiting()
         return self._rejections
 
     def wake(self) -> None:
@@ -290,6 +291,7 @@ class Service:
             self._save_promotion,
             self._reload,
             self._expire,
+            self._desk.diagnose_waiting,
             self._store_rejections,
             self._instance.keep,
         ):

@@ -22,16 +22,16 @@ from crypto.callback import (
     SealedReply,
 )
 from crypto.credentials import Field, Role
-from crypto.doctor import Diagnosis, diagnose
+from crypto.doctor import diagnose
 from crypto.entry import judge
 from crypto.envelope import RANDOM_BYTES
-from server.errors import JournalError
+from server.errors import JournalDamagedError, JournalError
 from server.journal.contact import Use
 from server.journal.events import NewEvent, Source
 from server.journal.rejections import Rejection
 from server.payload import Digits, read_json
 from server.web.inbox import Entry, Inbox
-from server.web.rejections import RejectionLog
+from server.web.rejections import EVERYBODY, DiagnosisQueue, RejectedCall, RejectionLog
 
 _log = logging.getLogger(__name__)
 
@@ -74,9 +74,11 @@ class Facts:
 
 
 class Desk:
-    """Answers callbacks. `replace_opener` may be called from any thread, the rest from the loop.
+    """Answers callbacks on the loop's thread; `replace_opener` and `diagnose_waiting` on any.
 
-    `on_news` is called, often and quickly, when `facts` or the list of rejections changed.
+    A rejected call is answered first and diagnosed later: what a secret key makes of it must not
+    show in the time of the answer. `on_news` is called, often and quickly, when `facts` changed,
+    a call waits for its diagnosis, or the list of rejections changed.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Desk:
         self._on_news = on_news
         self._facts = Facts()
         self._swap = threading.Lock()
+        self._undiagnosed = DiagnosisQueue()
 
     @property
     def facts(self) -> Facts:
@@ -110,8 +113,8 @@ class Desk:
     def receive(self, arrival: Arrival) -> SealedReply:
         """Return the sealed answer to a genuine callback, after it was stored.
 
-        Raises NotACallbackError, CallbackRejectedError (no set in force fits; noted in the list
-        of rejections), or JournalError (nothing was stored, and DingTalk must send again).
+        Raises NotACallbackError, CallbackRejectedError (no set in force fits; `diagnose_waiting`
+        finds out why), or JournalError (nothing was stored, and DingTalk must send again).
         """
         now_ms = self._now_ms()
         callback = _sealed_callback(arrival)
@@ -119,7 +122,8 @@ class Desk:
         try:
             opened = opener.open(callback, now_ms)
         except CallbackRejectedError:
-            self._note_rejection(arrival.remote, diagnose(callback, opener.sets(now_ms)), now_ms)
+            self._undiagnosed.add(RejectedCall(callback, arrival.remote, now_ms, opener))
+            self._on_news()
             raise
         entry = _entry(opened, arrival.remote, now_ms)
         if entry.use is not None:
@@ -140,17 +144,46 @@ class Desk:
         now_ms = self._now_ms()
         self._add_rejection(Rejection(now_ms, remote, NOT_A_CALLBACK, None, None, 1, now_ms))
 
+    def diagnose_waiting(self) -> None:
+        """Find out why calls were rejected, and note it in the list. For the housekeeper."""
+        for call in self._undiagnosed.take():
+            diagnosis = diagnose(call.callback, call.opener.sets(call.at_ms))
+            offered = diagnosis.offered_key
+            if offered is not None and judge(Field.KEY, offered) is not None:
+                offered = None
+            verdict, at_ms = str(diagnosis.verdict), call.at_ms
+            self._add_rejection(
+                Rejection(at_ms, call.remote, "rejected", verdict, offered, call.count, at_ms)
+            )
+
     def _store(self, entry: Entry, now_ms: int) -> None:
         try:
             self._inbox.store(entry)
         except JournalError as failure:
-            if self._facts.unstored_since_ms is None:
-                _log.error("Callbacks cannot be stored and are answered with 503: %s", failure)
-                self._learn(replace(self._facts, unstored_since_ms=now_ms, unstored=failure))
+            self._note_unstored(failure, now_ms)
             raise
         if self._facts.unstored_since_ms is not None:
             _log.info("Callbacks are stored again")
             self._learn(replace(self._facts, unstored_since_ms=None, unstored=None))
+
+    def _note_unstored(self, failure: JournalError, now_ms: int) -> None:
+        """Keep the latest failure; of them all damage counts most: only that is healed."""
+        known = self._facts.unstored
+        is_damage = isinstance(failure, JournalDamagedError)
+        if isinstance(known, JournalDamagedError) and not is_damage:
+            return
+        if type(known) is not type(failure):
+            _log.error("Callbacks cannot be stored and are answered with 503: %s", failure)
+        elif not is_damage:
+            return
+        since_ms = self._facts.unstored_since_ms
+        self._learn(
+            replace(
+                self._facts,
+                unstored_since_ms=now_ms if since_ms is None else since_ms,
+                unstored=failure,
+            )
+        )
 
     def _note_genuine(self, callback: SealedCallback, now_ms: int) -> None:
         """Compare clocks. A strange timestamp is a warning only: a wrong clock loses no event."""
@@ -166,20 +199,11 @@ class Desk:
         self._facts = facts
         self._on_news()
 
-    def _note_rejection(self, remote: str, diagnosis: Diagnosis, now_ms: int) -> None:
-        offered = diagnosis.offered_key
-        if offered is not None and judge(Field.KEY, offered) is not None:
-            offered = None
-        verdict = str(diagnosis.verdict)
-        self._add_rejection(Rejection(now_ms, remote, "rejected", verdict, offered, 1, now_ms))
-
     def _add_rejection(self, rejection: Rejection) -> None:
-        if self._rejections.add(rejection):
-            _log.info(
-                "Rejected a call from %s: %s",
-                rejection.remote,
-                rejection.verdict or rejection.cause,
-            )
+        line = self._rejections.add(rejection)
+        if line is not None:
+            remote = "one of many addresses" if line.remote == EVERYBODY else line.remote
+            _log.info("Rejected a call from %s: %s", remote, line.verdict or line.cause)
         self._on_news()
 
 

@@ -28,7 +28,7 @@ def expected(token: int, aes_key: int, key: int) -> Diagnosis:
         return Diagnosis(Verdict.TOKEN, ROLES[aes_key])
     if token == aes_key:
         return Diagnosis(Verdict.KEY, ROLES[aes_key], offered_key=KEYS[key])
-    return Diagnosis(Verdict.TOKEN_AND_KEY, ROLES[aes_key], offered_key=KEYS[key])
+    return Diagnosis(Verdict.TOKEN_AND_KEY, ROLES[aes_key])  # unsigned: the tail proves nothing
 
 
 REJECTED = [one for one in product(range(4), repeat=3) if len(set(one)) > 1 or NOBODY in one]

@@ -15,6 +15,7 @@ from server.journal import contact, listing
 from server.journal.contact import LastUse
 from server.journal.events import StoredEvent
 from server.journal.journal import Journal
+from server.journal.rejections import Rejection
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience, body_of, query_of
 from server.simulator.envelope import SignedText
 from server.web.callback import build_app
@@ -69,6 +70,11 @@ class Service:
     def events(self) -> list[StoredEvent]:
         """All events, the oldest first."""
         return list(reversed(self.journal.read(lambda conn: listing.latest(conn, 10_000)).events))
+
+    def rejected(self) -> list[Rejection]:
+        """The list of rejected calls, once the doctor has seen all that wait."""
+        self.desk.diagnose_waiting()
+        return self.rejections.snapshot()
 
     def uses(self) -> dict[str, LastUse]:
         return self.journal.read(contact.uses)

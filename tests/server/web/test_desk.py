@@ -1,24 +1,42 @@
 import json
+import logging
+from base64 import b64decode, b64encode
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
 import pytest
 
+import crypto.envelope
 from crypto.callback import CallbackRejectedError, Opener
 from crypto.credentials import Keyring
-from server.errors import JournalFullError
+from server.errors import (
+    JournalBusyError,
+    JournalDamagedError,
+    JournalError,
+    JournalFullError,
+)
 from server.journal import listing
 from server.journal.events import NewEvent
 from server.journal.journal import Journal
+from server.journal.rejections import Rejection
 from server.simulator.dingtalk_callbacks import body_of, query_of
 from server.simulator.envelope import Envelope, SignedText
 from server.web.desk import Arrival, Desk, NotACallbackError
 from server.web.inbox import Entry
-from server.web.rejections import RejectionLog
+from server.web.rejections import NEW_LINES, RejectionLog
 from tests.server.web.service import AES_KEY, CREDENTIALS, KEY, OTHER, THIRD, TOKEN, sealed
 
 NOW_MS = 1_700_000_000_000
+BUSY, BUSY_AGAIN, FULL = (
+    JournalBusyError(path="p"),
+    JournalBusyError(path="p"),
+    JournalFullError(path="p"),
+)
+DAMAGED, DAMAGED_AGAIN = (
+    JournalDamagedError(path="p", reason="r"),
+    JournalDamagedError(path="p", reason="r"),
+)
 EVENT = {"EventType": "user_add_org", "eventId": "e1", "CorpId": "dingcorp"}
 
 
@@ -27,7 +45,7 @@ class FakeInbox:
     """Keeps what is stored in a list; `failure` is raised instead where it is set."""
 
     entries: list[Entry] = field(default_factory=list)
-    failure: JournalFullError | None = None
+    failure: JournalError | None = None
 
     def store(self, entry: Entry) -> None:
         if self.failure is not None:
@@ -55,6 +73,11 @@ class Office:
     def receive(self, text: SignedText) -> str:
         """Hand in a callback; what the answer says, as DingTalk reads it."""
         return self.desk.receive(arrival(text)).encrypt
+
+    def rejected(self) -> list[Rejection]:
+        """The list of rejected calls, once the doctor has seen all that wait."""
+        self.desk.diagnose_waiting()
+        return self.rejections.snapshot()
 
 
 def arrival(text: SignedText) -> Arrival:
@@ -246,6 +269,30 @@ def test_a_failing_journal_is_noted_until_it_works_again(office: Callable[..., O
     assert (one.desk.facts.unstored_since_ms, one.desk.facts.unstored) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("failures", "told"),
+    [
+        ((BUSY, DAMAGED), DAMAGED),
+        ((DAMAGED, BUSY), DAMAGED),
+        ((BUSY, FULL), FULL),
+        ((FULL, BUSY), BUSY),
+        ((DAMAGED, DAMAGED_AGAIN), DAMAGED_AGAIN),
+        ((BUSY, BUSY_AGAIN), BUSY),
+    ],
+    ids=lambda value: repr(value)[:60],
+)
+def test_of_several_failures_the_latest_counts_and_damage_most(
+    office: Callable[..., Office], failures: tuple[JournalError, ...], told: JournalError
+) -> None:
+    one = office()
+    for failure in failures:
+        one.inbox.failure = failure
+        with pytest.raises(JournalError):
+            one.receive(sealed(EVENT))
+        one.clock[0] += 1
+    assert (one.desk.facts.unstored, one.desk.facts.unstored_since_ms) == (told, NOW_MS)
+
+
 def test_a_tail_that_no_key_can_be_is_not_offered(office: Callable[..., Office]) -> None:
     one = office()
     text = Envelope(TOKEN, AES_KEY, "<b>钉</b>").seal(
@@ -253,9 +300,80 @@ def test_a_tail_that_no_key_can_be_is_not_offered(office: Callable[..., Office])
     )
     with pytest.raises(CallbackRejectedError):
         one.receive(text)
-    assert [(line.verdict, line.offered_key) for line in one.rejections.snapshot()] == [
-        ("key", None)
+    assert [(line.verdict, line.offered_key) for line in one.rejected()] == [("key", None)]
+
+
+@pytest.fixture
+def decrypted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Notes each envelope that any aes_key is tried on."""
+    tried: list[str] = []
+    real = crypto.envelope.Envelope.open
+
+    def spy(envelope: crypto.envelope.Envelope, encrypt: str) -> crypto.envelope.Letter:
+        tried.append(encrypt)
+        return real(envelope, encrypt)
+
+    monkeypatch.setattr(crypto.envelope.Envelope, "open", spy)
+    return tried
+
+
+def test_no_key_touches_an_unsigned_call_while_its_caller_waits(
+    office: Callable[..., Office], decrypted: list[str]
+) -> None:
+    one = office(Keyring(CREDENTIALS, OTHER, THIRD, NOW_MS + 1))
+    text = sealed(EVENT)
+    unsigned = arrival(text)._replace(
+        query=urlencode({"signature": "0" * 40, "timestamp": "1", "nonce": "n"})
+    )
+    with pytest.raises(CallbackRejectedError):
+        one.desk.receive(unsigned)
+    assert (decrypted, one.rejections.snapshot()) == ([], [])
+    assert [line.verdict for line in one.rejected()] == ["token"]
+    assert decrypted == [text.encrypt] * 3
+
+
+def test_a_rejected_call_is_diagnosed_by_the_sets_that_it_met(
+    office: Callable[..., Office],
+) -> None:
+    one = office()
+    with pytest.raises(CallbackRejectedError):
+        one.receive(sealed(EVENT, OTHER))
+    one.desk.replace_opener(Opener(Keyring(OTHER)))
+    assert [line.verdict for line in one.rejected()] == ["unknown_sender"]
+
+
+def test_a_tail_chosen_by_a_stranger_is_not_offered(office: Callable[..., Office]) -> None:
+    """Who has one captured call can write any tail into it, but cannot sign the outcome."""
+    one = office()
+    message = b'{"EventType":"x","n":"' + b"q" * 20 + b'"}'
+    captured = sealed(message)
+    forged = bytearray(b64decode(captured.encrypt))
+    tail_begins = 20 + len(message)
+    assert tail_begins % 16 == 0
+    for place, (ours, theirs) in enumerate(zip(KEY.encode(), b"dingattack99", strict=True)):
+        forged[tail_begins - 16 + place] ^= ours ^ theirs
+    call = arrival(replace(captured, signature="0" * 40, encrypt=b64encode(forged).decode()))
+    with pytest.raises(CallbackRejectedError):
+        one.desk.receive(call)
+    assert [(line.verdict, line.offered_key) for line in one.rejected()] == [
+        ("token_and_key", None)
     ]
+
+
+def test_a_flood_from_made_up_addresses_fills_neither_list_nor_log(
+    office: Callable[..., Office], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    one = office()
+    for number in range(500):
+        with pytest.raises(CallbackRejectedError):
+            one.desk.receive(arrival(sealed(EVENT, OTHER))._replace(remote=f"203.0.{number}"))
+        one.desk.note_stranger(f"198.51.{number}")
+        one.desk.diagnose_waiting()
+    lines = one.rejections.snapshot()
+    assert len(lines) == NEW_LINES + 2
+    assert sum(line.count for line in lines) == 1000
+    assert len(caplog.records) == NEW_LINES + 2
 
 
 def test_too_many_parameters_are_no_callback(office: Callable[..., Office]) -> None:

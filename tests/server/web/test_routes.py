@@ -153,7 +153,7 @@ def test_what_is_no_callback_is_400(service: Service, kind: str) -> None:
     query, body = NOT_CALLBACKS[kind]
     answer = service.exchange(post(f"{PATH}?{query}", body))
     assert (answer.status, answer.body) == (400, b"not a callback\n")
-    assert [one.cause for one in service.rejections.snapshot()] == ["not_a_callback"]
+    assert [one.cause for one in service.rejected()] == ["not_a_callback"]
     assert (service.events(), service.uses()) == ([], {})
 
 
@@ -195,7 +195,7 @@ def test_all_rejections_look_alike(service: Service) -> None:
 def test_the_cause_of_a_rejection_goes_to_the_list(service: Service) -> None:
     for call in rejected_calls():
         service.exchange(call)
-    verdicts = {one.verdict: one.offered_key for one in service.rejections.snapshot()}
+    verdicts = {one.verdict: one.offered_key for one in service.rejected()}
     expected = {"unknown_sender": None, "token": None, "aes_key": None, "key": "dingother01"}
     assert expected == verdicts
 
