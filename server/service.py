@@ -220,10 +220,9 @@ class Service:
 
     def _listen(self, host: str | None, port: int | None) -> Listener:
         callback = self._config.settings.callback
-        inbox = BatchingInbox(self._journal)
+        inbox = BatchingInbox(self._journal.append)
         self._desk = Desk(
             Opener(self._keyring),
-            inbox,
             self._rejections,
             self._promote,
             self._clock_ms,
