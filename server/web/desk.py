@@ -51,7 +51,7 @@ _NUL = "\N{SYMBOL FOR NULL}"
 _SIGNATURE = re.compile(r"[0-9a-fA-F]{40}")
 # What DingTalk sends. Anything else of some size is no callback, whatever JSON it may be: parsing
 # a mebibyte of it takes as long as a hundred callbacks, and thirty times its room.
-_USUAL_BODY = re.compile(rb'\s*\{\s*"(?i:encrypt)"\s*:\s*"([A-Za-z0-9+/=]+)"\s*\}\s*')
+_USUAL_BODY = re.compile(rb'\s*\{\s*"(?i:encrypt)"\s*:\s*"([ !#-\[\]-~]+)"\s*\}\s*')
 _UNUSUAL_MAX_BYTES = 64 * 1024
 _UNPACKED_MAX_BYTES = 1024 * 1024
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS

@@ -6,7 +6,9 @@ answered properly. All waiting is measured by the monotonic clock: the wall cloc
 """
 
 import contextlib
+import logging
 import socket
+import threading
 from dataclasses import dataclass
 from io import BytesIO
 from time import monotonic
@@ -29,10 +31,9 @@ HEADER_LIMIT_BYTES = 32 * 1024
 HELD_LIMIT_BYTES = 8 * 1024 * 1024
 # What chunk sizes, their line ends and trailers may come to beside the body: a genuine sender
 # writes a few lines; chunks of one byte cost a thousand times what they carry.
-FRAMING_LIMIT_BYTES = 1024
+FRAMING_LIMIT_BYTES = 256
 _FRAMING_SHARE = 4
-# So much of a chunked body is parsed before its framing is looked at again.
-_PIECE_BYTES = 512
+REPEATS_AFTER_S = 60.0
 # A callback is smaller. What is larger is looked at after all others.
 _PROMPT_MAX_BYTES = 16 * 1024
 
@@ -49,6 +50,33 @@ CALM = Patience(idle_s=75, request_s=10)
 # Most places taken: who wastes one has to go, so that a genuine call finds one. DingTalk gives up
 # after 2.5 seconds itself, so nothing genuine takes longer to arrive.
 PRESSED = Patience(idle_s=1, request_s=2.5)
+
+
+class RepeatFilter(logging.Filter):
+    """Lets a line through once a minute, with the number of those alike since.
+
+    What a stranger can cause as often as they like must not push everything else out of the log.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._told: dict[tuple[object, ...], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether the line is to be written; adds how many were not."""
+        cause = None if record.exc_info is None else record.exc_info[0]
+        key = (record.name, record.levelno, record.pathname, record.lineno, cause)
+        now_s = monotonic()
+        with self._lock:
+            told_s, left_out = self._told.get(key, (now_s - REPEATS_AFTER_S, 0))
+            if now_s - told_s < REPEATS_AFTER_S:
+                self._told[key] = (told_s, left_out + 1)
+                return False
+            self._told[key] = (now_s, 0)
+        if left_out:
+            record.msg, record.args = f"{record.getMessage()} ({left_out} more like it before)", ()
+        return True
 
 
 class RequestTimeout(Error):  # noqa: N818 - waitress names its error pages like this
@@ -130,13 +158,20 @@ class BoundedParser(HTTPRequestParser):
         """Take what comes of a chunked body, and no more once it is mostly framing."""
         taken = 0
         while taken < len(data) and not self.completed:
-            taken += super().received(data[taken : taken + _PIECE_BYTES])
-            size_bytes = 0 if self.buffer is None else self.buffer.size_bytes
-            framing_bytes = self.body_bytes_received - size_bytes
-            if framing_bytes > FRAMING_LIMIT_BYTES + size_bytes // _FRAMING_SHARE:
+            # Were all of the piece framing, it would be just too much.
+            taken += super().received(data[taken : taken + self._framing_room_bytes + 1])
+            if self._framing_room_bytes < 0:
                 self.error = BadRequest("exceeds the limit for chunk sizes and trailers")
                 self.completed = True
-        return taken
+        # What comes after an error is no other request: the connection is closed.
+        return taken if self.error is None else len(data)
+
+    @property
+    def _framing_room_bytes(self) -> int:
+        """How much more of chunk sizes and trailers the request may have."""
+        size_bytes = 0 if self.buffer is None else self.buffer.size_bytes
+        framing_bytes = self.body_bytes_received - size_bytes
+        return FRAMING_LIMIT_BYTES + size_bytes // _FRAMING_SHARE - framing_bytes
 
     @property
     def body(self) -> bytes:
@@ -299,9 +334,9 @@ class PatientChannel(HTTPChannel):
                 self.socket.shutdown(socket.SHUT_RDWR)
 
     def refuse_unfinished(self) -> None:
-        """Answer the unfinished request with 408 and close."""
+        """Answer the unfinished request with 408 and close; not while others are before it."""
         request = self.request
-        if request is None:
+        if request is None or self.requests:
             return
         if not request.headers_finished:
             request.parse_header(b"GET / HTTP/1.0\r\n")
@@ -311,4 +346,5 @@ class PatientChannel(HTTPChannel):
         self.request = None
         self.request_since_s = None
         self.requests.append(request)
+        self._count_held()
         self.server.add_task(self)

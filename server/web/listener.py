@@ -33,6 +33,7 @@ from server.web.limits import (
     PRESSED,
     READ_LIMIT_BYTES,
     PatientChannel,
+    RepeatFilter,
 )
 
 _log = logging.getLogger(__name__)
@@ -58,6 +59,8 @@ _IDLE_TICK_S = 1.0
 _WAITING_TICK_S = 0.005
 _DRAIN_S = 1.5
 _WINDOWS_ACCESS_DENIED = 10013
+# Who writes a line here does so once a request, and so as often as a stranger likes.
+_LOGS_OF_REQUESTS = ("waitress", "server.web.callback", "server.web.inbox")
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -222,6 +225,7 @@ class Listener:
             bind_socket=False,
         )
         self._wait = _wait_by_poll if hasattr(select, "poll") else _wait_by_select
+        self._repeats = RepeatFilter()
         self._is_stopping = False
         self._ending = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="dingbridge-web", daemon=True)
@@ -233,6 +237,8 @@ class Listener:
 
     def start(self) -> None:
         """Begin to serve."""
+        for name in _LOGS_OF_REQUESTS:
+            logging.getLogger(name).addFilter(self._repeats)
         self._thread.start()
 
     def replace_application(self, application: Application) -> None:
@@ -270,6 +276,8 @@ class Listener:
             with self._ending:  # a wake-up from now on would be written to somebody else's file
                 self._is_stopping = True
                 wasyncore.close_all(self._map, ignore_all=True)
+            for name in _LOGS_OF_REQUESTS:
+                logging.getLogger(name).removeFilter(self._repeats)
 
     def _tick_s(self) -> float:
         """Return how long to wait where nothing happens on the sockets."""

@@ -1,5 +1,6 @@
 """What arrives on the wire: half, too much, too slow, too many, or no HTTP at all."""
 
+import select
 import socket
 import struct
 import threading
@@ -247,6 +248,38 @@ def test_large_unfinished_requests_are_given_up_before_memory_is(
         assert service.call(sealed(EVENT)).status == 200
         assert service.listener._server.held_bytes <= 2 * BODY_LIMIT_BYTES
     until(lambda: service.listener._server.held_bytes == 0)
+
+
+def test_of_the_large_ones_no_more_are_given_up_than_need_be(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.web.listener.HELD_LIMIT_BYTES", BODY_LIMIT_BYTES + 1000)
+    large = post(PATH, b"x" * BODY_LIMIT_BYTES)
+    small = request_of(sealed(EVENT))
+    with service.connect() as patient, service.connect() as one, service.connect() as other:
+        patient.sendall(small[:-1])
+        one.sendall(large[:-1])
+        other.sendall(large[:-1])
+        statuses = sorted(read_answer(each).status for each in (one, other) if is_answered(each))
+        assert statuses == [408]
+        patient.sendall(small[-1:])
+        assert read_answer(patient).status == 200
+
+
+def is_answered(connection: socket.socket) -> bool:
+    return bool(select.select([connection], [], [], 1)[0])
+
+
+def test_a_connection_with_requests_before_the_unfinished_one_is_served_once(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fixture fails on any error in the log."""
+    monkeypatch.setattr("server.web.listener.HELD_LIMIT_BYTES", 0)
+    with service.connect() as connection:
+        connection.sendall(HEALTH * 20 + post(PATH, b"x" * 1000)[:-1])
+        statuses = [read_answer(connection).status]
+        assert statuses == [200]
+    assert service.exchange(HEALTH).status == 200
 
 
 def test_a_flood_from_one_address_is_one_line(service: Service) -> None:
