@@ -89,3 +89,15 @@ def test_sets_that_share_values_are_told_apart(
     token, aes_key, key = called_with
     callback = sent_with(TOKENS[token], AES_KEYS[aes_key], KEYS[key])
     assert verdict is diagnose(callback, sets).verdict
+
+
+def test_the_verdicts_keep_the_names_that_files_and_programs_know() -> None:
+    assert [str(verdict) for verdict in Verdict] == [
+        "token",
+        "aes_key",
+        "key",
+        "token_and_key",
+        "mixed",
+        "unknown_sender",
+        "no_credentials",
+    ]

@@ -611,3 +611,11 @@ def test_what_does_not_unpack_is_no_callback(office: Callable[..., Office], pack
     query = urlencode(query_of(sealed(EVENT)))
     with pytest.raises(NotACallbackError):
         office().answer_to(Arrival(query, packed, "", "gzip"))
+
+
+def test_each_rejected_call_counts_as_one(office: Callable[..., Office]) -> None:
+    one = office()
+    one.desk.note_stranger("198.51.100.1")
+    with pytest.raises(CallbackRejectedError):
+        one.receive(sealed(EVENT, OTHER))
+    assert [line.count for line in one.rejected()] == [1, 1]
