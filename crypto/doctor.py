@@ -10,7 +10,6 @@ from enum import StrEnum
 
 from crypto.callback import OpenSet, SealedCallback
 from crypto.credentials import Field, Role
-from crypto.envelope import Envelope, EnvelopeError
 
 
 class Verdict(StrEnum):
@@ -29,8 +28,8 @@ class Verdict(StrEnum):
 class Diagnosis:
     """The verdict, and what goes with it.
 
-    `role` is the set that came nearest. `offered_key` is the tail that came where it differs from
-    ours: what the key should be. `roles` says, for MIXED, which set each value belongs to.
+    `role` is the set that came nearest. `offered_key` is what the key should be: the tail that
+    came, of a signed call only. `roles` says, for MIXED, which set each value belongs to.
     """
 
     verdict: Verdict
@@ -65,10 +64,7 @@ def diagnose(callback: SealedCallback, sets: Iterable[OpenSet]) -> Diagnosis:
 
 
 def _examine(callback: SealedCallback, one: OpenSet) -> _Finding:
-    try:
-        tail = Envelope(one.credentials.aes_key.reveal()).open(callback.encrypt).tail
-    except EnvelopeError:
-        tail = None
+    tail = one.tail_of(callback)
     return _Finding(one.role, one.credentials.key, one.has_signed(callback), tail)
 
 
@@ -102,5 +98,8 @@ def _of_one(finding: _Finding) -> Diagnosis:
         return Diagnosis(verdict, role)
     if finding.is_key_right:
         return Diagnosis(Verdict.TOKEN, finding.role)
-    verdict = Verdict.KEY if finding.is_token_right else Verdict.TOKEN_AND_KEY
-    return Diagnosis(verdict, finding.role, offered_key=finding.tail)
+    if finding.is_token_right:
+        return Diagnosis(Verdict.KEY, finding.role, offered_key=finding.tail)
+    # Without a signature the tail is the sender's choice: who has one captured call can flip bits
+    # of the block before it, and would have the admin adopt a key of theirs.
+    return Diagnosis(Verdict.TOKEN_AND_KEY, finding.role)

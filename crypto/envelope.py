@@ -10,7 +10,6 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from enum import StrEnum
-from threading import Lock
 from typing import NamedTuple
 
 from Crypto.Cipher import AES
@@ -21,6 +20,7 @@ _LENGTH_BYTES = 4
 _HEADER_BYTES = RANDOM_BYTES + _LENGTH_BYTES
 _CIPHER_BLOCK = 16
 _PADDING_BLOCK = 32
+_NOT_UTF_8 = "\N{REPLACEMENT CHARACTER}"
 
 
 class EnvelopeFault(StrEnum):
@@ -50,13 +50,9 @@ class Letter(NamedTuple):
 
 
 class Envelope:
-    """Opens and seals envelopes with one aes_key. Thread-safe.
+    """Opens and seals envelopes with one aes_key. Thread-safe."""
 
-    Building a cipher costs several calls into C, each of which lets go of the interpreter lock,
-    and more time than using it. So two are built once, and CBC's chain is led by hand.
-    """
-
-    __slots__ = ("_chain", "_decrypt_blocks", "_encrypt_chained", "_iv", "_lock")
+    __slots__ = ("_iv", "_key")
 
     def __init__(self, aes_key: str) -> None:
         """Take an EncodingAESKey: 43 characters of `[A-Za-z0-9]`.
@@ -64,27 +60,34 @@ class Envelope:
         Raises ValueError for a key of another length or outside base64's alphabet. The unused
         low bits of its last character may be set: most real keys have them set.
         """
-        if len(aes_key) != AES_KEY_CHARACTERS:
+        if len(aes_key) != AES_KEY_CHARACTERS or "=" in aes_key:
             raise ValueError("an aes_key has 43 characters")
-        key = b64decode(aes_key + "=", validate=True)
-        self._iv = int.from_bytes(key[:_CIPHER_BLOCK], "big")
-        self._decrypt_blocks = AES.new(key, AES.MODE_ECB).decrypt
-        self._encrypt_chained = AES.new(key, AES.MODE_CBC, iv=key[:_CIPHER_BLOCK]).encrypt
-        self._chain = self._iv
-        self._lock = Lock()
+        self._key = b64decode(aes_key + "=", validate=True)
+        self._iv = self._key[:_CIPHER_BLOCK]
 
     def open(self, encrypt: str) -> Letter:
-        """Return message and tail of `encrypt` (base64 text). Raises EnvelopeError."""
+        """Return message and tail of `encrypt` (base64 text). Raises EnvelopeError.
+
+        What is wrong is raised last, after the same work as where nothing is: whoever can send
+        ciphertexts and measure the time must not learn which of them have the right padding.
+        """
         plain = self._decrypted(encrypt)
         padding = plain[-1]
-        if not 1 <= padding <= _PADDING_BLOCK or not plain.endswith(bytes((padding,)) * padding):
-            raise EnvelopeError(EnvelopeFault.BAD_PADDING)
-        content_end = len(plain) - padding
+        is_padded = 1 <= padding <= _PADDING_BLOCK
+        is_padded &= plain.endswith(bytes((padding,)) * padding)
+        content_end = len(plain) - padding * is_padded
         message_end = _HEADER_BYTES + int.from_bytes(plain[RANDOM_BYTES:_HEADER_BYTES], "big")
         # A negative length (its sign bit set) is a huge one here and fails the same check.
-        if message_end > content_end:
+        is_long_enough = message_end <= content_end
+        tail = plain[message_end:content_end].decode("utf-8", "replace")
+        letter = Letter(plain[_HEADER_BYTES:message_end], tail)
+        if not is_padded:
+            raise EnvelopeError(EnvelopeFault.BAD_PADDING)
+        if not is_long_enough:
             raise EnvelopeError(EnvelopeFault.BAD_LENGTH)
-        return Letter(plain[_HEADER_BYTES:message_end], _tail(plain[message_end:content_end]))
+        if not tail or _NOT_UTF_8 in tail:
+            raise EnvelopeError(EnvelopeFault.BAD_TAIL)
+        return letter
 
     def seal(self, message: bytes, tail: str, random16: bytes) -> str:
         """Return the envelope of `message` as one line of base64.
@@ -95,35 +98,17 @@ class Envelope:
             raise ValueError("an envelope starts with 16 random bytes")
         content = random16 + len(message).to_bytes(_LENGTH_BYTES, "big") + message + tail.encode()
         padding = _PADDING_BLOCK - len(content) % _PADDING_BLOCK
-        sealed = self._encrypted(content + bytes((padding,)) * padding)
+        cipher = AES.new(self._key, AES.MODE_CBC, self._iv)
+        sealed = cipher.encrypt(content + bytes((padding,)) * padding)
         return b2a_base64(sealed, newline=False).decode()
 
-    def _encrypted(self, plain: bytes) -> bytes:
-        """Encrypt as CBC from the IV on, with a cipher that is in the midst of its chain.
-
-        It will mix its last output into the first block; mixing that in beforehand, together with
-        the IV, takes it out again.
-        """
-        with self._lock:
-            first = int.from_bytes(plain[:_CIPHER_BLOCK], "big") ^ self._chain ^ self._iv
-            sealed = self._encrypt_chained(
-                first.to_bytes(_CIPHER_BLOCK, "big") + plain[_CIPHER_BLOCK:]
-            )
-            self._chain = int.from_bytes(sealed[-_CIPHER_BLOCK:], "big")
-        return sealed
-
     def _decrypted(self, encrypt: str) -> bytes:
-        """Decrypt as CBC: every block by itself, then one XOR with the ciphertext before it."""
         sealed = _base64_bytes(encrypt)
-        size_bytes = len(sealed)
-        if size_bytes % _CIPHER_BLOCK:
+        if len(sealed) % _CIPHER_BLOCK:
             raise EnvelopeError(EnvelopeFault.UNALIGNED)
-        if size_bytes < _PADDING_BLOCK:
+        if len(sealed) < _PADDING_BLOCK:
             raise EnvelopeError(EnvelopeFault.TOO_SHORT)
-        before = int.from_bytes(sealed[:-_CIPHER_BLOCK], "big")
-        before |= self._iv << (size_bytes - _CIPHER_BLOCK) * 8
-        blocks = int.from_bytes(self._decrypt_blocks(sealed), "big")
-        return (blocks ^ before).to_bytes(size_bytes, "big")
+        return AES.new(self._key, AES.MODE_CBC, self._iv).decrypt(sealed)
 
 
 def _base64_bytes(encrypt: str) -> bytes:
@@ -131,13 +116,3 @@ def _base64_bytes(encrypt: str) -> bytes:
         return a2b_base64(encrypt, strict_mode=True)
     except (Base64Error, ValueError):  # ValueError: characters outside ASCII
         raise EnvelopeError(EnvelopeFault.BAD_BASE64) from None
-
-
-def _tail(tail: bytes) -> str:
-    try:
-        text = tail.decode()
-    except UnicodeDecodeError:
-        raise EnvelopeError(EnvelopeFault.BAD_TAIL) from None
-    if not text:
-        raise EnvelopeError(EnvelopeFault.BAD_TAIL)
-    return text

@@ -183,7 +183,8 @@ class Service:
         return self._journal
 
     def rejections(self) -> RejectionLog:
-        """Return the list of rejected calls, for the facade."""
+        """Return the list of rejected calls with their causes, for the facade."""
+        self._desk.diagnose_waiting()
         return self._rejections
 
     def wake(self) -> None:
@@ -221,10 +222,9 @@ class Service:
 
     def _listen(self, host: str | None, port: int | None) -> Listener:
         callback = self._config.settings.callback
-        inbox = BatchingInbox(self._journal)
+        inbox = BatchingInbox(self._journal.append)
         self._desk = Desk(
             Opener(self._keyring),
-            inbox,
             self._rejections,
             self._promote,
             self._clock_ms,
@@ -293,6 +293,7 @@ class Service:
             self._save_promotion,
             self._reload,
             self._expire,
+            self._desk.diagnose_waiting,
             self._store_rejections,
             self._instance.keep,
         ):

@@ -41,10 +41,7 @@ _VERDICTS: dict[Verdict, tuple[str, str]] = {
     ),
     Verdict.TOKEN_AND_KEY: (
         N_("The token and the key do not match the DingTalk console."),
-        N_(
-            "Only the aes_key is right. DingTalk sent the key {offered_key}. "
-            "Copy the token from the console again and use that key."
-        ),
+        N_("Only the aes_key is right. Copy the token and the key from the console again."),
     ),
     Verdict.MIXED: (
         N_("DingTalk uses values from two different sets that were entered here."),
@@ -76,10 +73,6 @@ _WITHOUT_OFFER: dict[Verdict, tuple[str, str]] = {
             "token and aes_key are right. Copy the key from the console again: a subscription made "
             "in the console uses the AppKey (Client ID), one made through the API the CorpId."
         ),
-    ),
-    Verdict.TOKEN_AND_KEY: (
-        N_("The token and the key do not match the DingTalk console."),
-        N_("Only the aes_key is right. Copy the token and the key from the console again."),
     ),
 }
 

@@ -111,6 +111,8 @@ _STRANGER = Advice(
 def rejection_view(rejection: Rejection, last_genuine_ms: int) -> RejectionView:
     """Show rejected calls in words. `last_genuine_ms` is when the last genuine call came."""
     advice = _STRANGER if rejection.cause == NOT_A_CALLBACK else _advice(rejection)
+    # A database from before may hold the tails of unsigned calls, which anybody could choose.
+    is_signed = rejection.verdict == Verdict.KEY
     return RejectionView(
         at_ms=rejection.at_ms,
         first_at_ms=rejection.first_at_ms,
@@ -118,7 +120,7 @@ def rejection_view(rejection: Rejection, last_genuine_ms: int) -> RejectionView:
         count=rejection.count,
         cause=rejection.cause,
         verdict=rejection.verdict,
-        offered_key=rejection.offered_key,
+        offered_key=rejection.offered_key if is_signed else None,
         title=advice.title,
         hint=advice.hint,
         is_settled=last_genuine_ms > rejection.at_ms,

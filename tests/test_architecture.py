@@ -137,7 +137,6 @@ UI_ROOMS = (
 RESERVED = {
     "bottle": ("server.web",),
     "waitress": ("server.web",),
-    "greenlet": ("server.web",),
     # The others hand a connection on to the journal's functions; SQL they know not, see below.
     "sqlite3": (
         "server.journal",

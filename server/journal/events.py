@@ -99,6 +99,7 @@ _APPEND = """
     FROM json_each(?)
     WHERE true
     ON CONFLICT (dedupe_hash) DO UPDATE SET duplicates = duplicates + 1
+    RETURNING dedupe_hash, duplicates
 """
 
 # SQLite ends a text from JSON at its first NUL; no JSON payload has one, a plaintext may.
@@ -156,10 +157,11 @@ _RELEASE = "UPDATE events SET state = :pending WHERE state = :working"
 CODES: dict[str, int] = {code.name.lower(): int(code) for code in StateCode}
 
 
-def append(conn: Connection, batch: Sequence[NewEvent]) -> None:
+def append(conn: Connection, batch: Sequence[NewEvent]) -> frozenset[str]:
     """Store the events that are not there yet, as pending; count the others as duplicates.
 
     Two with one key in the same batch are one event. A key is forgotten when its event is pruned.
+    Returns the keys of those that were not there.
     """
     rows = [
         (
@@ -173,7 +175,9 @@ def append(conn: Connection, batch: Sequence[NewEvent]) -> None:
         )
         for event in batch
     ]
-    conn.execute(_APPEND, (json.dumps(rows),))
+    keys = {row[0]: event.dedupe_key for row, event in zip(rows, batch, strict=True)}
+    stored = conn.execute(_APPEND, (json.dumps(rows),)).fetchall()
+    return frozenset(keys[dedupe_hash] for dedupe_hash, duplicates in stored if not duplicates)
 
 
 def _hash(dedupe_key: str) -> int:

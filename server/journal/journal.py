@@ -48,13 +48,16 @@ class Journal:
         """Return a journal that takes nothing, for `failure`, until it can be reopened."""
         return cls(path, _NoWriter(path, failure))
 
-    def append(self, batch: Sequence[NewEvent], uses: Sequence[Use] = ()) -> Ticket[None]:
-        """Store events and the uses of credentials they came under; done means on the disk."""
+    def append(self, batch: Sequence[NewEvent], uses: Sequence[Use] = ()) -> Ticket[frozenset[str]]:
+        """Store events and the uses of credentials they came under; done means on the disk.
 
-        def store(conn: Connection) -> None:
-            if batch:
-                events.append(conn, batch)
-            contact.record(conn, uses)
+        The result is the keys of the events that were new.
+        """
+
+        def store(conn: Connection) -> frozenset[str]:
+            new_keys = events.append(conn, batch) if batch else frozenset()
+            contact.record(conn, uses, new_keys)
+            return new_keys
 
         return self._writer.submit(store, self._announce if batch else _nothing)
 

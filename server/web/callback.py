@@ -1,20 +1,36 @@
-"""The Bottle routes: what an address answers to whom. Everything unknown is 404 or 405."""
+"""What an address answers to whom. Callbacks are answered here, everything else by Bottle.
+
+A callback waits for the disk between its verification and its answer, and there are thousands a
+second; so the listener asks for both directly, and Bottle only forms what is out of the ordinary.
+"""
 
 import ipaddress
 import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from email.utils import formatdate
 from typing import Any
 
 from bottle import Bottle, HTTPError, HTTPResponse, request, response
 
 from crypto.callback import CallbackRejectedError, SealedReply
 from server.errors import JournalError
-from server.web.desk import Arrival, Desk, NotACallbackError
-from server.web.limits import BODY_LIMIT_BYTES
+from server.web.desk import (
+    Arrival,
+    Desk,
+    NotACallbackError,
+    Outcome,
+    UnknownEncodingError,
+    Verified,
+)
 
 _log = logging.getLogger(__name__)
 
-_PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
-_JSON = {"Content-Type": "application/json"}
+# Where in a WSGI environment the answer to a callback lies.
+ANSWER_KEY = "dingbridge.answer"
+_PLAIN = "text/plain; charset=utf-8"
+_JSON = "application/json"
+_HTML = "text/html; charset=utf-8"
 _PAGE = """<!doctype html>
 <meta charset="utf-8"><title>DingBridge</title>
 <p>DingBridge 正在运行。这是钉钉的回调地址，请填入钉钉开放平台的“事件订阅”。</p>
@@ -22,62 +38,148 @@ _PAGE = """<!doctype html>
 """
 
 
-def build_app(desk: Desk, path: str) -> Bottle:
-    """Return the WSGI application that answers callbacks at `path` (starts with a slash)."""
+class Answer:
+    """A status, a body, and the head that goes before it on a connection that stays open."""
+
+    __slots__ = ("_head", "body", "headers", "status")
+
+    def __init__(
+        self, status: str, body: bytes, kind: str, more: Mapping[str, str] | None = None
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.headers = {"Content-Type": kind, **(more or {})}
+        lines = {"Content-Length": str(len(body)), **self.headers}
+        fields = "".join(f"{name}: {value}\r\n" for name, value in sorted(lines.items()))
+        self._head = f"HTTP/1.1 {status}\r\n{fields}Date: ".encode()
+
+    def as_bytes(self, date: bytes) -> bytes:
+        """Return the whole answer as HTTP/1.1 has it."""
+        return self._head + date + b"\r\n\r\n" + self.body
+
+
+_NOT_A_CALLBACK = Answer("400 Bad Request", b"not a callback\n", _PLAIN)
+_REJECTED = Answer("403 Forbidden", b"rejected\n", _PLAIN)
+_UNKNOWN_ENCODING = Answer(
+    "415 Unsupported Media Type",
+    b"send the body as it is, or as gzip\n",
+    _PLAIN,
+    {"Accept-Encoding": "gzip, identity"},
+)
+_FAULT = Answer("500 Internal Server Error", b"500 Internal Server Error\n", _PLAIN)
+_UNSTORED = Answer("503 Service Unavailable", b"try again\n", _PLAIN, {"Retry-After": "10"})
+
+
+class Application:
+    """The WSGI application, and beside it the two halves of a callback. One thread only."""
+
+    def __init__(self, desk: Desk, path: str) -> None:
+        """Answer callbacks at `path`, which starts with a slash."""
+        bare = path.rstrip("/")
+        self._paths = frozenset({bare or "/", f"{bare}/"})
+        self._desk = desk
+        self._bottle = _build_bottle(self._paths)
+        self._date_s = 0
+        self._date = b""
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., object]
+    ) -> Iterable[bytes]:
+        """Answer as WSGI has it; a callback's answer lies in the environment."""
+        answered: Iterable[bytes] = self._bottle(environ, start_response)
+        return answered
+
+    def is_callback(self, path: str) -> bool:
+        """Whether a POST to `path` (as WSGI has it) is a callback."""
+        return _as_bottle_reads(path) in self._paths
+
+    def verify(
+        self, query: str, body: bytes, headers: Mapping[str, str], peer: str
+    ) -> Verified | Answer:
+        """Return a genuine callback, to be stored, or the answer where it is none.
+
+        `headers` by their names as waitress has them, `peer` is the other end of the connection.
+        """
+        remote = _remote(peer, headers.get("X_FORWARDED_FOR"))
+        encoding = headers.get("CONTENT_ENCODING", "")
+        try:
+            return self._desk.verify(Arrival(query, body, remote, encoding))
+        except NotACallbackError:
+            self._desk.note_stranger(remote)
+            return _NOT_A_CALLBACK
+        except UnknownEncodingError:
+            self._desk.note_stranger(remote)
+            return _UNKNOWN_ENCODING
+        except CallbackRejectedError:
+            return _REJECTED
+        except Exception:  # noqa: BLE001 - told in full; the caller gets an answer
+            _log.exception("A request failed")
+            return _FAULT
+
+    def reply(self, verified: Verified, outcome: Outcome) -> Answer:
+        """Return the answer to a genuine callback, once it was stored or could not be."""
+        try:
+            return Answer("200 OK", _as_json(self._desk.reply(verified, outcome)), _JSON)
+        except JournalError:
+            return _UNSTORED
+        except Exception:  # noqa: BLE001 - told in full; the caller gets an answer
+            _log.exception("A request failed")
+            return _FAULT
+
+    def date(self) -> bytes:
+        """Return the time as HTTP writes it."""
+        now_s = int(time.time())
+        if now_s != self._date_s:
+            self._date_s, self._date = now_s, formatdate(now_s, usegmt=True).encode()
+        return self._date
+
+
+def build_app(desk: Desk, path: str) -> Application:
+    """Return what answers callbacks at `path` (starts with a slash)."""
+    return Application(desk, path)
+
+
+def _build_bottle(addresses: Iterable[str]) -> Bottle:
     app = Bottle()
     app.default_error_handler = _error_page
 
-    def receive() -> HTTPResponse:
-        # Everything of the request is read before the first wait: while this greenlet waits for
-        # the disk, Bottle's global `request` belongs to others.
-        environ = request.environ
-        remote = _remote(environ)
-        arrival = Arrival(environ.get("QUERY_STRING", ""), _body(environ), remote)
-        try:
-            return HTTPResponse(_reply(desk.receive(arrival)), 200, _JSON)
-        except NotACallbackError:
-            desk.note_stranger(remote)
-            return HTTPResponse("not a callback\n", 400, _PLAIN)
-        except CallbackRejectedError:
-            return HTTPResponse("rejected\n", 403, _PLAIN)
-        except JournalError:
-            return HTTPResponse("try again\n", 503, _PLAIN | {"Retry-After": "10"})
+    def answer() -> HTTPResponse:
+        found: Answer = request.environ[ANSWER_KEY]
+        return HTTPResponse(found.body, found.status, found.headers)
 
     def explain() -> HTTPResponse:
-        return HTTPResponse(_PAGE, 200, {"Content-Type": "text/html; charset=utf-8"})
+        return HTTPResponse(_PAGE, 200, {"Content-Type": _HTML})
 
     def health() -> HTTPResponse:
-        return HTTPResponse('{"status":"ok"}', 200, _JSON)
+        return HTTPResponse('{"status":"ok"}', 200, {"Content-Type": _JSON})
 
-    bare = path.rstrip("/")
-    for address in {bare or "/", f"{bare}/"}:
-        app.route(address, "POST", receive)
+    for address in addresses:
+        app.route(address, "POST", answer)
         app.route(address, "GET", explain)
     app.route("/healthz", "GET", health)
     return app
 
 
-def _body(environ: dict[str, Any]) -> bytes:
-    # waitress has read and bounded the body before a request gets here.
-    body: bytes = environ["wsgi.input"].read(BODY_LIMIT_BYTES + 1)
-    return body
+def _as_bottle_reads(path: str) -> str:
+    """Read a path of WSGI (bytes as Latin-1, one slash in front) as Bottle does."""
+    decoded = path if path.isascii() else path.encode("latin-1").decode("utf-8", "ignore")
+    return f"/{decoded.lstrip('/')}"
 
 
-def _reply(sealed: SealedReply) -> str:
+def _as_json(sealed: SealedReply) -> bytes:
     # Digits, hexadecimal digits and base64 need no quoting; this is a third of json's time.
     return (
         f'{{"msg_signature":"{sealed.msg_signature}","timeStamp":"{sealed.timestamp}",'
         f'"nonce":"{sealed.nonce}","encrypt":"{sealed.encrypt}"}}'
-    )
+    ).encode()
 
 
-def _remote(environ: dict[str, Any]) -> str:
+def _remote(peer: str, forwarded: str | None) -> str:
     """Return the caller's address; behind a proxy on this network, the one the proxy names.
 
     It is shown to the admin and decides nothing, so a forged header does no harm.
     """
-    remote = _plain(environ.get("REMOTE_ADDR", ""))
-    forwarded = environ.get("HTTP_X_FORWARDED_FOR")
+    remote = _plain(peer)
     if not forwarded or not _is_private(remote):
         return remote
     named = forwarded.rpartition(",")[2].strip()
@@ -110,5 +212,5 @@ def _error_page(error: HTTPError) -> str:
     """Answer errors in one plain line; the details of an exception stay in the log."""
     if error.exception is not None:
         _log.error("A request failed", exc_info=error.exception)
-    response.content_type = "text/plain; charset=utf-8"
+    response.content_type = _PLAIN
     return f"{error.status_line}\n"

@@ -1,12 +1,14 @@
-"""One callback at the desk: open it, have it stored, seal the answer. Knows no HTTP server.
+"""One callback at the desk: verified first, answered once it is stored. Knows no HTTP server.
 
 The order is the promise: nothing is acknowledged that is not on disk.
 """
 
 import logging
 import os
+import re
 import threading
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -18,20 +20,20 @@ from crypto.callback import (
     CallbackRejectedError,
     OpenedCallback,
     Opener,
+    OpenSet,
     SealedCallback,
     SealedReply,
 )
 from crypto.credentials import Field, Role
-from crypto.doctor import Diagnosis, diagnose
+from crypto.doctor import diagnose
 from crypto.entry import judge
 from crypto.envelope import RANDOM_BYTES
-from server.errors import JournalError
+from server.errors import JournalDamagedError, JournalError
 from server.journal.contact import Use
 from server.journal.events import NewEvent, Source
 from server.journal.rejections import Rejection
 from server.payload import Digits, read_json
-from server.web.inbox import Entry, Inbox
-from server.web.rejections import RejectionLog
+from server.web.rejections import EVERYBODY, DiagnosisQueue, RejectedCall, RejectionLog
 
 _log = logging.getLogger(__name__)
 
@@ -46,18 +48,52 @@ _EVENT_ID_MAX_CHARACTERS = 128
 _NONCE_BYTES = 8
 _QUERY_MAX_FIELDS = 100
 _NUL = "\N{SYMBOL FOR NULL}"
+_SIGNATURE = re.compile(r"[0-9a-fA-F]{40}")
+# What DingTalk sends. Anything else of some size is no callback, whatever JSON it may be: parsing
+# a mebibyte of it takes as long as a hundred callbacks, and thirty times its room.
+_USUAL_BODY = re.compile(rb'\s*\{\s*"(?i:encrypt)"\s*:\s*"([ !#-\[\]-~]+)"\s*\}\s*')
+_UNUSUAL_MAX_BYTES = 64 * 1024
+_UNPACKED_MAX_BYTES = 1024 * 1024
+_GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 
 class NotACallbackError(Exception):
     """The request is no callback at all: no `encrypt`, no signature, or not JSON."""
 
 
+class UnknownEncodingError(Exception):
+    """The body is packed in a way that is not understood here."""
+
+
 class Arrival(NamedTuple):
-    """A request for the desk: the query string, the body and the address it came from."""
+    """A request for the desk: query string, body, the address it came from, how it is packed."""
 
     query: str
     body: bytes
     remote: str
+    encoding: str = ""
+
+
+class Verified(NamedTuple):
+    """A genuine callback, and what is to be stored of it before it is answered.
+
+    `use` is None for our own self-test, `event` also for DingTalk's checks of the address.
+    `timestamp_ms` is None where DingTalk gave no number.
+    """
+
+    opener: Opener
+    opened_with: OpenSet
+    use: Use | None
+    event: NewEvent | None
+    timestamp_ms: int | None
+    received_at_ms: int
+
+
+class Outcome(NamedTuple):
+    """What became of storing: the keys of events that are new, or why nothing was stored."""
+
+    new_keys: frozenset[str]
+    failure: Exception | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,28 +110,30 @@ class Facts:
 
 
 class Desk:
-    """Answers callbacks. `replace_opener` may be called from any thread, the rest from the loop.
+    """Answers callbacks on the loop's thread; `replace_opener` and `diagnose_waiting` on any.
 
-    `on_news` is called, often and quickly, when `facts` or the list of rejections changed.
+    A rejected call is answered first and diagnosed later: what a secret key makes of it must not
+    show in the time of the answer. `on_news` is called, often and quickly, when `facts` changed,
+    a call waits for its diagnosis, or the list of rejections changed.
     """
 
     def __init__(
         self,
         opener: Opener,
-        inbox: Inbox,
         rejections: RejectionLog,
         on_promotion: Callable[[Opener], object],
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         on_news: Callable[[], object] = lambda: None,
     ) -> None:
         self._opener = opener
-        self._inbox = inbox
         self._rejections = rejections
         self._on_promotion = on_promotion
         self._now_ms = now_ms
         self._on_news = on_news
         self._facts = Facts()
+        self._newest_ms = 0
         self._swap = threading.Lock()
+        self._undiagnosed = DiagnosisQueue()
 
     @property
     def facts(self) -> Facts:
@@ -107,28 +145,60 @@ class Desk:
         with self._swap:
             self._opener = opener
 
-    def receive(self, arrival: Arrival) -> SealedReply:
-        """Return the sealed answer to a genuine callback, after it was stored.
+    def verify(self, arrival: Arrival) -> Verified:
+        """Return what is to be stored of a genuine callback; hand it to `reply` afterwards.
 
-        Raises NotACallbackError, CallbackRejectedError (no set in force fits; noted in the list
-        of rejections), or JournalError (nothing was stored, and DingTalk must send again).
+        Raises NotACallbackError, UnknownEncodingError, or CallbackRejectedError (no set in force
+        fits; `diagnose_waiting` finds out why).
         """
         now_ms = self._now_ms()
-        callback = _sealed_callback(arrival)
         opener = self._opener
+        callback = _sealed_callback(arrival)
         try:
             opened = opener.open(callback, now_ms)
         except CallbackRejectedError:
-            self._note_rejection(arrival.remote, diagnose(callback, opener.sets(now_ms)), now_ms)
+            self._undiagnosed.add(RejectedCall(callback, arrival.remote, now_ms, opener))
+            self._on_news()
             raise
-        entry = _entry(opened, arrival.remote, now_ms)
-        if entry.use is not None:
-            self._note_genuine(callback, now_ms)
-        self._store(entry, now_ms)
-        if opened.opened_with.role is Role.PENDING and entry.use is not None:
-            self._on_promotion(opener)
+        timestamp_ms = _timestamp_ms(callback)
+        event_type, event = _event_in(opened, now_ms)
+        if event_type == SELF_TEST_KEY:
+            return Verified(opener, opened.opened_with, None, None, timestamp_ms, now_ms)
+        use = Use(opened.opened_with.fingerprint, now_ms, arrival.remote, event_type)
+        use = self._judged(use, timestamp_ms, event)
+        return Verified(opener, opened.opened_with, use, event, timestamp_ms, now_ms)
+
+    def _judged(self, use: Use, timestamp_ms: int | None, event: NewEvent | None) -> Use:
+        """Tell whether the call may be one that somebody captured and sends again.
+
+        Only who knows the token makes a newer timestamp than any before. Where there is none to
+        compare with, and of two with one timestamp, the call counts if its event is a new one.
+        """
+        newest_ms = self._newest_ms
+        if timestamp_ms is not None:
+            if timestamp_ms < newest_ms or (timestamp_ms == newest_ms and event is None):
+                return replace(use, is_replay=True)
+            if timestamp_ms > newest_ms > 0:
+                return use
+        return use if event is None else replace(use, dedupe_key=event.dedupe_key)
+
+    def reply(self, verified: Verified, outcome: Outcome) -> SealedReply:
+        """Return the sealed answer to a callback that was stored.
+
+        Raises what `outcome` says where it was not: a JournalError means that nothing was stored,
+        and DingTalk must send again.
+        """
+        if outcome.failure is not None:
+            if isinstance(outcome.failure, JournalError):
+                self._note_unstored(outcome.failure, verified.received_at_ms)
+            raise outcome.failure
+        if self._facts.unstored is not None:
+            _log.info("Callbacks are stored again")
+            self._learn(replace(self._facts, unstored_since_ms=None, unstored=None))
+        if verified.use is not None and not verified.use.was_sent_again(outcome.new_keys):
+            self._note_genuine(verified)
         fresh = os.urandom(RANDOM_BYTES + _NONCE_BYTES)
-        return opened.opened_with.seal(
+        return verified.opened_with.seal(
             SUCCESS,
             timestamp_ms=self._now_ms(),
             nonce=fresh[RANDOM_BYTES:].hex(),
@@ -140,24 +210,47 @@ class Desk:
         now_ms = self._now_ms()
         self._add_rejection(Rejection(now_ms, remote, NOT_A_CALLBACK, None, None, 1, now_ms))
 
-    def _store(self, entry: Entry, now_ms: int) -> None:
-        try:
-            self._inbox.store(entry)
-        except JournalError as failure:
-            if self._facts.unstored_since_ms is None:
-                _log.error("Callbacks cannot be stored and are answered with 503: %s", failure)
-                self._learn(replace(self._facts, unstored_since_ms=now_ms, unstored=failure))
-            raise
-        if self._facts.unstored_since_ms is not None:
-            _log.info("Callbacks are stored again")
-            self._learn(replace(self._facts, unstored_since_ms=None, unstored=None))
+    def diagnose_waiting(self) -> None:
+        """Find out why calls were rejected, and note it in the list. For the housekeeper."""
+        for call in self._undiagnosed.take():
+            diagnosis = diagnose(call.callback, call.opener.sets(call.at_ms))
+            offered = diagnosis.offered_key
+            if offered is not None and judge(Field.KEY, offered) is not None:
+                offered = None
+            verdict, at_ms = str(diagnosis.verdict), call.at_ms
+            self._add_rejection(
+                Rejection(at_ms, call.remote, "rejected", verdict, offered, call.count, at_ms)
+            )
 
-    def _note_genuine(self, callback: SealedCallback, now_ms: int) -> None:
-        """Compare clocks. A strange timestamp is a warning only: a wrong clock loses no event."""
-        try:
-            difference_ms = int(callback.timestamp) - now_ms
-        except ValueError:
+    def _note_unstored(self, failure: JournalError, now_ms: int) -> None:
+        """Keep the latest failure; of them all damage counts most: only that is healed."""
+        known = self._facts.unstored
+        is_damage = isinstance(failure, JournalDamagedError)
+        if isinstance(known, JournalDamagedError) and not is_damage:
             return
+        if type(known) is not type(failure):
+            _log.error("Callbacks cannot be stored and are answered with 503: %s", failure)
+        elif not is_damage:
+            return
+        since_ms = self._facts.unstored_since_ms
+        self._learn(
+            replace(
+                self._facts,
+                unstored_since_ms=now_ms if since_ms is None else since_ms,
+                unstored=failure,
+            )
+        )
+
+    def _note_genuine(self, verified: Verified) -> None:
+        """Learn from a call that DingTalk has just made; one sent again teaches nothing."""
+        if verified.opened_with.role is Role.PENDING:
+            self._on_promotion(verified.opener)
+        timestamp_ms, now_ms = verified.timestamp_ms, verified.received_at_ms
+        if timestamp_ms is None:
+            return
+        # Bounded by our clock: one call with a date of the far future must not make all others old.
+        self._newest_ms = max(self._newest_ms, min(timestamp_ms, now_ms + CLOCK_TOLERANCE_MS))
+        difference_ms = timestamp_ms - now_ms
         before = self._facts.clock_difference_ms
         if before is None or abs(before - difference_ms) > 1000:
             self._learn(replace(self._facts, clock_difference_ms=difference_ms))
@@ -166,20 +259,11 @@ class Desk:
         self._facts = facts
         self._on_news()
 
-    def _note_rejection(self, remote: str, diagnosis: Diagnosis, now_ms: int) -> None:
-        offered = diagnosis.offered_key
-        if offered is not None and judge(Field.KEY, offered) is not None:
-            offered = None
-        verdict = str(diagnosis.verdict)
-        self._add_rejection(Rejection(now_ms, remote, "rejected", verdict, offered, 1, now_ms))
-
     def _add_rejection(self, rejection: Rejection) -> None:
-        if self._rejections.add(rejection):
-            _log.info(
-                "Rejected a call from %s: %s",
-                rejection.remote,
-                rejection.verdict or rejection.cause,
-            )
+        line = self._rejections.add(rejection)
+        if line is not None:
+            remote = "one of many addresses" if line.remote == EVERYBODY else line.remote
+            _log.info("Rejected a call from %s: %s", remote, line.verdict or line.cause)
         self._on_news()
 
 
@@ -188,20 +272,45 @@ def _sealed_callback(arrival: Arrival) -> SealedCallback:
     # Real calls carry both names with one value; the documents use now this one, now that.
     signature = query.get("signature") or query.get("msg_signature")
     timestamp, nonce = query.get("timestamp"), query.get("nonce")
-    encrypt = _encrypt_of(arrival.body)
-    if not signature or not timestamp or not nonce or not encrypt:
+    if not signature or not timestamp or not nonce:
         raise NotACallbackError
-    return SealedCallback(signature, timestamp, nonce, encrypt)
+    if _SIGNATURE.fullmatch(signature) is None:
+        # No set can have made this one, so the body is not worth looking at.
+        return SealedCallback(signature, timestamp, nonce, "")
+    return SealedCallback(signature, timestamp, nonce, _encrypt_of(_unpacked(arrival)))
 
 
 def _query_of(text: str) -> dict[str, str]:
+    if text.count("&") >= _QUERY_MAX_FIELDS:
+        raise NotACallbackError
+    if "%" in text or "+" in text:
+        return dict(parse_qsl(text, keep_blank_values=True))
+    return {name: value for name, _, value in (one.partition("=") for one in text.split("&"))}
+
+
+def _unpacked(arrival: Arrival) -> bytes:
+    """Return the body as it was before a proxy on the way packed it, which DingTalk never does."""
+    encoding = arrival.encoding.strip().lower()
+    if encoding in {"", "identity"}:
+        return arrival.body
+    if encoding not in {"gzip", "x-gzip"}:
+        raise UnknownEncodingError
+    unpacking = zlib.decompressobj(_GZIP_WINDOW)
     try:
-        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_QUERY_MAX_FIELDS))
-    except ValueError:  # more fields than that
+        body = unpacking.decompress(arrival.body, _UNPACKED_MAX_BYTES)
+    except zlib.error:
         raise NotACallbackError from None
+    if not unpacking.eof:  # cut short, or larger than any callback
+        raise NotACallbackError
+    return body
 
 
 def _encrypt_of(body: bytes) -> str:
+    usual = _USUAL_BODY.fullmatch(body)
+    if usual is not None:
+        return usual[1].decode("ascii")
+    if len(body) > _UNUSUAL_MAX_BYTES:
+        raise NotACallbackError
     try:
         parsed = read_json(body)
     except ValueError:
@@ -211,21 +320,27 @@ def _encrypt_of(body: bytes) -> str:
     encrypt = parsed.get("encrypt")
     if encrypt is None:
         encrypt = next((v for k, v in parsed.items() if k.lower() == "encrypt"), None)
-    if not isinstance(encrypt, str) or isinstance(encrypt, Digits):
+    if not isinstance(encrypt, str) or isinstance(encrypt, Digits) or not encrypt:
         raise NotACallbackError
     return encrypt
 
 
-def _entry(opened: OpenedCallback, remote: str, now_ms: int) -> Entry:
-    """Turn a genuine callback into what is to be stored of it."""
+def _timestamp_ms(callback: SealedCallback) -> int | None:
+    try:
+        return int(callback.timestamp)
+    except ValueError:
+        return None
+
+
+def _event_in(opened: OpenedCallback, now_ms: int) -> tuple[str | None, NewEvent | None]:
+    """Return the type of a genuine callback, and the event where it carries one."""
     payload = opened.message.decode("utf-8", "backslashreplace")
     fields = _fields(payload)
     if SELF_TEST_KEY.lower() in fields:
-        return Entry(None, None)
+        return SELF_TEST_KEY, None
     event_type = _text(fields.get("eventtype"))
-    use = Use(opened.opened_with.fingerprint, now_ms, remote, event_type, 1)
     if event_type in CHECK_EVENTS:
-        return Entry(use, None)
+        return event_type, None
     event_id = _text(fields.get("eventid"))
     event = NewEvent(
         dedupe_key=_dedupe_key(event_id, opened.message),
@@ -236,7 +351,7 @@ def _entry(opened: OpenedCallback, remote: str, now_ms: int) -> Entry:
         payload=payload,
         source=Source.CALLBACK,
     )
-    return Entry(use, event)
+    return event_type, event
 
 
 def _fields(payload: str) -> Mapping[str, object]:

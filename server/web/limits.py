@@ -2,26 +2,40 @@
 
 waitress refuses a body that is too large by closing the connection on it, which many clients see
 as a reset and not as a 413. Here a body somewhat too large is read to its end, thrown away, and
-answered properly.
+answered properly. All waiting is measured by the monotonic clock: the wall clock may be set back.
 """
 
 import contextlib
+import logging
 import socket
-import time
+import threading
 from dataclasses import dataclass
+from io import BytesIO
+from time import monotonic
+from typing import Any
 
-from waitress.buffers import OverflowableBuffer
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.receiver import ChunkedReceiver, FixedStreamReceiver
+from waitress.task import WSGITask
 from waitress.utilities import BadRequest, Error, RequestEntityTooLarge
+
+from server.web.callback import ANSWER_KEY, Answer, Application
+from server.web.desk import Outcome, Verified
 
 BODY_LIMIT_BYTES = 1024 * 1024
 # Up to here a body that is too large is still read, so that the sender gets to see the 413.
 READ_LIMIT_BYTES = 16 * BODY_LIMIT_BYTES
 HEADER_LIMIT_BYTES = 32 * 1024
 # Over all connections together. A callback is a few hundred bytes; this is room for thousands.
-BUFFERED_LIMIT_BYTES = 64 * 1024 * 1024
+HELD_LIMIT_BYTES = 8 * 1024 * 1024
+# What chunk sizes, their line ends and trailers may come to beside the body: a genuine sender
+# writes a few lines; chunks of one byte cost a thousand times what they carry.
+FRAMING_LIMIT_BYTES = 256
+_FRAMING_SHARE = 4
+REPEATS_AFTER_S = 60.0
+# A callback is smaller. What is larger is looked at after all others.
+_PROMPT_MAX_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +52,33 @@ CALM = Patience(idle_s=75, request_s=10)
 PRESSED = Patience(idle_s=1, request_s=2.5)
 
 
+class RepeatFilter(logging.Filter):
+    """Lets a line through once a minute, with the number of those alike since.
+
+    What a stranger can cause as often as they like must not push everything else out of the log.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._told: dict[tuple[object, ...], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether the line is to be written; adds how many were not."""
+        cause = None if record.exc_info is None else record.exc_info[0]
+        key = (record.name, record.levelno, record.pathname, record.lineno, cause)
+        now_s = monotonic()
+        with self._lock:
+            told_s, left_out = self._told.get(key, (now_s - REPEATS_AFTER_S, 0))
+            if now_s - told_s < REPEATS_AFTER_S:
+                self._told[key] = (told_s, left_out + 1)
+                return False
+            self._told[key] = (now_s, 0)
+        if left_out:
+            record.msg, record.args = f"{record.getMessage()} ({left_out} more like it before)", ()
+        return True
+
+
 class RequestTimeout(Error):  # noqa: N818 - waitress names its error pages like this
     """408: the request did not arrive in time."""
 
@@ -45,19 +86,33 @@ class RequestTimeout(Error):  # noqa: N818 - waitress names its error pages like
     reason = "Request Timeout"
 
 
-class BoundedBuffer(OverflowableBuffer):
+class BoundedBuffer:
     """A request's body in memory that keeps no more than the limit and counts the rest."""
 
     def __init__(self) -> None:
-        super().__init__(overflow=BODY_LIMIT_BYTES + 1)
+        self.content = bytearray()
+        self.size_bytes = 0  # of all that came, kept or not
         self.is_over_limit = False
+
+    def __len__(self) -> int:
+        return len(self.content)
 
     def append(self, data: bytes) -> None:
         """Keep `data`, or note that the body is too large and keep nothing more."""
-        if self.is_over_limit or len(self) + len(data) > BODY_LIMIT_BYTES:
+        self.size_bytes += len(data)
+        if self.is_over_limit or self.size_bytes > BODY_LIMIT_BYTES:
             self.is_over_limit = True
+            self.content.clear()
             return
-        super().append(data)
+        self.content += data
+
+    def getfile(self) -> BytesIO:
+        """Return the body as a file (waitress calls this)."""
+        return BytesIO(self.content)
+
+    def close(self) -> None:
+        """Let go of the body (waitress calls this)."""
+        self.content = bytearray()
 
 
 class BoundedParser(HTTPRequestParser):
@@ -66,8 +121,16 @@ class BoundedParser(HTTPRequestParser):
     buffer: BoundedBuffer | None = None
     error: Error | None  # waitress's, given types
     body_rcv: FixedStreamReceiver | ChunkedReceiver | None
+    body_bytes_received: int
+    command: str
     completed: bool
     expect_continue: bool
+    header_plus: bytes
+    headers: dict[str, str]
+    headers_finished: bool
+    path: str
+    query: str
+    version: str
 
     def parse_header(self, header_plus: bytes) -> None:
         """Parse the header and prepare for the body. Raises ParsingError, which becomes a 400."""
@@ -80,61 +143,184 @@ class BoundedParser(HTTPRequestParser):
 
     def received(self, data: bytes) -> int:
         """Take bytes from the wire; returns how many were taken."""
-        taken: int = super().received(data)
+        if isinstance(self.body_rcv, ChunkedReceiver):
+            taken = self._received_in_pieces(data)
+        else:
+            taken = super().received(data)
         if self.completed:
             # waitress would send "100 Continue" even so, and wait for a body that never comes.
             self.expect_continue = False
-        elif self._framing_bytes > HEADER_LIMIT_BYTES:
-            self.error = BadRequest("exceeds the limit for chunk sizes and trailers")
-            self.completed = True
-        if self.completed and self.error is None and self.buffer and self.buffer.is_over_limit:
-            self.error = RequestEntityTooLarge(f"exceeds {BODY_LIMIT_BYTES} bytes")
+            if self.error is None and self.buffer is not None and self.buffer.is_over_limit:
+                self.error = RequestEntityTooLarge(f"exceeds {BODY_LIMIT_BYTES} bytes")
         return taken
 
+    def _received_in_pieces(self, data: bytes) -> int:
+        """Take what comes of a chunked body, and no more once it is mostly framing."""
+        taken = 0
+        while taken < len(data) and not self.completed:
+            # Were all of the piece framing, it would be just too much.
+            taken += super().received(data[taken : taken + self._framing_room_bytes + 1])
+            if self._framing_room_bytes < 0:
+                self.error = BadRequest("exceeds the limit for chunk sizes and trailers")
+                self.completed = True
+        # What comes after an error is no other request: the connection is closed.
+        return taken if self.error is None else len(data)
+
     @property
-    def _framing_bytes(self) -> int:
-        """How much of a chunk's size line or of the trailer is kept; waitress sets no bound."""
-        chunks = self.body_rcv
-        if not isinstance(chunks, ChunkedReceiver):
-            return 0
-        return len(chunks.control_line) + len(chunks.trailer)
+    def _framing_room_bytes(self) -> int:
+        """How much more of chunk sizes and trailers the request may have."""
+        size_bytes = 0 if self.buffer is None else self.buffer.size_bytes
+        framing_bytes = self.body_bytes_received - size_bytes
+        return FRAMING_LIMIT_BYTES + size_bytes // _FRAMING_SHARE - framing_bytes
+
+    @property
+    def body(self) -> bytes:
+        """The body, once all of it was received."""
+        return b"" if self.buffer is None else bytes(self.buffer.content)
+
+    @property
+    def held_bytes(self) -> int:
+        """How much of the request is kept in memory."""
+        return len(self.header_plus) + (0 if self.buffer is None else len(self.buffer))
+
+
+class _Task(WSGITask):
+    """waitress's task for an application; hands it the answer to a callback."""
+
+    def get_environment(self) -> dict[str, Any]:
+        """Return the WSGI environment."""
+        environ: dict[str, Any] = super().get_environment()
+        if self.channel.answer is not None:
+            environ[ANSWER_KEY] = self.channel.answer
+        return environ
 
 
 class PatientChannel(HTTPChannel):
     """A connection that knows since when its present request has been arriving."""
 
     parser_class = BoundedParser
-    request: BoundedParser | None  # waitress's, given a type
+    task_class = _Task
+    addr: tuple[str, int]  # waitress's, given types
+    request: BoundedParser | None
+    requests: list[BoundedParser]
+    answer: Answer | None = None
     request_since_s: float | None = None
+    counted_bytes = 0
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.active_since_s = monotonic()
+        super().__init__(*args, **options)
 
     def received(self, data: bytes) -> bool:
         """Take bytes from the wire and note when a request began to arrive."""
+        self.active_since_s = monotonic()
         was_taken: bool = super().received(data)
         if self.request is None:
             self.request_since_s = None
         elif self.request_since_s is None:
-            self.request_since_s = time.time()
+            self.request_since_s = self.active_since_s
+        self._count_held()
         return was_taken
+
+    def send(self, data: bytes, do_close: bool = True) -> int:  # noqa: FBT001, FBT002 - waitress's signature
+        """Send what the system takes; returns how much that was."""
+        sent: int = super().send(data, do_close)
+        if sent:
+            self.active_since_s = monotonic()
+        return sent
+
+    def del_channel(self, map: dict[int, Any] | None = None) -> None:  # noqa: A002 - waitress's signature
+        """Forget the connection (waitress calls this when it closes)."""
+        super().del_channel(map)
+        self.server.held_bytes -= self.counted_bytes
+        self.counted_bytes = 0
+
+    def _count_held(self) -> None:
+        if not self.connected:
+            return
+        held_bytes = sum(one.held_bytes for one in self.requests)
+        if self.request is not None:
+            held_bytes += self.request.held_bytes
+        self.server.held_bytes += held_bytes - self.counted_bytes
+        self.counted_bytes = held_bytes
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether the complete request may be a callback and is small."""
+        request = self.requests[0]
+        return (
+            request.error is None
+            and request.command == "POST"
+            and request.held_bytes <= _PROMPT_MAX_BYTES
+        )
+
+    def verify(self) -> Verified | None:
+        """Return what is to be stored of a genuine callback; answer everything else at once."""
+        request = self.requests[0]
+        application: Application = self.server.application
+        if (
+            request.error is not None
+            or request.command != "POST"
+            or not application.is_callback(request.path)
+        ):
+            self.service()
+            return None
+        verified = application.verify(request.query, request.body, request.headers, self.addr[0])
+        if isinstance(verified, Answer):
+            self._respond(verified)
+            return None
+        return verified
+
+    def conclude(self, verified: Verified, outcome: Outcome) -> None:
+        """Answer a genuine callback, once it was stored or could not be."""
+        self._respond(self.server.application.reply(verified, outcome))
+
+    def _respond(self, answer: Answer) -> None:
+        request = self.requests[0]
+        if (
+            not self.connected
+            or request.version != "1.1"
+            or "CONNECTION" in request.headers
+            or self.request is not None
+            or self.total_outbufs_len
+        ):
+            self.answer = answer
+            self.service()
+            self.answer = None
+            return
+        # The same without a WSGI environment, its headers and its buffers: half of the time.
+        del self.requests[0]
+        request.close()
+        self._count_held()
+        whole = answer.as_bytes(self.server.application.date())
+        sent = self.send(whole)
+        if sent < len(whole) and self.connected:
+            self.write_soon(whole[sent:])
+        if self.requests and self.connected:
+            self.server.add_task(self)
 
     def service(self) -> None:
         """Run the request, and send the answer at once and in one piece."""
         super().service()
-        self.handle_write()
+        self._count_held()
+        # Where the other side reset the connection, it has been closed in the meantime.
+        if self.socket is not None:
+            self.handle_write()
 
     @property
-    def buffered_bytes(self) -> int:
-        """How many bytes of an unfinished request this connection holds in memory."""
-        request = self.request
-        if request is None or request.body_rcv is None:
-            return 0
-        return len(request.body_rcv)
+    def waits_since_s(self) -> float:
+        """Since when this connection has made no progress: no whole request came, no answer left.
+
+        A byte now and then is no progress.
+        """
+        return self.active_since_s if self.request_since_s is None else self.request_since_s
 
     def enforce(self, patience: Patience, now_s: float) -> None:
         """Close the connection where it was idle, or a request arriving, for too long."""
         if self.requests:
             return
         if self.request_since_s is None or self.total_outbufs_len:
-            if self.last_activity < now_s - patience.idle_s:
+            if self.active_since_s < now_s - patience.idle_s:
                 self.abandon()
         elif self.request_since_s < now_s - patience.request_s:
             self.refuse_unfinished()
@@ -148,15 +334,17 @@ class PatientChannel(HTTPChannel):
                 self.socket.shutdown(socket.SHUT_RDWR)
 
     def refuse_unfinished(self) -> None:
-        """Answer the unfinished request with 408 and close."""
+        """Answer the unfinished request with 408 and close; not while others are before it."""
         request = self.request
-        if request is None:
+        if request is None or self.requests:
             return
         if not request.headers_finished:
             request.parse_header(b"GET / HTTP/1.0\r\n")
         request.error = RequestTimeout("the request did not arrive in time")
         request.completed = True
+        request.close()
         self.request = None
         self.request_since_s = None
         self.requests.append(request)
+        self._count_held()
         self.server.add_task(self)

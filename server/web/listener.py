@@ -9,9 +9,8 @@ import select
 import socket
 import sys
 import threading
-import time
-from collections.abc import Callable
-from typing import Any
+from time import monotonic
+from typing import Any, NamedTuple
 
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
@@ -24,15 +23,17 @@ from server.errors import (
     PortHeldError,
     PortInUseError,
 )
+from server.web.callback import Application
 from server.web.holder import holder_of_port
 from server.web.inbox import BatchingInbox
 from server.web.limits import (
-    BUFFERED_LIMIT_BYTES,
     CALM,
     HEADER_LIMIT_BYTES,
+    HELD_LIMIT_BYTES,
     PRESSED,
     READ_LIMIT_BYTES,
     PatientChannel,
+    RepeatFilter,
 )
 
 _log = logging.getLogger(__name__)
@@ -47,14 +48,19 @@ _PRESSED_ABOVE = 0.75
 # A turn looks at every connection, so few at a time would make a burst wait outside; all at once
 # would keep those inside waiting.
 _ACCEPTED_A_TURN = 64
-# A genuine call arrives in one piece; who is silent for this long may lose the place when all are
-# taken.
-_SILENT_S = 0.25
+# A genuine call arrives in one piece; who has waited for this long may lose the place when all
+# are taken.
+_YIELDS_AFTER_S = 0.1
+# How long one turn may go on reading. Who sends costly trifles over hundreds of connections must
+# not keep those waiting whose call is complete.
+_READ_BUDGET_S = 0.05
 _IDLE_TICK_S = 1.0
 # While a slow disk keeps requests waiting, how often the loop looks whether they are stored.
 _WAITING_TICK_S = 0.005
 _DRAIN_S = 1.5
 _WINDOWS_ACCESS_DENIED = 10013
+# Who writes a line here does so once a request, and so as often as a stranger likes.
+_LOGS_OF_REQUESTS = ("waitress", "server.web.callback", "server.web.inbox")
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -124,7 +130,8 @@ class _Server(TcpWSGIServer):
 
     channel_class = PatientChannel
     active_channels: dict[int, PatientChannel]  # waitress's, given types
-    next_channel_cleanup: float
+    held_bytes = 0
+    _next_maintenance_s = 0.0
 
     def set_reuse_addr(self) -> None:
         """Leave the socket as `open_socket` made it."""
@@ -138,12 +145,7 @@ class _Server(TcpWSGIServer):
 
     def readable(self) -> bool:
         """Tell whether to accept; never by more than the limit, and quietly."""
-        now_s = time.time()
-        self.maintain(now_s)
-        if self.is_full:
-            self._make_room(now_s)
-            return False
-        return bool(self.accepting)
+        return bool(self.accepting) and not self.is_full
 
     def handle_accept(self) -> None:
         """Let in all who wait, up to a bound. waitress lets in one a turn."""
@@ -159,47 +161,57 @@ class _Server(TcpWSGIServer):
         return len(self._map) >= int(self.adj.connection_limit)
 
     def maintain(self, now_s: float) -> None:
-        """Close connections that only take up room; at most once a second."""
-        if now_s < self.next_channel_cleanup:
-            return
-        self.next_channel_cleanup = now_s + self.adj.cleanup_interval
-        channels = list(self.active_channels.values())
-        is_pressed = len(self._map) >= self.adj.connection_limit * _PRESSED_ABOVE
-        patience = PRESSED if is_pressed else CALM
-        for channel in channels:
-            channel.enforce(patience, now_s)
-        self._shed(channels)
+        """Close connections that only take up room or memory; called before each turn."""
+        if self.held_bytes > HELD_LIMIT_BYTES:
+            self._shed()
+        if now_s >= self._next_maintenance_s:
+            self._next_maintenance_s = now_s + self.adj.cleanup_interval
+            is_pressed = len(self._map) >= self.adj.connection_limit * _PRESSED_ABOVE
+            patience = PRESSED if is_pressed else CALM
+            for channel in list(self.active_channels.values()):
+                channel.enforce(patience, now_s)
+        if self.is_full:
+            self._make_room(now_s)
 
     def _make_room(self, now_s: float) -> None:
-        """Close the connections that have been silent longest; a genuine call needs a place."""
-        silent = [
+        """Close the connections that have waited longest; a genuine call needs a place.
+
+        Whoever sends a byte now and then waits as well: see `waits_since_s`.
+        """
+        idle = [
             channel
             for channel in self.active_channels.values()
-            if not channel.requests and channel.last_activity < now_s - _SILENT_S
+            if not channel.requests and channel.waits_since_s < now_s - _YIELDS_AFTER_S
         ]
-        silent.sort(key=lambda channel: channel.last_activity)
-        for channel in silent[: self.adj.connection_limit // 10]:
-            channel.abandon()
+        idle.sort(key=lambda channel: channel.waits_since_s)
+        for channel in idle[: self.adj.connection_limit // 10]:
+            channel.handle_close()
 
-    def _shed(self, channels: list[PatientChannel]) -> None:
+    def _shed(self) -> None:
         """Refuse the largest unfinished requests where together they hold too much memory."""
-        total_bytes = sum(channel.buffered_bytes for channel in channels)
-        if total_bytes <= BUFFERED_LIMIT_BYTES:
-            return
-        for channel in sorted(channels, key=lambda one: one.buffered_bytes, reverse=True):
-            total_bytes -= channel.buffered_bytes
+        unfinished = [one for one in self.active_channels.values() if one.request is not None]
+        for channel in sorted(unfinished, key=lambda one: one.counted_bytes, reverse=True):
             channel.refuse_unfinished()
-            if total_bytes <= BUFFERED_LIMIT_BYTES:
+            if self.held_bytes <= HELD_LIMIT_BYTES:
                 return
+
+
+class _Ready(NamedTuple):
+    """A socket that is ready, and for what."""
+
+    fd: int
+    can_read: bool
+    can_write: bool
+    is_broken: bool
 
 
 class Listener:
     """Serves a WSGI application on a socket with a thread of its own, `dingbridge-web`."""
 
     def __init__(
-        self, listener: socket.socket, application: Callable[..., Any], inbox: BatchingInbox
+        self, listener: socket.socket, application: Application, inbox: BatchingInbox
     ) -> None:
-        """Take a socket from `open_socket`; the application must store through `inbox`."""
+        """Take a socket from `open_socket`; what the application verifies is stored by `inbox`."""
         self._socket = listener
         self._inbox = inbox
         self._map: dict[int, Any] = {}
@@ -212,7 +224,8 @@ class Listener:
             sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
             bind_socket=False,
         )
-        self._poll = wasyncore.poll2 if hasattr(select, "poll") else wasyncore.poll
+        self._wait = _wait_by_poll if hasattr(select, "poll") else _wait_by_select
+        self._repeats = RepeatFilter()
         self._is_stopping = False
         self._ending = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="dingbridge-web", daemon=True)
@@ -224,9 +237,11 @@ class Listener:
 
     def start(self) -> None:
         """Begin to serve."""
+        for name in _LOGS_OF_REQUESTS:
+            logging.getLogger(name).addFilter(self._repeats)
         self._thread.start()
 
-    def replace_application(self, application: Callable[..., Any]) -> None:
+    def replace_application(self, application: Application) -> None:
         """Serve another application from the next request on."""
         self._server.application = application
 
@@ -261,6 +276,8 @@ class Listener:
             with self._ending:  # a wake-up from now on would be written to somebody else's file
                 self._is_stopping = True
                 wasyncore.close_all(self._map, ignore_all=True)
+            for name in _LOGS_OF_REQUESTS:
+                logging.getLogger(name).removeFilter(self._repeats)
 
     def _tick_s(self) -> float:
         """Return how long to wait where nothing happens on the sockets."""
@@ -269,19 +286,48 @@ class Listener:
         if self._inbox.is_waiting:
             return _WAITING_TICK_S
         # Who waits outside a full house is not seen; only looking again finds a place to free.
-        return _SILENT_S if self._server.is_full else _IDLE_TICK_S
+        return _YIELDS_AFTER_S if self._server.is_full else _IDLE_TICK_S
 
     def _turn(self, timeout_s: float) -> None:
-        self._poll(timeout_s, self._map)
+        now_s = monotonic()
+        self._server.maintain(now_s)
+        self._attend(self._wait(timeout_s, self._map))
         self._inbox.run_ready()
+
+    def _attend(self, ready: list[_Ready]) -> None:
+        """Write, accept and read, within the budget for one turn.
+
+        Whoever has a request under way is behind those who have none: a genuine call arrives in
+        one piece. Of these who was heard last comes last, so that none is passed over for good.
+        """
+        until_s = monotonic() + _READ_BUDGET_S
+        ready.sort(key=self._turn_of)
+        for fd, can_read, can_write, is_broken in ready:
+            one = self._map.get(fd)
+            if one is None:  # closed by another's turn
+                continue
+            if can_write:
+                wasyncore.write(one)
+            if can_read and monotonic() < until_s and fd in self._map:
+                wasyncore.read(one)
+            if is_broken and fd in self._map:
+                one.handle_close()
+
+    def _turn_of(self, ready: _Ready) -> tuple[int, float]:
+        one = self._map[ready.fd]
+        if not isinstance(one, PatientChannel):  # the listening socket, or a wake-up
+            return 0, 0.0
+        if one.request_since_s is None:
+            return 1, one.active_since_s
+        return 2, -one.request_since_s
 
     def _drain(self) -> None:
         """Answer requests that have arrived; new connections are not accepted any more."""
         self._server.accepting = False
         self._server.del_channel()
         self._socket.close()
-        until_s = time.monotonic() + _DRAIN_S
-        while self._has_work() and time.monotonic() < until_s:
+        until_s = monotonic() + _DRAIN_S
+        while self._has_work() and monotonic() < until_s:
             self._turn(min(_WAITING_TICK_S, self._tick_s()))
 
     def _has_work(self) -> bool:
@@ -306,3 +352,27 @@ def _adjustments(listener: socket.socket) -> Adjustments:
     # it warns of its removal.
     adjustments.send_bytes = 18_000
     return adjustments
+
+
+def _wait_by_poll(timeout_s: float, sockets: dict[int, Any]) -> list[_Ready]:
+    """Wait until something can be done with a socket; return which and what."""
+    poll = select.poll()
+    for fd, one in sockets.items():
+        flags = (select.POLLIN if one.readable() else 0) | (select.POLLOUT if one.writable() else 0)
+        if flags:
+            poll.register(fd, flags)
+    broken = select.POLLHUP | select.POLLERR | select.POLLNVAL
+    return [
+        _Ready(fd, bool(flags & select.POLLIN), bool(flags & select.POLLOUT), bool(flags & broken))
+        for fd, flags in poll.poll(timeout_s * 1000)
+    ]
+
+
+def _wait_by_select(timeout_s: float, sockets: dict[int, Any]) -> list[_Ready]:
+    """Do the same on Windows, where select tells a broken socket by making it readable."""
+    reading = [fd for fd, one in sockets.items() if one.readable()]
+    writing = [fd for fd, one in sockets.items() if one.writable()]
+    readable, writable = map(set, select.select(reading, writing, [], timeout_s)[:2])
+    return [
+        _Ready(fd, fd in readable, fd in writable, is_broken=False) for fd in readable | writable
+    ]

@@ -39,8 +39,8 @@ def main(database: Path) -> None:
 def live(database: Path, listening: socket.socket) -> None:
     """Serve and work on what arrives until killed."""
     journal = Journal.open(database, now_ms=now_ms())
-    inbox = BatchingInbox(journal)
-    desk = Desk(Opener(Keyring(CREDENTIALS)), inbox, RejectionLog(), lambda _: None)
+    inbox = BatchingInbox(journal.append)
+    desk = Desk(Opener(Keyring(CREDENTIALS)), RejectionLog(), lambda _: None)
     Listener(listening, build_app(desk, PATH), inbox).start()
     threading.Thread(target=work, args=(journal,), daemon=True).start()
     threading.Event().wait()

@@ -113,3 +113,12 @@ def test_what_was_entered_during_a_promotion_stays_pending() -> None:
 
     assert Keyring(active=ACTIVE, pending=PENDING).overtaken_by(promoted) == promoted
     assert Keyring(active=ACTIVE, pending=PREVIOUS).overtaken_by(promoted).pending == PREVIOUS
+
+
+def test_without_a_previous_set_none_is_accepted_whatever_its_end() -> None:
+    """As a file edited by hand may have it: no previous set, but an end in the future."""
+    assert list(Keyring(ACTIVE, None, None, 9).sets(1)) == [(Role.ACTIVE, ACTIVE)]
+
+
+def test_the_roles_keep_the_names_that_files_and_programs_know() -> None:
+    assert [str(role) for role in Role] == ["active", "pending", "previous"]

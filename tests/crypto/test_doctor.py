@@ -28,7 +28,7 @@ def expected(token: int, aes_key: int, key: int) -> Diagnosis:
         return Diagnosis(Verdict.TOKEN, ROLES[aes_key])
     if token == aes_key:
         return Diagnosis(Verdict.KEY, ROLES[aes_key], offered_key=KEYS[key])
-    return Diagnosis(Verdict.TOKEN_AND_KEY, ROLES[aes_key], offered_key=KEYS[key])
+    return Diagnosis(Verdict.TOKEN_AND_KEY, ROLES[aes_key])  # unsigned: the tail proves nothing
 
 
 REJECTED = [one for one in product(range(4), repeat=3) if len(set(one)) > 1 or NOBODY in one]
@@ -89,3 +89,15 @@ def test_sets_that_share_values_are_told_apart(
     token, aes_key, key = called_with
     callback = sent_with(TOKENS[token], AES_KEYS[aes_key], KEYS[key])
     assert verdict is diagnose(callback, sets).verdict
+
+
+def test_the_verdicts_keep_the_names_that_files_and_programs_know() -> None:
+    assert [str(verdict) for verdict in Verdict] == [
+        "token",
+        "aes_key",
+        "key",
+        "token_and_key",
+        "mixed",
+        "unknown_sender",
+        "no_credentials",
+    ]

@@ -19,7 +19,7 @@ def verdict_on(program: Program, service: Service, sent: Values) -> Any:
         (FIRST.with_(token=SECOND.token), "token", None),
         (FIRST.with_(aes_key=SECOND.aes_key), "aes_key", None),
         (FIRST.with_(key=SECOND.key), "key", SECOND.key),
-        (FIRST.with_(token=SECOND.token, key=SECOND.key), "token_and_key", SECOND.key),
+        (FIRST.with_(token=SECOND.token, key=SECOND.key), "token_and_key", None),
         (SECOND, "unknown_sender", None),
     ],
     ids=["token", "aes_key", "key", "token_and_key", "unknown_sender"],

@@ -21,7 +21,7 @@ _LINUX = tuple(f"manylinux{suffix}_x86_64" for suffix in ("2014", "_2_17", "_2_2
 # The program, with all that its requirements require; then the builder. setuptools, pefile and
 # pywin32-ctypes are what PyInstaller wants, the last two on Windows; it leaves them out itself.
 _INSIDE = (
-    "bottle", "certifi", "charset-normalizer", "greenlet", "idna", "pillow", "pycryptodome",
+    "bottle", "certifi", "charset-normalizer", "idna", "pillow", "pycryptodome",
     "pystray", "requests", "six", "urllib3", "waitress",
 )  # fmt: skip
 _BUILDER = ("altgraph", "packaging", "pyinstaller", "pyinstaller-hooks-contrib")

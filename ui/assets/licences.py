@@ -15,7 +15,7 @@ _COLLECTED = Path(__file__).with_name("licences.txt")
 _RULE = "=" * 80
 # What the program runs on, for one that was not built: there, other packages may be installed.
 _OURS = frozenset(
-    {"bottle", "certifi", "charset-normalizer", "greenlet", "idna", "pillow", "pycryptodome"}
+    {"bottle", "certifi", "charset-normalizer", "idna", "pillow", "pycryptodome"}
     | {"pystray", "requests", "six", "urllib3", "waitress"}
 )
 

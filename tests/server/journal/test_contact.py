@@ -25,3 +25,22 @@ def test_a_clock_that_was_ahead_does_not_stay(conn: Connection) -> None:
 def test_nothing_used_is_nothing_known(conn: Connection) -> None:
     record(conn, [])
     assert uses(conn) == {}
+
+
+def test_a_call_that_was_sent_again_is_counted_and_moves_nothing(conn: Connection) -> None:
+    record(conn, [Use("fp", 100, "1.1.1.1", "t", dedupe_key="e1")], frozenset({"e1"}))
+    record(conn, [Use("fp", 200, "6.6.6.6", "x", dedupe_key="e1")])
+    record(conn, [Use("fp", 300, "6.6.6.6", "x", is_replay=True)])
+    assert uses(conn) == {"fp": LastUse(100, 100, "1.1.1.1", "t", 3)}
+
+
+def test_of_a_batch_the_last_genuine_call_is_kept_and_all_are_counted(conn: Connection) -> None:
+    genuine = Use("fp", 100, "1.1.1.1", "t", dedupe_key="e2")
+    replays = [Use("fp", at_ms, "6.6.6.6", "x", dedupe_key="e1") for at_ms in (99, 101)]
+    record(conn, [replays[0], genuine, replays[1]], frozenset({"e2"}))
+    assert uses(conn) == {"fp": LastUse(100, 100, "1.1.1.1", "t", 3)}
+
+
+def test_a_set_that_is_met_in_a_replay_only_is_known(conn: Connection) -> None:
+    record(conn, [Use("fp", 100, "1.1.1.1", "t", is_replay=True)])
+    assert uses(conn) == {"fp": LastUse(100, 100, "1.1.1.1", "t", 1)}

@@ -58,6 +58,13 @@ def test_an_event_is_stored_as_it_came(conn: Connection) -> None:
     ]
 
 
+def test_the_keys_of_new_events_are_told(conn: Connection, new_event: MakeEvent) -> None:
+    first, second = new_event("a"), new_event("b")
+    assert append(conn, [first, first]) == {first.dedupe_key}
+    assert append(conn, [first, second, first]) == {second.dedupe_key}
+    assert append(conn, [second]) == frozenset()
+
+
 def test_a_text_that_is_not_json_is_stored_without_a_type(conn: Connection) -> None:
     append(conn, [NewEvent("k", 5, None, None, None, "plain")])
     (event,) = _all(conn)

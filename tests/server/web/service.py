@@ -15,11 +15,12 @@ from server.journal import contact, listing
 from server.journal.contact import LastUse
 from server.journal.events import StoredEvent
 from server.journal.journal import Journal
+from server.journal.rejections import Rejection
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience, body_of, query_of
 from server.simulator.envelope import SignedText
 from server.web.callback import build_app
 from server.web.desk import Desk
-from server.web.inbox import BatchingInbox, BatchStore
+from server.web.inbox import Append, BatchingInbox
 from server.web.listener import Listener, open_socket
 from server.web.rejections import RejectionLog
 from tests.server.simulator.seeds import seeded
@@ -69,6 +70,11 @@ class Service:
     def events(self) -> list[StoredEvent]:
         """All events, the oldest first."""
         return list(reversed(self.journal.read(lambda conn: listing.latest(conn, 10_000)).events))
+
+    def rejected(self) -> list[Rejection]:
+        """The list of rejected calls, once the doctor has seen all that wait."""
+        self.desk.diagnose_waiting()
+        return self.rejections.snapshot()
 
     def uses(self) -> dict[str, LastUse]:
         return self.journal.read(contact.uses)
@@ -125,7 +131,7 @@ def sealed(message: bytes | dict[str, Any], credentials: Credentials = CREDENTIA
 def serving(
     path: Path,
     keyring: Keyring | None = None,
-    store: Callable[[Journal], BatchStore] = lambda journal: journal,
+    store: Callable[[Journal], Append] = lambda journal: journal.append,
     host: str = "127.0.0.1",
 ) -> Iterator[Service]:
     """A service on a free port of loopback, its journal in `path`."""
@@ -133,7 +139,7 @@ def serving(
     rejections = RejectionLog()
     inbox = BatchingInbox(store(journal))
     promotions: list[Opener] = []
-    desk = Desk(Opener(keyring or Keyring(CREDENTIALS)), inbox, rejections, promotions.append)
+    desk = Desk(Opener(keyring or Keyring(CREDENTIALS)), rejections, promotions.append)
     with closing(open_socket(host, 0)) as listening:
         listener = Listener(listening, build_app(desk, PATH), inbox)
         listener.start()

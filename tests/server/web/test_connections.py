@@ -1,12 +1,24 @@
 """What arrives on the wire: half, too much, too slow, too many, or no HTTP at all."""
 
+import select
 import socket
+import struct
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from server.web import limits
-from server.web.limits import BODY_LIMIT_BYTES, HEADER_LIMIT_BYTES, READ_LIMIT_BYTES, Patience
+from server.web.limits import (
+    BODY_LIMIT_BYTES,
+    FRAMING_LIMIT_BYTES,
+    HEADER_LIMIT_BYTES,
+    READ_LIMIT_BYTES,
+    Patience,
+)
 from tests.server.web.service import (
     PATH,
     Service,
@@ -15,6 +27,7 @@ from tests.server.web.service import (
     request_of,
     sealed,
     sender_for,
+    serving,
 )
 from tests.waiting import until
 
@@ -225,22 +238,48 @@ def send_until_stuck(connection: socket.socket, request: bytes) -> None:
 def test_large_unfinished_requests_are_given_up_before_memory_is(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.web.listener.BUFFERED_LIMIT_BYTES", 2 * BODY_LIMIT_BYTES)
+    monkeypatch.setattr("server.web.listener.HELD_LIMIT_BYTES", 2 * BODY_LIMIT_BYTES)
     half = post(PATH, b"x" * BODY_LIMIT_BYTES)[:-1]
-    connections = [service.connect() for _ in range(4)]
-    try:
-        for connection in connections:
+    with ExitStack() as stack:
+        crowd = [stack.enter_context(service.connect()) for _ in range(4)]
+        for connection in crowd:
             connection.sendall(half)
-        until(lambda: buffered(service) <= 2 * BODY_LIMIT_BYTES)
+        assert [read_answer(one).status for one in crowd[:2]] == [408, 408]
         assert service.call(sealed(EVENT)).status == 200
-    finally:
-        for connection in connections:
-            connection.close()
+        assert service.listener._server.held_bytes <= 2 * BODY_LIMIT_BYTES
+    until(lambda: service.listener._server.held_bytes == 0)
 
 
-def buffered(service: Service) -> int:
-    channels = list(service.listener._server.active_channels.values())
-    return sum(channel.buffered_bytes for channel in channels)
+def test_of_the_large_ones_no_more_are_given_up_than_need_be(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.web.listener.HELD_LIMIT_BYTES", BODY_LIMIT_BYTES + 1000)
+    large = post(PATH, b"x" * BODY_LIMIT_BYTES)
+    small = request_of(sealed(EVENT))
+    with service.connect() as patient, service.connect() as one, service.connect() as other:
+        patient.sendall(small[:-1])
+        one.sendall(large[:-1])
+        other.sendall(large[:-1])
+        statuses = sorted(read_answer(each).status for each in (one, other) if is_answered(each))
+        assert statuses == [408]
+        patient.sendall(small[-1:])
+        assert read_answer(patient).status == 200
+
+
+def is_answered(connection: socket.socket) -> bool:
+    return bool(select.select([connection], [], [], 1)[0])
+
+
+def test_a_connection_with_requests_before_the_unfinished_one_is_served_once(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fixture fails on any error in the log."""
+    monkeypatch.setattr("server.web.listener.HELD_LIMIT_BYTES", 0)
+    with service.connect() as connection:
+        connection.sendall(HEALTH * 20 + post(PATH, b"x" * 1000)[:-1])
+        statuses = [read_answer(connection).status]
+        assert statuses == [200]
+    assert service.exchange(HEALTH).status == 200
 
 
 def test_a_flood_from_one_address_is_one_line(service: Service) -> None:
@@ -280,3 +319,64 @@ def flood(service: Service, stopped: threading.Event, garbage: bytes) -> None:
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     assert limits.CALM.request_s > HURRIED.request_s
     monkeypatch.setattr("server.web.listener.CALM", HURRIED)
+
+
+def test_answers_cut_by_a_reset_are_no_error(service: Service) -> None:
+    """The fixture fails on any error in the log."""
+    for _ in range(20):
+        connection = service.connect()
+        connection.sendall(HEALTH * 40)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+    assert service.exchange(HEALTH).status == 200
+
+
+def test_a_body_that_is_mostly_framing_is_refused(service: Service) -> None:
+    crumbs = chunked(*[b"x"] * 2000)
+    assert service.exchange(crumbs[: FRAMING_LIMIT_BYTES * 2]).status == 400
+
+
+def test_a_body_in_sensible_chunks_is_not(service: Service) -> None:
+    text = sealed({**EVENT, "text": "x" * 100_000})
+    head, _, body = request_of(text).partition(b"\r\n\r\n")
+    pieces = [body[start : start + 512] for start in range(0, len(body), 512)]
+    target = head.split(b" ")[1].decode()
+    assert service.exchange(chunked(*pieces, target=target)).status == 200
+
+
+@pytest.fixture
+def few_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """A service with room for two dozen connections."""
+    monkeypatch.setattr("server.web.listener.connection_limit", lambda: 24)
+    with serving(tmp_path / "j.db") as service:
+        yield service
+
+
+def test_a_clock_set_back_takes_no_place_from_a_genuine_call(
+    few_places: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = time.time
+    with ExitStack() as stack:
+        for _ in range(60):
+            stack.enter_context(few_places.connect())
+        until(lambda: few_places.listener._server.is_full)
+        monkeypatch.setattr(time, "time", lambda: now_s() - 3600)
+        for number in range(3):
+            assert few_places.call(sealed({**EVENT, "eventId": f"e{number}"})).status == 200
+
+
+def test_who_sends_a_byte_now_and_then_gives_way_to_a_genuine_call(few_places: Service) -> None:
+    stopped = threading.Event()
+    with ExitStack() as stack:
+        crowd = [stack.enter_context(few_places.connect()) for _ in range(60)]
+        drips = [threading.Thread(target=send_slowly, args=(one, stopped)) for one in crowd]
+        for drip in drips:
+            drip.start()
+        until(lambda: few_places.listener._server.is_full)
+        started = time.monotonic()
+        assert few_places.call(sealed(EVENT)).status == 200
+        elapsed_s = time.monotonic() - started
+        stopped.set()
+        for drip in drips:
+            drip.join()
+    assert elapsed_s < limits.PRESSED.request_s

@@ -2,6 +2,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,8 @@ from server.journal.contact import Use
 from server.journal.events import NewEvent
 from server.journal.writer import Ticket
 from server.web import inbox as inbox_module
-from server.web.inbox import BatchingInbox, DirectInbox, Entry
+from server.web.desk import Outcome, Verified
+from server.web.inbox import BatchingInbox
 
 
 @dataclass
@@ -20,11 +22,11 @@ class FakeStore:
     failure: Exception | None = None
     is_slow: bool = False
     batches: list[tuple[Sequence[NewEvent], Sequence[Use]]] = field(default_factory=list)
-    tickets: list[Ticket[None]] = field(default_factory=list)
+    tickets: list[Ticket[frozenset[str]]] = field(default_factory=list)
 
-    def append(self, batch: Sequence[NewEvent], uses: Sequence[Use]) -> Ticket[None]:
+    def append(self, batch: Sequence[NewEvent], uses: Sequence[Use]) -> Ticket[frozenset[str]]:
         self.batches.append((batch, uses))
-        ticket: Ticket[None] = Ticket(Path("made-up.db"))
+        ticket: Ticket[frozenset[str]] = Ticket(Path("made-up.db"))
         self.tickets.append(ticket)
         if not self.is_slow:
             self.settle()
@@ -33,137 +35,190 @@ class FakeStore:
     def settle(self) -> None:
         for ticket in self.tickets:
             if self.failure is None:
-                ticket.resolve(None)
+                ticket.resolve(frozenset({"a"}))
             else:
                 ticket.fail(self.failure)
         self.tickets.clear()
 
 
 @dataclass
-class FakeTask:
-    """A request that does `work` and notes what became of it."""
+class FakeChannel:
+    """A connection whose request verifies as `work` says, and what became of it."""
 
-    work: Callable[[], None]
-    outcome: str = "waiting"
+    work: Callable[[], Verified | None]
+    is_prompt: bool = True
+    outcome: Outcome | str = "waiting"
 
-    def service(self) -> None:
-        try:
-            self.work()
-        except JournalFullError:
-            self.outcome = "refused"
-        except JournalBusyError:
-            self.outcome = "too slow"
-        else:
-            self.outcome = "stored"
+    def verify(self) -> Verified | None:
+        return self.work()
+
+    def conclude(self, verified: Verified, outcome: Outcome) -> None:
+        assert verified is not None
+        self.outcome = outcome
 
     def cancel(self) -> None:
         self.outcome = "cancelled"
 
 
-def entry(event_id: str, fingerprint: str = "f") -> Entry:
+STORED = Outcome(frozenset({"a"}), None)
+
+
+def verified(event_id: str) -> Verified:
     event = NewEvent(event_id, 0, "t", event_id, None, "{}")
-    return Entry(Use(fingerprint, 0, event_id, "t"), event)
+    nobody: Any = None
+    return Verified(nobody, nobody, Use("f", 0, event_id, "t"), event, None, 0)
 
 
-def queued(inbox: BatchingInbox, *entries: Entry) -> list[FakeTask]:
-    tasks = [FakeTask(lambda one=one: inbox.store(one)) for one in entries]  # type: ignore[misc]  # mypy cannot type a lambda with a default
-    for task in tasks:
-        inbox.add_task(task)
-    return tasks
+def queued(inbox: BatchingInbox, *event_ids: str) -> list[FakeChannel]:
+    return [add(inbox, lambda one=one: verified(one)) for one in event_ids]  # type: ignore[misc]  # mypy cannot type a lambda with a default
 
 
-def test_what_is_ready_together_is_one_batch_with_its_uses_summed() -> None:
+def add(
+    inbox: BatchingInbox, work: Callable[[], Verified | None], *, is_prompt: bool = True
+) -> FakeChannel:
+    channel: Any = FakeChannel(work, is_prompt)
+    inbox.add_task(channel)
+    added: FakeChannel = channel
+    return added
+
+
+def test_what_is_ready_together_is_one_batch() -> None:
     store = FakeStore()
-    inbox = BatchingInbox(store)
-    tasks = queued(inbox, entry("a"), entry("b"), entry("c", "other"))
+    inbox = BatchingInbox(store.append)
+    channels = queued(inbox, "a", "b", "c")
     inbox.run_ready()
-    assert [task.outcome for task in tasks] == ["stored"] * 3
+    assert [channel.outcome for channel in channels] == [STORED] * 3
     ((events, uses),) = store.batches
     assert [event.event_id for event in events] == ["a", "b", "c"]
-    assert {("f", "b", 2), ("other", "c", 1)} == {
-        (use.fingerprint, use.remote, use.count) for use in uses
-    }
+    assert [use.remote for use in uses] == ["a", "b", "c"]
+
+
+def test_a_check_leaves_a_use_and_a_self_test_nothing() -> None:
+    store = FakeStore()
+    inbox = BatchingInbox(store.append)
+    check, self_test = (verified("a")._replace(event=None) for _ in range(2))
+    add(inbox, lambda: check)
+    add(inbox, lambda: self_test._replace(use=None))
+    inbox.run_ready()
+    assert [(events, len(uses)) for events, uses in store.batches] == [([], 1)]
+
+
+def test_where_nothing_is_to_be_stored_nothing_is() -> None:
+    store = FakeStore()
+    inbox = BatchingInbox(store.append)
+    add(inbox, lambda: None)
+    inbox.run_ready()
+    assert store.batches == []
 
 
 def test_a_failed_batch_is_refused_to_all_of_it() -> None:
-    inbox = BatchingInbox(FakeStore(failure=JournalFullError(path="p")))
-    tasks = queued(inbox, entry("a"), entry("b"))
+    failure = JournalFullError(path="p")
+    inbox = BatchingInbox(FakeStore(failure=failure).append)
+    channels = queued(inbox, "a", "b")
     inbox.run_ready()
-    assert [task.outcome for task in tasks] == ["refused"] * 2
+    assert [channel.outcome for channel in channels] == [Outcome(frozenset(), failure)] * 2
 
 
 def test_a_slow_batch_is_answered_when_it_is_stored() -> None:
     store = FakeStore(is_slow=True)
-    inbox = BatchingInbox(store)
-    (task,) = queued(inbox, entry("a"))
+    inbox = BatchingInbox(store.append)
+    (channel,) = queued(inbox, "a")
     inbox.run_ready()
-    assert (task.outcome, inbox.is_waiting, inbox.is_busy) == ("waiting", True, True)
+    assert (channel.outcome, inbox.is_waiting, inbox.is_busy) == ("waiting", True, True)
     store.settle()
     inbox.run_ready()
-    assert (task.outcome, inbox.is_waiting, inbox.is_busy) == ("stored", False, False)
+    assert (channel.outcome, inbox.is_waiting, inbox.is_busy) == (STORED, False, False)
 
 
 def test_a_batch_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox_module, "GIVE_UP_AFTER_S", 0)
-    inbox = BatchingInbox(FakeStore(is_slow=True))
-    (task,) = queued(inbox, entry("a"))
+    inbox = BatchingInbox(FakeStore(is_slow=True).append)
+    (channel,) = queued(inbox, "a")
     inbox.run_ready()
-    assert (task.outcome, inbox.is_busy) == ("too slow", False)
+    assert isinstance(channel.outcome, Outcome)
+    assert isinstance(channel.outcome.failure, JournalBusyError)
+    assert not inbox.is_busy
 
 
 def test_a_request_that_fails_ends_neither_the_loop_nor_the_others(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    inbox = BatchingInbox(FakeStore())
+    inbox = BatchingInbox(FakeStore().append)
 
     def break_down() -> None:
         raise RuntimeError("broken")
 
-    inbox.add_task(FakeTask(break_down))
-    (task,) = queued(inbox, entry("a"))
+    add(inbox, break_down)
+    (channel,) = queued(inbox, "a")
     inbox.run_ready()
-    assert task.outcome == "stored"
+    assert channel.outcome == STORED
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
 
 def test_what_is_queued_can_be_given_up() -> None:
-    inbox = BatchingInbox(FakeStore())
+    inbox = BatchingInbox(FakeStore().append)
     inbox.set_thread_count(4)
-    tasks = queued(inbox, entry("a"), entry("b"))
+    channels = [*queued(inbox, "a"), add(inbox, lambda: None, is_prompt=False)]
     assert not inbox.shutdown(cancel_pending=False)
     assert inbox.shutdown()
-    assert [task.outcome for task in tasks] == ["cancelled"] * 2
-
-
-def test_outside_the_loop_an_entry_is_stored_by_itself() -> None:
-    store = FakeStore()
-    BatchingInbox(store).store(entry("a"))
-    DirectInbox(store).store(entry("b"))
-    assert [len(events) for events, _ in store.batches] == [1, 1]
-
-
-def test_outside_the_loop_failures_and_slowness_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(JournalFullError):
-        DirectInbox(FakeStore(failure=JournalFullError(path="p"))).store(entry("a"))
-    monkeypatch.setattr(inbox_module, "GIVE_UP_AFTER_S", 0)
-    with pytest.raises(JournalBusyError):
-        DirectInbox(FakeStore(is_slow=True)).store(entry("a"))
+    assert [channel.outcome for channel in channels] == ["cancelled"] * 2
 
 
 def test_of_a_connection_that_sends_many_at_once_one_is_served_a_turn() -> None:
     served: list[str] = []
-    inbox = BatchingInbox(FakeStore())
+    inbox = BatchingInbox(FakeStore().append)
 
     def serve_one_of_many() -> None:
         served.append("many")
         if served.count("many") < 100:  # as waitress does where a connection has more
-            inbox.add_task(FakeTask(serve_one_of_many))
+            add(inbox, serve_one_of_many)
 
-    inbox.add_task(FakeTask(serve_one_of_many))
-    inbox.add_task(FakeTask(lambda: served.append("one")))
+    add(inbox, serve_one_of_many)
+    add(inbox, lambda: served.append("one"))
     inbox.run_ready()
     assert served == ["many", "one"]
     assert inbox.has_ready
     for _ in range(99):
         inbox.run_ready()
     assert served.count("many") == 100
+
+
+def test_what_is_costly_waits_for_all_others_and_ends_with_the_turns_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s = [100.0]
+    monkeypatch.setattr(inbox_module, "monotonic", lambda: now_s[0])
+    served: list[str] = []
+    inbox = BatchingInbox(FakeStore().append)
+
+    def costly() -> None:
+        served.append("costly")
+        now_s[0] += inbox_module.WORK_BUDGET_S
+
+    for _ in range(3):
+        add(inbox, costly, is_prompt=False)
+    for _ in range(2):
+        add(inbox, lambda: served.append("call"))
+    inbox.run_ready()
+    assert served == ["call", "call", "costly"]
+    add(inbox, lambda: served.append("call"))
+    inbox.run_ready()
+    assert served[3:] == ["call", "costly"]
+
+
+def test_a_turn_ends_with_its_time_even_where_all_is_prompt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s = [100.0]
+    monkeypatch.setattr(inbox_module, "monotonic", lambda: now_s[0])
+    inbox = BatchingInbox(FakeStore().append)
+    served: list[int] = []
+
+    def work(number: int) -> None:
+        served.append(number)
+        now_s[0] += inbox_module.WORK_BUDGET_S / 2
+
+    for number in range(5):
+        add(inbox, lambda number=number: work(number))  # type: ignore[misc]  # mypy cannot type a lambda with a default
+    inbox.run_ready()
+    assert (served, inbox.has_ready) == ([0, 1], True)

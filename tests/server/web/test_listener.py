@@ -9,14 +9,19 @@ from pathlib import Path
 import pytest
 from waitress import wasyncore
 
+from crypto.callback import Opener
+from crypto.credentials import Keyring
 from server.errors import AddressUnavailableError, PortForbiddenError, PortInUseError
 from server.journal.contact import Use
 from server.journal.events import NewEvent
 from server.journal.writer import Ticket
+from server.web.callback import build_app
+from server.web.desk import Desk
 from server.web.holder import holder_of_port
 from server.web.inbox import BatchingInbox
 from server.web.listener import Listener, connection_limit, open_socket
-from tests.server.web.service import Service, serving
+from server.web.rejections import RejectionLog
+from tests.server.web.service import PATH, Service, sealed, serving
 
 HOLD_A_PORT = """
 import socket, sys
@@ -89,14 +94,14 @@ def test_stopping_twice_is_stopping_once(tmp_path: Path) -> None:
 def unstarted() -> Iterator[Listener]:
     """A listener whose turns are taken by the test."""
     with closing(open_socket("127.0.0.1", 0)) as listening:
-        listener = Listener(listening, lambda *_: [], BatchingInbox(NoStore()))
+        desk = Desk(Opener(Keyring()), RejectionLog(), lambda _: None)
+        listener = Listener(listening, build_app(desk, PATH), BatchingInbox(never))
         yield listener
         wasyncore.close_all(listener._map)
 
 
-class NoStore:
-    def append(self, batch: Sequence[NewEvent], uses: Sequence[Use]) -> Ticket[None]:
-        raise NotImplementedError
+def never(batch: Sequence[NewEvent], uses: Sequence[Use]) -> Ticket[frozenset[str]]:
+    raise NotImplementedError
 
 
 def test_a_burst_is_let_in_by_the_dozen_and_never_beyond_the_limit(unstarted: Listener) -> None:
@@ -112,13 +117,9 @@ def test_a_burst_is_let_in_by_the_dozen_and_never_beyond_the_limit(unstarted: Li
 
 
 def test_a_replaced_application_answers_the_next_request(service: Service) -> None:
-    def other(_: object, start_response: object) -> list[bytes]:
-        assert callable(start_response)
-        start_response("200 OK", [("Content-Length", "5")])
-        return [b"other"]
-
-    service.listener.replace_application(other)
-    assert service.exchange(b"GET / HTTP/1.0\r\n\r\n").body == b"other"
+    service.listener.replace_application(build_app(service.desk, "/other"))
+    assert service.call(sealed({"EventType": "t"}), "/other").status == 200
+    assert service.call(sealed({"EventType": "t"})).status == 404
 
 
 def test_a_broken_loop_is_told_and_can_still_be_stopped(

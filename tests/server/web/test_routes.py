@@ -1,6 +1,8 @@
+import gzip
 import json
 import os
 import socket
+from collections.abc import Callable
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -153,7 +155,7 @@ def test_what_is_no_callback_is_400(service: Service, kind: str) -> None:
     query, body = NOT_CALLBACKS[kind]
     answer = service.exchange(post(f"{PATH}?{query}", body))
     assert (answer.status, answer.body) == (400, b"not a callback\n")
-    assert [one.cause for one in service.rejections.snapshot()] == ["not_a_callback"]
+    assert [one.cause for one in service.rejected()] == ["not_a_callback"]
     assert (service.events(), service.uses()) == ([], {})
 
 
@@ -195,7 +197,7 @@ def test_all_rejections_look_alike(service: Service) -> None:
 def test_the_cause_of_a_rejection_goes_to_the_list(service: Service) -> None:
     for call in rejected_calls():
         service.exchange(call)
-    verdicts = {one.verdict: one.offered_key for one in service.rejections.snapshot()}
+    verdicts = {one.verdict: one.offered_key for one in service.rejected()}
     expected = {"unknown_sender": None, "token": None, "aes_key": None, "key": "dingother01"}
     assert expected == verdicts
 
@@ -233,13 +235,41 @@ def test_a_caller_over_ipv4_is_named_so_on_a_socket_for_both_kinds(tmp_path: Pat
         assert [use.last_used_from for use in service.uses().values()] == ["192.0.2.7"]
 
 
+@pytest.mark.parametrize("half", ["verify", "reply"])
 def test_an_error_of_ours_is_500_without_its_details(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    half: str,
 ) -> None:
     with serving(tmp_path / "j.db") as service:
-        service.desk._inbox = None  # type: ignore[assignment]  # the error of ours
+        monkeypatch.setattr(service.desk, half, lambda *_: 1 / 0)  # the error of ours
         answer = service.call(sealed(EVENT))
         assert service.exchange(b"GET / HTTP/1.0\r\n\r\n").status == 404
-    capsys.readouterr()
     assert (answer.status, answer.body) == (500, b"500 Internal Server Error\n")
     assert [record.getMessage() for record in caplog.records] == ["A request failed"]
+
+
+def test_a_packed_body_is_understood_and_another_packing_is_415(service: Service) -> None:
+    text = sealed(EVENT)
+    target = f"{PATH}?{urlencode(query_of(text))}"
+    packed = gzip.compress(body_of(text))
+    assert_acknowledged(service.exchange(post(target, packed, "Content-Encoding: gzip\r\n")))
+    answer = service.exchange(post(target, packed, "Content-Encoding: br\r\n"))
+    assert (answer.status, answer.headers["accept-encoding"]) == (415, "gzip, identity")
+
+
+def test_an_answer_is_the_same_however_the_connection_goes_on(service: Service) -> None:
+    """Most answers are written directly; Bottle forms those whose connection is closed."""
+    for make in (lambda: request_of(sealed(EVENT)), lambda: post(PATH, b""), *rejected()):
+        kept = service.exchange(make())
+        closed = service.exchange(make().replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+        assert closed.headers.pop("connection") == "close"
+        for answer in (kept, closed):
+            answer.headers.pop("date")
+            answer.body = answer.body[:1] + answer.body[-2:]  # the answers are sealed anew
+        assert kept == closed
+
+
+def rejected() -> list[Callable[[], bytes]]:
+    return [lambda call=call: call for call in rejected_calls()]  # type: ignore[misc]  # mypy cannot type a lambda with a default

@@ -19,6 +19,7 @@ from server.journal.writer import Ticket
 from server.simulator.dingtalk_callbacks import event_text
 from server.simulator.payloads import EventMaker, as_captured
 from server.simulator.reply import ReplyFault
+from server.web.inbox import Append
 from tests.server.simulator.seeds import seeded
 from tests.server.web.service import (
     CREDENTIALS,
@@ -133,9 +134,9 @@ class SlowStore:
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
-        self.tickets: list[Ticket[None]] = []
+        self.tickets: list[Ticket[frozenset[str]]] = []
 
-    def append(self, batch: Sequence[NewEvent], uses: Sequence[Use]) -> Ticket[None]:
+    def append(self, batch: Sequence[NewEvent], uses: Sequence[Use]) -> Ticket[frozenset[str]]:
         del batch, uses
         self.tickets.append(Ticket(Path("never-done.db")))
         return self.tickets[-1]
@@ -144,9 +145,9 @@ class SlowStore:
 def test_a_disk_that_does_not_answer_is_503_and_others_are_served(tmp_path: Path) -> None:
     stores: list[SlowStore] = []
 
-    def slow(journal: Journal) -> SlowStore:
+    def slow(journal: Journal) -> Append:
         stores.append(SlowStore(journal))
-        return stores[-1]
+        return stores[-1].append
 
     with serving(tmp_path / "j.db", store=slow) as service:
         with ThreadPoolExecutor(1) as pool:
@@ -154,7 +155,7 @@ def test_a_disk_that_does_not_answer_is_503_and_others_are_served(tmp_path: Path
             assert service.exchange(b"GET /healthz HTTP/1.0\r\n\r\n").status == 200
             assert pending.result(20).status == 503
         for ticket in stores[0].tickets:
-            ticket.resolve(None)
+            ticket.resolve(frozenset())
 
 
 def test_what_was_answered_before_a_stop_is_on_the_disk(tmp_path: Path) -> None:
