@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from server.directory import causes
 from server.directory.change import Action
 from server.directory.model import (
     UNKNOWN,
     Leavers,
     PersonLink,
+    Snapshot,
     TargetState,
 )
 from tests.server.directory.builders import (
@@ -20,6 +22,7 @@ from tests.server.directory.builders import (
     mirrored,
     person,
     snapshot,
+    texts,
 )
 from tests.server.directory.world import FakeMember, Mirror
 
@@ -38,12 +41,125 @@ def test_a_foreign_member_is_adopted_by_the_mobile_and_followers_learn_the_id() 
     assert mirror.plan(company).changes == ()
 
 
-def test_a_foreign_userid_is_not_taken_over_without_the_mobile() -> None:
+def _with_foreign(userid: str, mobile: str, **rules: object) -> Mirror:
+    mirror = Mirror(rules=replace(OPEN, **rules))  # type: ignore[arg-type]  # by name
+    mirror.wecom.members[userid.lower()] = FakeMember(
+        userid,
+        {
+            "department": ("1",),
+            "mobile": mobile,
+            "order": (0,),
+            "is_leader_in_dept": (False,),
+            "main_department": "1",
+        },
+    )
+    return mirror
+
+
+def _planned(mirror: Mirror, company: Snapshot) -> list[tuple[str, str]]:
+    return [(one.action.value, one.wecom_id) for one in mirror.plan(company).changes]
+
+
+def test_a_foreign_userid_is_taken_over_with_the_same_mobile_only() -> None:
+    company = snapshot([person("Boss", mobile="13800001")])
+    same, other = _with_foreign("BOSS", "13800001"), _with_foreign("BOSS", "13800009")
+    assert _planned(same, company) == _planned(other, company) == [("adopt", "BOSS")]
+    same.run(company)
+    assert (same.people["Boss"].wecom_userid, same.refusals) == ("BOSS", [])
+    assert same.plan(company).changes == ()
+    stranger = replace(other.wecom.members["boss"])
+    other.run(company)
+    assert [code for _, code in other.refusals] == [60102]
+    assert other.wecom.members == {"boss": stranger}
+
+
+def test_a_take_over_that_could_not_be_proven_before_says_so() -> None:
+    company = snapshot([person("Boss", mobile="13800001")])
+    mirror = _with_foreign("BOSS", "13800001")
+    assert texts(mirror.plan(company).changes[0]).startswith("Only if the member BOSS has the same")
+    assert mirror.plan(company).warnings == (
+        causes.warning(causes.NO_EMAILS),
+        causes.warning(causes.UNPROVEN, count=1),
+    )
+    mirror.holders["13800001"] = "BOSS"
+    assert _planned(mirror, company) == [("adopt", "BOSS")]
+    assert mirror.plan(company).changes[0].warnings == ()
+    assert mirror.plan(company).warnings == (causes.warning(causes.NO_EMAILS),)
+
+
+def test_the_member_of_whom_wecom_says_that_they_have_the_mobile_is_taken_over() -> None:
+    company = snapshot([person("a", mobile="13800001"), person("Wang", mobile="13800002")])
+    mirror = _with_foreign("Wang", "13800001")
+    mirror.holders = {"13800001": "Wang", "13800002": ""}
+    planned = _planned(mirror, company)
+    assert planned[0] == ("adopt", "Wang")
+    assert planned[1][1].startswith("Wang-")
+    mirror.run(company)
+    assert mirror.refusals == []
+    assert mirror.people["a"].wecom_userid == "Wang"
+    assert mirror.plan(company).changes == ()
+
+
+def test_nobody_takes_over_the_userid_of_a_member_who_is_proven_to_be_somebody_else() -> None:
+    company = snapshot([person("a", mobile="13800001"), person("Wang", mobile="13800002")])
+    mirror = _with_foreign("Wang", "13800001")
+    mirror.holders = {"13800001": "Wang"}
+    assert [action for action, _ in _planned(mirror, company)] == ["adopt", "create"]
+
+
+@pytest.mark.parametrize("mobile", ["", "13800001"])
+def test_who_is_proven_to_be_nobody_in_wecom_gets_another_userid(mobile: str) -> None:
+    company = snapshot([person("Boss", mobile=mobile, email="boss@example.com")])
+    mirror = _with_foreign("boss", "1")
+    mirror.holders["13800001"] = ""
+    ((action, wecom_id),) = _planned(mirror, company)
+    assert (action, wecom_id[:5]) == ("create", "Boss-")
+
+
+def test_a_derived_userid_of_an_earlier_mirror_is_taken_over_too() -> None:
+    company = snapshot([person("张三", mobile="13800001")])
+    ((_, derived),) = _planned(Mirror(rules=OPEN), company)
+    assert _planned(_with_foreign(derived, "13800001"), company) == [("adopt", derived)]
+
+
+def test_a_protected_userid_is_left_alone_and_another_given() -> None:
+    mirror = Mirror(rules=replace(OPEN, protected_wecom_userids=frozenset({"Boss"})))
+    ((action, wecom_id),) = _planned(mirror, snapshot([person("boss")]))
+    assert (action, wecom_id[:5]) == ("create", "boss-")
+    shown = _with_foreign("BOSS", "13800001", protected_wecom_userids=frozenset({"Boss"}))
+    company = snapshot([person("boss", mobile="13800002")])
+    assert _planned(shown, company)[0][1] == wecom_id
+    shown.holders["13800002"] = "BOSS"
+    assert brief(shown.plan(company).changes) == [("conflict", "boss", "member-protected")]
+
+
+def test_an_event_gives_nobody_the_userid_of_a_member_of_ours() -> None:
+    mirror = _with_foreign("Old", "13800001")
+    mirror.run(snapshot([person("a", mobile="13800001")]))
+    assert mirror.people["a"].wecom_userid == "Old"
+    (change,) = mirror.plan(event([person("old")]), reads_live=False).changes
+    assert (change.action, change.wecom_id[:4]) == (Action.CREATE, "old-")
+
+
+def test_who_is_back_is_known_by_what_wecom_says_of_the_mobile() -> None:
+    staff = [person(key) for key in ("a", "b", "c")]
+    mirror = mirrored(snapshot([*staff, person("left", name="Li Lei", mobile="13800001")]))
+    mirror.run(snapshot(staff))
+    assert not mirror.people["left"].is_enabled
+    mirror.holders["13800002"] = "left"
+    back = snapshot([*staff, person("again", name="Li Lei", mobile="13800002")])
+    assert _planned(mirror, back) == [("enable", "left")]
+    other = snapshot([*staff, person("again", name="Han Mei", mobile="13800002")])
+    assert brief(mirror.plan(other).changes) == [("conflict", "again", "mobile-of-leaver")]
+
+
+def test_new_people_whose_userids_clash_get_the_same_ones_in_any_order() -> None:
+    people = [person("wang"), person("Wang"), person("WANG")]
     mirror = Mirror(rules=OPEN)
-    mirror.wecom.members["boss"] = FakeMember("boss", {"department": ("1",), "mobile": "1"})
-    plan = mirror.plan(snapshot([person("Boss")]))
-    assert plan.changes[0].action is Action.CREATE
-    assert plan.changes[0].wecom_id.startswith("Boss-")
+    first = {one.dingtalk_id: one.wecom_id for one in mirror.plan(snapshot(people)).changes}
+    turned = mirror.plan(snapshot(reversed(people))).changes
+    assert {one.dingtalk_id: one.wecom_id for one in turned} == first
+    assert len({userid.lower() for userid in first.values()}) == 3
 
 
 def test_a_protected_holder_is_a_conflict_that_is_not_tried_again() -> None:

@@ -44,7 +44,11 @@ class DecisionPane(ttk.Frame):
         """Show a proposal; `is_free`: no run is under way, so that it can be decided on."""
         self.proposal, self._is_free = proposal, is_free
         self.title.show(self._title(proposal))
-        self.reason.show(self._reason(proposal))
+        told = [
+            self._reason(proposal),
+            *map(self.texts.of, proposal.unforeseen if proposal else ()),
+        ]
+        self.reason.show("\n".join(told))
         if proposal is not None and proposal.digest is not None:
             self._row.pack(side="right", anchor="n", before=self.title.master)
         else:
@@ -98,7 +102,12 @@ class DecisionPane(ttk.Frame):
         if proposal is None or proposal.digest is None:
             return
         digest, orders = proposal.digest, self._session.orders
-        self.dialog = AllowDialog(self._session, self.pane.feed.tally, lambda: orders.allow(digest))
+        self.dialog = AllowDialog(
+            self._session,
+            self.pane.feed.tally,
+            lambda: orders.allow(digest),
+            proposal.unforeseen,
+        )
 
     def _reject(self) -> None:
         proposal = self.proposal
