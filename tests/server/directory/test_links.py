@@ -8,7 +8,10 @@ from server.directory import causes
 from server.directory.change import Action
 from server.directory.model import (
     UNKNOWN,
+    Conflict,
+    Kind,
     Leavers,
+    Member,
     PersonLink,
     Snapshot,
     TargetState,
@@ -229,6 +232,42 @@ def test_a_company_phone_passed_on_hands_nothing_over() -> None:
     assert brief(mirror.plan(taken).changes) == [("conflict", "b", "mobile-held")]
 
 
+def test_a_leaver_is_known_by_a_userid_in_capitals() -> None:
+    staff = [person(key) for key in "abc"]
+    boss = person("Boss", name="Old", mobile="13800001")
+    mirror = mirrored(snapshot([*staff, boss]))
+    mirror.run(snapshot(staff))
+    heir = person("heir", name="New", mobile="13800001")
+    plan = mirror.plan(snapshot([*staff, heir]))
+    assert brief(plan.changes) == [("conflict", "heir", "mobile-of-leaver")]
+
+
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_who_works_holds_a_mobile_before_who_left_in_any_order(is_reversed: bool) -> None:  # noqa: FBT001 - parameter
+    worker = PersonLink("worker", "worker", Member("Worker", "13800001"))
+    leaver = PersonLink("leaver", "leaver", Member("New", "13800001"), is_enabled=False)
+    links = [worker, leaver][:: -1 if is_reversed else 1]
+    mirror = Mirror(rules=OPEN, people={link.dingtalk_userid: link for link in links})
+    new = event([person("new", name="New", mobile="13800001")])
+    (change,) = mirror.plan(new, reads_live=False).changes
+    assert change.cause is not None
+    assert (change.cause.code, change.wecom_id) == ("mobile-undecided", "worker")
+
+
+def test_a_departments_conflict_is_none_of_a_persons() -> None:
+    mirror = Mirror(rules=replace(OPEN, protected_wecom_userids=frozenset({"x"})))
+    mirror.wecom.members["x"] = FakeMember("x", {"department": ("1",), "mobile": "13800001"})
+    company = snapshot([person("7", mobile="13800001")])
+    own = Conflict(Kind.PERSON, "7", "x", "13800001")
+    of_department = Conflict(Kind.DEPARTMENT, "7", "x", "13800001")
+    mirror.conflicts = [of_department]
+    assert brief(mirror.plan(company).changes) == [("create", "7", None)]
+    mirror.conflicts = [own, of_department]
+    assert brief(mirror.plan(company).changes) == [("conflict", "7", "member-protected")]
+    mirror.conflicts = [replace(own, value="")]  # met by the rules, and met anew by them only
+    assert brief(mirror.plan(company).changes) == [("create", "7", None)]
+
+
 def test_a_holder_who_was_not_read_leaves_the_decision_to_a_full_run() -> None:
     mirror = mirrored(snapshot([person("old", name="A", mobile="13800001")]))
     plan = mirror.plan(event([person("new", name="A", mobile="13800001")]), reads_live=False)
@@ -311,6 +350,43 @@ def test_a_department_with_foreign_members_or_children_is_kept_and_reported() ->
     assert [code for _, _, code in brief(plan.changes)] == ["department-not-empty"] * 3
     mirror.rules = replace(OPEN, leavers=Leavers.KEEP)
     assert mirror.plan(event(gone_departments=frozenset({"6"}))).changes[0].cause is not None
+
+
+def test_a_department_waits_only_for_the_leavers_who_are_in_it() -> None:
+    staff = [person(key) for key in "abc"]
+    tree = [department("5")]
+    mirror = mirrored(snapshot([*staff, person("x", "5"), person("y")], tree))
+    gone = mirror.plan(snapshot(staff)).changes[-1]
+    assert (gone.action, gone.dingtalk_id, gone.requires) == (Action.DELETE, "5", frozenset({"x"}))
+
+
+def test_what_is_kept_keeps_all_that_it_lies_in() -> None:
+    tree = [department("2"), department("3", "2"), department("4", "3")]
+    mirror = mirrored(snapshot([person("c")], tree))
+    mirror.departments = {key: mirror.departments[key] for key in ("2", "3", "4")}
+    mirror.wecom.members["x"] = FakeMember("x", {"department": ("4",)})
+    gone = mirror.plan(snapshot([person("c")])).changes
+    assert [each.dingtalk_id for each in gone] == ["4", "3", "2"]
+    counts = [each.cause.title.values["count"] for each in gone if each.cause]
+    assert counts == [1, 1, 1]
+
+
+def test_who_is_skipped_stays_where_they_are_and_keeps_the_department() -> None:
+    mirror = mirrored(snapshot([person("a", "5"), person("c")], [department("5")]))
+    plan = mirror.plan(snapshot([person("a", name=""), person("c")]))
+    assert brief(plan.changes) == [
+        ("update", "a", "no-name"),
+        ("delete", "5", "department-not-empty"),
+    ]
+
+
+def test_a_leaver_stays_in_a_department_that_stays() -> None:
+    staff = [person(key) for key in "abc"]
+    tree = [department("5"), department("6")]
+    mirror = mirrored(snapshot([*staff, person("x", "5")], tree))
+    plan = mirror.plan(snapshot(staff, tree[:1]))
+    assert brief(plan.changes) == [("disable", "x", None), ("delete", "6", None)]
+    assert plan.changes[0].fields == {"enable": (True, False)}
 
 
 def test_the_json_of_a_change_follows_the_contract() -> None:
