@@ -1,21 +1,26 @@
 """The mirror's rules: links and leavers, rule by rule, on a small company."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
 from server.directory import causes
 from server.directory.change import Action
+from server.directory.contact import Contact, read_contact
+from server.directory.identity import identify
 from server.directory.model import (
     UNKNOWN,
     Conflict,
     Kind,
     Leavers,
+    Ledger,
     Member,
     PersonLink,
     Snapshot,
     TargetState,
 )
+from server.directory.presence import Presence
 from tests.server.directory.builders import (
     DAY_S,
     OPEN,
@@ -157,12 +162,15 @@ def test_who_is_back_is_known_by_what_wecom_says_of_the_mobile() -> None:
 
 
 def test_new_people_whose_userids_clash_get_the_same_ones_in_any_order() -> None:
-    people = [person("wang"), person("Wang"), person("WANG")]
-    mirror = Mirror(rules=OPEN)
-    first = {one.dingtalk_id: one.wecom_id for one in mirror.plan(snapshot(people)).changes}
-    turned = mirror.plan(snapshot(reversed(people))).changes
-    assert {one.dingtalk_id: one.wecom_id for one in turned} == first
-    assert len({userid.lower() for userid in first.values()}) == 3
+    people = {key: read_contact(person(key)) for key in ("wang", "Wang", "WANG")}
+    presence = Presence(frozenset(people), proves_absence=True)
+
+    def given(contacts: Mapping[str, Contact]) -> dict[str, str]:
+        found = identify(contacts, Ledger(), None, OPEN, presence)
+        return {key: identity.wecom_userid for key, identity in found.items()}
+
+    assert given(people) == given(dict(reversed(people.items())))
+    assert len({userid.lower() for userid in given(people).values()}) == 3
 
 
 def test_a_protected_holder_is_a_conflict_that_is_not_tried_again() -> None:
@@ -265,7 +273,8 @@ def test_a_departments_conflict_is_none_of_a_persons() -> None:
     mirror.conflicts = [own, of_department]
     assert brief(mirror.plan(company).changes) == [("conflict", "7", "member-protected")]
     mirror.conflicts = [replace(own, value="")]  # met by the rules, and met anew by them only
-    assert brief(mirror.plan(company).changes) == [("create", "7", None)]
+    reachable = snapshot([person("7", mobile="", email="a@example.com")])
+    assert brief(mirror.plan(reachable).changes) == [("create", "7", None)]
 
 
 def test_a_holder_who_was_not_read_leaves_the_decision_to_a_full_run() -> None:
@@ -387,6 +396,9 @@ def test_a_leaver_stays_in_a_department_that_stays() -> None:
     plan = mirror.plan(snapshot(staff, tree[:1]))
     assert brief(plan.changes) == [("disable", "x", None), ("delete", "6", None)]
     assert plan.changes[0].fields == {"enable": (True, False)}
+    mirror.wecom.departments["9"] = TargetState("Console", "1", 1)
+    mirror.wecom.members["x"].fields["department"] = ("9",)  # where the admin moved them
+    assert mirror.plan(snapshot(staff, tree[:1])).changes[0].fields == {"enable": (True, False)}
 
 
 def test_the_json_of_a_change_follows_the_contract() -> None:

@@ -217,6 +217,15 @@ def test_only_the_removals_that_are_held_await_the_admin(world: World, people: l
     assert found == OpenList(frozenset((Kind.PERSON, userid) for userid in people[:2]))
 
 
+def test_what_a_whole_run_holds_besides_is_no_removal(world: World, people: list[str]) -> None:
+    world.hire("新人", mobile="13900000001")
+    for userid in people[:6]:
+        world.company.leave(userid)
+    assert len([one for one in world.sync().changes if one.result is Result.HELD]) == 7
+    gone = frozenset((Kind.PERSON, userid) for userid in people[:6])
+    assert world.journal.read(load_open_list) == OpenList(gone, is_whole=True)
+
+
 def test_people_and_departments_on_the_list_may_have_the_same_id() -> None:
     open_list = OpenList(frozenset({(Kind.PERSON, "5"), (Kind.DEPARTMENT, "6")}))
     snapshot = open_list.added_to(Snapshot({}, {}, is_full=False))
