@@ -82,13 +82,14 @@ class _Userids:
     def __init__(self, known: _Known, contacts: Mapping[str, Contact]) -> None:
         self._known = known
         self._live = known.live or Live({}, {})
-        mobiles = [
-            contact.mobile
-            for key, contact in contacts.items()
-            if contact.mobile and key not in known.ledger.people
-        ]
-        named = {fold(self._live.holders.get(mobile, "")) for mobile in mobiles} - {""}
+        holders = self._live.holders
+        named = {
+            fold(holders.get(contact.mobile or "", ""))
+            for key, contact in (contacts.items() if holders else ())
+            if key not in known.ledger.people
+        }
         self._ours = {*known.owners, *known.protected, *named}
+        self._ours.discard("")
         self._taken = {*self._ours, *self._live.members}
 
     def give(self, dingtalk_userid: str, contact: Contact) -> Identity:

@@ -21,27 +21,26 @@ def worth_asking(
     Returns who has the userid of a member, with whom an earlier answer made a conflict that may
     have been solved, and everybody else.
     """
+    new_people = [each for each in people if each.link is None and each.member.mobile]
+    if not new_people:
+        return [], []
     held = {
         link.accepted.mobile
         for link in ledger.people.values()
         if link.accepted and holds_already(link, live)
     }
-    open_people = [
+    unasked = [
         each
-        for each in people
-        if each.link is None
-        and each.cause is None
-        and each.member.mobile
+        for each in new_people
+        if each.cause is None
         and each.member.mobile not in live.holders
         and each.member.mobile not in held
     ]
+    alike = [each for each in unasked if _is_alike(each, live)]
     stopped = [
-        each
-        for each in people
-        if each.link is None and each.is_conflict and each.member.mobile in live.holders
+        each for each in new_people if each.is_conflict and each.member.mobile in live.holders
     ]
-    alike = [each for each in open_people if _is_alike(each, live)]
-    return alike + stopped, [each for each in open_people if not _is_alike(each, live)]
+    return alike + stopped, [each for each in unasked if not _is_alike(each, live)]
 
 
 def _is_alike(person: DesiredPerson, live: Live) -> bool:
