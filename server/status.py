@@ -136,7 +136,8 @@ class RunSummary:
 
     status: success, partial, held, refused, failed, preview, interrupted; None while it is under
     way. digest: what awaits approval. snapshot_complete: None where the reading was not reached.
-    is_full: it compared everything, not only what events named. An `id` of 0: it never began.
+    is_full: it compared everything, not only what events named. unforeseen: which of `warnings` say
+    what its list could not foresee. An `id` of 0: it never began.
     """
 
     id: int
@@ -151,6 +152,7 @@ class RunSummary:
     error: ErrorView | None = None
     totals: RunTotals = field(default_factory=RunTotals)
     warnings: tuple[Message, ...] = ()
+    unforeseen: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +169,17 @@ class RunView:
 
 @dataclass(frozen=True, slots=True)
 class HeldView:
-    """What awaits the admin's approval: its digest, the run that lists it, and why it is held."""
+    """What awaits the admin's approval: its digest, the run that lists it, and why it is held.
+
+    unforeseen: what may be done otherwise than the list says.
+    """
 
     digest: str
     run_id: int
     since_ms: int
     reasons: tuple[Message, ...]
     is_rejected: bool = False
+    unforeseen: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

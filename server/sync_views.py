@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from sqlite3 import Connection
 
-from server.directory.causes import Cause
+from server.directory.causes import UNMATCHED, UNPROVEN, Cause
 from server.directory.hold import Hold, HoldReason
 from server.directory.model import Conflict, Kind
 from server.journal import ledger, runs, sync_state, wecom_names
@@ -81,6 +81,9 @@ _STATES = {
 _GRAVITY = (SyncState.SUCCESS, SyncState.PARTIAL, SyncState.HELD, SyncState.FAILED)
 
 
+_UNFORESEEN = frozenset({UNPROVEN, UNMATCHED})
+
+
 # --- runs and their changes
 
 
@@ -114,6 +117,7 @@ def run_summary(run: Run) -> RunSummary:
         error=error_view(ending.error),
         totals=RunTotals(**asdict(ending.counts)),
         warnings=ending.warnings,
+        unforeseen=tuple([each for each in ending.warnings if each.text in _UNFORESEEN]),
     )
 
 
@@ -223,8 +227,8 @@ def sync_view(conn: Connection, *, is_enabled: bool, is_alive: bool) -> SyncView
         last_run=run_summary(max(ended, key=lambda run: run.id)) if ended else None,
         current_run=_under_way(conn, under_way[-1]) if under_way else None,
         next_full_run_at_ms=state.next_full_run.at_ms if state.next_full_run else None,
-        held=None if state.held is None else held_view(state.held),
-        previewed=None if state.previewed is None else held_view(state.previewed),
+        held=_list_view(conn, state.held),
+        previewed=_list_view(conn, state.previewed),
         last_preview=next((run_summary(run) for run in latest if _is_preview(run)), None),
         quarantine=None if state.quarantine is None else _quarantine_view(state.quarantine),
         conflicts=len(ledger.conflicts(conn)),
@@ -255,6 +259,14 @@ def _state(quarantine: Quarantine | None, full: Run | None, of_events: Run | Non
 
 def _state_of(run: Run) -> SyncState:
     return _STATES[run.ending.status] if run.ending else SyncState.FAILED
+
+
+def _list_view(conn: Connection, held: Held | None) -> HeldView | None:
+    """Show what awaits approval, with what the run that lists it could not foresee."""
+    if held is None:
+        return None
+    run = runs.find(conn, held.run_id)
+    return replace(held_view(held), unforeseen=run_summary(run).unforeseen if run else ())
 
 
 def held_view(held: Held) -> HeldView:

@@ -37,6 +37,9 @@ _WECOM_CODES = (60020, 40001, 40013, 48002, 60011, 45009, 45024, 60103, 60104, 6
 _DINGTALK_CODES = (60011, 40089, 60020, 50002, 50004, 90020)
 _CAUSES = (
     "mobile-held",
+    "mobile-held-unnamed",
+    "takeover-changed",
+    "userid-of-another",
     "mobile-of-leaver",
     "mobile-duplicate",
     "member-protected",

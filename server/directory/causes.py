@@ -44,6 +44,33 @@ _TEXTS = {
             "console, then sync again."
         ),
     ),
+    "mobile-held-unnamed": (
+        N_(
+            "The mobile of {name} belongs to another member in WeCom, and WeCom does not say whose."
+        ),
+        N_(
+            "Search for the mobile in the WeCom console and correct it there, or correct it in "
+            "DingTalk; then sync again."
+        ),
+    ),
+    "takeover-changed": (
+        N_(
+            "{name} was to become the member {planned}, but in WeCom the mobile belongs to "
+            "{wecom_id}."
+        ),
+        N_(
+            "Nothing was changed. The next sync decides about {wecom_id}; if that is not {name}, "
+            "correct the mobile in the WeCom console first."
+        ),
+    ),
+    "userid-of-another": (
+        N_("The member {wecom_id} in WeCom has the userid of {name}, but another mobile."),
+        N_(
+            "If both are the same person, enter the mobile of {name} for {wecom_id} in the WeCom "
+            "console. If not, add {wecom_id} to sync.protected_wecom_userids, and {name} gets "
+            "another userid. Then sync again."
+        ),
+    ),
     "mobile-undecided": (
         N_("The mobile of {name} belongs to {wecom_id}, who was not read this time."),
         N_("Nothing to do: the next complete full sync decides."),
@@ -86,10 +113,19 @@ _TEXTS = {
 }
 
 
+_CODES = {"mobile-held-unnamed": "mobile-held"}
+"""What is the same to a program, though there is less to tell."""
+
+
 def cause(code: str, **values: GapValue) -> Cause:
     """Fill the texts of `code`; an unknown code is a mistake of ours (KeyError)."""
     title, hint = _TEXTS[code]
-    return Cause(code, Message(title, values), Message(hint, values))
+    return Cause(_CODES.get(code, code), Message(title, values), Message(hint, values))
+
+
+def unnamed_holder(name: str) -> Cause:
+    """Say that a mobile is held, where WeCom names no holder (60104 without a userid)."""
+    return cause("mobile-held-unnamed", name=name, wecom_id="")
 
 
 CUT = N_("{field} of {name} is too long for WeCom and was cut.")
@@ -99,6 +135,20 @@ NO_DEPARTMENT_NAME = N_("Department {id} has no name in DingTalk; its id is used
 UNUSABLE = N_("{field} of {name} is not in a form that WeCom takes; it was left out.")
 EMAIL_TAKEN = N_("The email of {name} is already used by somebody else; it was left out.")
 MOBILE_MAY_STAY = N_("WeCom keeps the old mobile where the member has already activated.")
+IF_SAME_MOBILE = N_(
+    "Only if the member {wecom_id} has the same mobile in WeCom, which could not be asked before; "
+    "else nothing is done and you decide."
+)
+UNPROVEN = N_(
+    "Members of WeCom that have the userid of somebody new, while it could not be asked whether "
+    "they have the same mobile: {count}. They are taken over where the mobile is the same, and "
+    "left alone where it is not."
+)
+UNMATCHED = N_(
+    "Members of WeCom that belong to nobody in DingTalk as far as could be found out: {count}. New "
+    "people whose mobile WeCom was not asked for: {people}. Who of them has the mobile of such a "
+    "member takes that member over instead of becoming a new one."
+)
 SOME_DEPARTMENTS_WAIT = N_("{name} is not yet in all of their departments.")
 NO_MOBILES = N_("DingTalk shows nobody's mobile: the app lacks the permission, or there is none.")
 NO_EMAILS = N_("DingTalk shows nobody's email: the app lacks the permission, or there is none.")

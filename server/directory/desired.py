@@ -39,8 +39,9 @@ class DesiredPerson:
     link: the ledger's entry of that member, which is another person's where somebody returned
     under a new DingTalk userid; `replaces` then names the old one. cause: the person is skipped,
     and the admin has to decide if `is_conflict`. mobile_conflict: only the mobile is not taken
-    over, because somebody else holds it.
-    manager_userid: the DingTalk userid behind `member.direct_leader`.
+    over, because somebody else holds it. adopts: a member of WeCom's who was nobody's is taken
+    over; is_proven: WeCom said that this one has the mobile. manager_userid: the DingTalk userid
+    behind `member.direct_leader`.
     """
 
     dingtalk_userid: str
@@ -53,6 +54,8 @@ class DesiredPerson:
     mobile_conflict: Cause | None = None
     warnings: tuple[Message, ...] = ()
     manager_userid: str = ""
+    adopts: bool = False
+    is_proven: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,16 @@
 
 The proof of identity is the mobile. A mobile of a member of ours who left means, with the same
 name, the same person back under a new DingTalk userid; with another name, a company phone passed
-on, which must not hand over the old owner's chats.
+on, which must not hand over the old owner's chats. A foreign member of the userid that somebody
+would get is probably that person: where WeCom was not asked who holds the mobile, the take-over is
+planned, and proven while it is made.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from server.directory import text
-from server.directory.causes import Cause, cause
+from server.directory.causes import Cause, cause, unnamed_holder
 from server.directory.claims import give_out
 from server.directory.contact import Contact
 from server.directory.link import Claim, Decision, Fate, Holder, judge_holder
@@ -27,6 +29,8 @@ class Identity:
     cause: Cause | None = None
     is_conflict: bool = False
     mobile_conflict: Cause | None = None
+    adopts: bool = False
+    is_proven: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ def identify(
     """Decide for everybody; new people get a userid that nobody has, each run the same."""
     known = _gather(ledger, live, rules, presence)
     claims = _claims(contacts, ledger)
-    taken = {*known.owners, *known.protected, *(live.members if live else ())}
+    userids = _Userids(known, contacts)
     found: dict[str, Identity] = {}
     for dingtalk_userid in sorted(contacts, key=id_key):
         contact = contacts[dingtalk_userid]
@@ -64,10 +68,54 @@ def identify(
             continue
         identity = _identify_new(dingtalk_userid, contact, contacts[rival], rival, known)
         if identity is None:
-            identity = Identity(text.free_userid(dingtalk_userid, taken))
-            taken.add(fold(identity.wecom_userid))
+            identity = userids.give(dingtalk_userid, contact)
         found[dingtalk_userid] = identity
     return found
+
+
+class _Userids:
+    """Gives new people the userid of the member they are in WeCom already, or a free one.
+
+    ours: what is not to be taken over; taken: the same, and all that WeCom has besides.
+    """
+
+    def __init__(self, known: _Known, contacts: Mapping[str, Contact]) -> None:
+        self._known = known
+        self._live = known.live or Live({}, {})
+        holders = self._live.holders
+        named = {
+            fold(holders.get(contact.mobile or "", ""))
+            for key, contact in (contacts.items() if holders else ())
+            if key not in known.ledger.people
+        }
+        self._ours = {*known.owners, *known.protected, *named}
+        self._ours.discard("")
+        self._taken = {*self._ours, *self._live.members}
+
+    def give(self, dingtalk_userid: str, contact: Contact) -> Identity:
+        """Decide for somebody whose mobile no member of ours holds."""
+        mobile = contact.mobile or ""
+        holder = None
+        if mobile and not holds_already(self._known.holders.get(mobile), self._known.live):
+            holder = self._live.holders.get(mobile)
+            if holder:
+                return self._of_holder(Claim(dingtalk_userid, contact.name, ""), holder)
+            like = text.free_userid(dingtalk_userid, self._ours)
+            if holder is None and fold(like) in self._live.members:
+                return self._given(Identity(self._spelled(like), adopts=True, is_proven=False))
+        return self._given(Identity(text.free_userid(dingtalk_userid, self._taken)))
+
+    def _of_holder(self, claim: Claim, holder: str) -> Identity:
+        decision = _judge(claim, holder, self._known)
+        return _as_identity(decision, self._known.owners.get(fold(holder)))
+
+    def _given(self, identity: Identity) -> Identity:
+        self._ours.add(fold(identity.wecom_userid))
+        self._taken.add(fold(identity.wecom_userid))
+        return identity
+
+    def _spelled(self, userid: str) -> str:
+        return self._live.spellings.get(fold(userid), userid)
 
 
 def _gather(ledger: Ledger, live: Live | None, rules: Rules, presence: Presence) -> _Known:
@@ -106,13 +154,17 @@ def _conflict_of_linked(
         return cause("mobile-duplicate", name=contact.name, other=rival.name)
     refusal = known.refused.get(link.dingtalk_userid)
     if refusal and refusal.value == contact.mobile and _is_there(refusal.wecom_id, known.live):
-        return cause("mobile-held", name=contact.name, wecom_id=refusal.wecom_id)
+        return _held_by(contact.name, refusal.wecom_id)
     holder = known.holders.get(contact.mobile)
-    if holder is None or not _has_member(holder, known.live):
+    if holder is None or not holds_already(holder, known.live):
         return None
     if known.presence.has_left(holder.dingtalk_userid) is not False:
         return cause("mobile-held", name=contact.name, wecom_id=holder.wecom_userid)
     return None
+
+
+def _held_by(name: str, wecom_id: str) -> Cause:
+    return cause("mobile-held", name=name, wecom_id=wecom_id) if wecom_id else unnamed_holder(name)
 
 
 def _identify_new(
@@ -127,7 +179,7 @@ def _identify_new(
     if refused:
         return refused
     link = known.holders.get(contact.mobile or "")
-    if link is None or not _has_member(link, known.live):
+    if link is None or not holds_already(link, known.live):
         return None
     if known.presence.has_left(link.dingtalk_userid) is False:
         return None  # the holder is about to have another mobile; `sequence` sees to the order
@@ -157,6 +209,8 @@ def _as_identity(decision: Decision, link: PersonLink | None) -> Identity:
     if decision.cause:
         is_conflict = decision.fate is Fate.CONFLICT
         return Identity(decision.wecom_userid, cause=decision.cause, is_conflict=is_conflict)
+    if decision.fate is Fate.ADOPT:
+        return Identity(decision.wecom_userid, adopts=True)
     return Identity(decision.wecom_userid, link, replaces=decision.replaces)
 
 
@@ -164,5 +218,6 @@ def _is_there(wecom_userid: str, live: Live | None) -> bool:
     return live is None or fold(wecom_userid) in live.members
 
 
-def _has_member(link: PersonLink, live: Live | None) -> bool:
-    return link.is_hidden or _is_there(link.wecom_userid, live)
+def holds_already(link: PersonLink | None, live: Live | None) -> bool:
+    """Whether the member of a link is there, and so holds what the ledger says."""
+    return link is not None and (link.is_hidden or _is_there(link.wecom_userid, live))

@@ -12,6 +12,7 @@ from server.directory.desired import Desired, DesiredDepartment
 from server.directory.model import DINGTALK_ROOT, Ledger, Live, Rules, Snapshot, id_key
 from server.directory.people import Places, map_people
 from server.directory.presence import Presence
+from server.directory.takeovers import unknown
 from server.directory.tree import Tree, grow
 from server.message import Message
 
@@ -27,13 +28,19 @@ def map_directory(snapshot: Snapshot, ledger: Ledger, live: Live | None, rules: 
         _present(snapshot, scope), _if_complete(snapshot, snapshot.gone_people), proves_absence
     )
     places = Places(scope, _wecom_ids(scope, departments, ledger, rules))
+    people = map_people(snapshot, places, presence, ledger, live, rules)
     return Desired(
         departments,
-        map_people(snapshot, places, presence, ledger, live, rules),
+        people,
         presence,
         _if_complete(snapshot, snapshot.gone_departments),
         frozenset() if snapshot.is_full else tree.unknown | _unplaced(snapshot, scope, rules),
-        (*snapshot.reasons, *tree.doubts, *_blind_spots(snapshot)),
+        (
+            *snapshot.reasons,
+            *tree.doubts,
+            *_blind_spots(snapshot),
+            *(unknown(people, ledger, live) if snapshot.is_full else ()),
+        ),
     )
 
 

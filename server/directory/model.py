@@ -162,10 +162,16 @@ class TargetMembership:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """WeCom's structure now; members are keyed by their folded userid."""
+    """WeCom's structure now; members are keyed by their folded userid.
+
+    spellings: the userids as WeCom writes them. holders: mobile -> who holds it in WeCom, "" for
+    nobody, as far as that was asked.
+    """
 
     departments: Mapping[str, TargetDepartment]
     members: Mapping[str, frozenset[str]]
+    spellings: Mapping[str, str] = field(default_factory=dict)
+    holders: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -173,11 +179,15 @@ class Live:
     ) -> "Live":
         """Gather the rows of both lists."""
         members: dict[str, set[str]] = {}
+        spellings: dict[str, str] = {}
         for row in memberships:
-            members.setdefault(fold(row.wecom_userid), set()).add(row.department_id)
+            key = fold(row.wecom_userid)
+            spellings[key] = row.wecom_userid
+            members.setdefault(key, set()).add(row.department_id)
         return cls(
             {row.department_id: row for row in departments},
             {userid: frozenset(ids) for userid, ids in members.items()},
+            spellings,
         )
 
 

@@ -135,6 +135,8 @@ class _Mapper:
             warnings.append(causes.warning(causes.EMAIL_TAKEN, name=contact.name))
         if seating.is_partial:
             warnings.append(causes.warning(causes.SOME_DEPARTMENTS_WAIT, name=contact.name))
+        if not identity.is_proven:
+            warnings.append(causes.warning(causes.IF_SAME_MOBILE, wecom_id=identity.wecom_userid))
         return DesiredPerson(
             key,
             identity.wecom_userid,
@@ -146,6 +148,8 @@ class _Mapper:
             identity.mobile_conflict,
             tuple(warnings),
             manager,
+            identity.adopts,
+            identity.is_proven,
         )
 
     def _email(self, key: str, contact: Contact, known: Member, mobile: str) -> tuple[str, bool]:

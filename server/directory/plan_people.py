@@ -81,13 +81,13 @@ class PeoplePlanner:
     def _action(self, desired: DesiredPerson) -> Action:
         link = desired.link
         if link is None or self._is_missing(link):
-            return Action.CREATE
+            return Action.ADOPT if desired.adopts else Action.CREATE
         return Action.UPDATE if link.is_enabled and not desired.replaces else Action.ENABLE
 
     def _fields(self, desired: DesiredPerson, action: Action) -> Fields:
         """Compare with what WeCom accepted; all there is, where it never answered."""
         link = desired.link
-        if action is Action.CREATE or link is None:
+        if link is None or action is Action.CREATE:
             return all_fields(desired.member)
         if link.accepted is None:
             return {**self._doubted(desired), **all_fields(desired.member)}
@@ -109,7 +109,7 @@ class PeoplePlanner:
 
     def _change(self, desired: DesiredPerson, action: Action, fields: Fields) -> Change:
         warnings = desired.warnings
-        if "mobile" in fields and action is not Action.CREATE:
+        if "mobile" in fields and action not in (Action.CREATE, Action.ADOPT):
             warnings = (*warnings, causes.warning(causes.MOBILE_MAY_STAY))
         return Change(
             action,

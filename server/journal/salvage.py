@@ -13,7 +13,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from sqlite3 import Connection
 
-from server.journal import contact, ledger, listing, rejections, runs, shelf, sync_state
+from server.journal import (
+    contact,
+    ledger,
+    listing,
+    lookups,
+    rejections,
+    runs,
+    shelf,
+    sync_state,
+)
 from server.journal.connection import connect, transaction
 from server.journal.events import Source, StateCode
 
@@ -59,7 +68,14 @@ def _read_shelf(conn: Connection) -> None:
 _PARTS = (
     _Part(("person_links", "department_links", "conflicts", "removals"), ledger.load),
     _Part(("sync_runs", "sync_changes"), lambda conn: runs.latest(conn, _MOST_EVENTS)),
-    _Part(("sync_state",), lambda conn: (sync_state.load(conn), ledger.approved_scope(conn))),
+    _Part(
+        ("sync_state",),
+        lambda conn: (
+            sync_state.load(conn),
+            ledger.approved_scope(conn),
+            lookups.load(conn, corp_id=""),
+        ),
+    ),
     _Part(shelf.TABLES, _read_shelf),
     _Part(("credential_uses",), contact.uses),
     _Part(("rejections",), rejections.latest),

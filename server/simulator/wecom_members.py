@@ -24,11 +24,14 @@ class MemberRules:
     With `creates_unknown_departments` (2025) an unknown department id makes a department; without
     it such a call is refused (40066). `lists_disabled`: whether `list_id` has disabled members.
     `ends_with_empty_cursor`: whether the last page of it has an empty `next_cursor` or none.
+    `wrong_mobiles`: after so many that nobody has `getuserid` is closed, as WeCom closes it for a
+    day once they reach a fifth of the member limit; None lifts that.
     """
 
     creates_unknown_departments: bool = True
     lists_disabled: bool = True
     ends_with_empty_cursor: bool = True
+    wrong_mobiles: int | None = None
 
 
 class MemberCalls:
@@ -37,6 +40,7 @@ class MemberCalls:
     def __init__(self, directory: WeComDirectory, rules: MemberRules) -> None:
         self._directory = directory
         self._rules = rules
+        self._wrong_mobiles = 0
 
     def create(self, fields: Fields) -> Json:
         """Add a member. A mobile that is held (60104) is found before a userid that is (60102)."""
@@ -98,9 +102,13 @@ class MemberCalls:
         return {"userlist": [{name: record[name] for name in names} for record in records]}
 
     def getuserid(self, fields: Fields) -> Json:
-        """Return who holds a mobile; 46004 where nobody does."""
+        """Return who holds a mobile; 46004 where nobody does, which may be asked only so often."""
+        most = self._rules.wrong_mobiles
+        if most is not None and self._wrong_mobiles >= most:
+            raise RefusedError(45009)
         holder = self._directory.mobile_holder(fields.text("mobile") or "")
         if holder is None:
+            self._wrong_mobiles += 1
             raise RefusedError(46004, "user no exist")
         return {"userid": holder.userid}
 

@@ -115,7 +115,7 @@ class Applier:
         """Let nothing be built on what is not there."""
         if change.kind is Kind.PERSON:
             self._scene.failed_people.add(change.dingtalk_id)
-            if change.action is Action.CREATE:
+            if change.action in (Action.CREATE, Action.ADOPT):
                 self._scene.actual.setdefault(change.wecom_id, "")
         elif change.action is Action.CREATE:
             self._scene.lost.add(change.wecom_id)

@@ -38,11 +38,12 @@ class Attempt(Generic[LinkT]):
 class PersonAttempt(Attempt[PersonLink]):
     """A person's change on its way.
 
-    is_news: what it writes was beyond doubt before. dropped: values left out because WeCom refuses
-    them.
+    is_news: what it writes was beyond doubt before. is_proven: WeCom just said that the member to
+    be taken over has the mobile. dropped: values left out because WeCom refuses them.
     """
 
     is_news: bool = False
+    is_proven: bool = False
     dropped: dict[str, Refusal] = field(default_factory=dict)
 
     @property

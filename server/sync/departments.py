@@ -55,21 +55,22 @@ class DepartmentsWriter(Settler[_Attempt]):
         is_new = attempt.change.action is Action.CREATE
         if error.fate is Fate.LOOK and is_new:
             attempt.was_intended = True
-            attempt.is_created = attempt.change.wecom_id in self._scene.target.departments()
+            there = self._aside(self._scene.target.departments, error)
+            attempt.is_created = attempt.change.wecom_id in there
         elif error.fix is Fix.NAME_TAKEN:
             attempt.was_intended = attempt.was_intended or error.attempts > 1
-            self._settle_name(attempt)
+            self._settle_name(attempt, error)
         elif error.fix is Fix.REFRESH_DEPARTMENTS and not is_new:
             self._create_instead(attempt)  # 60003: deleted in the console meanwhile
         else:
             raise error
 
-    def _settle_name(self, attempt: _Attempt) -> None:
+    def _settle_name(self, attempt: _Attempt, error: VendorError) -> None:
         """Tell our id after a lost reply from a sibling's name, which the admin decides (60008)."""
         change, state = attempt.change, state_of(attempt.change)
         is_new = change.action is Action.CREATE
         if is_new and attempt.was_intended:
-            row = self._scene.target.departments().get(change.wecom_id)
+            row = self._aside(self._scene.target.departments, error).get(change.wecom_id)
             if row is not None:
                 fields = department_changes(None, row, state)
                 attempt.change = replace(change, action=Action.UPDATE, fields=fields)

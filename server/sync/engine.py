@@ -34,11 +34,12 @@ from server.sync.gathering import (
 )
 from server.sync.holding import UNDECIDED, hold_together, load_open_list
 from server.sync.live import WECOM_ROOT, ensure_target, read_live, read_members
+from server.sync.lookups import HolderLookup
 from server.sync.parties import Parties, Road
 from server.sync.passing import Pass, Prospect
 from server.sync.result import Followed, RunResult
 from server.sync.stopping import Asked, Stop
-from server.sync.target import RecordingTarget, Target, WeComTarget
+from server.sync.target import RecordingTarget, WeComTarget
 from server.sync.troubles import (
     FAULT,
     cause_of,
@@ -49,7 +50,7 @@ from server.sync.troubles import (
     will_pass,
 )
 from server.sync.wishes import missing, rules_of
-from server.vendor_errors import CallCancelledError
+from server.vendor_errors import CallCancelledError, VendorError
 
 _LOG = logging.getLogger(__name__)
 _NOT_EMPTY = "department-not-empty"
@@ -144,22 +145,23 @@ class Engine:
         parties = self.road.parties(config, stop)
         known = take_up_ledger(self._journal, rules.scope.corp_id, is_preview=preview)
         book = Book(self._journal, known, run_id, is_preview=preview)
-        target = self._target(parties, config, preview=preview)
-        run = Pass(book, rules, target, self._now_s(), stop, self.road.clock)
-        prospect = self._look(parties, run)
+        run = self._pass(parties, config, book, stop, preview=preview)
+        is_asked = cause in (RunCause.ASKED, RunCause.PREVIEW)
+        may_ask = is_asked or self._journal.read(sync_state.load).held is None
+        prospect = self._look(parties, run, may_ask=may_ask and allow is None)
         verdict = run.judge(prospect, book.ledger, allow)
-        is_asked = cause in (RunCause.ASKED, RunCause.DAILY)
-        again = run.carry_out(prospect, verdict, retries_conflicts=is_asked)
+        retries = cause in (RunCause.ASKED, RunCause.DAILY)
+        again = run.carry_out(prospect, verdict, retries_conflicts=retries)
         if again:
             self._look_again(parties, prospect, again, run)
         return run.result(prospect, verdict, is_preview=preview)
 
-    def _look(self, parties: Parties, run: Pass) -> Prospect:
+    def _look(self, parties: Parties, run: Pass, *, may_ask: bool) -> Prospect:
         """Read both sides; WeCom first, since its refusals (60020) cost one call."""
         scope, live = run.rules.scope, self._read_live(parties, run.rules)
         snapshot = read_scope(parties.reader, run.rules)
         known = self._known_here(snapshot, run)
-        prospect = run.plan(snapshot, known, live)
+        prospect = run.foresee(snapshot, known, live, may_ask=may_ask)
         linked = known.people.keys() & prospect.desired.presence.present
         userids = in_motion(prospect.plan.changes, snapshot)
         is_new_corp = known.approved_scope and known.approved_scope.corp_id != scope.corp_id
@@ -188,7 +190,13 @@ class Engine:
         without = tuple(one for one in known.conflicts if (one.kind, one.dingtalk_id) not in again)
         passed_on = waiting_for(prospect.plan.changes, known, prospect.desired.presence)
         known = without_mobiles(replace(known, conflicts=without), passed_on.values())
-        live = read_live(parties.wecom)
+        try:
+            live = read_live(parties.wecom)
+        except CallCancelledError:
+            raise
+        except VendorError as error:
+            run.leave(prospect, again, error)
+            return
         fresh = run.plan(snapshot, known, live)
         shallow = in_motion(fresh.plan.changes, snapshot)
         shallow -= in_motion(prospect.plan.changes, snapshot)
@@ -218,8 +226,7 @@ class Engine:
         if gathered.needs_full or not _holds_anything(gathered):
             return Followed(gathered.failed, gathered.needs_full, seen=gathered.seen)
         book = Book(self._journal, known, 0)
-        target = self._target(parties, config, preview=False)
-        run = Pass(book, rules, target, self._now_s(), stop, self.road.clock)
+        run = self._pass(parties, config, book, stop, preview=False)
         return self._bring_in_step(parties, gathered, known, run)
 
     def _bring_in_step(
@@ -231,7 +238,7 @@ class Engine:
             live = self._read_live(parties, run.rules)
         elif snapshot.people.keys() - known.people.keys():
             live = read_members(parties.wecom, known)
-        prospect = run.plan(snapshot, known, live)
+        prospect = run.foresee(snapshot, known, live, may_ask=True)
         shallow = in_motion(prospect.plan.changes, snapshot) - gathered.deep
         if shallow:
             prospect = run.plan(deepen(parties.reader, snapshot, shallow), known, live)
@@ -270,13 +277,14 @@ class Engine:
 
     # --- the journal
 
-    def _now_s(self) -> float:
-        return self._clock_ms() / 1000
-
-    def _target(self, parties: Parties, config: Config, *, preview: bool) -> Target:
-        if preview:
-            return RecordingTarget()
-        return WeComTarget(parties, may_invite=config.settings.sync.invite)
+    def _pass(
+        self, parties: Parties, config: Config, book: Book, stop: Stop, *, preview: bool
+    ) -> Pass:
+        rules, now_ms = rules_of(config.settings), self._clock_ms()
+        lookup = HolderLookup(self._journal, parties.wecom, rules.scope.corp_id, now_ms)
+        real = WeComTarget(parties, lookup, may_invite=config.settings.sync.invite)
+        target = RecordingTarget() if preview else real
+        return Pass(book, rules, target, lookup, now_ms, stop, self.road.clock)
 
     def _begin(self, cause: RunCause, *, is_full: bool) -> int:
         at_ms = self._clock_ms()

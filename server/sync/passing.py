@@ -1,5 +1,6 @@
 """One pass over a plan: planned, divided by the guard, applied, and judged."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,7 @@ from server.sync.applying import Applier
 from server.sync.book import Book
 from server.sync.collecting import uncollected
 from server.sync.gathering import Key
+from server.sync.lookups import HolderLookup, ask_about_new_people
 from server.sync.result import RunResult, status_of
 from server.sync.scene import Scene
 from server.sync.stopping import Stop
@@ -25,6 +27,7 @@ from server.sync.target import RecordingTarget, Target
 from server.sync.troubles import cause_of, passes_after_s, stops_all, will_pass
 from server.vendor_errors import VendorError
 
+_LOG = logging.getLogger(__name__)
 _WAITS = ("department-waits", "person-waits")
 """The causes of what waits for somebody else's department."""
 
@@ -51,22 +54,43 @@ class Pass:
         book: Book,
         rules: Rules,
         target: Target,
-        now_s: float,
+        lookup: HolderLookup,
+        now_ms: int,
         stop: Stop,
         clock: VendorClock,
     ) -> None:
         self.book = book
         self.rules = rules
-        self.now_s = now_s
+        self.now_s = now_ms / 1000
         self._target = target
+        self._lookup = lookup
         self._stop = stop
         self._clock = clock
         self._stopped_by: VendorError | None = None
         self._alarms: list[Message] = []
         self.refused: set[Key] = set()
 
+    def foresee(
+        self, snapshot: Snapshot, known: Ledger, live: Live | None, *, may_ask: bool
+    ) -> Prospect:
+        """Plan, once WeCom is asked for what only its answers decide.
+
+        may_ask: not for an approved list, nor for one that awaits approval and would change.
+        """
+        lookup, is_full = self._lookup, snapshot.is_full
+        if may_ask and is_full:
+            lookup.forget_old()
+        prospect = self.plan(snapshot, known, live)
+        if live is None or not may_ask:
+            return prospect
+        desired, live = prospect.desired, prospect.live or live
+        has_news = ask_about_new_people(lookup, desired, known, live, is_full=is_full)
+        return self.plan(snapshot, known, live) if has_news else prospect
+
     def plan(self, snapshot: Snapshot, known: Ledger, live: Live | None) -> Prospect:
-        """Map and plan."""
+        """Map and plan, with what WeCom said about mobiles so far."""
+        if live is not None:
+            live = replace(live, holders=self._lookup.holders)
         with uncollected():
             desired = map_directory(snapshot, known, live, self.rules)
             refusals = fresh(known.refusals, self.now_s, is_full=snapshot.is_full)
@@ -104,12 +128,18 @@ class Pass:
         self._apply(prospect, verdict)
         if not self._stopped_by:
             return again
+        self.leave(prospect, again, self._stopped_by)
+        return frozenset()
+
+    def leave(self, prospect: Prospect, again: frozenset[Key], error: VendorError) -> None:
+        """List what would have got another look; what else was done stays what it is."""
+        if again:
+            _LOG.warning("Conflicts are not tried once more: %s", error)
         self.book.record(
             RecordedChange.of(change, Result.SKIPPED)
             for change in prospect.plan.changes
             if (change.kind, change.dingtalk_id) in again and change.cause
         )
-        return frozenset()
 
     def carry_out_rest(self, prospect: Prospect, known: Ledger, again: frozenset[Key]) -> None:
         """Apply what a second look found: `again`, and whatever else is possible now.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
+from server.directory.causes import IF_SAME_MOBILE, cause, unnamed_holder
 from server.directory.change import Action, Change, all_fields, member_of
 from server.directory.link import Claim, Decision, Fate, Holder, judge_holder
 from server.directory.model import (
@@ -90,11 +91,32 @@ class PeopleWriter(Settler[PersonAttempt]):
         change = attempt.change
         if attempt.is_created:
             return Accepted()
+        if change.action is Action.ADOPT and not attempt.is_proven:
+            return self._probe(attempt)
         if change.action is not Action.CREATE:
             attempt.is_news |= self._book.doubt(change)
             return self._scene.target.update_member(member_body(change))
         self._intend(attempt)
         return self._scene.target.create_member(member_body(change))
+
+    def _probe(self, attempt: PersonAttempt) -> Accepted:
+        """Ask to create the very member that is to be taken over, which WeCom must refuse.
+
+        60104 names the holder of the mobile, now and for nothing; an answer of an earlier run may
+        be old. Nothing is announced before: the member is not ours until the mobile proves it.
+        """
+        change = attempt.change
+        answer = self._scene.target.create_member(member_body(change))
+        if self._scene.done is Result.DONE:  # deleted in the console meanwhile
+            attempt.change = replace(change, action=Action.CREATE)
+        return answer
+
+    def _prove_by_asking(self, attempt: PersonAttempt, error: VendorError) -> None:
+        """Ask who holds the mobile where the probe did not tell; raises the error otherwise."""
+        holder = self._scene.target.holder_of(member_of(attempt.change).mobile)
+        if fold(holder or "") != fold(attempt.change.wecom_id):
+            raise error
+        attempt.is_proven = True
 
     def _intend(self, attempt: PersonAttempt) -> None:
         """Announce a member before the call, so that a crash does not create a second one."""
@@ -129,9 +151,13 @@ class PeopleWriter(Settler[PersonAttempt]):
             self._book.trust(Kind.PERSON, attempt.change.wecom_id)
 
     def _correct(self, attempt: PersonAttempt, error: VendorError) -> None:
+        is_probe = attempt.change.action is Action.ADOPT and not attempt.is_proven
+        if is_probe and error.fate in (VendorFate.LOOK, VendorFate.STOP_CREATES):
+            self._prove_by_asking(attempt, error)
+            return
         if error.fate is VendorFate.LOOK and attempt.change.action is Action.CREATE:
             attempt.was_intended = True
-            attempt.is_created = self._scene.target.has_member(attempt.change.wecom_id)
+            attempt.is_created = self._has_member(attempt.change.wecom_id, error)
             return
         fix = self._fixes.get(error.fix) if error.fate is VendorFate.FIX and error.fix else None
         if fix is None:
@@ -142,25 +168,47 @@ class PeopleWriter(Settler[PersonAttempt]):
 
     def _settle_mobile(self, attempt: PersonAttempt, error: VendorError) -> None:
         """Find out whose the mobile is (60104): ours, to adopt, or a conflict."""
-        change, member = attempt.change, member_of(attempt.change)
+        change, mobile = attempt.change, member_of(attempt.change).mobile
         named = error.holder if isinstance(error, MobileTakenError) else None
-        holder = named or self._scene.target.holder_of(member.mobile)
-        if holder is None:
-            raise error
-        is_linked = change.action is not Action.CREATE
-        decision = self._judge(change, holder, is_linked=is_linked)
-        if decision.fate is Fate.CONFLICT and not self._is_in_ledger(holder, member.mobile):
-            self._book.put_conflict(
-                Conflict(Kind.PERSON, change.dingtalk_id, holder, member.mobile)
-            )
+        holder = named or self._scene.target.holder_of(mobile) or self._told_before(mobile)
+        is_linked = change.action not in (Action.CREATE, Action.ADOPT)
+        decision = self._decide(change, holder, is_linked=is_linked)
+        if decision.fate is Fate.CONFLICT and not self._is_in_ledger(holder, mobile):
+            is_other = decision.cause is not None and decision.cause.code == "takeover-changed"
+            value = "" if is_other else mobile  # decided anew by the next run
+            self._book.put_conflict(Conflict(Kind.PERSON, change.dingtalk_id, holder, value))
         if decision.cause and is_linked:
             attempt.change = change = without_mobile(change, attempt.accepted)
             conflict = replace(change, action=Action.CONFLICT, fields={}, cause=decision.cause)
             attempt.beside += (RecordedChange.of(conflict, Result.SKIPPED),)
             return
-        attempt.change = follow(change, decision, self._book.people.get(decision.replaces))
+        attempt.is_proven = True
+        attempt.change = _proven(follow(change, decision, self._book.people.get(decision.replaces)))
         if decision.fate is Fate.SAME:
             self._take_up(attempt)
+
+    def _decide(self, change: Change, holder: str, *, is_linked: bool) -> Decision:
+        """Judge the holder; a take-over is made of the member who was listed, or not at all."""
+        member = member_of(change)
+        if not holder:
+            reason = unnamed_holder(member.name)
+            return Decision(Fate.CONFLICT, "", cause=reason)
+        decision = self._judge(change, holder, is_linked=is_linked)
+        is_as_listed = decision.fate is Fate.ADOPT and fold(holder) == fold(change.wecom_id)
+        if change.action is not Action.ADOPT or is_as_listed:
+            return decision
+        self._scene.target.learn_holder(member.mobile, holder)
+        if decision.cause:
+            return decision
+        reason = cause(
+            "takeover-changed", name=member.name, planned=change.wecom_id, wecom_id=holder
+        )
+        return Decision(Fate.CONFLICT, holder, cause=reason)
+
+    def _told_before(self, mobile: str) -> str:
+        """Return whom WeCom named as the holder before the plan, "" for nobody."""
+        live = self._scene.live
+        return live.holders.get(mobile, "") if live else ""
 
     def _is_in_ledger(self, holder: str, mobile: str) -> bool:
         """Whether every plan meets this conflict by itself: a leaver's mobile, as we know it."""
@@ -188,6 +236,9 @@ class PeopleWriter(Settler[PersonAttempt]):
     def _settle_userid(self, attempt: PersonAttempt, error: VendorError) -> None:
         """Take up our own member (60102 after a lost reply), or leave a stranger's userid alone."""
         change = attempt.change
+        if change.action is Action.ADOPT:
+            self._leave_to_admin(attempt)
+            return
         known = attempt.link
         was_asked_before = attempt.was_intended or error.attempts > 1
         is_ours = was_asked_before or (known and known.wecom_userid == change.wecom_id)
@@ -198,12 +249,20 @@ class PeopleWriter(Settler[PersonAttempt]):
         taken |= {fold(change.wecom_id), *(self._scene.live.members if self._scene.live else ())}
         attempt.change = replace(change, wecom_id=free_userid(change.dingtalk_id, taken))
 
+    def _leave_to_admin(self, attempt: PersonAttempt) -> None:
+        """Take over nobody: the member has another mobile, since 60104 would come first."""
+        change, member = attempt.change, member_of(attempt.change)
+        self._scene.target.learn_holder(member.mobile, None)
+        self._book.put_conflict(Conflict(Kind.PERSON, change.dingtalk_id, change.wecom_id, ""))
+        reason = cause("userid-of-another", name=member.name, wecom_id=change.wecom_id)
+        attempt.change = _proven(replace(change, action=Action.CONFLICT, fields={}, cause=reason))
+
     def _settle_missing(self, attempt: PersonAttempt, error: VendorError) -> None:
         """Member or leader not found (60111, the same code for both): find out which."""
         change = attempt.change
         leader = member_of(change).direct_leader if "direct_leader" in change.fields else ""
         is_new = change.action is Action.CREATE
-        if leader and (is_new or self._scene.target.has_member(change.wecom_id)):
+        if leader and (is_new or self._has_member(change.wecom_id, error)):
             attempt.note(error)
             attempt.change = with_leader(
                 attempt.change, {leader: attempt.accepted.direct_leader}, attempt.accepted
@@ -218,13 +277,16 @@ class PeopleWriter(Settler[PersonAttempt]):
 
     def _drop_departments(self, attempt: PersonAttempt, error: VendorError) -> None:
         """Leave out the departments that are not there (40066, 60123)."""
-        there = self._scene.target.departments()
+        there = self._aside(self._scene.target.departments, error)
         seats = member_of(attempt.change).seats
         missing = {seat.department_id for seat in seats} - there.keys()
         if not missing:
             raise error
         attempt.note(error)
         attempt.change = without_departments(attempt.change, missing)
+
+    def _has_member(self, wecom_userid: str, error: VendorError) -> bool:
+        return self._aside(lambda: self._scene.target.has_member(wecom_userid), error)
 
     # --- the ledger
 
@@ -268,7 +330,7 @@ class PeopleWriter(Settler[PersonAttempt]):
     def _is_hidden(self, change: Change) -> bool:
         """Whether WeCom took a change of somebody whom its list does not show."""
         live = self._scene.live
-        if live is None or change.action in (Action.CREATE, Action.ADOPT, Action.ENABLE):
+        if live is None or change.action in (Action.CREATE, Action.ENABLE):
             return False
         return fold(change.wecom_id) not in live.members
 
@@ -305,6 +367,12 @@ class PeopleWriter(Settler[PersonAttempt]):
         self._book.drop_person(change.dingtalk_id)
         self._count(change)
         return (RecordedChange.of(self._told(change, answer), self._scene.done),)
+
+
+def _proven(change: Change) -> Change:
+    """Leave out the doubt that a take-over was listed with."""
+    warnings = tuple(each for each in change.warnings if each.text != IF_SAME_MOBILE)
+    return replace(change, warnings=warnings)
 
 
 def _aside_body(change: Change) -> wire.Member:

@@ -4,7 +4,9 @@ What the corrections are, and what is remembered of an answer, is known to the w
 departments.
 """
 
+import logging
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
 from typing import ClassVar, Generic, TypeVar
 
@@ -14,9 +16,11 @@ from server.journal.runs import RecordedChange, Result
 from server.sync.attempt import Attempt
 from server.sync.scene import Scene
 from server.sync.troubles import is_certain
-from server.vendor_errors import VendorError, VendorRefusedError
+from server.vendor_errors import CallCancelledError, VendorError, VendorRefusedError
 from server.wecom.wire import Accepted
 
+_LOG = logging.getLogger(__name__)
+T = TypeVar("T")
 AttemptT = TypeVar("AttemptT", bound=Attempt[PersonLink] | Attempt[DepartmentLink])
 
 
@@ -71,6 +75,20 @@ class Settler(ABC, Generic[AttemptT]):
     @abstractmethod
     def _correct(self, attempt: AttemptT, error: VendorError) -> None:
         """Change the attempt as the error's table says; raises the error where it does not."""
+
+    def _aside(self, look: Callable[[], T], error: VendorError) -> T:
+        """Look something up because of `error`, which stays what is told where that fails.
+
+        That WeCom does not show a list says nothing about the change: a creation whose reply was
+        lost stays announced, and 48002 for the list alone must not end the run.
+        """
+        try:
+            return look()
+        except CallCancelledError:
+            raise
+        except VendorError as failure:
+            _LOG.warning("%s; what WeCom has could not be looked up: %s", error, failure)
+            raise error from failure
 
     @abstractmethod
     def _accept(self, attempt: AttemptT, answer: Accepted) -> RecordedChange:

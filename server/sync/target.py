@@ -4,6 +4,7 @@ from typing import Protocol
 
 from server.directory.model import TargetDepartment, fold
 from server.sync.live import departments_of
+from server.sync.lookups import HolderLookup
 from server.sync.parties import Parties
 from server.wecom.wire import Accepted, Department, Member
 
@@ -36,13 +37,16 @@ class Target(Protocol):
         """Look which departments are there now."""
 
     def holder_of(self, mobile: str) -> str | None:
-        """Ask who holds a mobile, where a refusal did not say."""
+        """Ask who holds a mobile, where a refusal did not say; None where nobody says."""
+
+    def learn_holder(self, mobile: str, holder: str | None) -> None:
+        """Remember who holds a mobile, where that was believed to be somebody else."""
 
 
 class WeComTarget:
     """The real one. `may_invite`: WeCom sends new members an invitation."""
 
-    def __init__(self, parties: Parties, *, may_invite: bool) -> None:
+    def __init__(self, parties: Parties, lookup: HolderLookup, *, may_invite: bool) -> None:
         self._client = parties.wecom
         self._writer = parties.writer
         self._may_invite = may_invite
@@ -51,7 +55,8 @@ class WeComTarget:
         self.create_department = parties.writer.create_department
         self.update_department = parties.writer.update_department
         self.delete_department = parties.writer.delete_department
-        self.holder_of = parties.wecom.find_userid
+        self._lookup = lookup
+        self.learn_holder = lookup.learn
 
     def create_member(self, member: Member) -> Accepted:
         """Create a member; without the admin's wish nobody gets a message."""
@@ -64,6 +69,10 @@ class WeComTarget:
     def departments(self) -> dict[str, TargetDepartment]:
         """Look which departments are there now."""
         return departments_of(self._client.list_departments())
+
+    def holder_of(self, mobile: str) -> str | None:
+        """Ask who holds a mobile, where a refusal did not say; None where nobody says."""
+        return self._lookup.ask(mobile) or None
 
 
 class RecordingTarget:
@@ -98,3 +107,6 @@ class RecordingTarget:
     def holder_of(self, mobile: str) -> str | None:  # noqa: ARG002 - nothing is ever refused here
         """Nobody is asked."""
         return None
+
+    def learn_holder(self, mobile: str, holder: str | None) -> None:
+        """Nothing is learned."""

@@ -6,7 +6,7 @@ from sqlite3 import Connection
 
 import pytest
 
-from server.directory.causes import Cause, cause
+from server.directory.causes import UNMATCHED, Cause, cause
 from server.directory.change import Action, Fields
 from server.directory.hold import Hold, HoldReason
 from server.directory.model import Conflict, DepartmentLink, Kind, Member, PersonLink, TargetState
@@ -223,6 +223,23 @@ def test_a_preview_tells_why_its_list_would_be_held(conn: Connection) -> None:
     assert view.hold_reasons == held_view(HELD).reasons
     assert _view(conn).previewed == held_view(HELD)
     assert _view(conn).held is None
+
+
+def test_a_list_says_what_the_run_behind_it_could_not_foresee(conn: Connection) -> None:
+    told = Message(UNMATCHED, {"count": 2, "people": 7})
+    warnings = (Message("Something else."), told)
+    run_id = _run(conn, Ending(RunStatus.HELD, "d1", warnings=warnings))
+    sync_state.set_held(conn, replace(HELD, run_id=run_id))
+    held = _view(conn).held
+    assert held is not None
+    assert held.unforeseen == (told,)
+    view = run_view(conn, run_id)
+    assert view is not None
+    assert view.summary.unforeseen == (told,)
+    sync_state.set_held(conn, replace(HELD, digest="d2", run_id=run_id + 1))
+    gone = _view(conn).held
+    assert gone is not None
+    assert gone.unforeseen == ()
 
 
 def test_a_conflict_is_shown_as_the_last_run_explained_it(conn: Connection) -> None:

@@ -129,6 +129,7 @@ def sync_document(run: RunView, texts: Texts) -> Document:
         "incomplete_reason": _lines(summary.incomplete_reason, texts),
         "error": _error(summary.error, texts),
         "changes": [change_document(change, texts) for change in run.changes],
+        "warnings": [texts.of(warning) for warning in summary.warnings],
     }
 
 
@@ -141,6 +142,7 @@ def unmade_sync_document(failure: DingBridgeError, texts: Texts) -> Document:
         "incomplete_reason": None,
         "error": _error(ErrorView(failure.code, failure.title, failure.hint), texts),
         "changes": [],
+        "warnings": [],
     }
 
 
@@ -155,6 +157,7 @@ def decision_document(
         "incomplete_reason": None,
         "error": None,
         "changes": [change_document(change, texts) for change in held],
+        "warnings": [],
     }
 
 

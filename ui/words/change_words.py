@@ -124,6 +124,8 @@ def brief(change: ChangeView, texts: Texts) -> str:
     chosen = [name for name in _BRIEF_FIELDS if name in change.fields]
     if change.action in _NEW:
         parts = [_value(change, name, change.fields[name][1], texts) for name in chosen[1:]]
+        if change.action == "adopt" and change.kind == "person":
+            parts.insert(0, texts("← {wecom_id} in WeCom", wecom_id=change.wecom_id))
         return "  ".join(part for part in parts if part != _NOTHING)
     if not chosen and "enable" not in change.fields:
         chosen = list(change.fields)

@@ -1,13 +1,16 @@
 from dataclasses import replace
 
+import pytest
+
 from server.directory.change import Action, Change
-from server.directory.guard import Verdict, allowance, guard
+from server.directory.guard import Verdict, allowance, guard, linked_count
 from server.directory.hold import HoldReason
 from server.directory.model import (
     Kind,
     Leavers,
     Ledger,
     Member,
+    PersonLink,
     Removal,
     Rules,
     Scope,
@@ -44,6 +47,17 @@ def test_the_allowance_is_the_smaller_of_heads_and_per_cent_but_at_least_one() -
         assert allowance(Kind.PERSON, mirrored(size).ledger(), OPEN, 0.0) == expected
     nobody = replace(OPEN, max_removals=0)
     assert allowance(Kind.PERSON, mirrored(20).ledger(), nobody, 0.0) == 0
+
+
+def test_who_left_before_is_none_of_ours_to_be_counted() -> None:
+    mirror = mirrored(40)
+    half = company(40, first=20)
+    held = mirror.run_guarded(half, 0.0)
+    mirror.run_guarded(half, 0.0, held.digest)
+    assert sum(not link.is_enabled for link in mirror.people.values()) == 20
+    ledger = mirror.ledger()
+    assert linked_count(Kind.PERSON, ledger) == 20
+    assert allowance(Kind.PERSON, ledger, OPEN, DAY_S + 1.0) == 1
 
 
 def test_above_the_allowance_all_removals_wait_and_everything_else_goes_on() -> None:
@@ -96,12 +110,15 @@ def test_who_returned_no_longer_counts() -> None:
     assert removed(mirror.run_guarded(company(39, first=1), 20.0)) == ["p039"]
 
 
-def test_who_returned_under_another_userid_no_longer_counts() -> None:
-    mirror = mirrored(40, max_removals=1)
-    mirror.run_guarded(company(40, first=1), 0.0)
-    old = person("p000")
-    back = replace(old, dingtalk_userid="again")
+@pytest.mark.parametrize("userid", ["p000", "P000"])
+def test_who_returned_under_another_userid_no_longer_counts(userid: str) -> None:
+    old = person(userid)
     rest = company(40, first=1)
+    mirror = Mirror(rules=replace(OPEN, max_removals=1))
+    mirror.run(replace(rest, people={**rest.people, userid: old}))
+    mirror.run_guarded(rest, 0.0)
+    assert not mirror.people[userid].is_enabled
+    back = replace(old, dingtalk_userid="again")
     mirror.run_guarded(replace(rest, people={**rest.people, "again": back}), 10.0)
     rest = company(40, first=2)
     verdict = mirror.run_guarded(replace(rest, people={**rest.people, "again": back}), 20.0)
@@ -156,6 +173,30 @@ def test_a_mass_removal_holds_the_whole_run() -> None:
     assert len(approved.allowed) == 5
 
 
+def test_as_many_as_may_always_go_are_no_mass() -> None:
+    mirror = mirrored(6, max_removals=3)
+    verdict = mirror.run_guarded(company(6, first=3), 0.0)
+    assert reasons(verdict) == [HoldReason.ALLOWANCE]
+    more = mirrored(6, max_removals=3).run_guarded(company(6, first=4), 0.0)
+    assert reasons(more) == [HoldReason.MASS_REMOVAL]
+
+
+def test_only_who_works_with_us_can_be_shared() -> None:
+    worker = PersonLink("w", "w", Member("W"))
+    leaver = PersonLink("l", "l", Member("L"), is_enabled=False)
+    begun = PersonLink("b", "b", None)
+    back = snapshot([person("l"), person("b")])
+    plan = Plan((Change(Action.ENABLE, Kind.PERSON, "l", "l", payload=Member("L")),))
+
+    def held(*links: PersonLink) -> list[HoldReason]:
+        ledger = Ledger({link.dingtalk_userid: link for link in links})
+        return reasons(guard(plan, back, ledger, OPEN, 0.0))
+
+    assert held(worker, leaver, begun) == [HoldReason.NOBODY_SHARED]
+    assert held(leaver, begun) == []
+    assert held(leaver) == []
+
+
 def test_a_snapshot_that_shares_nobody_holds_the_whole_run() -> None:
     mirror = mirrored(2)
     strangers = snapshot([person("x")], is_complete=False)
@@ -190,3 +231,12 @@ def test_what_is_not_ours_is_refused_even_if_a_plan_contains_it() -> None:
     assert [change.dingtalk_id for change in verdict.allowed] == ["p000"]
     codes = [change.cause.code for change in verdict.refused if change.cause]
     assert codes == ["never-touched"] * 3
+
+
+def test_a_member_of_ours_is_ours_in_capitals_too() -> None:
+    ledger = Ledger({"p": PersonLink("p", "P000", Member("x"))})
+    changes = tuple(
+        Change(Action.UPDATE, Kind.PERSON, "p", wecom_id, payload=Member("x"))
+        for wecom_id in ("p000", "P000")
+    )
+    assert guard(Plan(changes), company(0), ledger, OPEN, 0.0).allowed == changes

@@ -1,16 +1,26 @@
 """The mirror's rules: links and leavers, rule by rule, on a small company."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
+from server.directory import causes
 from server.directory.change import Action
+from server.directory.contact import Contact, read_contact
+from server.directory.identity import identify
 from server.directory.model import (
     UNKNOWN,
+    Conflict,
+    Kind,
     Leavers,
+    Ledger,
+    Member,
     PersonLink,
+    Snapshot,
     TargetState,
 )
+from server.directory.presence import Presence
 from tests.server.directory.builders import (
     DAY_S,
     OPEN,
@@ -20,6 +30,7 @@ from tests.server.directory.builders import (
     mirrored,
     person,
     snapshot,
+    texts,
 )
 from tests.server.directory.world import FakeMember, Mirror
 
@@ -38,12 +49,128 @@ def test_a_foreign_member_is_adopted_by_the_mobile_and_followers_learn_the_id() 
     assert mirror.plan(company).changes == ()
 
 
-def test_a_foreign_userid_is_not_taken_over_without_the_mobile() -> None:
-    mirror = Mirror(rules=OPEN)
-    mirror.wecom.members["boss"] = FakeMember("boss", {"department": ("1",), "mobile": "1"})
-    plan = mirror.plan(snapshot([person("Boss")]))
-    assert plan.changes[0].action is Action.CREATE
-    assert plan.changes[0].wecom_id.startswith("Boss-")
+def _with_foreign(userid: str, mobile: str, **rules: object) -> Mirror:
+    mirror = Mirror(rules=replace(OPEN, **rules))  # type: ignore[arg-type]  # by name
+    mirror.wecom.members[userid.lower()] = FakeMember(
+        userid,
+        {
+            "department": ("1",),
+            "mobile": mobile,
+            "order": (0,),
+            "is_leader_in_dept": (False,),
+            "main_department": "1",
+        },
+    )
+    return mirror
+
+
+def _planned(mirror: Mirror, company: Snapshot) -> list[tuple[str, str]]:
+    return [(one.action.value, one.wecom_id) for one in mirror.plan(company).changes]
+
+
+def test_a_foreign_userid_is_taken_over_with_the_same_mobile_only() -> None:
+    company = snapshot([person("Boss", mobile="13800001")])
+    same, other = _with_foreign("BOSS", "13800001"), _with_foreign("BOSS", "13800009")
+    assert _planned(same, company) == _planned(other, company) == [("adopt", "BOSS")]
+    same.run(company)
+    assert (same.people["Boss"].wecom_userid, same.refusals) == ("BOSS", [])
+    assert same.plan(company).changes == ()
+    stranger = replace(other.wecom.members["boss"])
+    other.run(company)
+    assert [code for _, code in other.refusals] == [60102]
+    assert other.wecom.members == {"boss": stranger}
+
+
+def test_a_take_over_that_could_not_be_proven_before_says_so() -> None:
+    company = snapshot([person("Boss", mobile="13800001")])
+    mirror = _with_foreign("BOSS", "13800001")
+    assert texts(mirror.plan(company).changes[0]).startswith("Only if the member BOSS has the same")
+    assert mirror.plan(company).warnings == (
+        causes.warning(causes.NO_EMAILS),
+        causes.warning(causes.UNPROVEN, count=1),
+    )
+    mirror.holders["13800001"] = "BOSS"
+    assert _planned(mirror, company) == [("adopt", "BOSS")]
+    assert mirror.plan(company).changes[0].warnings == ()
+    assert mirror.plan(company).warnings == (causes.warning(causes.NO_EMAILS),)
+
+
+def test_the_member_of_whom_wecom_says_that_they_have_the_mobile_is_taken_over() -> None:
+    company = snapshot([person("a", mobile="13800001"), person("Wang", mobile="13800002")])
+    mirror = _with_foreign("Wang", "13800001")
+    mirror.holders = {"13800001": "Wang", "13800002": ""}
+    planned = _planned(mirror, company)
+    assert planned[0] == ("adopt", "Wang")
+    assert planned[1][1].startswith("Wang-")
+    mirror.run(company)
+    assert mirror.refusals == []
+    assert mirror.people["a"].wecom_userid == "Wang"
+    assert mirror.plan(company).changes == ()
+
+
+def test_nobody_takes_over_the_userid_of_a_member_who_is_proven_to_be_somebody_else() -> None:
+    company = snapshot([person("a", mobile="13800001"), person("Wang", mobile="13800002")])
+    mirror = _with_foreign("Wang", "13800001")
+    mirror.holders = {"13800001": "Wang"}
+    assert [action for action, _ in _planned(mirror, company)] == ["adopt", "create"]
+
+
+@pytest.mark.parametrize("mobile", ["", "13800001"])
+def test_who_is_proven_to_be_nobody_in_wecom_gets_another_userid(mobile: str) -> None:
+    company = snapshot([person("Boss", mobile=mobile, email="boss@example.com")])
+    mirror = _with_foreign("boss", "1")
+    mirror.holders["13800001"] = ""
+    ((action, wecom_id),) = _planned(mirror, company)
+    assert (action, wecom_id[:5]) == ("create", "Boss-")
+
+
+def test_a_derived_userid_of_an_earlier_mirror_is_taken_over_too() -> None:
+    company = snapshot([person("张三", mobile="13800001")])
+    ((_, derived),) = _planned(Mirror(rules=OPEN), company)
+    assert _planned(_with_foreign(derived, "13800001"), company) == [("adopt", derived)]
+
+
+def test_a_protected_userid_is_left_alone_and_another_given() -> None:
+    mirror = Mirror(rules=replace(OPEN, protected_wecom_userids=frozenset({"Boss"})))
+    ((action, wecom_id),) = _planned(mirror, snapshot([person("boss")]))
+    assert (action, wecom_id[:5]) == ("create", "boss-")
+    shown = _with_foreign("BOSS", "13800001", protected_wecom_userids=frozenset({"Boss"}))
+    company = snapshot([person("boss", mobile="13800002")])
+    assert _planned(shown, company)[0][1] == wecom_id
+    shown.holders["13800002"] = "BOSS"
+    assert brief(shown.plan(company).changes) == [("conflict", "boss", "member-protected")]
+
+
+def test_an_event_gives_nobody_the_userid_of_a_member_of_ours() -> None:
+    mirror = _with_foreign("Old", "13800001")
+    mirror.run(snapshot([person("a", mobile="13800001")]))
+    assert mirror.people["a"].wecom_userid == "Old"
+    (change,) = mirror.plan(event([person("old")]), reads_live=False).changes
+    assert (change.action, change.wecom_id[:4]) == (Action.CREATE, "old-")
+
+
+def test_who_is_back_is_known_by_what_wecom_says_of_the_mobile() -> None:
+    staff = [person(key) for key in ("a", "b", "c")]
+    mirror = mirrored(snapshot([*staff, person("left", name="Li Lei", mobile="13800001")]))
+    mirror.run(snapshot(staff))
+    assert not mirror.people["left"].is_enabled
+    mirror.holders["13800002"] = "left"
+    back = snapshot([*staff, person("again", name="Li Lei", mobile="13800002")])
+    assert _planned(mirror, back) == [("enable", "left")]
+    other = snapshot([*staff, person("again", name="Han Mei", mobile="13800002")])
+    assert brief(mirror.plan(other).changes) == [("conflict", "again", "mobile-of-leaver")]
+
+
+def test_new_people_whose_userids_clash_get_the_same_ones_in_any_order() -> None:
+    people = {key: read_contact(person(key)) for key in ("wang", "Wang", "WANG")}
+    presence = Presence(frozenset(people), proves_absence=True)
+
+    def given(contacts: Mapping[str, Contact]) -> dict[str, str]:
+        found = identify(contacts, Ledger(), None, OPEN, presence)
+        return {key: identity.wecom_userid for key, identity in found.items()}
+
+    assert given(people) == given(dict(reversed(people.items())))
+    assert len({userid.lower() for userid in given(people).values()}) == 3
 
 
 def test_a_protected_holder_is_a_conflict_that_is_not_tried_again() -> None:
@@ -111,6 +238,43 @@ def test_a_company_phone_passed_on_hands_nothing_over() -> None:
     ]
     taken = snapshot([person("b", mobile="13800001")])
     assert brief(mirror.plan(taken).changes) == [("conflict", "b", "mobile-held")]
+
+
+def test_a_leaver_is_known_by_a_userid_in_capitals() -> None:
+    staff = [person(key) for key in "abc"]
+    boss = person("Boss", name="Old", mobile="13800001")
+    mirror = mirrored(snapshot([*staff, boss]))
+    mirror.run(snapshot(staff))
+    heir = person("heir", name="New", mobile="13800001")
+    plan = mirror.plan(snapshot([*staff, heir]))
+    assert brief(plan.changes) == [("conflict", "heir", "mobile-of-leaver")]
+
+
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_who_works_holds_a_mobile_before_who_left_in_any_order(is_reversed: bool) -> None:  # noqa: FBT001 - parameter
+    worker = PersonLink("worker", "worker", Member("Worker", "13800001"))
+    leaver = PersonLink("leaver", "leaver", Member("New", "13800001"), is_enabled=False)
+    links = [worker, leaver][:: -1 if is_reversed else 1]
+    mirror = Mirror(rules=OPEN, people={link.dingtalk_userid: link for link in links})
+    new = event([person("new", name="New", mobile="13800001")])
+    (change,) = mirror.plan(new, reads_live=False).changes
+    assert change.cause is not None
+    assert (change.cause.code, change.wecom_id) == ("mobile-undecided", "worker")
+
+
+def test_a_departments_conflict_is_none_of_a_persons() -> None:
+    mirror = Mirror(rules=replace(OPEN, protected_wecom_userids=frozenset({"x"})))
+    mirror.wecom.members["x"] = FakeMember("x", {"department": ("1",), "mobile": "13800001"})
+    company = snapshot([person("7", mobile="13800001")])
+    own = Conflict(Kind.PERSON, "7", "x", "13800001")
+    of_department = Conflict(Kind.DEPARTMENT, "7", "x", "13800001")
+    mirror.conflicts = [of_department]
+    assert brief(mirror.plan(company).changes) == [("create", "7", None)]
+    mirror.conflicts = [own, of_department]
+    assert brief(mirror.plan(company).changes) == [("conflict", "7", "member-protected")]
+    mirror.conflicts = [replace(own, value="")]  # met by the rules, and met anew by them only
+    reachable = snapshot([person("7", mobile="", email="a@example.com")])
+    assert brief(mirror.plan(reachable).changes) == [("create", "7", None)]
 
 
 def test_a_holder_who_was_not_read_leaves_the_decision_to_a_full_run() -> None:
@@ -221,6 +385,46 @@ def test_a_department_with_foreign_members_or_children_is_kept_and_reported() ->
     assert [code for _, _, code in brief(plan.changes)] == ["department-not-empty"] * 3
     mirror.rules = replace(OPEN, leavers=Leavers.KEEP)
     assert mirror.plan(event(gone_departments=frozenset({"6"}))).changes[0].cause is not None
+
+
+def test_a_department_waits_only_for_the_leavers_who_are_in_it() -> None:
+    staff = [person(key) for key in "abc"]
+    tree = [department("5")]
+    mirror = mirrored(snapshot([*staff, person("x", "5"), person("y")], tree))
+    gone = mirror.plan(snapshot(staff)).changes[-1]
+    assert (gone.action, gone.dingtalk_id, gone.requires) == (Action.DELETE, "5", frozenset({"x"}))
+
+
+def test_what_is_kept_keeps_all_that_it_lies_in() -> None:
+    tree = [department("2"), department("3", "2"), department("4", "3")]
+    mirror = mirrored(snapshot([person("c")], tree))
+    mirror.departments = {key: mirror.departments[key] for key in ("2", "3", "4")}
+    mirror.wecom.members["x"] = FakeMember("x", {"department": ("4",)})
+    gone = mirror.plan(snapshot([person("c")])).changes
+    assert [each.dingtalk_id for each in gone] == ["4", "3", "2"]
+    counts = [each.cause.title.values["count"] for each in gone if each.cause]
+    assert counts == [1, 1, 1]
+
+
+def test_who_is_skipped_stays_where_they_are_and_keeps_the_department() -> None:
+    mirror = mirrored(snapshot([person("a", "5"), person("c")], [department("5")]))
+    plan = mirror.plan(snapshot([person("a", name=""), person("c")]))
+    assert brief(plan.changes) == [
+        ("update", "a", "no-name"),
+        ("delete", "5", "department-not-empty"),
+    ]
+
+
+def test_a_leaver_stays_in_a_department_that_stays() -> None:
+    staff = [person(key) for key in "abc"]
+    tree = [department("5"), department("6")]
+    mirror = mirrored(snapshot([*staff, person("x", "5")], tree))
+    plan = mirror.plan(snapshot(staff, tree[:1]))
+    assert brief(plan.changes) == [("disable", "x", None), ("delete", "6", None)]
+    assert plan.changes[0].fields == {"enable": (True, False)}
+    mirror.wecom.departments["9"] = TargetState("Console", "1", 1)
+    mirror.wecom.members["x"].fields["department"] = ("9",)  # where the admin moved them
+    assert mirror.plan(snapshot(staff, tree[:1])).changes[0].fields == {"enable": (True, False)}
 
 
 def test_the_json_of_a_change_follows_the_contract() -> None:

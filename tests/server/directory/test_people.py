@@ -4,10 +4,17 @@ from dataclasses import replace
 
 import pytest
 
+from server.directory import causes
+from server.directory.change import Action
+from server.directory.mapping import map_directory
 from server.directory.model import (
     UNKNOWN,
+    Kind,
     Seat,
+    Snapshot,
+    doubt_key,
 )
+from server.directory.plan import Plan, make_plan
 from tests.server.directory.builders import (
     OPEN,
     brief,
@@ -216,3 +223,50 @@ def test_two_people_with_one_mobile_are_a_conflict_for_the_second() -> None:
         ("conflict", "a", "mobile-duplicate"),
         ("conflict", "c", "mobile-duplicate"),
     ]
+
+
+def _plan_in_doubt(mirror: Mirror, company: Snapshot, *names: str) -> Plan:
+    """Plan while it is not known whether WeCom has taken these fields of "a"."""
+    doubts = {doubt_key(Kind.PERSON, "A"): frozenset(names)}
+    ledger, live = replace(mirror.ledger(), doubts=doubts), mirror.wecom.live()
+    desired = map_directory(company, ledger, live, mirror.rules)
+    return make_plan(desired, ledger, live, mirror.rules, 0.0)
+
+
+def test_only_what_is_in_doubt_is_written_again() -> None:
+    company = snapshot([person("a", title="Chief", telephone="123")])
+    (change,) = _plan_in_doubt(mirrored(company), company, "position").changes
+    assert change.fields == {"position": (None, "Chief")}
+
+
+def test_a_mobile_in_doubt_is_not_cleared_where_there_is_none() -> None:
+    company = snapshot([person("a", mobile="", email="a@example.com")])
+    (change,) = _plan_in_doubt(mirrored(company), company, "mobile", "email").changes
+    assert change.fields == {"email": (None, "a@example.com")}
+    assert _plan_in_doubt(mirrored(company), company, "mobile").changes == ()
+
+
+def test_who_is_back_is_switched_on_and_nothing_else() -> None:
+    staff = [person(key) for key in "abc"]
+    mirror = mirrored(snapshot([*staff, person("x")]))
+    mirror.run(snapshot(staff))
+    (change,) = mirror.plan(snapshot([*staff, person("x")])).changes
+    assert (change.action, change.fields) == (Action.ENABLE, {"enable": (False, True)})
+
+
+def test_only_a_changed_mobile_may_stay_what_it_was() -> None:
+    mirror = Mirror(rules=OPEN)
+    company = snapshot([person("a", mobile="13800001")])
+    assert mirror.plan(company).changes[0].warnings == ()
+    mirror.run(company)
+    (change,) = mirror.plan(snapshot([person("a", mobile="13800002")])).changes
+    assert change.warnings == (causes.warning(causes.MOBILE_MAY_STAY),)
+
+
+@pytest.mark.parametrize(("userid", "protected"), [("Boss", "boss"), ("boss", "BOSS")])
+def test_a_protected_member_of_ours_is_left_alone_whatever_the_case(
+    userid: str, protected: str
+) -> None:
+    mirror = mirrored(snapshot([person(userid), person("a")]))
+    mirror.rules = replace(OPEN, protected_wecom_userids=frozenset({protected}))
+    assert mirror.plan(snapshot([person(userid, title="Chief"), person("a")])).changes == ()

@@ -116,7 +116,7 @@ class FakeWeCom:
         if not is_new and member is None:
             raise Refusal(60111)
         wanted = {**(member.fields if member and not is_new else {}), **fields}
-        self._check_unique(userid, wanted)
+        self._check_unique("" if is_new else userid, wanted)  # 60104 wins over 60102
         if is_new and member is not None:
             raise Refusal(60102)
         departments = wanted["department"]
@@ -135,9 +135,9 @@ class FakeWeCom:
         enabled = bool(wanted.pop("enable", member.enabled if member else True))
         self.members[fold(userid)] = FakeMember(userid, wanted, enabled)
 
-    def _check_unique(self, userid: str, wanted: dict[str, object]) -> None:
+    def _check_unique(self, own_userid: str, wanted: dict[str, object]) -> None:
         for other in self.members.values():
-            if fold(other.userid) == fold(userid):
+            if fold(other.userid) == fold(own_userid):
                 continue
             if wanted.get("mobile") and other.fields.get("mobile") == wanted["mobile"]:
                 raise Refusal(60104, other.userid)
@@ -164,6 +164,11 @@ class Mirror:
     refusals: list[tuple[Change, int]] = field(default_factory=list)
     applied: list[Change] = field(default_factory=list)
     is_clock_right: bool = True
+    holders: dict[str, str] = field(default_factory=dict)
+    """What WeCom said when it was asked for mobiles."""
+
+    def _live(self, *, is_read: bool) -> Live | None:
+        return replace(self.wecom.live(), holders=self.holders) if is_read else None
 
     def ledger(self) -> Ledger:
         return Ledger(
@@ -175,7 +180,7 @@ class Mirror:
         )
 
     def plan(self, snapshot: Snapshot, now_s: float = 0.0, *, reads_live: bool = True) -> Plan:
-        live = self.wecom.live() if reads_live else None
+        live = self._live(is_read=reads_live)
         desired = map_directory(snapshot, self.ledger(), live, self.rules)
         return make_plan(
             desired, self.ledger(), live, self.rules, now_s, is_clock_right=self.is_clock_right
@@ -183,7 +188,7 @@ class Mirror:
 
     def run(self, snapshot: Snapshot, now_s: float = 0.0, *, reads_live: bool = True) -> Plan:
         """Plan and apply everything, as if the admin had allowed it."""
-        live = self.wecom.live() if reads_live else None
+        live = self._live(is_read=reads_live)
         desired = map_directory(snapshot, self.ledger(), live, self.rules)
         plan = make_plan(
             desired, self.ledger(), live, self.rules, now_s, is_clock_right=self.is_clock_right
@@ -199,7 +204,7 @@ class Mirror:
         *,
         reads_live: bool = True,
     ) -> Verdict:
-        live = self.wecom.live() if reads_live else None
+        live = self._live(is_read=reads_live)
         desired = map_directory(snapshot, self.ledger(), live, self.rules)
         plan = make_plan(
             desired, self.ledger(), live, self.rules, now_s, is_clock_right=self.is_clock_right
@@ -330,11 +335,14 @@ class Mirror:
     def _send_settled(self, change: Change, has_left: HasLeft, link: PersonLink | None) -> Change:
         member = change.payload
         assert isinstance(member, Member)
+        is_probe = change.action is Action.ADOPT
         try:
-            self._send(change, member)
+            self._send(change, member, is_new=is_probe or change.action is Action.CREATE)
         except Refusal as refusal:
             if refusal.code != 60104:
                 raise
+            if is_probe and fold(refusal.holder) != fold(change.wecom_id):
+                raise  # not the member who was listed
             decision = self._judge(change, refusal.holder, has_left, is_linked=link is not None)
             if decision.cause:
                 self.conflicts.append(
@@ -347,7 +355,7 @@ class Mirror:
                 change = follow(change, decision, self.people.get(decision.replaces))
             revised = change.payload
             assert isinstance(revised, Member)
-            self._send(change, revised)
+            self._send(change, revised, is_new=change.action is Action.CREATE)
         return change
 
     def _judge(
@@ -363,7 +371,7 @@ class Mirror:
         protected = fold(holder) in self.rules.protected
         return judge_holder(claim, Holder(holder, owner, left, protected))
 
-    def _send(self, change: Change, payload: Member) -> None:
+    def _send(self, change: Change, payload: Member, *, is_new: bool = False) -> None:
         fields: dict[str, object] = {name: new for name, (_, new) in change.fields.items()}
         trio = {
             "department": tuple(seat.department_id for seat in payload.seats),
@@ -373,5 +381,4 @@ class Mirror:
         if trio.keys() & fields.keys():
             fields.update(trio)
         if fields:
-            is_new = change.action is Action.CREATE
             self.wecom.put_member(change.wecom_id, fields, is_new=is_new)

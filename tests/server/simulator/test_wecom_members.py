@@ -277,6 +277,14 @@ def test_getuserid_finds_who_holds_a_mobile(world: World) -> None:
     assert world.code("user/getuserid", mobile="13900000000") == 46004
 
 
+def test_getuserid_is_closed_after_too_many_wrong_mobiles(world: World) -> None:
+    world.post("user/create", **ZHANG)
+    world.api.rules.members.wrong_mobiles = 2
+    asked = ["13900000000", "+8613800000001", "13900000001", "+8613800000001"]
+    codes = [world.code("user/getuserid", mobile=mobile) for mobile in asked]
+    assert codes == [46004, 0, 46004, 45009]
+
+
 def test_list_id_has_a_row_for_each_membership(world: World) -> None:
     department_id = world.department()
     world.post("user/create", **ZHANG | {"department": [department_id, 1]})

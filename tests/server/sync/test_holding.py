@@ -3,10 +3,12 @@
 import pytest
 
 from server.directory.hold import HoldReason
+from server.directory.model import Kind, Snapshot
 from server.journal import runs, sync_state
-from server.journal.runs import RunStatus
+from server.journal.runs import Result, RunStatus
 from server.journal.sync_state import Held
 from server.simulator.faults import Fault, Rule
+from server.sync.holding import OpenList, load_open_list
 from server.sync.result import Followed
 from tests.server.sync.world import World, differences
 
@@ -202,3 +204,29 @@ def test_a_held_leaver_hired_under_a_new_userid_is_left_to_a_full_run(
     world.sync()
     assert _held(world) is None
     assert differences(world) == []
+
+
+def test_only_the_removals_that_are_held_await_the_admin(world: World, people: list[str]) -> None:
+    world.department("研发部")
+    world.hire("新人", mobile="13900000001")
+    for userid in people[:2]:
+        world.company.leave(userid)
+    result = world.sync()
+    assert {one.result for one in result.changes} == {Result.DONE, Result.HELD}
+    found = world.journal.read(load_open_list)
+    assert found == OpenList(frozenset((Kind.PERSON, userid) for userid in people[:2]))
+
+
+def test_what_a_whole_run_holds_besides_is_no_removal(world: World, people: list[str]) -> None:
+    world.hire("新人", mobile="13900000001")
+    for userid in people[:6]:
+        world.company.leave(userid)
+    assert len([one for one in world.sync().changes if one.result is Result.HELD]) == 7
+    gone = frozenset((Kind.PERSON, userid) for userid in people[:6])
+    assert world.journal.read(load_open_list) == OpenList(gone, is_whole=True)
+
+
+def test_people_and_departments_on_the_list_may_have_the_same_id() -> None:
+    open_list = OpenList(frozenset({(Kind.PERSON, "5"), (Kind.DEPARTMENT, "6")}))
+    snapshot = open_list.added_to(Snapshot({}, {}, is_full=False))
+    assert (snapshot.gone_people, snapshot.gone_departments) == (frozenset("5"), frozenset("6"))

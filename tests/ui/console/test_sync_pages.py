@@ -81,6 +81,7 @@ def test_the_document_has_the_fields_of_the_contract_and_no_others(texts: Texts)
                 "warning": "one\ntwo",
             }
         ],
+        "warnings": [],
     }
 
 
@@ -93,7 +94,14 @@ def test_a_run_without_trouble_has_nulls_in_the_document(texts: Texts) -> None:
         "incomplete_reason": None,
         "error": None,
         "changes": [],
+        "warnings": [],
     }
+
+
+def test_the_document_has_the_warnings_that_the_page_prints(texts: Texts) -> None:
+    run = _run("success", warnings=(Message("one {count}", {"count": 1}), Message("two")))
+    assert documents.sync_document(run, texts)["warnings"] == ["one 1", "two"]
+    assert list(run_page(run, texts))[:2] == ["! one 1", "! two"]
 
 
 def test_a_run_that_could_not_begin_has_the_same_document(texts: Texts) -> None:

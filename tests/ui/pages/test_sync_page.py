@@ -2,6 +2,7 @@
 
 import csv
 import json
+import tkinter as tk
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -71,6 +72,27 @@ def test_a_preview_is_seen_allowed_and_done(sitting: Sitting, both: Platforms) -
     sitting.hand.wait_for(lambda: page.decision.proposal is None, "the list was not done")
     assert len(both.members()) == len(both.company.roster.people)
     assert sitting.says("WeCom is as DingTalk is.")
+
+
+def test_what_a_list_cannot_foresee_stands_above_it_and_in_the_question(
+    sitting: Sitting, both: Platforms
+) -> None:
+    both.console.add_member("lao-ban", "老板本人", mobile="13912345678")
+    sitting.preview()
+    decision = sitting.page.decision
+    assert decision.proposal is not None
+    (told,) = map(sitting.stage.texts.of, decision.proposal.unforeseen)
+
+    assert _is_shown(told, decision)
+    sitting.press(decision.allow_button)
+    assert decision.dialog is not None
+    assert _is_shown(told, decision.dialog)
+    decision.dialog.close()
+
+
+def _is_shown(told: str, widget: tk.Misc) -> bool:
+    """Whether a text is shown, however its lines are broken."""
+    return any("".join(told.split()) in "".join(text.split()) for text in shown_texts(widget))
 
 
 @IN_CHINESE

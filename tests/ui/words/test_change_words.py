@@ -48,6 +48,12 @@ def test_of_a_new_member_only_the_values_are_told() -> None:
     assert arrow(next(field_lines(change, ENGLISH)), ENGLISH) == "Name: 王"
 
 
+def test_of_a_take_over_the_member_of_wecom_is_named() -> None:
+    change = _change("adopt")
+    assert brief(change, ENGLISH) == "← w1 in WeCom  客服"
+    assert brief(change, CHINESE) == "← 企业微信 w1  客服"
+
+
 def test_a_department_has_a_name_of_another_kind_than_people() -> None:
     change = ChangeView(
         "update", "department", "2", "3", "客服", {"name": ("服务", "客服")}, "done"

@@ -120,6 +120,17 @@ class TestProposal:
         assert found is not None
         assert (found.is_held, found.is_rejected, found.reasons) == (True, True, held.reasons)
 
+    def test_what_a_list_cannot_foresee_is_told_with_it(self) -> None:
+        told = (Message("Perhaps {count}.", {"count": 2}),)
+        preview = replace(RUN, id=5, status="preview", digest="d1", unforeseen=told)
+        found = proposal_of(replace(OFF, last_full_run=RUN), [preview, RUN])
+        assert found is not None
+        assert found.unforeseen == told
+        held = replace(HELD, unforeseen=told)
+        found = proposal_of(replace(OFF, held=held, last_full_run=RUN), [RUN])
+        assert found is not None
+        assert found.unforeseen == told
+
     def test_a_preview_older_than_the_last_full_run_is_of_no_use(self) -> None:
         preview = replace(RUN, id=3, status="preview")
         assert proposal_of(replace(OFF, last_full_run=RUN), [RUN, preview]) is None

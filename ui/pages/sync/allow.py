@@ -1,10 +1,10 @@
 """The question before something held is done: how many people it disables and deletes."""
 
 import tkinter as tk
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from tkinter import ttk
 
-from server.message import N_
+from server.message import N_, Message
 from ui.help.opening import Topic
 from ui.state.session import Session
 from ui.widgets.dialogs import centre
@@ -34,7 +34,11 @@ class AllowDialog(tk.Toplevel):
     help_topic = Topic.CONFLICTS
 
     def __init__(
-        self, session: Session, tally: Mapping[tuple[str, str], int], allow: Callable[[], object]
+        self,
+        session: Session,
+        tally: Mapping[tuple[str, str], int],
+        allow: Callable[[], object],
+        unforeseen: Sequence[Message] = (),
     ) -> None:
         super().__init__(session.root)
         texts, theme = session.texts, session.theme
@@ -50,6 +54,8 @@ class AllowDialog(tk.Toplevel):
         for line, is_grave in _lines(tally, texts):
             style = "Bad.TLabel" if is_grave else "TLabel"
             ttk.Label(body, text=line, style=style).pack(anchor="w", padx=theme.pad(12, 0))
+        for message in unforeseen:
+            Wrapped(body, texts.of(message), "Hint.TLabel").pack(fill="x", pady=theme.pad(8, 0))
         hint = texts(
             "Disabled members cannot use WeCom any more; a later sync can enable them again. "
             "Deleting cannot be undone and takes the WeCom mailbox along."

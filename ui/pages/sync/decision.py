@@ -44,7 +44,11 @@ class DecisionPane(ttk.Frame):
         """Show a proposal; `is_free`: no run is under way, so that it can be decided on."""
         self.proposal, self._is_free = proposal, is_free
         self.title.show(self._title(proposal))
-        self.reason.show(self._reason(proposal))
+        told = [
+            self._reason(proposal),
+            *map(self.texts.of, proposal.unforeseen if proposal else ()),
+        ]
+        self.reason.show("\n".join(told))
         if proposal is not None and proposal.digest is not None:
             self._row.pack(side="right", anchor="n", before=self.title.master)
         else:
@@ -99,7 +103,10 @@ class DecisionPane(ttk.Frame):
             return
         digest, commands = proposal.digest, self._session.sync_commands
         self.dialog = AllowDialog(
-            self._session, self.pane.feed.tally, lambda: commands.allow(digest)
+            self._session,
+            self.pane.feed.tally,
+            lambda: commands.allow(digest),
+            proposal.unforeseen,
         )
 
     def _reject(self) -> None:

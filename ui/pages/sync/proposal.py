@@ -12,7 +12,8 @@ class Proposal:
     """Changes that were found and not made, listed by the run `run_id`.
 
     digest: what awaits approval, None where nothing does. is_held: it was a sync that stopped
-    there, and not only a preview; then it can be rejected.
+    there, and not only a preview; then it can be rejected. unforeseen: what may be done otherwise
+    than it is listed.
     """
 
     run_id: int
@@ -22,6 +23,7 @@ class Proposal:
     reasons: tuple[Message, ...] = ()
     is_held: bool = False
     is_rejected: bool = False
+    unforeseen: tuple[Message, ...] = ()
 
 
 def proposal_of(sync: SyncView, runs: Sequence[RunSummary]) -> Proposal | None:
@@ -44,6 +46,7 @@ def proposal_of(sync: SyncView, runs: Sequence[RunSummary]) -> Proposal | None:
         reasons=held.reasons,
         is_held=True,
         is_rejected=held.is_rejected,
+        unforeseen=held.unforeseen,
     )
 
 
@@ -58,4 +61,5 @@ def _of_preview(preview: RunSummary, held: HeldView | None, previewed: HeldView 
         reasons=told.reasons if told else (),
         is_held=same is not None,
         is_rejected=same is not None and same.is_rejected,
+        unforeseen=preview.unforeseen,
     )
