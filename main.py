@@ -36,6 +36,9 @@ def _run(arguments: Sequence[str] | None) -> int:
 
     connect_streams()
     _make_output_safe()
+    # Other programs set it for good. It would write the keys of our connections into a file, and
+    # where that cannot be opened no connection could be made at all (python/cpython issue 90480).
+    os.environ.pop("SSLKEYLOGFILE", None)
     try:
         options = parser().parse_args(arguments)
     except SystemExit as end:  # it has printed the help, or what is wrong

@@ -4,21 +4,23 @@ A token alone proves little: trusted addresses, permissions and scopes are asked
 of business only. So those that the mirror begins with are made, and nothing is written.
 """
 
+import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from enum import StrEnum
 from threading import Event
 from time import monotonic
-from typing import TypeVar
 
 from server.config.settings import Settings
 from server.config.store import Config, ConfigStore
 from server.dingtalk import client as dingtalk
 from server.dingtalk.client import DingTalkClient
+from server.dingtalk.errors import is_out_of_scope
+from server.dingtalk.walk import offer
 from server.dingtalk.wire import DingTalkUser
-from server.fate import Fate
 from server.message import N_, Message
 from server.reports import SelfTestReport, Step, StepState
+from server.rest.environment import ignored
 from server.rest.gateway import Surroundings
 from server.rest.retry import RetryPolicy
 from server.rest.session import Limits
@@ -29,18 +31,11 @@ from server.vendor_errors import CredentialsRejectedError, VendorRefusedError
 from server.wecom import client as wecom
 from server.wecom.client import WeComClient
 
-T = TypeVar("T")
-
 # WeCom shuts out an address for an hour after many wrong secrets, and a button is pressed quickly.
 _REFUSAL_HOLDS_S = 60.0
 _DEPARTMENTS_LOOKED_INTO = 20
 _POLICY = RetryPolicy(longest_wait_s=5.0)  # somebody sits and waits
 _LIMITS = Limits(total_s=20.0)
-_CONTACTS_SYNC = N_(
-    "In the WeCom console, Management Tools, Contacts Sync (管理工具, 通讯录同步), switch on the "
-    "API, allow it to edit contacts (API编辑通讯录), and use the secret shown there: that of an "
-    "app will not do."
-)
 _FIELDS = N_(
     "Open the app in the DingTalk console, Permissions (权限管理), and switch on "
     "企业员工手机号信息, and 邮箱等个人信息 where emails are wanted. WeCom needs one of the two of "
@@ -103,6 +98,7 @@ class Connections:
             N_("AppKey and AppSecret are entered."),
             lambda: _ensure_entered(config, "dingtalk"),
         )
+        yield from _remarks("dingtalk")
         client = dingtalk.connect(
             settings.app_key, secret, settings.api_base, self._surroundings(stop)
         )
@@ -122,6 +118,7 @@ class Connections:
             N_("The corp id and the secret of Contacts Sync are entered."),
             lambda: _ensure_entered(config, "wecom"),
         )
+        yield from _remarks("wecom")
         client = wecom.connect(
             settings.corp_id, secret, settings.api_base, self._surroundings(stop)
         )
@@ -151,6 +148,12 @@ class Connections:
         except CredentialsRejectedError as error:
             self._refused = {account: (now_s, error)}
             raise
+
+
+def _remarks(section: str) -> Generator[Step, None, None]:
+    """Tell what of this computer's environment is not heeded."""
+    for remark in ignored(os.environ):
+        yield Step(f"{section}.environment", StepState.NOTE, remark)
 
 
 def _ensure_entered(config: Config, section: str) -> None:
@@ -193,8 +196,14 @@ def _read_dingtalk(
 
 
 def _read_roots(client: DingTalkClient, roots: Sequence[str]) -> Message:
-    names = [client.get_department(root).name for root in roots]
-    client.list_subdepartments(roots[0])
+    try:
+        names = [client.get_department(root).name for root in roots]
+        client.list_subdepartments(roots[0])
+    except VendorRefusedError as refusal:
+        readable = client.readable_departments() if is_out_of_scope(refusal) else ()
+        if not readable:
+            raise
+        raise FaultError(refusal.title, offer(readable)) from refusal
     return Message(N_("The departments can be read: {names}"), {"names": ", ".join(names)})
 
 
@@ -262,13 +271,13 @@ def _read_wecom(client: WeComClient, settings: Settings) -> Generator[Step, None
 
 
 def _read_departments(client: WeComClient, found: set[str]) -> Message:
-    found.update(one.department_id for one in _allowed(client.list_departments))
+    found.update(one.department_id for one in client.list_departments())
     text = N_("WeCom takes calls from this network. Departments it shows: {count}.")
     return Message(text, {"count": len(found)})
 
 
 def _list_members(client: WeComClient) -> Message:
-    count = len(_allowed(client.list_members))
+    count = len(client.list_members())
     text = N_("It is the secret of Contacts Sync. Members that can be listed: {count}.")
     return Message(text, {"count": count})
 
@@ -286,13 +295,3 @@ def _ensure_target(target: str, department_ids: set[str]) -> Message:
             ),
         )
     return Message(N_("The department for the mirror, {department}, is there."), values)
-
-
-def _allowed(read: Callable[[], T]) -> T:
-    """Read what every secret of Contacts Sync may read; 48009 is then not to be shrugged off."""
-    try:
-        return read()
-    except VendorRefusedError as refusal:
-        if refusal.fate is not Fate.DEGRADE:
-            raise
-        raise FaultError(refusal.title, Message(_CONTACTS_SYNC)) from refusal

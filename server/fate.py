@@ -17,7 +17,6 @@ class Fate(Enum):
     DEFER = "defer"  # ask again at the end of the run
     SKIP = "skip"  # this item cannot be done; the others can
     GONE = "gone"  # the object does not exist, which is what a removal wanted
-    DEGRADE = "degrade"  # this reading is closed to us for good; do without
     STOP_CREATES = "stop-creates"  # no new members; updates and removals go on
     STOP = "stop"  # nothing works until somebody acts
 
@@ -29,16 +28,12 @@ class Fix(Enum):
     CREATE_INSTEAD = "create-instead"
     CREATE_PARENT = "create-parent"
     DROP_EMAIL = "drop-email"
-    DROP_LEADER_FLAGS = "drop-leader-flags"
     DROP_MOBILE = "drop-mobile"
     DROP_POSITION = "drop-position"
     DROP_TELEPHONE = "drop-telephone"
     NAME_TAKEN = "name-taken"
-    ONE_LEADER = "one-leader"
     REFRESH_DEPARTMENTS = "refresh-departments"
     REORDER_MOVES = "reorder-moves"
-    REPLACE_CHARACTERS = "replace-characters"
-    SHORTEN_NAME = "shorten-name"
     UPDATE_INSTEAD = "update-instead"
 
 

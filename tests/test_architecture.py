@@ -85,7 +85,8 @@ server.dingtalk       : server.errors server.fate server.message
 server.dingtalk.events : server.dingtalk server.rest server.payload server.message
 server.wecom          : server.wecom server.rest crypto.secret
 server.wecom          : server.errors server.fate server.message
-server.rest           : server.rest crypto.secret server.errors server.fate server.message
+server.rest           : server.rest server.config.rules crypto.secret
+server.rest           : server.errors server.fate server.message
 server.directory      : server.directory server.message
 server.journal        : server.journal server.errors server.message
 server.journal        : server.directory.causes server.directory.change server.directory.hold

@@ -238,21 +238,41 @@ def callback_path() -> Rule:
 
 
 def web_address() -> Rule:
-    """Accept a base address, http or https; kept without the "/" at its end."""
+    """Accept a base address that secrets are sent to; kept without the "/" at its end.
+
+    Only on this very machine it may be http: elsewhere the secrets would travel in clear.
+    """
 
     def parse(value: object) -> str:
-        text = _text(value)
-        if not _VISIBLE_ASCII.fullmatch(text) or not _is_base_address(text):
-            raise _unfit(N_('a web address is expected, like "https://oapi.dingtalk.com"'))
-        return text.rstrip("/")
+        text = _web_address(value)
+        if not text.lower().startswith("https:") and not is_loopback(text):
+            raise _unfit(
+                N_("https:// is expected: with http:// the secrets could be read on the way")
+            )
+        return text
 
     return Rule(N_("web address"), parse)
 
 
 def optional_web_address() -> Rule:
-    """Accept a web address, or an empty text for none."""
-    rule = web_address()
-    return Rule(rule.kind, lambda value: "" if value == "" else rule.parse(value))
+    """Accept a web address, http or https, or an empty text for none; nothing is sent to it."""
+    return Rule(N_("web address"), lambda value: "" if value == "" else _web_address(value))
+
+
+def _web_address(value: object) -> str:
+    text = _text(value)
+    if not _VISIBLE_ASCII.fullmatch(text) or not _is_base_address(text):
+        raise _unfit(N_('a web address is expected, like "https://oapi.dingtalk.com"'))
+    return text.rstrip("/")
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a web address leads to this very machine."""
+    try:
+        host = urlsplit(address).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_base_address(text: str) -> bool:

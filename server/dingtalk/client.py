@@ -5,6 +5,7 @@ threads.
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +13,6 @@ from typing import Any
 from crypto.secret import Secret
 from server.dingtalk.errors import VENDOR, raise_for_error
 from server.dingtalk.wire import (
-    AuthScopes,
     CallbackRecord,
     DingTalkDepartment,
     DingTalkUser,
@@ -27,8 +27,9 @@ from server.rest.client import Client
 from server.rest.gateway import Gateway, Surroundings
 from server.rest.session import Call, Purpose
 from server.rest.tokens import Account
-from server.vendor_errors import VendorRefusedError
+from server.vendor_errors import CallCancelledError, VendorError, VendorRefusedError
 
+_LOG = logging.getLogger(__name__)
 _CALLS_PER_S = 19  # of 20 per app and API, standard edition (API-1433): others call as well
 _PAGE_SIZE = 100  # the largest that user/list takes (API-0062, API-0066)
 
@@ -62,21 +63,33 @@ def connect(
 class DingTalkClient(Client):
     """The calls. Ids go in and come out as strings."""
 
-    def auth_scopes(self) -> AuthScopes:
-        """Return what the app may read (GET auth/scopes). Counts against the monthly quota."""
-        answer = self._gateway.ask(Call("auth/scopes"))
+    def readable_departments(self) -> tuple[str, ...]:
+        """Return the roots of what the app may read (auth/scopes); () where that is not told.
+
+        Only an offer to the admin hangs on it, so a failure is logged and not raised, unless the
+        service is stopping.
+        """
+        try:
+            answer = self._gateway.ask(Call("auth/scopes"))
+        except CallCancelledError:
+            raise
+        except VendorError as error:
+            _LOG.info("What the app may read is not known: %s", error)
+            return ()
         scopes = answer.get("auth_org_scopes")
-        scopes = scopes if isinstance(scopes, dict) else {}
-        return AuthScopes(
-            user_fields=fields.identifiers(answer.get("auth_user_field")) or (),
-            department_ids=fields.identifiers(scopes.get("authed_dept")) or (),
-            userids=fields.identifiers(scopes.get("authed_user")) or (),
+        return (
+            fields.whole_numbers(scopes.get("authed_dept")) or ()
+            if isinstance(scopes, dict)
+            else ()
         )
 
     def get_user(self, userid: str) -> DingTalkUser:
         """Return a person with the manager, "" for none (v2/user/get)."""
         call = Call("topapi/v2/user/get", body={"userid": userid})
-        user = self._gateway.required(parse_user(self._object(call)), call, "userid")
+        result = self._object(call)
+        user = self._gateway.required(parse_user(result), call, "userid")
+        if user.department_ids is None and result.get("dept_id_list") is not None:
+            raise self._gateway.unreadable(call, "dept_id_list")  # nowhere is not somewhere odd
         # Here, other than in a list, an absent manager means that there is none.
         return replace(user, manager_userid=user.manager_userid or "")
 
@@ -86,37 +99,40 @@ class DingTalkClient(Client):
         People whose visibility is restricted are asked for too: left out, they would look as if
         they had gone.
         """
-        body = {
-            "dept_id": int(department_id),
-            "cursor": cursor,
-            "size": _PAGE_SIZE,
-            "contain_access_limit": True,
-        }
-        call = Call("topapi/v2/user/list", body=body)
+        how = {"cursor": cursor, "size": _PAGE_SIZE, "contain_access_limit": True}
+        call = self._about("topapi/v2/user/list", department_id, **how)
         page = self._object(call)
-        entries = self._gateway.required(fields.objects(page.get("list")), call, "list")
+        following = self._next_cursor(call, page, cursor)
+        listed = page.get("list")
+        if listed is None and fields.flag(page.get("has_more")) is False:
+            listed = []  # of a department that holds nobody it is sometimes left out
+        entries = self._gateway.required(fields.only_objects(listed), call, "list")
         users = tuple(self._listed(call, entry, department_id) for entry in entries)
-        return UserPage(users, self._next_cursor(call, page, cursor))
+        return UserPage(users, following)
 
     def get_department(self, department_id: str) -> DingTalkDepartment:
         """Return a department with its order (v2/department/get)."""
-        call = Call("topapi/v2/department/get", body={"dept_id": int(department_id)})
+        call = self._about("topapi/v2/department/get", department_id)
         return self._department(call, self._object(call))
 
     def list_subdepartments(self, department_id: str) -> tuple[DingTalkDepartment, ...]:
         """Return the departments one level below, without orders (v2/department/listsub)."""
-        call = Call("topapi/v2/department/listsub", body={"dept_id": int(department_id)})
-        entries = self._gateway.required(fields.objects(self._result(call)), call, "result")
+        call = self._about("topapi/v2/department/listsub", department_id)
+        answer = self._gateway.ask(call)
+        below = answer.get("result")
+        if below is None and "result" in answer:
+            below = []  # of a department that has none below
+        entries = self._gateway.required(fields.only_objects(below), call, "result")
         return tuple(self._department(call, entry) for entry in entries)
 
     def list_userids(self, department_id: str) -> tuple[str, ...]:
         """Return the ids of the direct members, also outside the scope (user/listid)."""
-        call = Call("topapi/user/listid", body={"dept_id": int(department_id)})
+        call = self._about("topapi/user/listid", department_id)
         return self._ids(call, "userid_list")
 
     def list_subdepartment_ids(self, department_id: str) -> tuple[str, ...]:
         """Return the ids one level below, also outside the scope (v2/department/listsubid)."""
-        call = Call("topapi/v2/department/listsubid", body={"dept_id": int(department_id)})
+        call = self._about("topapi/v2/department/listsubid", department_id)
         return self._ids(call, "dept_id_list")
 
     def get_callback(self) -> CallbackRecord | None:
@@ -159,15 +175,20 @@ class DingTalkClient(Client):
         answer = self._gateway.ask(call)
         entries = fields.items(answer.get("failed_list")) or ()
         return FailedEvents(
-            payloads=tuple(_as_json(entry) for entry in entries),
+            payloads=tuple(self._as_json(call, entry) for entry in entries),
             has_more=fields.flag(answer.get("has_more")) or False,
         )
 
-    def _result(self, call: Call) -> object:
-        return self._gateway.ask(call).get("result")
+    def _about(self, path: str, department_id: str, **how: object) -> Call:
+        """Return a call about a department, whose id may be one that an event or a list told."""
+        number = fields.number(department_id)
+        call = Call(path, body={"dept_id": number, **how})
+        if number is None:
+            raise self._gateway.unreadable(call, "dept_id")
+        return call
 
     def _object(self, call: Call) -> Mapping[str, Any]:
-        result = self._result(call)
+        result = self._gateway.ask(call).get("result")
         if not isinstance(result, dict):
             raise self._gateway.unreadable(call, "result")
         return result
@@ -175,6 +196,13 @@ class DingTalkClient(Client):
     def _ids(self, call: Call, name: str) -> tuple[str, ...]:
         ids = fields.identifiers(self._object(call).get(name))
         return self._gateway.required(ids, call, name)
+
+    def _as_json(self, call: Call, entry: object) -> str:
+        """Return an entry as JSON text that can be stored, whatever it is: it is not sent again."""
+        try:
+            return fields.text(json.dumps(entry, ensure_ascii=False)) or "null"
+        except RecursionError:
+            raise self._gateway.unreadable(call, "failed_list") from None
 
     def _listed(self, call: Call, entry: Mapping[str, Any], department_id: str) -> DingTalkUser:
         return self._gateway.required(parse_listed_user(entry, department_id), call, "userid")
@@ -184,17 +212,13 @@ class DingTalkClient(Client):
 
     def _next_cursor(self, call: Call, page: Mapping[str, Any], cursor: int) -> int | None:
         """Return where to go on; a cursor that does not move would never end."""
-        if not fields.flag(page.get("has_more")):
+        has_more = page.get("has_more")
+        if has_more is None or fields.flag(has_more) is False:
             return None
         following = fields.number(page.get("next_cursor"))
-        if following is None or following <= cursor:
+        if not fields.flag(has_more) or following is None or following <= cursor:
             raise self._gateway.unreadable(call, "next_cursor")
         return following
-
-
-def _as_json(entry: object) -> str:
-    """Return an entry as JSON text that can be stored, whatever it is: it is not sent again."""
-    return fields.text(json.dumps(entry, ensure_ascii=False)) or "null"
 
 
 def _callback_call(verb: str, record: CallbackRecord, *, is_repeatable: bool) -> Call:

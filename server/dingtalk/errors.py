@@ -55,10 +55,17 @@ _CREDENTIALS = Meaning(
     Fate.STOP, N_("DingTalk refuses AppKey or AppSecret (error {number})."), _CHECK_CREDENTIALS
 )
 _NOBODY = Meaning(
-    Fate.GONE, N_("This person is not in DingTalk any more (error {number})."), _BY_ITSELF
+    Fate.GONE,
+    N_("This person is not in DingTalk any more (error {number})."),
+    N_("Nothing to do: the next run takes it over."),
 )
 _NO_DEPARTMENT = Meaning(
-    Fate.GONE, N_("This department is not in DingTalk any more (error {number})."), _BY_ITSELF
+    Fate.GONE,
+    N_("This department is not in DingTalk any more (error {number})."),
+    N_(
+        "Nothing to do, unless it is one of those to be mirrored (sync.source_department_ids): "
+        "then take it out there."
+    ),
 )
 _BAD_REQUEST = Meaning(
     Fate.SKIP,
@@ -218,7 +225,7 @@ def raise_for_error(answer: Mapping[str, Any], call: Call) -> None:
         raise VendorReplyError(call.gaps(VENDOR), meaning=_NO_ERRCODE, maybe_done=True)
     if number == _ENVELOPE:
         number = fields.number(answer.get("sub_code")) or number
-    text = f"{answer.get('sub_msg') or ''} {answer.get('errmsg') or ''}"
+    text = f"{fields.text(answer.get('sub_msg')) or ''} {fields.text(answer.get('errmsg')) or ''}"
     raise _error(number, quotable(text.strip(), call), call)
 
 

@@ -5,13 +5,20 @@ Says honestly whether it saw everything: whoever removes somebody needs to know.
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Generic, TypeVar
 
 from server.dingtalk.client import DingTalkClient
 from server.dingtalk.errors import is_out_of_scope
-from server.dingtalk.walk import FAILURES_TO_GIVE_UP, Reading, Walk, ends_everything
+from server.dingtalk.walk import (
+    FAILURES_TO_GIVE_UP,
+    Gap,
+    IncompleteReason,
+    Reading,
+    Walk,
+    ends_everything,
+)
 from server.dingtalk.wire import DingTalkDepartment, DingTalkUser
 from server.fate import Fate
 from server.vendor_errors import VendorError
@@ -55,7 +62,11 @@ class Reader:
 
         Incomplete also where nobody at all is found: that is a lost permission, not a company.
         """
-        return self._walk(roots, excluded, may_be_empty=False)
+        reading = self._walk(roots, excluded, may_be_empty=False)
+        if not any(reason.gap is Gap.ROOT_OUT_OF_SCOPE for reason in reading.reasons):
+            return reading
+        readable = self._client.readable_departments()
+        return replace(reading, reasons=tuple(_offering(one, readable) for one in reading.reasons))
 
     def read_subtree(self, department_id: str, excluded: Iterable[str] = ()) -> Reading:
         """Read one department and all below it. A root that is gone or out of scope is a reason."""
@@ -95,6 +106,10 @@ class Reader:
 
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self._threads, thread_name_prefix="dingbridge-reader")
+
+
+def _offering(reason: IncompleteReason, readable: tuple[str, ...]) -> IncompleteReason:
+    return replace(reason, readable=readable) if reason.gap is Gap.ROOT_OUT_OF_SCOPE else reason
 
 
 def _read_one(dingtalk_id: str, read: Callable[[str], _T]) -> Found[_T]:

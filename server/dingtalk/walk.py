@@ -46,21 +46,40 @@ _TEXTS: Mapping[Gap, str] = {
 
 @dataclass(frozen=True, slots=True)
 class IncompleteReason:
-    """One thing that was not seen; `error` has DingTalk's own cause and remedy, if there is one."""
+    """One thing that was not seen; `error` has DingTalk's own cause and remedy, if there is one.
+
+    `readable` are the departments that the app may read instead, where that was asked.
+    """
 
     gap: Gap
     department_id: str | None = None
     error: VendorError | None = None
+    readable: tuple[str, ...] = ()
 
     @property
     def messages(self) -> tuple[Message, ...]:
         """What is missing, then why, and what to do about it where it does not pass by itself."""
         values: dict[str, GapValue] = {"department": self.department_id or ""}
         gap = (Message(_TEXTS[self.gap], values),) if self.gap in _TEXTS else ()
-        if self.error is None or self.gap is Gap.ROOT_GONE:
+        if self.error is None:
             return gap
-        why = () if self.gap is Gap.ROOT_OUT_OF_SCOPE else (self.error.title,)
+        if self.readable:
+            return (*gap, offer(self.readable))
+        is_said = self.gap in (Gap.ROOT_OUT_OF_SCOPE, Gap.ROOT_GONE)
+        why = () if is_said else (self.error.title,)
         return (*gap, *why) if self.error.retryable else (*gap, *why, self.error.hint)
+
+
+def offer(department_ids: Iterable[str]) -> Message:
+    """Name the departments that the app may read, for one that it may not."""
+    return Message(
+        N_(
+            "The app may read these departments: {departments}. Enter them as "
+            "sync.source_department_ids, or add the missing one in the DingTalk console to the "
+            "app's contact scope (权限管理, 通讯录权限范围)."
+        ),
+        {"departments": ", ".join(department_ids)},
+    )
 
 
 @dataclass(frozen=True, slots=True)

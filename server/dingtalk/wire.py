@@ -54,15 +54,6 @@ class DingTalkDepartment:
 
 
 @dataclass(frozen=True, slots=True)
-class AuthScopes:
-    """What the app may read: the fields of a person, and the roots of its contact scope."""
-
-    user_fields: tuple[str, ...]
-    department_ids: tuple[str, ...]
-    userids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class CallbackRecord:
     """A subscription registered by a program, as DingTalk holds it."""
 
@@ -97,7 +88,7 @@ def parse_user(entry: Mapping[str, Any]) -> DingTalkUser | None:
         manager_userid=fields.text(entry.get("manager_userid")),
         active=fields.flag(entry.get("active")),
         exclusive_account=fields.flag(entry.get("exclusive_account")),
-        department_ids=fields.identifiers(entry.get("dept_id_list")),
+        department_ids=fields.whole_numbers(entry.get("dept_id_list")),
         leads=_parse_leads(entry.get("leader_in_dept")),
         orders=_parse_orders(entry.get("dept_order_list")),
     )
@@ -166,21 +157,26 @@ def _by_department(
     """Read one value of each entry that names its department; what cannot be read is left out."""
     found: dict[str, _T] = {}
     for entry in fields.objects(value) or ():
-        department_id, known = fields.identifier(entry.get("dept_id")), read(entry)
+        department_id, known = fields.whole_number(entry.get("dept_id")), read(entry)
         if department_id is not None and known is not None:
             found[department_id] = known
     return found
 
 
 def parse_department(entry: Mapping[str, Any]) -> DingTalkDepartment | None:
-    """Read a department out of `department/get` or `listsub`; None without id or name."""
-    department_id = fields.identifier(entry.get("dept_id"))
+    """Read a department out of `department/get` or `listsub`.
+
+    None without id or name, or where its parent cannot be read: it would look like a root.
+    """
+    department_id = fields.whole_number(entry.get("dept_id"))
     name = fields.text(entry.get("name"))
-    if department_id is None or name is None:
+    parent_id = fields.whole_number(entry.get("parent_id"))
+    has_parent = entry.get("parent_id") not in (None, "")
+    if department_id is None or name is None or (has_parent and parent_id is None):
         return None
     return DingTalkDepartment(
         department_id=department_id,
         name=name,
-        parent_id=fields.identifier(entry.get("parent_id")),
+        parent_id=parent_id,
         order=fields.number(entry.get("order")),
     )

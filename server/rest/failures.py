@@ -6,7 +6,8 @@ reply was lost must not be repeated blindly.
 
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from requests.exceptions import (
     ConnectTimeout,
@@ -16,10 +17,11 @@ from requests.exceptions import (
     ProxyError,
     ReadTimeout,
 )
-from urllib3.exceptions import NameResolutionError, NewConnectionError
+from urllib3.exceptions import LocationValueError, NameResolutionError, NewConnectionError
 
 from server.fate import Fate, Meaning
 from server.message import N_, GapValue
+from server.rest.environment import Proxy
 from server.vendor_errors import VendorUnreachableError
 
 _CHECK_NETWORK = N_(
@@ -36,13 +38,73 @@ _PROXY = Meaning(
     N_("The proxy of this network does not let DingBridge reach {vendor}."),
     N_("Check the proxy settings of Windows, or ask whoever runs the proxy to allow it."),
 )
+_PROXY_NAMED = Meaning(
+    Fate.RETRY,
+    N_("The proxy {proxy} does not let DingBridge reach {vendor}."),
+    _PROXY.hint,
+)
+_PROXY_UNUSABLE = Meaning(
+    Fate.STOP,
+    N_("The proxy {proxy} cannot be used to reach {vendor}."),
+    N_(
+        "It comes from the proxy settings of the system. Enter an HTTP proxy there, like "
+        "http://proxy.example:8080, or none: DingBridge does not speak SOCKS."
+    ),
+)
+_OF_VARIABLE: Mapping[Meaning, Meaning] = MappingProxyType(
+    {
+        _PROXY_NAMED: replace(
+            _PROXY_NAMED,
+            hint=N_(
+                "The variable {variable} of this computer names this proxy. Correct it or take it "
+                "away and start DingBridge again, or ask whoever runs the proxy to allow it."
+            ),
+        ),
+        _PROXY_UNUSABLE: replace(
+            _PROXY_UNUSABLE,
+            hint=N_(
+                "The variable {variable} of this computer names it. Enter an HTTP proxy there, "
+                "like http://proxy.example:8080, or take it away, and start DingBridge again: it "
+                "does not speak SOCKS."
+            ),
+        ),
+    }
+)
+"""The hints for a proxy that a variable names, and not the settings of the system."""
 _CERTIFICATE = Meaning(
     Fate.STOP,
     N_("The certificate that {vendor}'s server shows is not trusted by this computer."),
     N_(
-        "Check date and time of this computer. If a firewall reads encrypted traffic, install its "
-        "certificate in Windows, or exempt {vendor} from it."
+        "If a firewall or an antivirus program reads encrypted traffic, install its certificate in "
+        "Windows, or exempt {vendor} from it."
     ),
+)
+_CERTIFICATE_OVER = Meaning(
+    Fate.STOP,
+    N_("By this computer's clock, the certificate of {vendor}'s server is not valid now."),
+    N_("Correct date and time of this computer. Then start a sync."),
+)
+_CERTIFICATE_OF_ANOTHER = Meaning(
+    Fate.STOP,
+    N_("The server that was reached under {vendor}'s address shows a certificate for another one."),
+    N_(
+        "Check the api_base of {vendor} in the settings, and whether this network leads its names "
+        "elsewhere (DNS, the hosts file, a login page). Nothing was sent there."
+    ),
+)
+_SET_UP = Meaning(
+    Fate.STOP,
+    N_("This computer cannot set up encrypted connections to {vendor}: {reason}."),
+    N_(
+        "Look at the variables of this computer that concern OpenSSL (OPENSSL_CONF, "
+        "SSLKEYLOGFILE) and at what other programs did to its certificates. Then start DingBridge "
+        "again."
+    ),
+)
+_PLAIN = Meaning(
+    Fate.STOP,
+    N_("The address of {vendor} in the settings is not encrypted, so nothing was sent there."),
+    N_("Put https:// in front of the api_base of {vendor} in the settings."),
 )
 _ADDRESS = Meaning(
     Fate.STOP,
@@ -60,10 +122,23 @@ _KINDS: tuple[tuple[tuple[type[BaseException], ...], Meaning, bool], ...] = (
     ((NameResolutionError,), _NO_NAME, False),
     ((ConnectTimeout,), _CONNECT_SLOW, False),
     ((NewConnectionError,), _OFFLINE, False),
-    ((ssl.SSLCertVerificationError,), _CERTIFICATE, False),
-    ((InvalidURL, InvalidSchema, MissingSchema, UnicodeError), _ADDRESS, False),
+    ((InvalidURL, InvalidSchema, MissingSchema, LocationValueError, UnicodeError), _ADDRESS, False),
     ((TimeoutError, ReadTimeout), _REPLY_LATE, True),
 )
+# X509_V_ERR_* of OpenSSL's x509_vfy.h.
+_CERTIFICATES: Mapping[int, Meaning] = MappingProxyType(
+    {
+        9: _CERTIFICATE_OVER,  # not yet valid
+        10: _CERTIFICATE_OVER,  # expired
+        62: _CERTIFICATE_OF_ANOTHER,  # the host's name
+        64: _CERTIFICATE_OF_ANOTHER,  # its IP address
+    }
+)
+_BY_PROXY: Mapping[Meaning, Meaning] = MappingProxyType(
+    {_PROXY: _PROXY_NAMED, _ADDRESS: _PROXY_UNUSABLE}
+)
+# As long as WeCom shuts out an address; whoever names a longer wait is asked again all the same.
+_LONGEST_WAIT_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,16 +232,42 @@ def no_json(status: int, content: bytes) -> NoAnswer:
 
 
 def retry_after_s(header: str | None) -> float | None:
-    """Return the seconds of a Retry-After header; None where there is none that can be used."""
-    if header is None or not header.strip().isdigit():
+    """Return the seconds of a Retry-After header; None where there is none that can be used.
+
+    A date is not: it would be compared with a clock of ours that may be wrong.
+    """
+    digits = (header or "").strip()
+    if not (digits.isascii() and digits.isdigit()):
         return None
-    return float(header)
+    return min(float(digits), _LONGEST_WAIT_S)
 
 
-def explain(exc: Exception, values: Mapping[str, GapValue]) -> VendorUnreachableError:
-    """Translate an exception of `requests` or `urllib3`; nothing of its text is kept."""
+def explain(
+    exc: Exception, values: Mapping[str, GapValue], proxy: Proxy | None
+) -> VendorUnreachableError:
+    """Translate an exception of `requests` or `urllib3`; nothing of its text is kept.
+
+    `proxy` stands between us and the vendor. What is wrong with an address is then wrong with the
+    proxy's: that of the vendor is looked at when it is entered.
+    """
     meaning, maybe_done = _classify(exc)
+    if proxy is not None and meaning in _BY_PROXY:
+        meaning = _BY_PROXY[meaning]
+        meaning = _OF_VARIABLE[meaning] if proxy.variable else meaning
+        values = {**values, "proxy": proxy.shown, "variable": proxy.variable}
     return VendorUnreachableError(values, meaning=meaning, maybe_done=maybe_done)
+
+
+def not_set_up(exc: Exception, values: Mapping[str, GapValue]) -> VendorUnreachableError:
+    """Tell that no session could be made, for which no call has left."""
+    named = f" ({exc.filename})" if isinstance(exc, OSError) and exc.filename else ""
+    reason = f"{getattr(exc, 'strerror', None) or type(exc).__name__}{named}"
+    return VendorUnreachableError({**values, "reason": reason}, meaning=_SET_UP)
+
+
+def not_encrypted(values: Mapping[str, GapValue]) -> VendorUnreachableError:
+    """Tell that secrets would have to travel in clear."""
+    return VendorUnreachableError(values, meaning=_PLAIN)
 
 
 def _classify(exc: Exception) -> tuple[Meaning, bool]:
@@ -174,6 +275,9 @@ def _classify(exc: Exception) -> tuple[Meaning, bool]:
     for kinds, meaning, maybe_done in _KINDS:
         if any(isinstance(cause, kinds) for cause in causes):
             return meaning, maybe_done
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return _CERTIFICATES.get(cause.verify_code, _CERTIFICATE), False
     return _REPLY_LOST, True
 
 

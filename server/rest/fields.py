@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,20}")
+_LARGEST = 2**63 - 1
 _ADDRESS = re.compile(r"(?i)\bip\W{0,3}([0-9a-f.:]{3,})")
 
 
@@ -34,28 +36,31 @@ def identifier(value: object) -> str | None:
 
 
 def number(value: object) -> int | None:
-    """Return a whole number, also out of a string, at full precision (orders exceed 2**53)."""
-    if isinstance(value, bool):
+    """Return a whole number of 64 bits, also out of a string, at full precision.
+
+    Orders exceed 2**53, and nothing of either vendor exceeds 2**63. `int` alone would take "1_0",
+    "²" is a digit to `isdigit`, and neither is a number to anybody else.
+    """
+    if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value.strip()):
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
         return None
-    if isinstance(value, int):
-        return value
-    if isinstance(value, str):
-        return _parse_int(value)
-    return None
+    return value if -_LARGEST <= value <= _LARGEST else None
 
 
-def _parse_int(digits: str) -> int | None:
-    try:
-        return int(digits.strip())
-    except ValueError:
-        return None
+def whole_number(value: object) -> str | None:
+    """Return the id of a department as a string; None where it is no whole number."""
+    found = number(value)
+    return None if found is None else str(found)
 
 
 def flag(value: object) -> bool | None:
     """Return a truth value, also out of "true", "false", 0, 1, "0", "1"."""
     if isinstance(value, bool):
         return value
-    return {"true": True, "false": False, "1": True, "0": False}.get(str(value).strip().lower())
+    return {"true": True, "false": False, "1": True, "0": False}.get(
+        (text(value) or "").strip().lower()
+    )
 
 
 def items(value: object) -> tuple[object, ...] | None:
@@ -83,12 +88,33 @@ def identifiers(value: object) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(entry for entry in found if entry is not None))
 
 
+def whole_numbers(value: object) -> tuple[str, ...] | None:
+    """Return an array of department ids in its order without repeats.
+
+    None where there is no array, and where one of them cannot be read: who is in two departments
+    of which one is odd would seem to be in the other one only.
+    """
+    entries = items(value)
+    if entries is None:
+        return None
+    ids = [one for one in map(whole_number, entries) if one is not None]
+    return tuple(dict.fromkeys(ids)) if len(ids) == len(entries) else None
+
+
 def objects(value: object) -> tuple[Mapping[str, Any], ...] | None:
     """Return the JSON objects of an array, or a single object as an array of one."""
     entries = items(value)
     if entries is None:
         return None
     return tuple(entry for entry in entries if isinstance(entry, dict))
+
+
+def only_objects(value: object) -> tuple[Mapping[str, Any], ...] | None:
+    """Return the JSON objects of an array in which there is nothing else; None for any other."""
+    entries, found = items(value), objects(value)
+    return (
+        found if entries is not None and found is not None and len(found) == len(entries) else None
+    )
 
 
 def named_address(vendor_text: str) -> str | None:

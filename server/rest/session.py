@@ -5,25 +5,27 @@ quote the address with its query, and the query carries tokens and secrets. So o
 outside the `except` block: nothing of the foreign exception stays attached.
 """
 
-import ipaddress
 import json
 import logging
+import os
 import re
 import ssl
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import quote, quote_plus
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
 from crypto.secret import Secret
+from server.config.rules import is_loopback
 from server.message import GapValue
-from server.rest import failures
+from server.rest import environment, failures, fields
 from server.rest.lines import Lines
 from server.vendor_errors import (
     CallCancelledError,
@@ -38,8 +40,8 @@ _DETAIL_CHARACTERS = 300
 _MASK = "••••"
 # A parameter that carries a secret, wherever a vendor quotes an address back at us.
 _SECRET_PARAMETER = re.compile(
-    r"(?i)\b(access_token|corpsecret|appsecret|aes_key|token|secret)"
-    r"([\"']?\s*(?:=|:|%3D)\s*[\"']?)[^\s&,;\"'<>\]})]+"
+    r"(?i)(?<![a-z])(access_token|corpsecret|appsecret|aes_key|token|secret)"
+    r"((?:\\?[\"']|%22)?\s*(?:=|:|%3D|%3A)\s*(?:\\?[\"']|%22)?)[^\s&,;\\\"'<>\]})]+"
 )
 
 
@@ -85,7 +87,9 @@ class Limits:
     connect_s: float = 5.0
     read_s: float = 15.0  # between two pieces of the answer
     total_s: float = 60.0  # for the answer as a whole, against a server that drips
-    size_bytes: int = 32 * 1024 * 1024
+    # Parsed it takes some thirty times as much, in the process that answers callbacks. A page of
+    # 10,000 members is under 1 MB.
+    size_bytes: int = 8 * 1024 * 1024
 
 
 class _WatchedAdapter(HTTPAdapter):
@@ -125,34 +129,30 @@ def _hide_query(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING
 
 
-def build_session(
-    base: str, lines: Lines | None = None, *, connections: int = 16
-) -> requests.Session:
+def build_session(base: str, lines: Lines, *, connections: int = 16) -> requests.Session:
     """Return a session for `base`: TLS verified, no cookies, no retries, no .netrc.
 
-    `lines` can cut its exchanges short. Proxies of the environment are used, but not for a base on
-    this very machine.
+    `lines` bound its exchanges and can cut them short. Proxies of the environment are used, but
+    not for a base on this very machine. Raises OSError where this machine's TLS is broken.
     """
     for name in ("urllib3.connectionpool", "urllib3.util.retry"):
         logging.getLogger(name).addFilter(_hide_query)
     session = requests.Session()
-    lines = lines or Lines()
     pools = {"pool_connections": 2, "pool_maxsize": connections, "max_retries": 0}
-    session.mount("https://", _SystemTrustAdapter(lines, **pools))
-    session.mount("http://", _WatchedAdapter(lines, **pools))
+    # The trust of a whole system takes a while to load; to this very machine it is plain.
+    if base.lower().startswith("https:"):
+        session.mount("https://", _SystemTrustAdapter(lines, **pools))
+    else:
+        session.mount("http://", _WatchedAdapter(lines, **pools))
     session.auth = _add_no_credentials
-    session.trust_env = not _is_loopback(base)
+    session.trust_env = not is_loopback(base)
+    if session.trust_env:
+        session.verify = environment.certificates(os.environ)
+        for remark in environment.ignored(os.environ):
+            _LOG.warning("%s", remark)
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers["User-Agent"] = "DingBridge"
     return session
-
-
-def _is_loopback(base: str) -> bool:
-    try:
-        host = urlsplit(base).hostname or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def quotable(text: str, call: Call) -> str:
@@ -183,12 +183,16 @@ class Channel:
         self._clock = clock
         self._limits = limits or Limits()
         self._hear_date = hear_date
-        self._lines = Lines()
-        self._session = build_session(base, self._lines)
+        self._lines = Lines(clock, self._limits.total_s)
+        self._lock = threading.Lock()
+        self._session: requests.Session | None = None
+        self._is_clear = self.base.lower().startswith("http://") and not is_loopback(self.base)
 
     def close(self) -> None:
         """Close idle connections."""
-        self._session.close()
+        with self._lock:
+            if self._session is not None:
+                self._session.close()
 
     def cut(self) -> None:
         """Give up: exchanges under way and all later ones end in `CallCancelledError`."""
@@ -217,18 +221,32 @@ class Channel:
         raise outcome
 
     def _exchange(self, call: Call) -> dict[str, Any] | VendorError:
+        if self._is_clear:
+            return failures.not_encrypted(self.values(call))
         try:
-            with self._request(call) as response:
+            session = self._opened()
+        except (OSError, ValueError) as exc:
+            return failures.not_set_up(exc, self.values(call))
+        try:
+            with self._request(session, call) as response:
                 if self._hear_date:
                     self._hear_date(self.vendor, response.headers.get("Date"))
                 content = self._read(response)
         except (OSError, urllib3.exceptions.HTTPError, ValueError) as exc:
-            return failures.explain(exc, self.values(call))
+            way = environment.proxy_for(self.base, os.environ) if session.trust_env else None
+            return failures.explain(exc, self.values(call), way)
         if content is None:
             return self._no_answer(call, response, failures.TOO_LARGE)
         return self._understand(call, response, content)
 
-    def _request(self, call: Call) -> requests.Response:
+    def _opened(self) -> requests.Session:
+        """Return the session; it is made by the first call, which can tell what is in its way."""
+        with self._lock:
+            if self._session is None:
+                self._session = build_session(self.base, self._lines)
+            return self._session
+
+    def _request(self, session: requests.Session, call: Call) -> requests.Response:
         body = None
         headers = {"Accept-Encoding": "identity"}  # nothing to unpack, nothing to blow up
         if call.body is not None:
@@ -236,7 +254,7 @@ class Channel:
             body = json.dumps(call.body, ensure_ascii=False).encode()
             headers["Content-Type"] = "application/json; charset=utf-8"
         revealed = {name: secret.reveal() for name, secret in call.secrets.items()}
-        return self._session.request(
+        return session.request(
             "GET" if body is None else "POST",
             f"{self.base}/{call.path}",
             params={**call.query, **revealed},
@@ -245,18 +263,16 @@ class Channel:
             timeout=(self._limits.connect_s, self._limits.read_s),
             allow_redirects=False,
             stream=True,
+            verify=session.verify,  # said here, or the environment's word is taken unseen
         )
 
     def _read(self, response: requests.Response) -> bytes | None:
         """Return the body; None if it is larger than allowed."""
-        deadline = self._clock() + self._limits.total_s
         content = bytearray()
         while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
             content += chunk
             if len(content) > self._limits.size_bytes:
                 return None
-            if self._clock() > deadline:
-                raise requests.ReadTimeout
         return bytes(content)
 
     def _understand(
@@ -285,14 +301,14 @@ class Channel:
 
     def _blocked(self, call: Call, answer: Mapping[str, Any]) -> VendorBlockedError:
         """Explain `{"status":1111,"wait":5,"punish":"deny"}`, minutes (DingTalk 5.4)."""
-        wait = answer.get("wait")
-        minutes = wait if isinstance(wait, int) and 0 < wait < 24 * 60 else 5
+        wait = fields.number(answer.get("wait"))
+        minutes = wait if wait is not None and 0 < wait < 24 * 60 else 5
         return VendorBlockedError({**self.values(call), "minutes": minutes}, wait_s=minutes * 60.0)
 
 
 def _parse_object(content: bytes) -> dict[str, Any] | None:
     try:
         answer = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested too deep to be meant
         return None
     return answer if isinstance(answer, dict) else None

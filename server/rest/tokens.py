@@ -14,6 +14,7 @@ from server.rest import fields
 from server.vendor_errors import CredentialsRejectedError
 
 _DOCUMENTED_LIFE_S = 7200
+_LONGEST_LIFE_S = 24 * 3600  # who promises more is not believed; a refused token is renewed anyway
 _MARGIN_S = 300.0
 _MARGIN_SHARE = 0.1  # of the life of a token that lives shorter than documented
 
@@ -41,7 +42,9 @@ def parse_token(answer: Mapping[str, Any]) -> Token | None:
     if token is None:
         return None
     life_s = fields.number(answer.get("expires_in"))
-    return Token(Secret(token), _DOCUMENTED_LIFE_S if life_s is None else life_s)
+    if life_s is None or not 0 < life_s <= _LONGEST_LIFE_S:
+        life_s = _DOCUMENTED_LIFE_S
+    return Token(Secret(token), life_s)
 
 
 class _Entry:

@@ -20,7 +20,7 @@ from server.simulator.demo_mirror import PACE, MirrorScenes
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience
 from server.simulator.envelope import SignedText
 from server.simulator.payloads import CONTACT_EVENTS, EventMaker, as_captured, check_url
-from server.simulator.stage import Say, Stage, Texts
+from server.simulator.stage import CheckFailedError, Say, Stage, Texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +76,20 @@ _EXPECTED = (_EVENTS + 1, 1)
 
 
 def run_demo(texts: Texts, say: Say = print) -> int:
-    """Run the demo and return 0 where everything went as it should, else 1."""
+    """Run the demo until its end, or until a step fails; return 0 or 1."""
     stage = Stage(texts, say)
-    with _app("dingbridge-demo-") as app:
-        _Demo(app, stage).run()
-    with _app("dingbridge-demo-mirror-") as app:
-        _mirror(app, stage)
+    try:
+        with _app("dingbridge-demo-") as app:
+            _Demo(app, stage).run()
+        with _app("dingbridge-demo-mirror-") as app:
+            _mirror(app, stage)
+    except CheckFailedError:
+        verdict, code = N_("Something failed."), 1
+    else:
+        verdict, code = N_("Everything went as it should."), 0
     say("")
-    verdict = N_("Everything went as it should.") if stage.is_right else N_("Something failed.")
     say(texts(verdict))
-    return 0 if stage.is_right else 1
+    return code
 
 
 @contextmanager

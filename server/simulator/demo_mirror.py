@@ -131,7 +131,7 @@ class MirrorScenes:
             people=_PEOPLE,
             departments=_DEPARTMENTS,
         )
-        preview = self.app.sync(preview=True)
+        preview = self._sync(preview=True)
         self._show(change for change in preview.changes if change.result == "held")
         for reason in preview.hold_reasons:
             self.stage.tell(reason)
@@ -141,7 +141,7 @@ class MirrorScenes:
             digest=preview.summary.digest or "–",
             is_right=bool(preview.summary.digest) and not self.office.wecom.writes(),
         )
-        done = self.app.sync(allow=preview.summary.digest)
+        done = self._sync(allow=preview.summary.digest)
         self.stage.check(
             N_("approved by this digest, and made: {done} changes, {failed} failed"),
             done=done.summary.totals.done,
@@ -230,7 +230,7 @@ class MirrorScenes:
             for event in self.office.company.leave(userid):
                 self.sender.deliver(event)
         self._wait(self._is_quiet)
-        self.app.sync()
+        self._sync()
         held = self.app.status().sync.held
         listed = self.app.mirror.held_changes()
         self._show(listed)
@@ -242,7 +242,7 @@ class MirrorScenes:
             digest=held.digest if held is not None else "–",
             is_right=names == set(gone) and self._enabled(gone) == len(gone),
         )
-        self.app.sync(allow=held.digest if held is not None else None)
+        self._sync(allow=held.digest if held is not None else None)
         self.stage.check(
             N_("approved: all of them are disabled now"), is_right=self._enabled(gone) == 0
         )
@@ -253,9 +253,9 @@ class MirrorScenes:
 
     def _final_run(self) -> None:
         self.stage.scene(N_("Two full comparisons, as every night:"))
-        self.app.sync()
+        self._sync()
         before = len(self.office.wecom.writes())
-        second = self.app.sync()
+        second = self._sync()
         self.stage.check(
             N_("the second one finds nothing to do"),
             is_right=second.summary.status == "success"
@@ -302,6 +302,20 @@ class MirrorScenes:
             self.stage.show(f"{mark}  {self.stage.texts(text, who=_who(change))}")
         if is_long:
             self.stage.line(N_("… and {count} more"), count=len(listed) - _LINES)
+
+    def _sync(self, *, preview: bool = False, allow: str | None = None) -> RunView:
+        """Have a run made, and tell why where it failed; one that never ends is given up."""
+        given_up = threading.Event()
+        timer = threading.Timer(_PATIENCE_S, given_up.set)
+        timer.start()
+        try:
+            run = self.app.sync(preview=preview, allow=allow, stop=given_up)
+        finally:
+            timer.cancel()
+        if run.summary.error is not None:
+            self.stage.tell(run.summary.error.title)
+            self.stage.tell(run.summary.error.hint)
+        return run
 
     def _is_quiet(self) -> bool:
         status = self.app.status()

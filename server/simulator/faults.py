@@ -78,7 +78,8 @@ class Rule:
 
     `containing` must stand in the body or in a value of the query, such as one person's userid.
     `nth` names one matching call (the first is 1); `times` ends the rule after so many faults;
-    `delay_s` is for SLOW, `answer` for ANSWERED.
+    `delay_s` is for SLOW, `answer` for ANSWERED; `alter` changes the
+    platform's own answer instead.
     """
 
     fault: Fault
@@ -89,6 +90,7 @@ class Rule:
     times: int | None = None
     delay_s: float = 0.2
     answer: Reply | None = None
+    alter: Callable[[Reply], Reply] | None = None
 
     def is_about(self, request: Request) -> bool:
         """Return whether a request is one of those the rule is for."""
@@ -180,6 +182,9 @@ class FaultPlan:
         if rule.fault is Fault.TOKEN_ENDED:
             self._end_token()
             return handler(request)
+        if rule.alter is not None:
+            reply = handler(request)
+            return reply if reply is None else rule.alter(reply)
         if rule.fault in _LATE:
             handler(request)
         if rule.fault is Fault.ANSWERED:

@@ -21,12 +21,15 @@ class Texts(Protocol):
         """Return a time as local date and time."""
 
 
+class CheckFailedError(Exception):
+    """Something is not as it should be, and what comes next would build on it."""
+
+
 class Stage:
-    """Shows lines through `say`, and remembers in `is_right` whether every check was passed."""
+    """Shows lines through `say`."""
 
     def __init__(self, texts: Texts, say: Say) -> None:
         self.texts = texts
-        self.is_right = True
         self._say = say
 
     def scene(self, text: str, **values: str | int) -> None:
@@ -47,6 +50,7 @@ class Stage:
         self._say(f"  {line}")
 
     def check(self, text: str, *, is_right: bool, **values: str | int) -> None:
-        """Show a sentence and whether it is true."""
-        self.is_right &= is_right
+        """Show a sentence and whether it is true; raises CheckFailedError where it is not."""
         self.show(f"{'ok  ' if is_right else 'FAIL'}  {self.texts(text, **values)}")
+        if not is_right:
+            raise CheckFailedError(text)

@@ -28,6 +28,7 @@ from server.wecom.wire import (
 # Under the oldest documented limit, 1,000 a minute for a company and API; today's is 10,000.
 _CALLS_PER_S = 15
 _LARGEST_PAGE = 10_000  # of user/list_id
+_MOST_PAGES = 1_000  # ten million memberships; a list that never ends would never be told
 _NO_SUCH_MOBILE = 46004
 
 
@@ -66,7 +67,7 @@ class WeComClient(Client):
     def list_departments(self) -> tuple[PlacedDepartment, ...]:
         """Return all departments: id, parent, order, and no names (department/simplelist)."""
         call = Call("cgi-bin/department/simplelist")
-        rows = fields.objects(self._gateway.ask(call).get("department_id"))
+        rows = fields.only_objects(self._gateway.ask(call).get("department_id"))
         rows = self._gateway.required(rows, call, "department_id")
         return tuple(self._placed(call, row) for row in rows)
 
@@ -78,8 +79,8 @@ class WeComClient(Client):
         while cursor is not None:
             seen.add(cursor)
             cursor = self._read_members(cursor, members)
-            if cursor in seen:
-                raise self._gateway.unreadable(_member_page(cursor or ""), "next_cursor")
+            if cursor is not None and (cursor in seen or len(seen) >= _MOST_PAGES):
+                raise self._gateway.unreadable(_member_page(cursor), "next_cursor")
         return {userid: tuple(dict.fromkeys(ids)) for userid, ids in members.items()}
 
     def find_userid(self, mobile: str) -> str | None:
@@ -120,7 +121,7 @@ class WeComClient(Client):
             is_repeatable=False,
         )
         answer = self._gateway.ask(call)
-        department_id = self._gateway.required(fields.identifier(answer.get("id")), call, "id")
+        department_id = self._gateway.required(fields.whole_number(answer.get("id")), call, "id")
         return _accepted(answer, call, department_id)
 
     def update_department(self, department: Department) -> Accepted:
@@ -149,14 +150,17 @@ class WeComClient(Client):
         """Add a page to `members` and return the next cursor, None after the last page."""
         call = _member_page(cursor)
         answer = self._gateway.ask(call)
-        rows = fields.objects(answer.get("dept_user"))
+        rows = fields.only_objects(answer.get("dept_user"))
         for row in self._gateway.required(rows, call, "dept_user"):
             userid = fields.identifier(row.get("userid"))
-            department_id = fields.identifier(row.get("department"))
+            department_id = fields.whole_number(row.get("department"))
             if userid is None or department_id is None:
                 raise self._gateway.unreadable(call, "userid, department")
             members.setdefault(userid, []).append(department_id)
-        return fields.identifier(answer.get("next_cursor"))
+        following = answer.get("next_cursor")
+        if following is not None and fields.text(following) is None:
+            raise self._gateway.unreadable(call, "next_cursor")
+        return fields.identifier(following)
 
 
 def _member_page(cursor: str) -> Call:

@@ -15,9 +15,9 @@ _CHECK_CREDENTIALS = N_(
     "Until they change, DingBridge asks only rarely: WeCom blocks an address for wrong secrets."
 )
 _ALLOW_WRITING = N_(
-    "In the WeCom console, Management Tools, Contacts Sync (管理工具, 通讯录同步), switch on "
-    "the API and allow it to edit contacts (API编辑通讯录), and use the secret shown there. Then "
-    "start a sync."
+    "In the WeCom console, Management Tools, Contacts Sync (管理工具, 通讯录同步), switch on the "
+    "API, allow it to edit contacts (API编辑通讯录), and use the secret shown there: that of an "
+    "app will not do. Then start a sync."
 )
 _CORRECT_IN_DINGTALK = N_("Correct it in DingTalk; the next run takes it over.")
 _LOOK_IN_WECOM = N_("Look at this member or department in the WeCom console.")
@@ -186,10 +186,9 @@ MEANINGS: Mapping[int, Meaning] = MappingProxyType(
             title=N_("WeCom took the permission back after long disuse (error {number})."),
         ),
         48008: _NOT_ALLOWED,
-        48009: Meaning(
-            Fate.DEGRADE,
-            N_("WeCom does not let Contacts Sync read details of members (error {number})."),
-            N_("Nothing to do: DingBridge does not need them."),
+        48009: replace(
+            _NOT_ALLOWED,
+            title=N_("WeCom does not let this secret read contacts (error {number})."),
         ),
         50002: _OUT_OF_RANGE,
         50003: Meaning(
@@ -198,10 +197,9 @@ MEANINGS: Mapping[int, Meaning] = MappingProxyType(
             N_("Switch it on in the WeCom console. Then start a sync."),
         ),
         60001: Meaning(
-            Fate.FIX,
+            Fate.SKIP,
             N_("The department's name is empty or longer than WeCom takes (error {number})."),
-            _MENDS_ITSELF,
-            fix=Fix.SHORTEN_NAME,
+            _CORRECT_IN_DINGTALK,
         ),
         60002: _FULL,
         60003: _UNKNOWN_DEPARTMENT,
@@ -219,10 +217,9 @@ MEANINGS: Mapping[int, Meaning] = MappingProxyType(
             fix=Fix.NAME_TAKEN,
         ),
         60009: Meaning(
-            Fate.FIX,
+            Fate.SKIP,
             N_("The department's name holds characters that WeCom refuses (error {number})."),
-            _MENDS_ITSELF,
-            fix=Fix.REPLACE_CHARACTERS,
+            _CORRECT_IN_DINGTALK,
         ),
         60010: Meaning(
             Fate.FIX,
@@ -264,7 +261,7 @@ MEANINGS: Mapping[int, Meaning] = MappingProxyType(
         60128: _DEPARTMENT_REFUSED,
         60129: _NOT_REACHABLE,
         60131: replace(_BAD_FIELD, fate=Fate.FIX, fix=Fix.DROP_POSITION),
-        60132: replace(_BAD_FIELD, fate=Fate.FIX, fix=Fix.DROP_LEADER_FLAGS),
+        60132: _BAD_REQUEST,
         60133: _MEMBER_REFUSED,
         60136: _MEMBER_REFUSED,
         60141: _EMAIL,
@@ -272,10 +269,9 @@ MEANINGS: Mapping[int, Meaning] = MappingProxyType(
         60146: _BAD_FIELD,
         60147: _BAD_FIELD,
         60257: Meaning(
-            Fate.FIX,
+            Fate.SKIP,
             N_("The member has more direct leaders than WeCom takes (error {number})."),
-            _MENDS_ITSELF,
-            fix=Fix.ONE_LEADER,
+            _CORRECT_IN_DINGTALK,
         ),
         **dict.fromkeys((81001, 81002, 81004), _FULL),
         81012: _OUT_OF_RANGE,

@@ -151,8 +151,8 @@ class Accepted:
 
 def parse_placed_department(entry: Mapping[str, Any]) -> PlacedDepartment | None:
     """Read a row of `department/simplelist`; None without id or parent."""
-    department_id = fields.identifier(entry.get("id"))
-    parent_id = fields.identifier(entry.get("parentid"))
+    department_id = fields.whole_number(entry.get("id"))
+    parent_id = fields.whole_number(entry.get("parentid"))
     if department_id is None or parent_id is None:
         return None
     return PlacedDepartment(department_id, parent_id, fields.number(entry.get("order")) or 0)
@@ -161,10 +161,11 @@ def parse_placed_department(entry: Mapping[str, Any]) -> PlacedDepartment | None
 def parse_created_departments(answer: Mapping[str, Any]) -> tuple[CreatedDepartment, ...]:
     """Read `created_department_list` out of the answer to a change of a member."""
     created = answer.get("created_department_list")
-    entries = fields.objects(created.get("department_info")) if isinstance(created, dict) else None
-    return tuple(
-        CreatedDepartment(
-            fields.identifier(entry.get("id")) or "?", fields.text(entry.get("name")) or "?"
-        )
-        for entry in entries or ()
+    entries = fields.items(created.get("department_info")) if isinstance(created, dict) else None
+    return tuple(_created(entry if isinstance(entry, dict) else {}) for entry in entries or ())
+
+
+def _created(entry: Mapping[str, Any]) -> CreatedDepartment:
+    return CreatedDepartment(
+        fields.identifier(entry.get("id")) or "?", fields.text(entry.get("name")) or "?"
     )

@@ -361,3 +361,17 @@ def test_the_demo_needs_no_account_and_leaves_nothing(program: Program) -> None:
     assert (done.code, done.errors) == (0, "")
     assert done.lines[-1] == "Everything went as it should."
     assert list(program.folder.root.parent.iterdir()) == []
+
+
+def test_a_key_log_that_another_program_set_is_neither_written_nor_in_the_way(
+    program: Program, tmp_path: Path
+) -> None:
+    secret, token = "MadeUpContactSecret", "wwMadeUpCorp01"
+    base = {"api_base": "https://127.0.0.1:1"}
+    values = {"wecom": {"corp_id": token, "contact_secret": secret, **base}}
+    assert program.run("configure", stdin=json.dumps(values).encode()).code == 0
+    for place in (tmp_path / "missing" / "keys.log", tmp_path / "keys.log"):
+        tried = program.run("test-connection", "wecom", "--json", env={"SSLKEYLOGFILE": str(place)})
+        assert b"cannot be reached" in tried.out + tried.err
+        assert b"SSLKEYLOGFILE" not in tried.out + tried.err
+        assert not place.exists()

@@ -245,10 +245,29 @@ def test_a_missing_permission_is_found_by_the_call_that_needs_it(
     assert permission in str(failed.hint)
 
 
+def test_certificates_that_are_not_there_are_a_remark(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "gone.pem"))
+
+    for vendor in (DINGTALK, WECOM):
+        report = office.test(vendor)
+        (remark,) = [step for step in report.steps if step.name.endswith(".environment")]
+        assert report.is_passed
+        assert remark.state is StepState.NOTE
+        assert "REQUESTS_CA_BUNDLE" in str(remark.title)
+        assert "gone.pem" in str(remark.title)
+
+
 def test_a_department_out_of_scope_or_gone_is_named(office: Office) -> None:
     outside = int(office.company.create_department("研发部", 1)[0]["deptId"][0])
     office.dingtalk.rules.scope_departments = frozenset({outside})
-    assert "50004" in str(office.failure(DINGTALK).title)
+    refused = office.failure(DINGTALK)
+    assert "50004" in str(refused.title)
+    assert str(outside) in str(refused.hint)
+    assert "sync.source_department_ids" in str(refused.hint)
     failed = office.failure(DINGTALK, sync={"source_department_ids": [outside, 998877]})
     assert failed.name == "dingtalk.departments"
     office.company.hire(office.company.draft("李四", (outside,), mobile="13800000002"))

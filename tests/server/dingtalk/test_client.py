@@ -6,9 +6,10 @@ import pytest
 
 from crypto.secret import Secret
 from server.dingtalk.client import DingTalkClient
-from server.dingtalk.wire import AuthScopes, CallbackRecord, DingTalkDepartment, DingTalkUser
+from server.dingtalk.wire import CallbackRecord, DingTalkDepartment, DingTalkUser
 from server.fate import Fate
 from server.vendor_errors import (
+    CallCancelledError,
     OutcomeUnknownError,
     VendorError,
     VendorRefusedError,
@@ -31,22 +32,40 @@ def test_a_token_is_fetched_with_key_and_secret(client: DingTalkClient, vendor: 
     assert vendor.requests[0].query == {"appkey": "ding-app", "appsecret": "app-s3cr3t"}
 
 
-def test_the_scopes_of_the_app_are_read(client: DingTalkClient, vendor: Vendor) -> None:
-    # facts, DingTalk 5.2, API-0053, shortened
-    vendor.answer(
-        "auth/scopes",
-        {
-            "errcode": 0,
-            "condition_field": [],
-            "auth_user_field": ["jobnumber", "name"],
-            "auth_org_scopes": {"authed_user": ["a"], "authed_dept": [1]},
-            "errmsg": "ok",
-        },
-        OK,
-    )
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({**OK, "auth_org_scopes": {"authed_dept": [2, "3"], "authed_user": ["a"]}}, ("2", "3")),
+        ({**OK, "auth_org_scopes": {"authed_dept": [], "authed_user": ["a"]}}, ()),
+        ({**OK, "auth_org_scopes": {"authed_dept": ["x"]}}, ()),
+        ({**OK, "auth_org_scopes": None}, ()),
+        (OK, ()),
+        ({"errcode": 60011}, ()),
+    ],
+)
+def test_what_the_app_may_read_is_known_or_not(
+    client: DingTalkClient, vendor: Vendor, answer: dict[str, Any], expected: tuple[str, ...]
+) -> None:
+    vendor.answer("auth/scopes", answer)
 
-    assert client.auth_scopes() == AuthScopes(("jobnumber", "name"), ("1",), ("a",))
-    assert client.auth_scopes() == AuthScopes((), (), ())
+    assert client.readable_departments() == expected
+
+
+def test_a_stop_is_not_taken_for_an_app_that_may_read_nothing(client: DingTalkClient) -> None:
+    client.cut()
+
+    with pytest.raises(CallCancelledError):
+        client.readable_departments()
+
+
+def test_a_department_that_holds_nobody_or_none_below_is_empty(
+    client: DingTalkClient, vendor: Vendor
+) -> None:
+    vendor.answer("topapi/v2/user/list", result({"has_more": False}))
+    vendor.answer("topapi/v2/department/listsub", result(None))
+
+    assert client.list_users("5").users == ()
+    assert client.list_subdepartments("5") == ()
 
 
 def test_a_person_is_read_with_the_manager(client: DingTalkClient, vendor: Vendor) -> None:

@@ -19,49 +19,15 @@ from server.vendor_errors import (
     VendorRefusedError,
     VendorReplyError,
 )
+from tests.server.dingtalk.rows import ROWS
+from tests.server.vendor_rows import Row
 
 READ = Call("topapi/v2/user/get", secrets={"access_token": Secret("t0k3n-t0k3n")})
 LOGIN = Call("gettoken", Purpose.TOKEN, secrets={"appsecret": Secret("app-s3cr3t")})
 
-# Every row of the facts' tables (DingTalk 4, 5.4 and 5.5) that a call of ours can meet.
-ROWS = [
-    (-1, Fate.RETRY),
-    (22, Fate.SKIP),
-    (88, Fate.STOP),
-    (33001, Fate.STOP),
-    (33012, Fate.GONE),
-    (40001, Fate.REFRESH_TOKEN),
-    (40014, Fate.REFRESH_TOKEN),
-    (40035, Fate.SKIP),
-    (40068, Fate.SKIP),
-    (40069, Fate.SKIP),
-    (40089, Fate.STOP),
-    (41001, Fate.STOP),
-    (42001, Fate.REFRESH_TOKEN),
-    (43007, Fate.STOP),
-    (45009, Fate.RETRY),
-    (50002, Fate.SKIP),
-    (50003, Fate.STOP),
-    (50004, Fate.SKIP),
-    (50005, Fate.STOP),
-    (60003, Fate.GONE),
-    (60011, Fate.STOP),
-    (60019, Fate.SKIP),
-    (60020, Fate.STOP),
-    (60111, Fate.GONE),
-    (60121, Fate.GONE),
-    (71006, Fate.FIX),
-    (71007, Fate.GONE),
-    (71008, Fate.SKIP),
-    (71009, Fate.SKIP),
-    (71010, Fate.SKIP),
-    (71011, Fate.SKIP),
-    (71012, Fate.SKIP),
-    *((number, Fate.RETRY) for number in range(90001, 90020)),
-    (90020, Fate.STOP),
-    (400002, Fate.SKIP),
-    *((number, Fate.SKIP) for number in range(900004, 900011)),
-]
+BY_NUMBER = {row.number: row for row in ROWS}
+UNKNOWN = 99999
+SPECIAL = {60020, 88}
 
 
 def refusal(answer: dict[str, Any], call: Call = READ) -> VendorRefusedError:
@@ -70,17 +36,32 @@ def refusal(answer: dict[str, Any], call: Call = READ) -> VendorRefusedError:
     return caught.value
 
 
-@pytest.mark.parametrize(("number", "fate"), ROWS)
-def test_each_code_has_its_fate_and_words_for_people(number: int, fate: Fate) -> None:
-    error = refusal({"errcode": number, "errmsg": "vendor's text"})
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: str(row.number))
+def test_each_code_has_its_fate_and_words_for_people(row: Row) -> None:
+    error = refusal({"errcode": row.number, "errmsg": "vendor's text"})
 
-    assert (error.fate, error.number, error.code) == (fate, number, f"dingtalk-{number}")
-    assert error.retryable == (fate is Fate.RETRY)
+    assert (error.code, error.fate, error.fix) == (f"dingtalk-{row.number}", row.fate, row.fix)
+    assert (error.suspicious, error.backoff_s) == (row.is_suspicious, row.backoff_s)
+    assert error.retryable == (row.fate is Fate.RETRY)
+    assert error.title.text.startswith(row.title)
+    assert error.hint.text.startswith(row.hint)
     assert not re.search(r"[{}]", f"{error.title}{error.hint}")
 
 
-def test_every_row_of_the_table_is_tested() -> None:
-    assert set(MEANINGS) <= {number for number, _ in ROWS}
+def test_every_row_of_the_table_is_tested_and_every_row_tested_is_in_the_table() -> None:
+    assert set(MEANINGS) == set(BY_NUMBER) - SPECIAL - {UNKNOWN}
+
+
+def test_the_beginning_of_a_sentence_names_one_sentence() -> None:
+    """Else a row with the words of another one would pass."""
+    errors = [refusal({"errcode": row.number}) for row in ROWS]
+    for told, beginnings in (
+        ({error.title.text for error in errors}, {row.title for row in ROWS}),
+        ({error.hint.text for error in errors}, {row.hint for row in ROWS}),
+    ):
+        assert len(told) == len(beginnings)
+        for beginning in beginnings:
+            assert sum(text.startswith(beginning) for text in told) == 1
 
 
 @pytest.mark.parametrize("errcode", [0, "0"])
@@ -135,6 +116,7 @@ def test_60020_carries_the_address_to_add() -> None:
     )
 
     assert isinstance(error, AddressNotTrustedError)
+    assert (error.fate, error.fix, error.suspicious) == (Fate.STOP, None, False)
     assert error.ip == "203.0.113.9"
     assert "203.0.113.9" in str(error.hint)
 
@@ -158,23 +140,19 @@ def test_an_existing_callback_asks_for_an_update() -> None:
     assert refusal({"errcode": 71006}).fix is Fix.UPDATE_INSTEAD
 
 
-@pytest.mark.parametrize("number", [number for number, _ in ROWS])
+@pytest.mark.parametrize("number", sorted(BY_NUMBER))
 def test_no_error_shows_a_secret_that_the_vendor_quotes(number: int) -> None:
     error = refusal({"errcode": number, "errmsg": "got t0k3n-t0k3n"})
 
     assert "t0k3n" not in str(error) + repr(vars(error))
 
 
-@pytest.mark.parametrize(
-    ("number", "out_of_scope", "permission"),
-    [(50002, True, False), (50004, True, False), (60011, False, True), (33012, False, False)],
-)
-def test_scope_and_permission_are_told_apart(
-    number: int, *, out_of_scope: bool, permission: bool
-) -> None:
-    error = refusal({"errcode": number})
+def test_scope_and_permission_are_told_apart() -> None:
+    errors = {number: refusal({"errcode": number}) for number in BY_NUMBER}
 
-    assert (is_out_of_scope(error), is_permission_missing(error)) == (out_of_scope, permission)
+    assert {number for number, error in errors.items() if is_out_of_scope(error)} == {50002, 50004}
+    permissions = {number for number, error in errors.items() if is_permission_missing(error)}
+    assert permissions == {60011, 43007, 88}
 
 
 def test_other_errors_are_neither_scope_nor_permission() -> None:

@@ -228,6 +228,40 @@ def test_a_root_that_cannot_be_read_makes_the_reading_incomplete(
     assert department_ids(reading) == ["2", "4"]
 
 
+def test_a_root_out_of_scope_comes_with_the_departments_that_may_be_read(
+    reader: Reader, vendor: Vendor
+) -> None:
+    Company(vendor, {(DEPARTMENT_GET, 1): {"errcode": 50004}})
+    vendor.answer("auth/scopes", {**OK, "auth_org_scopes": {"authed_dept": [2, 77]}})
+
+    told = [str(text) for text in reader.read_scope(["1", "2"]).reasons[0].messages]
+
+    assert told[0] == "Department 1 is outside the contact scope that DingTalk gives the app."
+    assert "2, 77" in told[1]
+    assert "sync.source_department_ids" in told[1]
+    assert len(vendor.calls("auth/scopes")) == 1
+
+
+def test_a_root_out_of_scope_says_what_to_do_also_where_nothing_may_be_read(
+    reader: Reader, vendor: Vendor
+) -> None:
+    Company(vendor, {(DEPARTMENT_GET, 1): {"errcode": 50004}})
+    vendor.answer("auth/scopes", {**OK, "auth_org_scopes": {"authed_dept": []}})
+
+    (_, hint) = reader.read_scope(["1", "2"]).reasons[0].messages
+
+    assert "contact scope" in str(hint)
+
+
+def test_a_root_that_is_gone_says_where_to_take_it_out(reader: Reader, vendor: Vendor) -> None:
+    Company(vendor, {(DEPARTMENT_GET, 1): {"errcode": 60003}})
+
+    (title, hint) = reader.read_scope(["1", "2"]).reasons[0].messages
+
+    assert str(title) == "Department 1 does not exist in DingTalk."
+    assert "sync.source_department_ids" in str(hint)
+
+
 def test_nobody_at_all_is_never_complete(reader: Reader, vendor: Vendor) -> None:
     Company(vendor)
 

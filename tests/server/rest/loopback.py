@@ -1,11 +1,14 @@
 """A vendor's server on loopback for tests: real sockets, answers by script, faults included."""
 
 import json
+import select
+import socket
+import socketserver
 import ssl
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -147,6 +150,40 @@ def serving(certificate: Path | None = None) -> Iterator[Vendor]:
             yield vendor
         finally:
             vendor.released.set()
+            server.shutdown()
+            thread.join()
+
+
+class _Tunnel(socketserver.BaseRequestHandler):
+    """Leads a CONNECT to the server, whatever name it asks for."""
+
+    target: tuple[str, int]
+
+    def handle(self) -> None:
+        while not self.request.recv(65536).endswith(b"\r\n\r\n"):
+            pass
+        self.request.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with socket.create_connection(self.target) as server, suppress(OSError):
+            others = {self.request: server, server: self.request}
+            while True:
+                for source in select.select(list(others), [], [], 10)[0]:
+                    piece = source.recv(65536)
+                    if not piece:
+                        return
+                    others[source].sendall(piece)
+
+
+@contextmanager
+def tunnelling(base: str) -> Iterator[str]:
+    """Yield the address of an HTTP proxy that leads to the server at `base`."""
+    target = (urlsplit(base).hostname, urlsplit(base).port)
+    handler = type("Handler", (_Tunnel,), {"target": target})
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
             server.shutdown()
             thread.join()
 

@@ -3,6 +3,13 @@ import pytest
 from server.rest import fields
 
 
+def nested(depth: int) -> object:
+    value: object = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [("a", "a"), ("", ""), (7, "7"), (None, None), (True, None), ({}, None), ("\ud83d!", "�!")],
@@ -32,6 +39,14 @@ def test_a_blank_identifier_is_none(value: object, expected: str | None) -> None
         ("x", None),
         (1.5, None),
         (None, None),
+        ("²", None),
+        ("٣", None),
+        ("1_0", None),
+        ("+5", 5),
+        (2**63 - 1, 2**63 - 1),
+        (2**63, None),
+        (10**400, None),
+        ("9" * 5000, None),
     ],
 )
 def test_number_reads_digits_at_full_precision(value: object, expected: int | None) -> None:
@@ -51,6 +66,7 @@ def test_number_reads_digits_at_full_precision(value: object, expected: int | No
         ("", None),
         (None, None),
         ([], None),
+        (nested(3000), None),
     ],
 )
 def test_flag_reads_every_spelling_and_knows_unknown(value: object, expected: object) -> None:
@@ -69,6 +85,7 @@ def test_flag_reads_every_spelling_and_knows_unknown(value: object, expected: ob
         ("", None),
         (None, None),
         ("[broken", None),
+        ("[" * 100_000, None),
     ],
 )
 def test_identifiers_reads_arrays_strings_and_bare_ids(
@@ -88,6 +105,35 @@ def test_identifiers_reads_arrays_strings_and_bare_ids(
 )
 def test_objects_takes_an_object_where_an_array_belongs(value: object, expected: object) -> None:
     assert fields.objects(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ([{"a": 1}], ({"a": 1},)),
+        ([{"a": 1}, 5], None),
+        ([None], None),
+        ([], ()),
+        (None, None),
+    ],
+)
+def test_only_objects_knows_nothing_where_an_entry_is_odd(value: object, expected: object) -> None:
+    assert fields.only_objects(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ([2, "3", 2], ("2", "3")),
+        ("[2,3]", ("2", "3")),
+        ([], ()),
+        (None, None),
+        ([2, "x"], None),
+        ([2, None], None),
+    ],
+)
+def test_whole_numbers_knows_nothing_where_an_id_is_odd(value: object, expected: object) -> None:
+    assert fields.whole_numbers(value) == expected
 
 
 @pytest.mark.parametrize(

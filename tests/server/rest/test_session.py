@@ -1,17 +1,25 @@
 import logging
+import os
 import socket
+import ssl
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import pytest
+import requests
 
 from crypto.secret import Secret
 from server.fate import Fate
+from server.rest import environment
+from server.rest.environment import certificates, ignored
+from server.rest.failures import explain
+from server.rest.lines import Lines
 from server.rest.session import Call, Channel, Limits, build_session, quotable
 from server.vendor_errors import (
     VendorBlockedError,
@@ -19,9 +27,16 @@ from server.vendor_errors import (
     VendorReplyError,
     VendorUnreachableError,
 )
-from tests.server.rest.loopback import UNTRUSTED_CERTIFICATE, Reply, Vendor, serving
+from tests.server.rest.loopback import (
+    UNTRUSTED_CERTIFICATE,
+    Reply,
+    Vendor,
+    serving,
+    tunnelling,
+)
 
 PATH = "topapi/thing"
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 SECRET = Secret("s3cr3t+value/with=signs")
 CALL = Call(PATH, secrets={"access_token": SECRET})
 
@@ -121,10 +136,36 @@ def test_a_punished_address_is_told_with_its_minutes(vendor: Vendor) -> None:
     assert "about 7 min." in str(error)
 
 
-def test_a_punished_address_without_a_sensible_wait_counts_five_minutes(vendor: Vendor) -> None:
-    vendor.answer(PATH, {"status": 1111, "wait": "?", "punish": "deny"})
+@pytest.mark.parametrize("wait", ["?", 0, -5, 1440, 10**400, True, None, [], "²"])
+def test_a_punished_address_without_a_sensible_wait_counts_five_minutes(
+    vendor: Vendor, wait: object
+) -> None:
+    vendor.answer(PATH, {"status": 1111, "wait": wait, "punish": "deny"})
 
     assert failure(vendor.base).wait_s == 300.0
+
+
+@pytest.mark.parametrize("depth", [1_500, 100_000])
+@pytest.mark.parametrize("brackets", ["[]", "{}"])
+def test_an_answer_nested_too_deep_cannot_be_read(
+    vendor: Vendor, depth: int, brackets: str
+) -> None:
+    opening = "[" if brackets == "[]" else '{"a":'
+    deep = opening * depth + "1" + brackets[1] * depth
+    vendor.answer(PATH, Reply(b'{"errcode":0,"result":' + deep.encode() + b"}"))
+
+    error = failure(vendor.base)
+
+    assert isinstance(error, VendorReplyError)
+    assert (error.fate, error.maybe_done) == (Fate.RETRY, True)
+    assert "cannot be read" in str(error)
+
+
+def test_no_answer_may_be_larger_than_8_mb(vendor: Vendor) -> None:
+    assert Limits().size_bytes == 8 * 1024 * 1024
+    vendor.answer(PATH, Reply(b'{"a":"' + b"x" * 8 * 1024 * 1024 + b'"}'))
+
+    assert "larger" in str(failure(vendor.base, size_bytes=Limits().size_bytes))
 
 
 def test_a_page_counts_as_a_block_of_five_minutes_where_it_does_not_say_how_long(
@@ -170,9 +211,26 @@ def test_an_error_status_with_an_errcode_is_an_answer(vendor: Vendor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "wait_s"), [("17", 17.0), ("Wed, 21 Oct 2015 07:28:00 GMT", None), (None, None)]
+    ("header", "wait_s"),
+    [
+        ("17", 17.0),
+        (" 0 ", 0.0),
+        ("3600", 3600.0),
+        ("3601", 3600.0),
+        ("9" * 400, 3600.0),
+        ("\xb2", None),  # a superscript two: isdigit() says yes, float() fails
+        ("-5", None),
+        ("1_0", None),
+        ("1.5", None),
+        ("1e3", None),
+        ("nan", None),
+        ("", None),
+        ("soon", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", None),
+        (None, None),
+    ],
 )
-def test_retry_after_in_seconds_is_kept(
+def test_retry_after_in_seconds_is_kept_up_to_an_hour(
     vendor: Vendor, header: str | None, wait_s: float | None
 ) -> None:
     headers = {} if header is None else {"Retry-After": header}
@@ -238,7 +296,8 @@ def test_an_untrusted_certificate_stops_and_nothing_was_sent() -> None:
 
         assert vendor.requests == []
     assert (error.fate, error.maybe_done) == (Fate.STOP, False)
-    assert "certificate" in str(error)
+    assert "not trusted" in str(error.title)
+    assert "antivirus" in str(error.hint)
 
 
 def test_a_certificate_that_the_system_trusts_is_trusted(
@@ -251,6 +310,130 @@ def test_a_certificate_that_the_system_trusts_is_trusted(
         assert send(vendor.base) == {"errcode": 0}
 
 
+@pytest.fixture
+def tunnel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Vendor]:
+    """A server with a certificate for this machine, and a proxy that leads every name to it."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name in BUNDLES:
+            monkeypatch.delenv(name)
+    with serving(UNTRUSTED_CERTIFICATE) as vendor, tunnelling(vendor.base) as proxy:
+        vendor.answer(PATH, {"errcode": 0})
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        yield vendor
+
+
+def test_a_certificate_for_another_name_is_told_as_such(
+    tunnel: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(UNTRUSTED_CERTIFICATE))
+
+    error = failure("https://vendor.example")
+
+    assert tunnel.requests == []
+    assert (error.fate, error.maybe_done) == (Fate.STOP, False)
+    assert "for another one" in str(error.title)
+    assert "api_base" in str(error.hint)
+
+
+@pytest.mark.parametrize(
+    ("verify_code", "words"),
+    [(9, "date and time"), (10, "date and time"), (18, "antivirus"), (62, "DNS"), (64, "DNS")],
+)
+def test_what_is_wrong_with_a_certificate_has_its_own_remedy(verify_code: int, words: str) -> None:
+    cause = ssl.SSLCertVerificationError("no")
+    cause.verify_code = verify_code
+
+    error = explain(requests.exceptions.SSLError(cause), {"vendor": "V", "call": "c"}, None)
+
+    assert (error.fate, error.maybe_done) == (Fate.STOP, False)
+    assert words in str(error.hint)
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_the_certificates_that_the_environment_names_are_trusted(
+    tunnel: Vendor, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, str(UNTRUSTED_CERTIFICATE))
+
+    # The certificate is trusted now, and found to be another one's.
+    assert "for another one" in str(failure("https://vendor.example").title)
+    assert tunnel.requests == []
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+@pytest.mark.parametrize("content", [None, "not a certificate"])
+def test_certificates_that_are_not_there_are_ignored_and_named(
+    tunnel: Vendor,
+    name: str,
+    content: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path = tmp_path / "bundle.pem"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv(name, str(path))
+
+    # Neither "cable or Wi-Fi" nor a fault: the server's own certificate is looked at.
+    assert "not trusted" in str(failure("https://vendor.example").title)
+
+    assert tunnel.requests == []
+    (told,) = ignored(os.environ)
+    assert str(path) in str(told)
+    assert name in str(told)
+    assert str(told) in caplog.text
+
+
+def test_certificates_that_are_there_are_not_complained_about(tmp_path: Path) -> None:
+    environ = {
+        "REQUESTS_CA_BUNDLE": str(UNTRUSTED_CERTIFICATE),
+        "SSL_CERT_FILE": str(UNTRUSTED_CERTIFICATE),
+        "SSL_CERT_DIR": os.pathsep.join((str(tmp_path / "none"), str(tmp_path))),
+        "CURL_CA_BUNDLE": "",
+    }
+
+    assert ignored(environ) == ()
+    assert certificates(environ) == str(UNTRUSTED_CERTIFICATE)
+
+
+@pytest.mark.parametrize("place", ["missing/keys.log", "."])
+def test_a_key_log_that_cannot_be_opened_is_told(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / place))
+
+    error = failure("https://127.0.0.1:1")
+
+    assert isinstance(error, VendorUnreachableError)
+    assert (error.fate, error.maybe_done) == (Fate.STOP, False)
+    assert "SSLKEYLOGFILE" in str(error.hint)
+
+
+def test_what_could_not_be_set_up_is_set_up_by_a_later_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "missing" / "keys.log"))
+    with serving(UNTRUSTED_CERTIFICATE) as vendor, channel_to(vendor.base) as channel:
+        vendor.answer(PATH, {"errcode": 0})
+        with pytest.raises(VendorUnreachableError):
+            channel.send(CALL)
+        monkeypatch.delenv("SSLKEYLOGFILE")
+        monkeypatch.setenv("SSL_CERT_FILE", str(UNTRUSTED_CERTIFICATE))
+
+        assert channel.send(CALL) == {"errcode": 0}
+
+
+@pytest.mark.parametrize("base", ["http://oapi.dingtalk.com", "HTTP://10.0.0.7:8080", "http://a.b"])
+def test_secrets_never_travel_in_clear(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", pytest.fail)
+
+    error = failure(base)
+
+    assert (error.fate, error.maybe_done) == (Fate.STOP, False)
+    assert "not encrypted" in str(error.title)
+
+
 @pytest.mark.parametrize("base", ["ftp://127.0.0.1", "127.0.0.1", "http://", "http://[::bad"])
 def test_an_unusable_base_address_stops(base: str) -> None:
     error = failure(base)
@@ -259,26 +442,108 @@ def test_an_unusable_base_address_stops(base: str) -> None:
     assert "api_base" in str(error)
 
 
-def test_a_proxy_that_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_cannot_be_reached_is_named(
+    no_proxies: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del no_proxies
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{unused.getsockname()[1]}")
-        monkeypatch.delenv("NO_PROXY", raising=False)
-        monkeypatch.delenv("no_proxy", raising=False)
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:pw@{address}")
         error = failure("https://vendor.invalid")
 
     assert (error.fate, error.maybe_done) == (Fate.RETRY, False)
-    assert "proxy" in str(error)
+    assert f"The proxy http://{address}" in str(error.title)
+    assert "HTTPS_PROXY" in str(error.hint)
+    assert "pw" not in str(error)
+
+
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "socks5://127.0.0.1:9",
+        "socks5h://127.0.0.1:9",
+        "socks4://127.0.0.1:9",
+        "127.0.0.1:99999",
+        "http://",
+        "http://127.0.0.1:abc",
+        "http://[::1",
+        "ftp://127.0.0.1",
+        "://",
+        "http://.bad..:1",
+        "http://a b:1",
+        f"http://{'a' * 70}:1",
+        "http://me:pw@:80",
+        "http://xn--\N{SNOWMAN}:1",
+    ],
+)
+@pytest.mark.parametrize("name", ["ALL_PROXY", "HTTPS_PROXY", "https_proxy"])
+def test_a_proxy_that_cannot_be_used_is_named_with_its_variable(
+    no_proxies: None, proxy: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del no_proxies
+    monkeypatch.setenv(name, proxy)
+
+    error = failure("https://vendor.invalid")
+
+    assert (error.fate, error.maybe_done) == (Fate.STOP, False)
+    assert proxy.replace("me:pw@", "")[:100] in str(error.title)
+    assert name in str(error.hint)
+    assert "SOCKS" in str(error.hint)
+    assert "pw" not in f"{error.title}{error.hint}"
+
+
+def test_a_proxy_of_the_system_settings_is_named_as_such(
+    no_proxies: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows' `socks=127.0.0.1:9` arrives as `socks4://` (urllib.request, getproxies_registry)."""
+    del no_proxies
+    for module in (requests.utils, requests.sessions):
+        monkeypatch.setattr(
+            module, "get_environ_proxies", lambda *_, **__: {"https": "socks4://127.0.0.1:9"}
+        )
+    monkeypatch.setattr(
+        environment, "get_environ_proxies", lambda *_, **__: {"https": "socks4://127.0.0.1:9"}
+    )
+
+    error = failure("https://vendor.invalid")
+
+    assert "socks4://127.0.0.1:9" in str(error.title)
+    assert "settings of the system" in str(error.hint)
+
+
+@pytest.mark.parametrize("bypass", ["[::1", "*\x01", "10.0.0.0/99", ",,,", "http://x"])
+def test_a_list_of_exceptions_that_makes_no_sense_is_no_fault(
+    no_proxies: None, bypass: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del no_proxies
+    monkeypatch.setenv("NO_PROXY", bypass)
+
+    assert isinstance(failure("https://vendor.invalid"), VendorUnreachableError)
+
+
+def test_a_host_that_no_name_server_can_be_asked_for_is_told() -> None:
+    error = failure("https://.bad..")
+
+    assert isinstance(error, VendorUnreachableError)
+    assert (error.fate, error.maybe_done) == (Fate.STOP, False)
 
 
 @pytest.mark.parametrize("base", ["http://localhost:1", "http://127.0.0.1:1"])
 def test_this_machine_is_never_reached_through_a_proxy(base: str) -> None:
-    with build_session(base) as session:
+    with build_session(base, Lines(monotonic, 60)) as session:
         assert not session.trust_env
 
 
 def test_a_vendor_is_reached_through_the_proxies_of_the_environment() -> None:
-    with build_session("https://oapi.dingtalk.com") as session:
+    with build_session("https://oapi.dingtalk.com", Lines(monotonic, 60)) as session:
         assert session.trust_env
         assert session.verify
 
@@ -351,6 +616,34 @@ def test_what_a_vendor_quotes_is_masked_and_cut(text: str, expected: str) -> Non
     )
 
     assert quotable(text, call) == expected
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{}=VALUE",
+        "{} = VALUE",
+        "{}: VALUE",
+        "{}%3DVALUE",
+        '"{}":"VALUE"',
+        '"{}": "VALUE"',
+        "'{}': 'VALUE'",
+        '\\"{}\\":\\"VALUE\\"',
+        "%22{}%22%3A%22VALUE%22",
+    ],
+)
+@pytest.mark.parametrize(
+    "name", ["access_token", "corpsecret", "appsecret", "aes_key", "token", "secret"]
+)
+@pytest.mark.parametrize("spell", [str.lower, str.upper, str.title])
+def test_what_a_vendor_quotes_of_another_secret_is_masked_by_its_name(
+    form: str, name: str, spell: Callable[[str], str]
+) -> None:
+    quoted = quotable(f"got {form.format(spell(name))}&id=1, sorry", Call(PATH))
+
+    assert "VALUE" not in quoted
+    assert spell(name) in quoted
+    assert quoted.endswith("sorry")
 
 
 def test_a_call_shows_neither_secret_nor_body() -> None:

@@ -1,43 +1,17 @@
 """Each kind of refusal has its fate: skipped, corrected, deferred, or the end of the run."""
 
-from collections.abc import Callable
-
 import pytest
 
 from server.fate import Fate
 from server.journal.runs import Result, RunStatus
 from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
-from server.wecom.meanings import MEANINGS as WECOM
 from tests.server.sync.world import World
-
-_TOKENS = (40001, 40013, 40014, 40091, 41001, 42001, 45031)
+from tests.server.wecom.rows import ROWS
 
 
 def _answer(errcode: int) -> Reply:
     return Reply.of_json({"errcode": errcode, "errmsg": "refused"})
-
-
-def _codes(wanted: Callable[[Fate], bool]) -> list[int]:
-    return sorted(code for code, row in WECOM.items() if wanted(row.fate) and code not in _TOKENS)
-
-
-@pytest.mark.parametrize("errcode", _codes(lambda fate: fate is Fate.SKIP))
-def test_what_concerns_one_person_fails_for_that_person_with_cause_and_remedy(
-    world: World, errcode: int
-) -> None:
-    one, other = world.hire("甲", mobile="13800000001"), world.hire("乙", mobile="13800000002")
-    rule = Rule(Fault.ANSWERED, path="user/create", containing=one.userid, answer=_answer(errcode))
-    world.wecom_faults.add(rule)
-    result = world.sync()
-    told = {change.dingtalk_id: change for change in result.changes}
-    assert (told[one.userid].result, told[other.userid].result) == (Result.FAILED, Result.DONE)
-    error = told[one.userid].error
-    assert error is not None
-    assert error.code == f"wecom-{errcode}"
-    assert str(error.title)
-    assert str(error.hint)
-    assert one.userid not in world.ledger().people  # nothing of it exists
 
 
 def _incomplete(world: World, rule: Rule) -> list[str]:
@@ -100,25 +74,7 @@ def test_a_department_that_wecom_made_up_is_no_success(world: World) -> None:
     assert "xxxx (123)" in str(result.warnings[0])
 
 
-@pytest.mark.parametrize("errcode", _codes(lambda fate: fate is Fate.STOP))
-def test_what_concerns_everything_stops_the_run(world: World, errcode: int) -> None:
-    for number in range(3):
-        world.hire(f"王伟{number}", mobile=f"1380000000{number}")
-    world.wecom_faults.add(Rule(Fault.ANSWERED, path="user/create", answer=_answer(errcode)))
-    result = world.sync()
-    assert (result.status, result.blocked) == (RunStatus.FAILED, True)
-    assert result.error is not None
-    assert result.error.code == f"wecom-{errcode}"
-    assert [one.result for one in result.changes] == [
-        Result.FAILED,
-        Result.SKIPPED,
-        Result.SKIPPED,
-    ]
-    assert len(world.wecom.log.calls("user/create")) == 0  # the fault answered in its place
-    assert len(world.wecom_faults.injected) == 1
-
-
-@pytest.mark.parametrize("errcode", _codes(lambda fate: fate is Fate.FIX))
+@pytest.mark.parametrize("errcode", [row.number for row in ROWS if row.fate is Fate.FIX])
 def test_no_correction_goes_round_in_circles(world: World, errcode: int) -> None:
     world.department("研发部")
     world.hire("甲", mobile="13800000001", email="jia@example.com", title="经理")
@@ -159,14 +115,69 @@ def test_a_missing_permission_to_read_people_is_not_asked_for_thousands_of_times
     assert len(world.ledger().people) == 30
 
 
-def test_an_unknown_code_again_and_again_ends_the_run(world: World) -> None:
-    for number in range(15):
-        world.hire(f"王伟{number}", mobile=f"138000000{number:02}")
-    world.wecom_faults.add(Rule(Fault.ANSWERED, path="user/create", answer=_answer(60999)))
-    result = world.sync()
-    assert result.status is RunStatus.FAILED
-    results = [one.result for one in result.changes]
-    assert results == [Result.FAILED] * 10 + [Result.SKIPPED] * 5
+def _hire_many(world: World, count: int) -> list[str]:
+    """Hire people who are created in the order of their userids."""
+    userids = [f"p{number:03}" for number in range(count)]
+    for number, userid in enumerate(userids):
+        world.hire(f"王伟{number}", userid=userid, mobile=f"138000000{number:02}")
+    return userids
+
+
+def _results_with(world: World, refused: dict[int, int], count: int) -> list[Result]:
+    """Return what became of people of whom some are refused, by their number, with a code each."""
+    userids = _hire_many(world, count)
+    for number, errcode in refused.items():
+        rule = Rule(
+            Fault.ANSWERED, "user/create", containing=userids[number], answer=_answer(errcode)
+        )
+        world.wecom_faults.add(rule)
+    return [one.result for one in world.sync().changes]
+
+
+DONE, FAILED, SKIPPED = Result.DONE, Result.FAILED, Result.SKIPPED
+UNKNOWN, BUSY, BAD_NAME, TAKEN_NAME = 60999, -1, 60112, 60102
+
+
+def test_ten_unknown_codes_in_a_row_end_the_run(world: World) -> None:
+    assert (
+        _results_with(world, dict.fromkeys(range(15), UNKNOWN), 15) == [FAILED] * 10 + [SKIPPED] * 5
+    )
+    assert world.sync().status is RunStatus.FAILED
+
+
+def test_nine_unknown_codes_and_a_success_between_end_nothing(world: World) -> None:
+    refused = dict.fromkeys([*range(9), *range(10, 19)], UNKNOWN)
+
+    assert _results_with(world, refused, 19) == [FAILED] * 9 + [DONE] + [FAILED] * 9
+
+
+def test_a_code_that_is_known_interrupts_those_that_are_not(world: World) -> None:
+    refused = {
+        **dict.fromkeys(range(9), UNKNOWN),
+        9: BAD_NAME,
+        **dict.fromkeys(range(10, 25), UNKNOWN),
+    }
+
+    assert _results_with(world, refused, 25) == [FAILED] * 20 + [SKIPPED] * 5
+
+
+def test_three_exhausted_calls_in_a_row_end_the_run(world: World) -> None:
+    results = _results_with(world, dict.fromkeys(range(6), BUSY), 6)
+
+    assert results == [FAILED] * 3 + [SKIPPED] * 3
+    assert len(world.wecom_faults.injected) == 3 * 4  # each with all its attempts
+
+
+def test_two_exhausted_calls_and_a_success_between_end_nothing(world: World) -> None:
+    refused = dict.fromkeys([0, 1, 3, 4], BUSY)
+
+    assert _results_with(world, refused, 5) == [FAILED] * 2 + [DONE] + [FAILED] * 2
+
+
+def test_an_exhausted_call_interrupts_neither_less_nor_more_than_itself(world: World) -> None:
+    refused = {0: BUSY, 1: BUSY, 2: BAD_NAME, 3: BUSY, 4: BUSY, 5: BUSY}
+
+    assert _results_with(world, refused, 8) == [FAILED] * 6 + [SKIPPED] * 2
 
 
 def test_secrets_and_tokens_are_in_no_result_and_no_log(

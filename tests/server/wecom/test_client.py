@@ -94,7 +94,7 @@ def test_another_refusal_is_not_taken_for_nobody(client: WeComClient, vendor: Ve
     with pytest.raises(VendorRefusedError) as caught:
         client.find_userid("13430388888")
 
-    assert caught.value.fate is Fate.DEGRADE
+    assert caught.value.fate is Fate.STOP
 
 
 @pytest.mark.parametrize(

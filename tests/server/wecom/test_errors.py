@@ -15,95 +15,18 @@ from server.vendor_errors import (
 )
 from server.wecom.errors import format_warning, raise_for_error
 from server.wecom.meanings import MEANINGS
+from tests.server.vendor_rows import Row
+from tests.server.wecom.rows import ROWS
 
 SECRET = Secret("t0k3n-t0k3n")
 UPDATE = Call("cgi-bin/user/update", Purpose.WRITE, secrets={"access_token": SECRET})
 DELETE = Call("cgi-bin/user/delete", Purpose.DELETE, secrets={"access_token": SECRET})
 LOGIN = Call("cgi-bin/gettoken", Purpose.TOKEN, secrets={"corpsecret": SECRET})
 
-# Every row of the facts' tables (WeCom 1 and 4) that a call of ours can meet. Not among them: what
-# belongs to calls we do not make (JSAPI, tags, batch and media, app names, messages, biz mail).
-ROWS: list[tuple[int, Fate, Fix | None]] = [
-    (-1, Fate.RETRY, None),
-    (6000, Fate.RETRY, None),
-    (40001, Fate.STOP, None),
-    (40003, Fate.SKIP, None),
-    (40013, Fate.STOP, None),
-    (40014, Fate.REFRESH_TOKEN, None),
-    (40031, Fate.SKIP, None),
-    (40033, Fate.STOP, None),
-    (40035, Fate.SKIP, None),
-    (40058, Fate.SKIP, None),
-    (40063, Fate.SKIP, None),
-    (40066, Fate.FIX, Fix.REFRESH_DEPARTMENTS),
-    (40091, Fate.STOP, None),
-    (40206, Fate.STOP, None),
-    (41001, Fate.STOP, None),
-    (41002, Fate.STOP, None),
-    (41004, Fate.STOP, None),
-    (41009, Fate.SKIP, None),
-    (41019, Fate.SKIP, None),
-    (42001, Fate.REFRESH_TOKEN, None),
-    (43009, Fate.STOP, None),
-    (45009, Fate.RETRY, None),
-    (45024, Fate.STOP_CREATES, None),
-    (45029, Fate.SKIP, None),
-    (45031, Fate.STOP, None),
-    (45033, Fate.RETRY, None),
-    (46004, Fate.SKIP, None),
-    (48001, Fate.STOP, None),
-    (48002, Fate.STOP, None),
-    (48005, Fate.STOP, None),
-    (48006, Fate.STOP, None),
-    (48008, Fate.STOP, None),
-    (48009, Fate.DEGRADE, None),
-    (50002, Fate.SKIP, None),
-    (50003, Fate.STOP, None),
-    (60001, Fate.FIX, Fix.SHORTEN_NAME),
-    (60002, Fate.SKIP, None),
-    (60003, Fate.FIX, Fix.REFRESH_DEPARTMENTS),
-    (60004, Fate.FIX, Fix.CREATE_PARENT),
-    (60005, Fate.DEFER, None),
-    (60006, Fate.DEFER, None),
-    (60007, Fate.SKIP, None),
-    (60008, Fate.FIX, Fix.NAME_TAKEN),
-    (60009, Fate.FIX, Fix.REPLACE_CHARACTERS),
-    (60010, Fate.FIX, Fix.REORDER_MOVES),
-    (60011, Fate.SKIP, None),
-    (60020, Fate.STOP, None),
-    (60021, Fate.SKIP, None),
-    (60030, Fate.SKIP, None),
-    (60031, Fate.STOP, None),
-    (60102, Fate.FIX, Fix.UPDATE_INSTEAD),
-    (60103, Fate.FIX, Fix.DROP_MOBILE),
-    (60104, Fate.FIX, Fix.ADOPT_HOLDER),
-    (60105, Fate.FIX, Fix.DROP_EMAIL),
-    (60106, Fate.FIX, Fix.DROP_EMAIL),
-    *((number, Fate.SKIP, None) for number in (60107, 60108, 60109, 60110)),
-    (60111, Fate.FIX, Fix.CREATE_INSTEAD),
-    *((number, Fate.SKIP, None) for number in (60112, 60113, 60114, 60115, 60116)),
-    *((number, Fate.SKIP, None) for number in (60118, 60119, 60120, 60121, 60122)),
-    (60123, Fate.FIX, Fix.REFRESH_DEPARTMENTS),
-    (60124, Fate.FIX, Fix.CREATE_PARENT),
-    *((number, Fate.SKIP, None) for number in (60125, 60126, 60127, 60128, 60129)),
-    (60131, Fate.FIX, Fix.DROP_POSITION),
-    (60132, Fate.FIX, Fix.DROP_LEADER_FLAGS),
-    (60133, Fate.SKIP, None),
-    (60136, Fate.SKIP, None),
-    (60141, Fate.FIX, Fix.DROP_EMAIL),
-    (60142, Fate.FIX, Fix.DROP_EMAIL),
-    (60146, Fate.SKIP, None),
-    (60147, Fate.SKIP, None),
-    (60257, Fate.FIX, Fix.ONE_LEADER),
-    *((number, Fate.SKIP, None) for number in (81001, 81002, 81004, 81012)),
-    (81026, Fate.RETRY, None),
-    (301005, Fate.SKIP, None),
-    (301007, Fate.STOP, None),
-    (301012, Fate.FIX, Fix.DROP_POSITION),
-    (301013, Fate.FIX, Fix.DROP_TELEPHONE),
-    (301021, Fate.SKIP, None),
-    (301036, Fate.SKIP, None),
-]
+BY_NUMBER = {row.number: row for row in ROWS}
+UNKNOWN = 99999
+# Those whose meaning hangs on what stands in the text are no rows of the table.
+SPECIAL = {60020, 60104}
 
 
 def refusal(answer: dict[str, Any], call: Call = UPDATE) -> VendorRefusedError:
@@ -112,19 +35,42 @@ def refusal(answer: dict[str, Any], call: Call = UPDATE) -> VendorRefusedError:
     return caught.value
 
 
-@pytest.mark.parametrize(("number", "fate", "fix"), ROWS)
-def test_each_code_has_its_fate_and_words_for_people(
-    number: int, fate: Fate, fix: Fix | None
-) -> None:
-    error = refusal({"errcode": number, "errmsg": "vendor's text"})
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: str(row.number))
+def test_each_code_has_its_fate_and_words_for_people(row: Row) -> None:
+    error = refusal({"errcode": row.number, "errmsg": "vendor's text"})
 
-    assert (error.fate, error.fix, error.code) == (fate, fix, f"wecom-{number}")
-    assert error.retryable == (fate is Fate.RETRY)
+    assert (error.code, error.fate, error.fix) == (f"wecom-{row.number}", row.fate, row.fix)
+    assert (error.suspicious, error.backoff_s) == (row.is_suspicious, row.backoff_s)
+    assert error.retryable == (row.fate is Fate.RETRY)
+    assert error.title.text.startswith(row.title)
+    assert error.hint.text.startswith(row.hint)
     assert not re.search(r"[{}]", f"{error.title}{error.hint}")
 
 
-def test_every_row_of_the_table_is_tested() -> None:
-    assert set(MEANINGS) <= {number for number, _, _ in ROWS}
+def test_every_row_of_the_table_is_tested_and_every_row_tested_is_in_the_table() -> None:
+    assert set(MEANINGS) == set(BY_NUMBER) - SPECIAL - {UNKNOWN}
+
+
+def test_the_beginning_of_a_sentence_names_one_sentence() -> None:
+    """Else a row with the words of another one would pass."""
+    errors = [refusal({"errcode": row.number}) for row in ROWS]
+    for told, beginnings in (
+        ({error.title.text for error in errors}, {row.title for row in ROWS}),
+        ({error.hint.text for error in errors}, {row.hint for row in ROWS}),
+    ):
+        assert len(told) == len(beginnings)
+        for beginning in beginnings:
+            assert sum(text.startswith(beginning) for text in told) == 1
+
+
+def test_a_correction_that_a_hint_promises_is_named_in_the_row() -> None:
+    promising = {row.number for row in ROWS if "DingBridge corrects" in row.hint}
+
+    assert promising == {
+        row.number
+        for row in ROWS
+        if row.fix in {Fix.REFRESH_DEPARTMENTS, Fix.CREATE_PARENT, Fix.REORDER_MOVES}
+    }
 
 
 @pytest.mark.parametrize(
@@ -168,6 +114,7 @@ def test_60020_carries_the_address_to_add() -> None:
     )
 
     assert isinstance(error, AddressNotTrustedError)
+    assert (error.fate, error.fix, error.suspicious) == (Fate.STOP, None, False)
     assert error.ip == "203.0.113.77"
     assert "203.0.113.77" in str(error.title)
     assert "203.0.113.77" in str(error.hint)
@@ -196,6 +143,7 @@ def test_60104_names_the_holder_of_the_mobile(errmsg: str, holder: str | None) -
     error = refusal({"errcode": 60104, "errmsg": errmsg})
 
     assert isinstance(error, MobileTakenError)
+    assert (error.fate, error.fix, error.suspicious) == (Fate.FIX, Fix.ADOPT_HOLDER, False)
     assert error.holder == holder
 
 
@@ -224,7 +172,7 @@ def test_a_limit_that_lasts_is_waited_for_longer(number: int, backoff_s: tuple[f
     assert refusal({"errcode": number}).backoff_s == backoff_s
 
 
-@pytest.mark.parametrize("number", [number for number, _, _ in ROWS])
+@pytest.mark.parametrize("number", sorted(BY_NUMBER))
 def test_no_error_shows_a_secret_that_the_vendor_quotes(number: int) -> None:
     error = refusal({"errcode": number, "errmsg": "got t0k3n-t0k3n"})
 

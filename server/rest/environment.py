@@ -1,0 +1,98 @@
+"""What the machine's environment says about proxies and certificates, looked at before it is used.
+
+Other programs leave their marks there: a certificate bundle of an installer that is gone, a SOCKS
+proxy of a tunnel, an address with a slip of the pen. `requests` fails for each in its own way and
+names none of them. Values are never repeated with the user and password that may stand in them.
+"""
+
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import certifi
+from requests.utils import get_environ_proxies, select_proxy
+
+from server.message import N_, Message
+
+# In the order in which `requests` looks at them; OpenSSL reads the other two by itself.
+_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_OPENSSL = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+_SHOWN_CHARACTERS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """The proxy on the way to an address, without user and password.
+
+    `variable` names it; "" where the settings of the system do.
+    """
+
+    shown: str
+    variable: str
+
+
+def certificates(environ: Mapping[str, str]) -> str:
+    """Return the bundle to trust besides what the system trusts: the environment's, else ours."""
+    usable = (environ[name] for name in _BUNDLES if environ.get(name))
+    return next((path for path in usable if _is_bundle(path)), certifi.where())
+
+
+def ignored(environ: Mapping[str, str]) -> tuple[Message, ...]:
+    """Name the variables whose certificates are not there or cannot be read."""
+    named = [(name, environ[name]) for name in (*_BUNDLES, *_OPENSSL) if environ.get(name)]
+    text = N_("The variable {name} of this computer names {path}, which cannot be used; ignored.")
+    return tuple(
+        Message(text, {"name": name, "path": path})
+        for name, path in named
+        if not _holds(name, path)
+    )
+
+
+def _holds(name: str, path: str) -> bool:
+    """Whether there are certificates; of a list of folders one that is there is enough."""
+    if name == "SSL_CERT_DIR":
+        return any(_is_folder(each) for each in path.split(os.pathsep))
+    return _is_bundle(path)
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return Path(path).is_dir()
+    except ValueError:  # a NUL in it
+        return False
+
+
+def _is_bundle(path: str) -> bool:
+    if _is_folder(path):
+        return True
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def proxy_for(address: str, environ: Mapping[str, str]) -> Proxy | None:
+    """Return the proxy that `requests` takes for `address`; None where it takes none."""
+    try:
+        found = select_proxy(address, get_environ_proxies(address, no_proxy=None))
+    except ValueError:  # an address that is none
+        return None
+    if not found:
+        return None
+    return Proxy(_shown(found), _variable(address, found, environ))
+
+
+def _shown(proxy: str) -> str:
+    scheme, separator, rest = proxy.rpartition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"[:_SHOWN_CHARACTERS]
+
+
+def _variable(address: str, proxy: str, environ: Mapping[str, str]) -> str:
+    """Find who says so; on Windows the registry is asked as well."""
+    wanted = {f"{urlsplit(address).scheme}_proxy", "all_proxy"}
+    named = (name for name, value in environ.items() if value == proxy)
+    return next((name for name in named if name.lower() in wanted), "")
