@@ -84,7 +84,7 @@ class DingTalkClient(Client):
         """Return a page of the direct members of a department (v2/user/list).
 
         People whose visibility is restricted are asked for too: left out, they would look as if
-        they had gone.
+        they had gone. An empty department may come without a list.
         """
         body = {
             "dept_id": int(department_id),
@@ -94,7 +94,9 @@ class DingTalkClient(Client):
         }
         call = Call("topapi/v2/user/list", body=body)
         page = self._object(call)
-        entries = self._gateway.required(fields.objects(page.get("list")), call, "list")
+        is_empty = page.get("list") is None and fields.flag(page.get("has_more")) is False
+        entries = () if is_empty else fields.objects(page.get("list"))
+        entries = self._gateway.required(entries, call, "list")
         users = tuple(self._listed(call, entry, department_id) for entry in entries)
         return UserPage(users, self._next_cursor(call, page, cursor))
 
@@ -104,9 +106,15 @@ class DingTalkClient(Client):
         return self._department(call, self._object(call))
 
     def list_subdepartments(self, department_id: str) -> tuple[DingTalkDepartment, ...]:
-        """Return the departments one level below, without orders (v2/department/listsub)."""
+        """Return the departments one level below, without orders (v2/department/listsub).
+
+        Where there are none DingTalk may answer null.
+        """
         call = Call("topapi/v2/department/listsub", body={"dept_id": int(department_id)})
-        entries = self._gateway.required(fields.objects(self._result(call)), call, "result")
+        answer = self._gateway.ask(call)
+        is_empty = "result" in answer and answer["result"] is None
+        entries = () if is_empty else fields.objects(answer.get("result"))
+        entries = self._gateway.required(entries, call, "result")
         return tuple(self._department(call, entry) for entry in entries)
 
     def list_userids(self, department_id: str) -> tuple[str, ...]:

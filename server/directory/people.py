@@ -60,7 +60,7 @@ def map_people(
         identities,
         {fold(link.wecom_userid): key for key, link in ledger.people.items()},
         _email_owners(contacts, bases),
-        can_clear_emails=presence.proves_absence and snapshot.shows_emails,
+        can_clear_emails=presence.is_settled and snapshot.shows_emails,
     )
     return {
         key: mapper.map(person, contacts[key], bases[key], seatings[key])

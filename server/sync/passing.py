@@ -55,10 +55,19 @@ class Pass:
         self._alarms: list[Message] = []
         self.refused: set[Key] = set()
 
-    def plan(self, snapshot: Snapshot, known: Ledger, live: Live | None) -> Prospect:
-        """Map and plan."""
+    def plan(
+        self,
+        snapshot: Snapshot,
+        known: Ledger,
+        live: Live | None,
+        *,
+        supposes_absence: bool = False,
+    ) -> Prospect:
+        """Map and plan; `supposes_absence` as in `map_directory`."""
         with uncollected():
-            desired = map_directory(snapshot, known, live, self.rules)
+            desired = map_directory(
+                snapshot, known, live, self.rules, supposes_absence=supposes_absence
+            )
             refusals = fresh(known.refusals, self.now_s, is_full=snapshot.is_full)
             plan = make_plan(spare(desired, refusals), known, live, self.rules, self.now_s)
             plan = replace(plan, changes=spare_deletions(plan.changes, refusals))
@@ -163,7 +172,7 @@ class Pass:
 
     def _note(self, prospect: Prospect, verdict: Verdict) -> None:
         """Store what needs no write to WeCom: approval, orders behind ours, conflicts."""
-        is_idle = not prospect.plan.executable and prospect.desired.presence.proves_absence
+        is_idle = not prospect.plan.executable and prospect.desired.presence.is_settled
         is_free = not self.rules.approve_first_run and bool(prospect.snapshot.people)
         if verdict.approved or is_idle or is_free:
             self.book.approve(self.rules.scope)
@@ -171,7 +180,7 @@ class Pass:
             self.book.put_person(person)
         for department in prospect.plan.noted_departments:
             self.book.put_department(department)
-        if prospect.desired.presence.proves_absence:
+        if prospect.desired.presence.is_settled:
             self._forget_unmade(prospect)
         self._note_conflicts(prospect)
 
@@ -184,9 +193,9 @@ class Pass:
         known = {(each.kind, each.dingtalk_id): each for each in self.book.ledger.conflicts}
         for key, conflict in known.items():
             if conflict.is_refusal:
-                is_solved = presence.proves_absence and key not in planned
+                is_solved = presence.is_settled and key not in planned
             else:
-                was_looked_at = presence.proves_absence or _is_mapped(key, prospect.desired)
+                was_looked_at = presence.is_settled or _is_mapped(key, prospect.desired)
                 is_solved = was_looked_at and key not in met and not prospect.is_second
             if is_solved:
                 self.book.drop_conflict(*key)
@@ -231,7 +240,7 @@ class Pass:
     def result(self, prospect: Prospect, verdict: Verdict, *, is_preview: bool) -> RunResult:
         """Judge the run."""
         is_full = prospect.snapshot.is_full
-        is_complete = prospect.desired.presence.proves_absence or not is_full
+        is_complete = prospect.desired.presence.is_settled or not is_full
         reasons = () if is_complete else _reasons(prospect)
         changes = tuple(self.book.results)
         status = status_of(
@@ -264,6 +273,7 @@ class Pass:
             retryable=will_pass(error) if error else not is_complete or not failed <= self.refused,
             blocked=bool(error and stops_all(error)),
             wait_s=passes_after_s(error) if error else None,
+            has_moved=prospect.snapshot.has_moved,
             people=len(prospect.snapshot.people),
             departments=len(prospect.snapshot.departments),
         )

@@ -185,7 +185,7 @@ def test_a_failed_page_makes_the_reading_incomplete_and_keeps_the_pages_before(
 
 
 @pytest.mark.parametrize(
-    "fault", [{"errcode": 60003}, {"errcode": 50004}, {"errcode": 60019}, {**OK, "result": None}]
+    "fault", [{"errcode": 60121}, {"errcode": 50004}, {"errcode": 60019}, {**OK, "result": None}]
 )
 def test_a_department_that_cannot_be_opened_makes_the_reading_incomplete(
     reader: Reader, vendor: Vendor, fault: dict[str, Any]
@@ -287,11 +287,12 @@ def test_after_too_many_failures_the_rest_is_not_read(vendor: Vendor, time: Fake
 
 def test_departments_that_arrive_after_giving_up_are_not_opened(client: DingTalkClient) -> None:
     with ThreadPoolExecutor(1) as pool:
-        walk = Walk(client, pool, excluded=())
+        walk = Walk(client, pool, excluded=(), places=1)
+        walk._depths["1"] = 0
         walk._exhausted = FAILURES_TO_GIVE_UP
         walk._take_children("1", (DingTalkDepartment("2", "D2", "1"),))
 
-    assert walk._pending == {}
+    assert (walk._pending, list(walk._waiting)) == ({}, [])
 
 
 def test_wrong_credentials_end_everything(reader: Reader, vendor: Vendor) -> None:

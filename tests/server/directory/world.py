@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from server.directory.change import Action, Change
+from server.directory.desired import Desired
 from server.directory.guard import Verdict, guard
 from server.directory.link import Claim, Decision, Holder, judge_holder
 from server.directory.mapping import map_directory
@@ -173,15 +174,19 @@ class Mirror:
             self.rules.scope,
         )
 
+    def _desired(self, snapshot: Snapshot, live: Live | None) -> Desired:
+        """Map as if DingTalk had confirmed of everybody missing that they are gone."""
+        return map_directory(snapshot, self.ledger(), live, self.rules, supposes_absence=True)
+
     def plan(self, snapshot: Snapshot, now_s: float = 0.0, *, reads_live: bool = True) -> Plan:
         live = self.wecom.live() if reads_live else None
-        desired = map_directory(snapshot, self.ledger(), live, self.rules)
+        desired = self._desired(snapshot, live)
         return make_plan(desired, self.ledger(), live, self.rules, now_s)
 
     def run(self, snapshot: Snapshot, now_s: float = 0.0, *, reads_live: bool = True) -> Plan:
         """Plan and apply everything, as if the admin had allowed it."""
         live = self.wecom.live() if reads_live else None
-        desired = map_directory(snapshot, self.ledger(), live, self.rules)
+        desired = self._desired(snapshot, live)
         plan = make_plan(desired, self.ledger(), live, self.rules, now_s)
         self._apply_all(plan, plan.executable, desired.presence.has_left, now_s, set())
         return plan
@@ -195,7 +200,7 @@ class Mirror:
         reads_live: bool = True,
     ) -> Verdict:
         live = self.wecom.live() if reads_live else None
-        desired = map_directory(snapshot, self.ledger(), live, self.rules)
+        desired = self._desired(snapshot, live)
         plan = make_plan(desired, self.ledger(), live, self.rules, now_s)
         verdict = guard(plan, snapshot, self.ledger(), self.rules, now_s, digest)
         approved = {id(change) for change in verdict.approved}
