@@ -22,6 +22,7 @@ ALERT_MS = HOUR_MS
 _QUIET_FACTOR = 3
 _UNCLEAR_EVERY_MS = 5 * MINUTE_MS
 _UNCLEAR_PAUSE_FACTOR = 10  # where runs are short, unclear events cost a tenth of the time
+_MOVED_AGAIN_MS = 10 * MINUTE_MS
 _RETRY_MS = (5 * MINUTE_MS, 15 * MINUTE_MS, HOUR_MS, 4 * HOUR_MS)
 _EVENT_RETRY_MS = (10_000, MINUTE_MS, 5 * MINUTE_MS, 30 * MINUTE_MS, 2 * HOUR_MS)
 _HOURLY_STRIKES = 24
@@ -46,6 +47,7 @@ class Schedule:
         self._unclear_start_ms: int | None = None
         self._next_unclear_ms: int | None = None
         self._strikes = 0
+        self._is_moving = False
 
     def begin(self, now_ms: int, last_complete_ms: int | None, *, was_interrupted: bool) -> None:
         """Start with what the journal knows: a run that was cut short, or none for a day."""
@@ -81,12 +83,20 @@ class Schedule:
         self._last_start_ms = now_ms
         self._unclear_start_ms = now_ms if cause is RunCause.UNCLEAR_EVENT else None
 
-    def ended(self, now_ms: int, *, is_retryable: bool) -> None:
-        """Want another run, later each time, while a run may still come to more by itself."""
+    def ended(self, now_ms: int, *, is_retryable: bool, has_moved: bool = False) -> None:
+        """Want another run, later each time, while a run may still come to more by itself.
+
+        has_moved: DingTalk was changed while it was read. Then one more is wanted at once, and
+        after that every ten minutes until a run has seen it hold still.
+        """
         if self._unclear_start_ms is not None:
             took_ms = max(0, now_ms - self._unclear_start_ms)
             pause_ms = min(_UNCLEAR_PAUSE_FACTOR * took_ms, _UNCLEAR_EVERY_MS)
             self._next_unclear_ms = self._unclear_start_ms + pause_ms
+        was_moving, self._is_moving = self._is_moving, has_moved
+        if has_moved:
+            self.ask(now_ms + (_MOVED_AGAIN_MS if was_moving else 0), RunCause.RETRY)
+            return
         if not is_retryable:
             self._strikes = 0
             return

@@ -284,7 +284,8 @@ class Worker:
             self._shut(result.error, now_ms, result.wait_s)
         elif self._quarantine:
             self._set_quarantine(None)
-        self._schedule.ended(now_ms, is_retryable=result.retryable and not result.blocked)
+        is_retryable = result.retryable and not result.blocked
+        self._schedule.ended(now_ms, is_retryable=is_retryable, has_moved=result.has_moved)
         self._store_next()
 
     def _store_next(self) -> None:
