@@ -209,6 +209,8 @@ class Member:
     """All we tell WeCom about a person; seats are sorted by department id.
 
     attribute: name of the extended attribute that holds `employee_number`, "" for none.
+    source_manager: the DingTalk userid behind `direct_leader`, also of one who is not mirrored: not
+    written, but remembered, so that they lead again as soon as they are back.
     """
 
     name: str
@@ -221,6 +223,7 @@ class Member:
     direct_leader: str = ""
     attribute: str = ""
     employee_number: str = ""
+    source_manager: MaybeText = field(default=UNKNOWN, compare=False)
 
 
 NOBODY: Final = Member("")

@@ -1,8 +1,8 @@
 """Nobody who exists is ever removed, whatever changes in DingTalk while a run reads it.
 
 DINGBRIDGE_CONVERGENCE_CASES and _SEED as in `test_convergence`; half of the cases change DingTalk
-during runs. A failure names its seed; which of
-two threads is faster is not in it, so that it may take a few tries to see it again.
+during runs. A failure names its seed; which of two threads is faster is not in it, so that it may
+take a few tries to see it again.
 """
 
 import os

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from sqlite3 import Connection
 from threading import Event
 
@@ -84,8 +85,9 @@ def test_who_moves_to_where_the_walk_has_been_is_kept(world: World) -> None:
     first, second = _two_departments(world)
     mover = world.hire("王五", second, mobile="13900000001")
     world.sync()
-    move = lambda: world.company.move(mover.userid, (first,))  # noqa: E731 - what happens
-    _read_before(world, USER_LIST, first, second, move)
+    _read_before(
+        world, USER_LIST, first, second, partial(world.company.move, mover.userid, (first,))
+    )
     result = world.sync()
     assert (result.status, result.snapshot_complete) == (RunStatus.PARTIAL, False)
     assert result.has_moved
@@ -124,8 +126,13 @@ def test_a_team_that_moves_is_kept_and_its_people_are_not_held(world: World, siz
     for number in range(size):
         world.hire(f"组员{number}", team, mobile=f"1390000000{number}")
     world.sync()
-    move = lambda: world.company.change_department(team, parent_id=first)  # noqa: E731
-    _read_before(world, LISTSUB, first, second, move)
+    _read_before(
+        world,
+        LISTSUB,
+        first,
+        second,
+        partial(world.company.change_department, team, parent_id=first),
+    )
     result = world.sync()
     assert (result.status, result.digest) == (RunStatus.PARTIAL, None)
     assert result.has_moved
@@ -141,8 +148,13 @@ def test_what_lies_below_a_department_that_moves_is_kept(world: World) -> None:
     lower = world.department("下", upper)
     world.hire("王五", lower, mobile="13900000001")
     world.sync()
-    move = lambda: world.company.change_department(upper, parent_id=first)  # noqa: E731
-    _read_before(world, LISTSUB, first, second, move)
+    _read_before(
+        world,
+        LISTSUB,
+        first,
+        second,
+        partial(world.company.change_department, upper, parent_id=first),
+    )
     assert _removals(world.sync()) == set()
     _assert_nobody_is_lost(world)
     _hold_still(world)
@@ -314,8 +326,9 @@ def test_those_proven_gone_go_while_others_prove_to_be_there(world: World) -> No
     leaver = world.hire("赵六", second, mobile="13900000002")
     world.sync()
     world.company.leave(leaver.userid)
-    move = lambda: world.company.move(mover.userid, (first,))  # noqa: E731
-    _read_before(world, USER_LIST, first, second, move)
+    _read_before(
+        world, USER_LIST, first, second, partial(world.company.move, mover.userid, (first,))
+    )
     result = world.sync()
     assert _removals(result) == {(leaver.userid, "done")}
     assert result.has_moved
@@ -329,8 +342,9 @@ def test_the_held_list_names_nobody_who_is_there(world: World) -> None:
     leaver = world.hire("赵六", second, mobile="13900000002")
     world.sync()
     world.company.leave(leaver.userid)
-    move = lambda: world.company.move(mover.userid, (first,))  # noqa: E731
-    _read_before(world, USER_LIST, first, second, move)
+    _read_before(
+        world, USER_LIST, first, second, partial(world.company.move, mover.userid, (first,))
+    )
     held = world.sync()
     assert _removals(held) == {(leaver.userid, "held")}
     _hold_still(world)
@@ -346,8 +360,9 @@ def test_a_held_list_is_taken_back_where_all_on_it_prove_to_be_there(world: Worl
     world.company.leave(mover.userid)
     assert world.sync().digest
     world.company.hire(world.company.left[mover.userid])
-    move = lambda: world.company.move(mover.userid, (first,))  # noqa: E731
-    _read_before(world, USER_LIST, first, second, move)
+    _read_before(
+        world, USER_LIST, first, second, partial(world.company.move, mover.userid, (first,))
+    )
     assert world.sync().has_moved
     assert world.journal.read(_held) is None
 
@@ -360,8 +375,9 @@ def test_a_deletion_after_the_waiting_days_is_proven_anew(world: World) -> None:
     world.company.leave(person.userid)
     assert _removals(world.sync()) == {(person.userid, "done")}
     world.company.hire(world.company.left[person.userid])
-    move = lambda: world.company.move(person.userid, (first,))  # noqa: E731
-    _read_before(world, USER_LIST, first, second, move)
+    _read_before(
+        world, USER_LIST, first, second, partial(world.company.move, person.userid, (first,))
+    )
     assert _removals(world.sync()) == set()
     _hold_still(world)
     world.sync()
@@ -421,3 +437,27 @@ def test_an_event_removes_nobody_whom_a_list_shows(world: World) -> None:
 
 def _held(conn: Connection) -> sync_state.Held | None:
     return sync_state.load(conn).held
+
+
+def test_what_a_wrong_removal_left_behind_is_put_right_by_the_next_run(world: World) -> None:
+    """Should DingTalk itself say wrongly that somebody is gone: their reports lose their leader."""
+    first, second = _two_departments(world)
+    leader = world.hire("王五", second, mobile="13900000001")
+    report = world.hire("赵六", first, mobile="13900000002", manager_userid=leader.userid)
+    world.sync()
+    refusal = Reply.of_json({"errcode": 60121, "errmsg": "找不到该用户"})
+    world.dingtalk_faults.add(
+        Rule(Fault.ANSWERED, path=USER_GET, containing=leader.userid, answer=refusal)
+    )
+
+    def move() -> None:
+        world.company.move(leader.userid, (first,))
+
+    _read_before(world, USER_LIST, first, second, move)
+    assert _removals(world.sync()) == {(leader.userid, "done")}
+    assert world.member_of(report.userid).direct_leader == ()
+    world.dingtalk_faults.switch_off()
+    _hold_still(world)
+    assert world.sync().status is RunStatus.SUCCESS
+    assert world.member_of(report.userid).direct_leader == (leader.userid,)
+    _assert_in_step(world)
