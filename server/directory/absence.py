@@ -223,10 +223,11 @@ class _Settling:
     def _verdict_on(self, key: str) -> Denial | Place:
         if is_of_another(key):
             return Denial.GONE
-        person = self._snapshot.people.get(key)
+        answer, person = self._answers.people.get(key), self._snapshot.people.get(key)
+        if isinstance(answer, Denial):
+            return answer
         if person is None:
-            answer = self._answers.people.get(key)
-            return answer if isinstance(answer, Denial) else Denial.NO_ANSWER
+            return Denial.NO_ANSWER
         places = {self.place(seat.department_id) for seat in person.seats}
         for place in (Place.INSIDE, Place.UNKNOWN, Place.NOWHERE, Place.OUTSIDE):
             if place in places:

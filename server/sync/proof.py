@@ -46,6 +46,7 @@ def prove(
     scope = scope_of(snapshot, ledger, rules)
     if not snapshot.is_complete:
         return settle(snapshot, ledger, rules, scope, Missing(), Answers())
+    listed = frozenset(snapshot.people)
     answers = Answers(departments=_departments_asked_for(reader, missing.departments))
     wanted = (missing.people | homeless(snapshot, scope)) - frozenset(deep)
     answers.people = _people_asked_for(reader, {key for key in wanted if not is_of_another(key)})
@@ -54,7 +55,9 @@ def prove(
         [answer for answer in answers.people.values() if isinstance(answer, Person)],
         [key for key, answer in answers.people.items() if answer is Denial.GONE],
     )
-    missing = replace(missing, homeless=homeless(snapshot, scope))
+    lost = homeless(snapshot, scope)
+    placed = listed - lost  # a row of a list was wrong, the person themself is where we mirror
+    missing = replace(missing, people=missing.people - placed, homeless=lost)
     while unread := _unread(snapshot, rules, scope, missing, answers):
         answers.departments |= _departments_asked_for(reader, unread)
     return settle(snapshot, ledger, rules, scope, missing, answers)

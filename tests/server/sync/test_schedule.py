@@ -143,3 +143,17 @@ def test_missed_events_are_asked_for_less_often_while_all_is_quiet() -> None:
     assert missed_poll_ms(wished_ms, NOON, NOON + HOUR_MS) == 3 * wished_ms
     a_month = 30 * DAY_MS // missed_poll_ms(wished_ms, 0, NOON)
     assert a_month < 5000  # the quota of a company that pays nothing, for all of its apps
+
+
+def test_where_dingtalk_moved_meanwhile_a_run_follows_at_once_and_then_every_ten_minutes() -> None:
+    schedule = Schedule(UTC)
+    schedule.begin(NOON, NOON - HOUR_MS, was_interrupted=False)
+    waits_ms = []
+    for has_moved in (True, True, True, False, True):
+        schedule.began(NOON, RunCause.ASKED)
+        schedule.ended(NOON, is_retryable=True, has_moved=has_moved)
+        waits_ms.append(schedule.next(NOON, "11:59").at_ms - NOON)
+    assert waits_ms == [0, 10 * MINUTE_MS, 10 * MINUTE_MS, 5 * MINUTE_MS, 0]
+    schedule.began(NOON, RunCause.RETRY)
+    schedule.ended(NOON, is_retryable=False)
+    assert schedule.next(NOON, "11:59").cause is RunCause.DAILY
