@@ -127,7 +127,7 @@ class Engine:
             _LOG.exception("A full run met a fault of its own")
             result = RunResult(RunStatus.FAILED, error=FAULT)
         result = replace(result, run_id=run_id)
-        self._finish(result, tells_held=not preview and _knows_what_is_held(result))
+        self._finish(result, tells_held=not preview and result.knows_what_is_held)
         _LOG.info("Full run %d (%s): %s", run_id, cause, result.status)
         return result
 
@@ -190,7 +190,6 @@ class Engine:
         deep |= due_for_a_look(linked, last_look_ms, self._clock_ms())
         if deep or presence.gone or prospect.desired.gone_departments or is_somebody_lost:
             missing = missing_from(prospect.plan.changes, known, presence)
-            snapshot = deepen(parties.reader, snapshot, deep)
             snapshot = prove(parties.reader, snapshot, known, run.rules, missing, deep)
             prospect = run.plan(snapshot, known, live)
         self._outside = {
@@ -343,16 +342,6 @@ def _failure(error: DingBridgeError) -> RunResult:
         wait_s=passes_after_s(error),
         retryable=will_pass(error),
     )
-
-
-def _knows_what_is_held(result: RunResult) -> bool:
-    """Whether a full run found out: a failed or incomplete one lists no removals.
-
-    One that saw DingTalk change did list those that are proven.
-    """
-    if result.status is RunStatus.FAILED:
-        return False
-    return bool(result.digest or result.snapshot_complete or result.has_moved)
 
 
 def _holds_anything(gathered: Gathered) -> bool:

@@ -21,7 +21,7 @@ from server.directory.company import is_of_another
 from server.directory.mapping import scope_of
 from server.directory.model import Department, Ledger, Person, Rules, Snapshot
 from server.fate import Fate
-from server.sync.gathering import CHUNK, is_refused_for_all
+from server.sync.gathering import CHUNK, deepen, is_refused_for_all
 from server.sync.reading import deepened, department_of, person_of
 from server.vendor_errors import VendorError
 
@@ -39,10 +39,11 @@ def prove(
     missing: Missing,
     deep: Collection[str],
 ) -> Snapshot:
-    """Ask one by one for whoever and whatever is missing, and conclude who is gone.
+    """Read those in `deep` singly and whoever and whatever is missing, and conclude who is gone.
 
-    deep: who was read singly before. An incomplete snapshot removes nobody, so nobody is asked for.
+    An incomplete snapshot removes nobody, so that nobody is asked for then.
     """
+    snapshot = deepen(reader, snapshot, deep)
     scope = scope_of(snapshot, ledger, rules)
     if not snapshot.is_complete:
         return settle(snapshot, ledger, rules, scope, Missing(), Answers())

@@ -36,6 +36,16 @@ class RunResult:
     people: int = field(default=0, compare=False)
     departments: int = field(default=0, compare=False)
 
+    @property
+    def knows_what_is_held(self) -> bool:
+        """Whether a full run found out: a failed or incomplete one lists no removals.
+
+        One that saw DingTalk change did list those that are proven.
+        """
+        if self.status is RunStatus.FAILED:
+            return False
+        return bool(self.digest or self.snapshot_complete or self.has_moved)
+
 
 def status_of(
     changes: Sequence[RecordedChange],
