@@ -19,8 +19,19 @@ from server.directory.absence import (
 )
 from server.directory.change import Action
 from server.directory.mapping import map_directory, scope_of
-from server.directory.model import Department, Kind, Leavers, Person, Scope, Snapshot
+from server.directory.model import (
+    Department,
+    DepartmentLink,
+    Kind,
+    Leavers,
+    Ledger,
+    Person,
+    PersonLink,
+    Scope,
+    Snapshot,
+)
 from server.directory.plan import Plan, make_plan
+from server.directory.presence import Presence
 from tests.server.directory.builders import OPEN, department, mirrored, person, snapshot
 from tests.server.directory.world import Mirror
 
@@ -248,3 +259,43 @@ def test_only_who_is_said_not_to_exist_is_ever_removed(
         name = COMPANY.people[key].name
         assert any(name in str(reason) for reason in after.reasons)
     assert after.is_settled == (not after.reasons)
+
+
+def test_what_was_announced_and_never_answered_is_asked_for_and_told_by_its_id() -> None:
+    ledger = Ledger({"x": PersonLink("x", "X", None)}, {"5": DepartmentLink("5", "5", None)})
+    presence = Presence(frozenset(), frozenset({"x"}))
+    assert missing_from((), ledger, presence) == Missing(people=frozenset({"x"}))
+    missing = Missing(frozenset({"x"}), frozenset({"5"}))
+    after = settle(snapshot(), ledger, RULES, {"1"}, missing, Answers())
+    assert [(each.text, each.values) for each in after.reasons] == [
+        (causes.UNANSWERED, {"names": "5, x"})
+    ]
+    assert (after.gone_people, after.gone_departments) == (frozenset(), frozenset())
+
+
+def test_who_belongs_to_another_company_needs_no_answer() -> None:
+    ledger = Ledger({"x@@app": PersonLink("x@@app", "X", None)})
+    missing = Missing(frozenset({"x@@app"}))
+    after = settle(snapshot(), ledger, RULES, {"1"}, missing, Answers())
+    assert (after.gone_people, after.is_settled) == ({"x@@app"}, True)
+
+
+def test_who_is_disputed_keeps_a_reading_open_only_where_they_are_ours() -> None:
+    ledger = Ledger({"x": PersonLink("x", "X", None)})
+    read = snapshot(disputed={"x": "", "new": "Newcomer"})
+    after = settle(read, ledger, RULES, {"1"}, Missing(frozenset({"x"})), Answers())
+    assert [str(each.values["names"]) for each in after.reasons] == ["x"]
+    assert [str(each.values["names"]) for each in after.notes] == ["Newcomer"]
+    assert (after.is_settled, after.has_moved) == (False, False)
+
+
+def test_who_moved_out_of_what_is_mirrored_during_the_read_waits_for_the_next_run() -> None:
+    """The list had shown them inside; only a walk without them makes them leave."""
+    mirror = mirrored(
+        COMPANY, max_removals=100, scope=Scope(excluded_department_ids=frozenset({"9"}))
+    )
+    read = _walked()
+    read = replace(read, people={**read.people, "b": person("b", "9"), "new": person("new", "9")})
+    after = _settled(mirror, read, Missing(), Answers())
+    assert (after.gone_people, after.has_moved, after.notes) == (frozenset(), True, ())
+    assert [str(each.values["names"]) for each in after.reasons] == ["Name b"]
