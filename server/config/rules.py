@@ -26,6 +26,7 @@ _HOST_NAME = re.compile(
 _PATH = re.compile(r"(?!.*//)/[A-Za-z0-9._~/-]{0,199}")
 _TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 _DECIMAL = re.compile(r"[0-9]{1,20}")
+_BELOW_1 = re.compile(r"0|-[1-9][0-9]{0,17}")
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]*")
 _WECOM_USERID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 
@@ -144,16 +145,34 @@ def department_id(most: int) -> Rule:
     return Rule(N_("department id"), lambda value: _department_id(value, most))
 
 
-def department_ids(*, may_be_empty: bool) -> Rule:
-    """Accept a list of DingTalk department ids; repeated ones count once."""
+def department_ids() -> Rule:
+    """Accept a list of one or more DingTalk department ids; repeated ones count once."""
 
     def parse(value: object) -> tuple[int, ...]:
         ids = tuple(dict.fromkeys(_department_id(item, DINGTALK_ID_MAX) for item in _list(value)))
-        if not ids and not may_be_empty:
+        if not ids:
             raise _unfit(N_("at least one department id is expected"))
         return ids
 
     return Rule(N_("list of department ids"), parse)
+
+
+def listed_department_ids() -> Rule:
+    """Accept any ids that DingTalk lists among the departments, also those below 1.
+
+    Only what may be named here can be left out, should it be in the way of reading the rest.
+    """
+
+    def parse(value: object) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(_listed_id(item) for item in _list(value)))
+
+    return Rule(N_("list of department ids"), parse)
+
+
+def _listed_id(value: object) -> int:
+    text = str(value).strip() if isinstance(value, str | int) else ""
+    is_below_1 = type(value) is not bool and _BELOW_1.fullmatch(text) is not None
+    return int(text) if is_below_1 else _department_id(value, DINGTALK_ID_MAX)
 
 
 def wecom_userids() -> Rule:

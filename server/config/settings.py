@@ -147,14 +147,14 @@ class SyncSettings:
     source_department_ids: tuple[int, ...] = field(
         default=(1,),
         metadata=_about(
-            rules.department_ids(may_be_empty=False),
+            rules.department_ids(),
             N_("The DingTalk departments to mirror, each with all below it; 1 is the company."),
         ),
     )
     excluded_department_ids: tuple[int, ...] = field(
         default=(),
         metadata=_about(
-            rules.department_ids(may_be_empty=True),
+            rules.listed_department_ids(),
             N_("DingTalk departments that are left out, each with all below it."),
         ),
     )

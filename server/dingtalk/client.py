@@ -97,7 +97,7 @@ class DingTalkClient(Client):
         """Return a page of the direct members of a department (v2/user/list).
 
         People whose visibility is restricted are asked for too: left out, they would look as if
-        they had gone.
+        they had gone. An empty department may come without a list.
         """
         how = {"cursor": cursor, "size": _PAGE_SIZE, "contain_access_limit": True}
         call = self._about("topapi/v2/user/list", department_id, **how)

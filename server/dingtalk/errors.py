@@ -234,6 +234,16 @@ def is_out_of_scope(error: VendorError) -> bool:
     return isinstance(error, VendorRefusedError) and error.number in {50002, 50004}
 
 
+def is_person_gone(error: VendorError) -> bool:
+    """Tell whether DingTalk says of the person asked for that they do not exist."""
+    return isinstance(error, VendorRefusedError) and error.number in {33012, 60111, 60121}
+
+
+def is_department_gone(error: VendorError) -> bool:
+    """Tell whether DingTalk says of the department asked for that it does not exist."""
+    return isinstance(error, VendorRefusedError) and error.number == 60003
+
+
 def is_permission_missing(error: VendorError) -> bool:
     """Tell whether the app lacks the permission for a call, so that repeating it is useless."""
     return isinstance(error, VendorRefusedError) and error.number in {60011, 43007, _ENVELOPE}

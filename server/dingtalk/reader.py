@@ -3,14 +3,14 @@
 Says honestly whether it saw everything: whoever removes somebody needs to know. Decides nothing.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Generic, TypeVar
 
 from server.dingtalk.client import DingTalkClient
-from server.dingtalk.errors import is_out_of_scope
+from server.dingtalk.errors import is_department_gone, is_out_of_scope, is_person_gone
 from server.dingtalk.walk import (
     FAILURES_TO_GIVE_UP,
     Gap,
@@ -24,11 +24,12 @@ from server.fate import Fate
 from server.vendor_errors import VendorError
 
 _THREADS = 8  # two APIs at 19 calls/s each, up to 200 ms a call
+_PLACES_A_THREAD = 2  # calls that wait for a thread; more of them would only take memory
 _T = TypeVar("_T")
 
 
 class Outcome(Enum):
-    """What reading one person or department came to."""
+    """What reading one person or department came to. GONE: DingTalk says that it does not exist."""
 
     FOUND = "found"
     GONE = "gone"
@@ -74,35 +75,58 @@ class Reader:
 
     def read_people(self, userids: Iterable[str]) -> tuple[Found[DingTalkUser], ...]:
         """Read people with their managers, in the order asked for; one call each."""
-        return self._read_each(userids, self._client.get_user)
+        return self._read_each(userids, self._client.get_user, is_person_gone)
 
     def read_departments(
         self, department_ids: Iterable[str]
     ) -> tuple[Found[DingTalkDepartment], ...]:
         """Read departments with their orders, in the order asked for; one call each."""
-        return self._read_each(department_ids, self._client.get_department)
+        return self._read_each(department_ids, self._client.get_department, is_department_gone)
 
     def _walk(
         self, roots: Iterable[str], excluded: Iterable[str], *, may_be_empty: bool
     ) -> Reading:
         with self._pool() as pool:
             try:
-                walk = Walk(self._client, pool, excluded)
+                walk = Walk(self._client, pool, excluded, places=self._places)
                 return walk.run(tuple(dict.fromkeys(roots)), may_be_empty=may_be_empty)
             except VendorError:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _read_each(self, ids: Iterable[str], read: Callable[[str], _T]) -> tuple[Found[_T], ...]:
-        unique = tuple(dict.fromkeys(ids))
+    def _read_each(
+        self,
+        ids: Iterable[str],
+        read: Callable[[str], _T],
+        is_gone: Callable[[VendorError], bool],
+    ) -> tuple[Found[_T], ...]:
+        """Read each once; raises what ends everything, or the last of too many failures."""
+        waiting = dict.fromkeys(ids)
+        found: dict[str, Found[_T] | None] = dict(waiting)
+        pending: set[Future[Found[_T]]] = set()
+        exhausted = 0
         with self._pool() as pool:
-            futures = [pool.submit(_read_one, dingtalk_id, read) for dingtalk_id in unique]
             try:
-                _watch(futures)
+                while waiting or pending:
+                    while waiting and len(pending) < self._places:
+                        dingtalk_id = next(iter(waiting))
+                        del waiting[dingtalk_id]
+                        pending.add(pool.submit(_read_one, dingtalk_id, read, is_gone))
+                    done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        one = future.result()
+                        found[one.dingtalk_id] = one
+                        exhausted += _is_exhausted(one.error)
+                        if exhausted >= FAILURES_TO_GIVE_UP and one.error is not None:
+                            raise one.error
             except VendorError:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-            return tuple(future.result() for future in futures)
+        return tuple(one for one in found.values() if one is not None)
+
+    @property
+    def _places(self) -> int:
+        return self._threads * _PLACES_A_THREAD
 
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self._threads, thread_name_prefix="dingbridge-reader")
@@ -112,30 +136,23 @@ def _offering(reason: IncompleteReason, readable: tuple[str, ...]) -> Incomplete
     return replace(reason, readable=readable) if reason.gap is Gap.ROOT_OUT_OF_SCOPE else reason
 
 
-def _read_one(dingtalk_id: str, read: Callable[[str], _T]) -> Found[_T]:
+def _read_one(
+    dingtalk_id: str, read: Callable[[str], _T], is_gone: Callable[[VendorError], bool]
+) -> Found[_T]:
     try:
         return Found(dingtalk_id, Outcome.FOUND, read(dingtalk_id))
     except VendorError as error:
         if ends_everything(error):
             raise
-        return Found(dingtalk_id, _outcome(error), error=error)
+        return Found(dingtalk_id, _outcome(error, is_gone), error=error)
 
 
-def _outcome(error: VendorError) -> Outcome:
-    if error.fate is Fate.GONE:
+def _outcome(error: VendorError, is_gone: Callable[[VendorError], bool]) -> Outcome:
+    if is_gone(error):
         return Outcome.GONE
     return Outcome.OUT_OF_SCOPE if is_out_of_scope(error) else Outcome.FAILED
 
 
-def _watch(futures: Sequence["Future[Found[_T]]"]) -> None:
-    """Wait for all; raise what ends everything, or the last of too many failures in one go."""
-    pending = set(futures)
-    exhausted = 0
-    while pending:
-        done, pending = wait(pending, return_when=FIRST_COMPLETED)
-        for future in done:
-            error = future.result().error
-            if error is not None and error.fate is Fate.RETRY:
-                exhausted += 1
-                if exhausted >= FAILURES_TO_GIVE_UP:
-                    raise error
+def _is_exhausted(error: VendorError | None) -> bool:
+    """Whether a call failed in spite of all retries."""
+    return error is not None and error.fate is Fate.RETRY

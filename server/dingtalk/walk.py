@@ -4,14 +4,19 @@ Every department is asked for its subdepartments and its members. What fails is 
 why the reading is incomplete; the rest is read all the same.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from server.dingtalk.client import DingTalkClient
-from server.dingtalk.errors import is_out_of_scope, is_permission_missing
+from server.dingtalk.errors import (
+    is_department_gone,
+    is_out_of_scope,
+    is_permission_missing,
+)
 from server.dingtalk.wire import DingTalkDepartment, DingTalkUser, merge_users
 from server.fate import Fate
 from server.message import N_, GapValue, Message
@@ -19,6 +24,12 @@ from server.vendor_errors import VendorError
 
 # After so many calls that failed in spite of all retries, the rest would only fail slowly.
 FAILURES_TO_GIVE_UP = 5
+
+
+# More than any company has; without bounds a directory that never ends would be read for ever.
+MOST_DEPARTMENTS = 50_000
+MOST_PAGES = 1_000
+GREATEST_DEPTH = 50
 
 
 class Gap(Enum):
@@ -30,6 +41,9 @@ class Gap(Enum):
     DEPARTMENT_FAILED = "department-failed"
     GAVE_UP = "gave-up"
     NOBODY = "nobody"
+    TOO_MANY_DEPARTMENTS = "too-many-departments"
+    TOO_MANY_PAGES = "too-many-pages"
+    TOO_DEEP = "too-deep"
 
 
 # A missing permission is told by its error alone, which names call and code.
@@ -41,7 +55,33 @@ _TEXTS: Mapping[Gap, str] = {
     Gap.DEPARTMENT_FAILED: N_("Department {department} could not be read completely."),
     Gap.GAVE_UP: N_("Too many calls to DingTalk failed, so the rest was not read."),
     Gap.NOBODY: N_("DingTalk shows nobody at all in the departments to be mirrored."),
+    Gap.TOO_MANY_DEPARTMENTS: N_(
+        "DingTalk lists more than {most} departments; the rest was not read."
+    ),
+    Gap.TOO_MANY_PAGES: N_(
+        "DingTalk lists more than {most} pages of people in department {department}; the rest was "
+        "not read."
+    ),
+    Gap.TOO_DEEP: N_(
+        "Department {department} has departments more than {most} levels deep; they were not read."
+    ),
 }
+_BOUNDS: Mapping[Gap, int] = {
+    Gap.TOO_MANY_DEPARTMENTS: MOST_DEPARTMENTS,
+    Gap.TOO_MANY_PAGES: MOST_PAGES,
+    Gap.TOO_DEEP: GREATEST_DEPTH,
+}
+_EXCLUDE = N_(
+    "To mirror the rest completely, enter {departments} in sync.excluded_department_ids; what lies "
+    "there is then left out."
+)
+_NO_DEPARTMENTS = N_(
+    "DingTalk lists {names} among the departments, which are none; they were left out."
+)
+_VANISHED = N_(
+    "DingTalk lists the department {name} ({department}) and says that it does not exist; it was "
+    "left out."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +99,10 @@ class IncompleteReason:
     @property
     def messages(self) -> tuple[Message, ...]:
         """What is missing, then why, and what to do about it where it does not pass by itself."""
-        values: dict[str, GapValue] = {"department": self.department_id or ""}
+        values: dict[str, GapValue] = {
+            "department": self.department_id or "",
+            "most": _BOUNDS.get(self.gap, 0),
+        }
         gap = (Message(_TEXTS[self.gap], values),) if self.gap in _TEXTS else ()
         if self.error is None:
             return gap
@@ -86,13 +129,15 @@ def offer(department_ids: Iterable[str]) -> Message:
 class Reading:
     """What was read: departments breadth first from the roots, people in the same order.
 
-    Only a complete reading may lead to removals. `shows_mobiles` and `shows_emails` tell whether
-    anybody's was visible; where nobody's is, the app probably lacks the field permission.
+    Only a complete reading may lead to removals. `notes` tell what was left out although nothing
+    is missing. `shows_mobiles` and `shows_emails` tell whether anybody's was visible; where
+    nobody's is, the app probably lacks the field permission.
     """
 
     departments: tuple[DingTalkDepartment, ...]
     people: tuple[DingTalkUser, ...]
     reasons: tuple[IncompleteReason, ...] = ()
+    notes: tuple[Message, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -115,20 +160,62 @@ def ends_everything(error: VendorError) -> bool:
     return error.fate is Fate.STOP and not is_permission_missing(error)
 
 
+def is_no_department(department_id: str) -> bool:
+    """Tell whether an id is below 1, as DingTalk gives them to what is no department.
+
+    家校通讯录 is -1; asked for singly it does not exist (60003).
+    """
+    digits = department_id.removeprefix("-")
+    is_number = digits.isascii() and digits.isdigit()
+    return is_number and int(department_id) < 1
+
+
+_CALLS_EACH = 2  # listsub and user/list
+
+
+class _Call(NamedTuple):
+    """A call that is to be made about a department, and who takes what it brings."""
+
+    department_id: str
+    read: Callable[[str], Any]
+    take: Callable[[str, Any], None]
+
+
+class _Members(NamedTuple):
+    """The members read of a department, and what kept the rest from being read."""
+
+    users: list[DingTalkUser]
+    error: VendorError | None = None
+    is_endless: bool = False
+
+
 class Walk:
-    """A single walk; `run` is called once. The results are handled on the caller's thread."""
+    """A single walk; `run` is called once. The results are handled on the caller's thread.
+
+    `places` is how many calls may be under way or waiting for a thread: what else is to be asked
+    waits as an id, so that a huge company takes no more memory than its departments.
+    """
 
     def __init__(
-        self, client: DingTalkClient, pool: ThreadPoolExecutor, excluded: Iterable[str]
+        self,
+        client: DingTalkClient,
+        pool: ThreadPoolExecutor,
+        excluded: Iterable[str],
+        *,
+        places: int,
     ) -> None:
         self._client = client
         self._pool = pool
         self._excluded = frozenset(excluded)
-        self._pending: dict[Future[Any], tuple[str, Callable[[str, Any], None]]] = {}
+        self._places = places
+        self._waiting: deque[_Call] = deque()
+        self._pending: dict[Future[Any], _Call] = {}
         self._departments: dict[str, DingTalkDepartment] = {}
+        self._depths: dict[str, int] = {}
         self._children: dict[str, tuple[str, ...]] = {}
         self._members: dict[str, list[DingTalkUser]] = {}
-        self._expanded: set[str] = set()
+        self._vanished: dict[str, list[VendorError]] = {}
+        self._no_departments: dict[str, str] = {}
         self._roots: tuple[str, ...] = ()
         self._reasons: dict[tuple[Gap, GapValue | None], IncompleteReason] = {}
         self._exhausted = 0
@@ -137,83 +224,113 @@ class Walk:
         """Walk from `roots`; raises `VendorError` only for what ends everything."""
         self._roots = tuple(root for root in roots if root not in self._excluded)
         for root in self._roots:
-            self._submit(root, self._client.get_department, self._take_root)
-        while self._pending:
+            self._waiting.append(_Call(root, self._client.get_department, self._take_root))
+        while self._waiting or self._pending:
+            while self._waiting and len(self._pending) < self._places:
+                call = self._waiting.popleft()
+                self._pending[self._pool.submit(call.read, call.department_id)] = call
             done, _ = wait(self._pending, return_when=FIRST_COMPLETED)
             for future in done:
-                department_id, take = self._pending.pop(future)
-                self._finish(future, department_id, take)
+                self._finish(future, self._pending.pop(future))
+        notes = (*self._judge_vanished(), *self._note_no_departments(), *self._note_way_out())
         people = self._people()
         if not people and not may_be_empty:
             self._add_reason(IncompleteReason(Gap.NOBODY))
         departments = tuple(self._departments[found] for found in self._breadth_first())
-        return Reading(departments, people, tuple(self._reasons.values()))
+        return Reading(departments, people, tuple(self._reasons.values()), notes)
 
-    def _submit(
-        self, department_id: str, read: Callable[[str], Any], take: Callable[[str, Any], None]
-    ) -> None:
-        self._pending[self._pool.submit(read, department_id)] = (department_id, take)
-
-    def _finish(
-        self, future: Future[Any], department_id: str, take: Callable[[str, Any], None]
-    ) -> None:
+    def _finish(self, future: Future[Any], call: "_Call") -> None:
         if future.cancelled():
             return
         try:
             result = future.result()
         except VendorError as error:
-            self._note(department_id, error)
+            self._note(call.department_id, error, is_root=call.take == self._take_root)
         else:
-            take(department_id, result)
+            call.take(call.department_id, result)
 
     def _take_root(self, root: str, department: DingTalkDepartment) -> None:
         self._departments[root] = department
-        self._expand(root)
+        self._expand(root, 0)
 
     def _take_children(self, parent: str, children: tuple[DingTalkDepartment, ...]) -> None:
-        wanted = [child for child in children if child.department_id not in self._excluded]
-        self._children[parent] = tuple(child.department_id for child in wanted)
-        for child in wanted:
-            # A root that lies below another root is already there, and knows its order.
-            self._departments.setdefault(child.department_id, child)
-            self._expand(child.department_id)
+        depth = self._depths[parent] + 1
+        below: list[str] = []
+        for child in children:
+            department_id = child.department_id
+            if department_id in self._excluded:
+                continue
+            if is_no_department(department_id):
+                self._no_departments[department_id] = child.name
+            elif department_id in self._departments:
+                # A root that lies below another root is already there, and knows its order.
+                below.append(department_id)
+            elif depth > GREATEST_DEPTH:
+                self._add_reason(IncompleteReason(Gap.TOO_DEEP, parent))
+            elif len(self._departments) >= MOST_DEPARTMENTS:
+                self._add_reason(IncompleteReason(Gap.TOO_MANY_DEPARTMENTS))
+            else:
+                self._departments[department_id] = child
+                below.append(department_id)
+                self._expand(department_id, depth)
+        self._children[parent] = tuple(below)
 
-    def _take_members(
-        self, department_id: str, result: tuple[list[DingTalkUser], VendorError | None]
-    ) -> None:
-        self._members[department_id], error = result
-        if error is not None:
-            self._note(department_id, error)
+    def _take_members(self, department_id: str, result: "_Members") -> None:
+        self._members[department_id] = result.users
+        if result.error is not None:
+            self._note(department_id, result.error)
+        if result.is_endless:
+            self._add_reason(IncompleteReason(Gap.TOO_MANY_PAGES, department_id))
 
-    def _expand(self, department_id: str) -> None:
-        if department_id in self._expanded or self._has_given_up:
+    def _expand(self, department_id: str, depth: int) -> None:
+        if department_id in self._depths or self._has_given_up:
             return
-        self._expanded.add(department_id)
-        self._submit(department_id, self._client.list_subdepartments, self._take_children)
-        self._submit(department_id, self._read_members, self._take_members)
+        self._depths[department_id] = depth
+        self._waiting += (
+            _Call(department_id, self._client.list_subdepartments, self._take_children),
+            _Call(department_id, self._read_members, self._take_members),
+        )
 
-    def _read_members(self, department_id: str) -> tuple[list[DingTalkUser], VendorError | None]:
+    def _read_members(self, department_id: str) -> "_Members":
         """Read all pages; what was read before a page failed is kept."""
         users: list[DingTalkUser] = []
-        cursor: int | None = 0
-        while cursor is not None:
+        cursor = 0
+        for _ in range(MOST_PAGES):
             try:
                 page = self._client.list_users(department_id, cursor)
             except VendorError as error:
-                return users, error
+                return _Members(users, error)
             users += page.users
+            if page.next_cursor is None:
+                return _Members(users)
             cursor = page.next_cursor
-        return users, None
+        return _Members(users, is_endless=True)
+
+    def _note_way_out(self) -> Iterator[Message]:
+        """Say how to go on without departments that will never be read as things are."""
+        blocked = [
+            reason.department_id
+            for reason in self._reasons.values()
+            if reason.gap is Gap.DEPARTMENT_FAILED
+            and reason.department_id
+            and reason.error
+            and not reason.error.retryable
+        ]
+        if blocked:
+            yield Message(_EXCLUDE, {"departments": ", ".join(sorted(blocked))})
 
     @property
     def _has_given_up(self) -> bool:
         return self._exhausted >= FAILURES_TO_GIVE_UP
 
-    def _note(self, department_id: str, error: VendorError) -> None:
+    def _note(self, department_id: str, error: VendorError, *, is_root: bool = False) -> None:
         if ends_everything(error):
             raise error
         if is_permission_missing(error):
             self._add_reason(IncompleteReason(Gap.PERMISSION_MISSING, None, error))
+            return
+        if is_department_gone(error) and not is_root:
+            self._vanished.setdefault(department_id, []).append(error)
             return
         gap = _root_gap(error) if department_id in self._roots else Gap.DEPARTMENT_FAILED
         self._add_reason(IncompleteReason(gap, department_id, error))
@@ -222,6 +339,24 @@ class Walk:
             if self._has_given_up:
                 self._give_up(error)
 
+    def _judge_vanished(self) -> Iterator[Message]:
+        """Leave out a child whose every call says that it does not exist: nothing is missing.
+
+        Where only one of its calls says so, what the other would have shown is missing.
+        """
+        for department_id, errors in self._vanished.items():
+            if len(errors) < _CALLS_EACH or department_id in self._roots:
+                gap = IncompleteReason(Gap.DEPARTMENT_FAILED, department_id, errors[0])
+                self._add_reason(gap)
+                continue
+            name = self._departments.pop(department_id).name
+            yield Message(_VANISHED, {"name": name, "department": department_id})
+
+    def _note_no_departments(self) -> Iterator[Message]:
+        if self._no_departments:
+            shown = [f"{name} ({key})" for key, name in sorted(self._no_departments.items())]
+            yield Message(_NO_DEPARTMENTS, {"names": ", ".join(shown)})
+
     def _add_reason(self, reason: IncompleteReason) -> None:
         """Keep a reason once: of a permission by its call, of a department by its id."""
         call = reason.error.values["call"] if reason.error and not reason.department_id else None
@@ -229,6 +364,7 @@ class Walk:
 
     def _give_up(self, error: VendorError) -> None:
         self._add_reason(IncompleteReason(Gap.GAVE_UP, None, error))
+        self._waiting.clear()
         for future in self._pending:
             future.cancel()
 
@@ -245,7 +381,7 @@ class Walk:
         while level:
             below: list[str] = []
             for department_id in level:
-                if department_id not in seen:
+                if department_id in self._departments and department_id not in seen:
                     seen.add(department_id)
                     yield department_id
                     below += self._children.get(department_id, ())
@@ -255,4 +391,4 @@ class Walk:
 def _root_gap(error: VendorError) -> Gap:
     if is_out_of_scope(error):
         return Gap.ROOT_OUT_OF_SCOPE
-    return Gap.ROOT_GONE if error.fate is Fate.GONE else Gap.DEPARTMENT_FAILED
+    return Gap.ROOT_GONE if is_department_gone(error) else Gap.DEPARTMENT_FAILED

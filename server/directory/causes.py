@@ -154,6 +154,24 @@ NO_MOBILES = N_("DingTalk shows nobody's mobile: the app lacks the permission, o
 NO_EMAILS = N_("DingTalk shows nobody's email: the app lacks the permission, or there is none.")
 CIRCLE = N_("The departments {ids} lie below each other in what was read; nothing is removed.")
 SOURCE_MISSING = N_("The source departments {ids} were not found; nothing is removed.")
+MOVED = N_(
+    "DingTalk was changed while it was being read ({names}); only another sync sees all of it."
+)
+OUT_OF_SIGHT = N_(
+    "Missing from what was read, and outside the app's contact scope, so that nothing proves them "
+    "gone: {names}. They were kept."
+)
+UNANSWERED = N_(
+    "Missing from what was read, and DingTalk did not answer whether they are gone: {names}. They "
+    "were kept."
+)
+NOWHERE = N_(
+    "DingTalk shows these in departments that do not exist: {names}. They were left as they are."
+)
+DISPUTED = N_(
+    "DingTalk lists these people and says that they do not exist: {names}. They were left as they "
+    "are."
+)
 
 
 def warning(text: str, **values: GapValue) -> Message:

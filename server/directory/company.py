@@ -31,6 +31,11 @@ def as_known_to(app_key: str, ledger: Ledger, snapshot: Snapshot) -> Ledger:
     return replace(ledger, people={link.dingtalk_userid: link for link in links})
 
 
+def is_of_another(dingtalk_userid: str) -> bool:
+    """Whether a key stands for somebody of another company, so that nobody here has it."""
+    return _MARK in dingtalk_userid
+
+
 def _is_familiar(ledger: Ledger, snapshot: Snapshot) -> bool:
     shared = [
         _is_same(link.accepted, snapshot.people[key])

@@ -62,7 +62,7 @@ class DesiredPerson:
 class Desired:
     """The mapped snapshot. Parents stand before children in `departments`, people by userid.
 
-    gone_departments: whose absence DingTalk itself confirmed. unplaced: people and departments
+    gone_departments: whose absence is proven. unplaced: people and departments
     that an event named and only a full run can place.
     """
 

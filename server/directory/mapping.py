@@ -5,6 +5,7 @@ Knows which departments and people are in scope and what may be concluded from w
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from server.directory import causes
 from server.directory.departments import map_departments
@@ -17,15 +18,34 @@ from server.directory.tree import Tree, grow
 from server.message import Message
 
 
-def map_directory(snapshot: Snapshot, ledger: Ledger, live: Live | None, rules: Rules) -> Desired:
-    """Map people and departments. `live` is None where an event's run did not read it."""
+def map_directory(
+    snapshot: Snapshot,
+    ledger: Ledger,
+    live: Live | None,
+    rules: Rules,
+    *,
+    supposes_absence: bool = False,
+) -> Desired:
+    """Map people and departments. `live` is None where an event's run did not read it.
+
+    supposes_absence: take whatever is missing from a whole snapshot for gone, to find out of whom
+    that has to be proven. What follows from it is never to be carried out.
+    """
     tree = grow(snapshot, ledger, rules)
-    proves_absence = snapshot.is_full and snapshot.is_complete and not tree.doubts
-    staying = () if proves_absence else _staying(snapshot, tree, ledger)
-    departments = map_departments(tree, ledger, live, rules, staying)
+    is_read = snapshot.is_full and snapshot.is_complete and not tree.doubts
     scope = _scope(snapshot, tree, ledger, rules)
+    present = _present(snapshot, scope)
+    if supposes_absence and is_read:
+        snapshot = replace(
+            snapshot,
+            gone_people=frozenset(ledger.people.keys() - present),
+            gone_departments=frozenset(ledger.departments.keys() - tree.departments.keys()),
+        )
+    departments = map_departments(tree, ledger, live, rules, _staying(snapshot, tree, ledger))
     presence = Presence(
-        _present(snapshot, scope), _if_complete(snapshot, snapshot.gone_people), proves_absence
+        present,
+        _if_complete(snapshot, snapshot.gone_people),
+        is_settled=is_read and snapshot.is_settled,
     )
     places = Places(scope, _wecom_ids(scope, departments, ledger, rules))
     people = map_people(snapshot, places, presence, ledger, live, rules)
@@ -38,6 +58,7 @@ def map_directory(snapshot: Snapshot, ledger: Ledger, live: Live | None, rules: 
         (
             *snapshot.reasons,
             *tree.doubts,
+            *snapshot.notes,
             *_blind_spots(snapshot),
             *(unknown(people, ledger, live) if snapshot.is_full else ()),
         ),
@@ -51,12 +72,17 @@ def _if_complete(snapshot: Snapshot, gone: frozenset[str]) -> frozenset[str]:
 
 def _staying(snapshot: Snapshot, tree: Tree, ledger: Ledger) -> list[str]:
     """Name our departments that were not read and are not known to be gone."""
-    absent = ledger.departments.keys() - tree.departments.keys() - snapshot.gone_departments
+    gone = _if_complete(snapshot, snapshot.gone_departments)
+    absent = ledger.departments.keys() - tree.departments.keys() - gone
     return sorted(absent, key=id_key)
 
 
-def _scope(snapshot: Snapshot, tree: Tree, ledger: Ledger, rules: Rules) -> frozenset[str]:
+def scope_of(snapshot: Snapshot, ledger: Ledger, rules: Rules) -> frozenset[str]:
     """Name the departments whose people are mirrored."""
+    return _scope(snapshot, grow(snapshot, ledger, rules), ledger, rules)
+
+
+def _scope(snapshot: Snapshot, tree: Tree, ledger: Ledger, rules: Rules) -> frozenset[str]:
     scope = set(tree.departments)
     if not snapshot.is_full:
         scope |= ledger.departments.keys() - snapshot.gone_departments - tree.unknown

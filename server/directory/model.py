@@ -113,8 +113,13 @@ class Snapshot:
     """What was read of DingTalk: everything in scope (`is_full`) or what an event named.
 
     is_complete: nothing that should have been read is missing; `reasons` says what is.
-    gone_people, gone_departments: DingTalk itself said that they no longer exist (33012, 60121,
-    60003). Out of scope (50002, 50004) is no such proof and does not belong here.
+    gone_people, gone_departments: proven not to be mirrored any more. DingTalk itself said that
+    they do not exist (33012, 60111, 60121; 60003), or showed them where our own settings mirror
+    nothing. Out of the app's scope (50002, 50004) is no such proof.
+    disputed: names of people whom a list shows and `user/get` calls non-existent; nothing is
+    concluded about them. is_settled: of all that is missing it is known whether it is gone.
+    has_moved: something missing proved to be there: DingTalk was changed while it was read.
+    notes: what the admin should know although nothing is missing.
     """
 
     people: Mapping[str, Person]
@@ -124,6 +129,10 @@ class Snapshot:
     reasons: tuple[Message, ...] = ()
     gone_people: frozenset[str] = frozenset()
     gone_departments: frozenset[str] = frozenset()
+    disputed: Mapping[str, str] = field(default_factory=dict)
+    is_settled: bool = True
+    has_moved: bool = False
+    notes: tuple[Message, ...] = ()
 
     @property
     def shows_mobiles(self) -> bool:
@@ -210,6 +219,8 @@ class Member:
     """All we tell WeCom about a person; seats are sorted by department id.
 
     attribute: name of the extended attribute that holds `employee_number`, "" for none.
+    source_manager: the DingTalk userid behind `direct_leader`, also of one who is not mirrored: not
+    written, but remembered, so that they lead again as soon as they are back.
     """
 
     name: str
@@ -222,6 +233,7 @@ class Member:
     direct_leader: str = ""
     attribute: str = ""
     employee_number: str = ""
+    source_manager: MaybeText = field(default=UNKNOWN, compare=False)
 
 
 NOBODY: Final = Member("")

@@ -60,7 +60,7 @@ def map_people(
         identities,
         {fold(link.wecom_userid): key for key, link in ledger.people.items()},
         _email_owners(contacts, bases),
-        can_clear_emails=presence.proves_absence and snapshot.shows_emails,
+        can_clear_emails=presence.is_settled and snapshot.shows_emails,
     )
     return {
         key: mapper.map(person, contacts[key], bases[key], seatings[key])
@@ -129,6 +129,7 @@ class _Mapper:
             self._wecom_userid(manager),
             attribute,
             contact.employee_number if attribute else "",
+            known.source_manager if person.manager_userid is UNKNOWN else person.manager_userid,
         )
         warnings = list(contact.warnings)
         if is_taken:
@@ -161,10 +162,14 @@ class _Mapper:
         return "" if is_cleared else known.email, False
 
     def _manager(self, person: Person, known: Member) -> str:
-        """Name the DingTalk userid of the manager, "" for none or one who is not mirrored."""
+        """Name the DingTalk userid of the manager, "" for none.
+
+        Where it was not read, who leads in WeCom is believed; where nobody does, who did last.
+        """
         manager = person.manager_userid
         if manager is UNKNOWN:
-            manager = self.owners.get(fold(known.direct_leader), "")
+            former = "" if known.source_manager is UNKNOWN else known.source_manager
+            manager = self.owners.get(fold(known.direct_leader), "") or former
         return "" if manager == person.dingtalk_userid else manager
 
     def _wecom_userid(self, manager: str) -> str:

@@ -145,6 +145,9 @@ class PeoplePlanner:
 
 
 def _is_stale(accepted: Member | None, member: Member) -> bool:
-    seats = accepted.seats if accepted else ()
-    orders = [seat.source_order for seat in seats]
-    return accepted != member or orders != [seat.source_order for seat in member.seats]
+    """Whether the ledger has to learn something that WeCom is not told."""
+    if accepted is None:
+        return True
+    orders = [seat.source_order for seat in accepted.seats]
+    is_reordered = orders != [seat.source_order for seat in member.seats]
+    return accepted != member or is_reordered or accepted.source_manager != member.source_manager

@@ -34,8 +34,7 @@ def leaving_departments(desired: Desired, ledger: Ledger) -> dict[str, Departmen
     return {
         link.wecom_id: link
         for key, link in ledger.departments.items()
-        if key not in desired.departments
-        and (desired.presence.proves_absence or key in desired.gone_departments)
+        if key not in desired.departments and key in desired.gone_departments
     }
 
 

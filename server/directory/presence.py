@@ -5,17 +5,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """The people in scope of a snapshot, and what their absence from it means.
+    """The people in scope of a snapshot, and who of the others has left.
 
-    proves_absence: the snapshot is whole. gone: whom DingTalk itself called non-existent.
+    gone: whose absence is proven; to be missing from a list proves nothing. is_settled: everything
+    in scope was read, and whoever is missing from it is known to be gone.
     """
 
     present: frozenset[str]
     gone: frozenset[str] = frozenset()
-    proves_absence: bool = False
+    is_settled: bool = False
 
     def has_left(self, dingtalk_userid: str) -> bool | None:
         """Whether a linked person is no longer mirrored; None where that is not known."""
         if dingtalk_userid in self.present:
             return False
-        return True if self.proves_absence or dingtalk_userid in self.gone else None
+        return True if dingtalk_userid in self.gone else None

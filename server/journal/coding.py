@@ -57,15 +57,17 @@ def dump_member(member: Member | None) -> str | None:
             member.direct_leader,
             member.attribute,
             member.employee_number,
+            None if member.source_manager is UNKNOWN else member.source_manager,
         )
     )
 
 
 def load_member(text: str | None) -> Member | None:
-    """Read what `dump_member` wrote."""
+    """Read what `dump_member` wrote; former versions wrote no manager."""
     if text is None:
         return None
-    name, mobile, email, position, telephone, seats, *rest = json.loads(text)
+    name, mobile, email, position, telephone, seats, main, leader, *rest = json.loads(text)
+    attribute, employee_number, manager = rest if len(rest) == 3 else (*rest, None)
     return Member(
         name,
         mobile,
@@ -73,7 +75,11 @@ def load_member(text: str | None) -> Member | None:
         position,
         telephone,
         tuple([MemberSeat(where, at, leads, _order(source)) for where, at, leads, source in seats]),
-        *rest,
+        main,
+        leader,
+        attribute,
+        employee_number,
+        UNKNOWN if manager is None else manager,
     )
 
 

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from threading import Lock
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl
@@ -88,6 +89,21 @@ class _Route:
     has_documented_types: bool = False
 
 
+@dataclass(slots=True)
+class _Act:
+    """Something that is to happen after so many more calls."""
+
+    act: Callable[[], object]
+    path: str
+    calls_left: int
+    asking: Json
+
+    def is_due(self, path: str, parameters: Json) -> bool:
+        if path.endswith(self.path) and self.asking.items() <= parameters.items():
+            self.calls_left -= 1
+        return self.calls_left <= 0
+
+
 def _nobody_answers(_subscription: object) -> CheckOutcome:
     return CheckOutcome.UNREACHABLE
 
@@ -117,6 +133,8 @@ class DingTalkContacts:
         self._roster = company.roster
         self._pace = Pace(clock, calls_per_second, 1.0) if calls_per_second else None
         self._routes = self._contact_routes() | self._callback_routes()
+        self._acts: list[_Act] = []
+        self._acts_lock = Lock()
 
     def handle(self, request: Request) -> Reply:
         """Answer one request, and record it."""
@@ -127,7 +145,36 @@ class DingTalkContacts:
         except RefusedError as refusal:
             answer = self._refused(refusal)
         self.log.append(request.method, request.path, _without_secrets(parameters), _code(answer))
+        self._act(request.path, parameters)
         return Reply.of_json(answer)
+
+    def after_call(
+        self,
+        act: Callable[[], object],
+        path: str = "",
+        nth: int = 1,
+        *,
+        asking: Mapping[str, object] = MappingProxyType({}),
+    ) -> None:
+        """Let something happen once, after the n-th call from now whose path ends in `path`.
+
+        Only calls with the parameters in `asking` count. It happens when the answer is made and
+        before it is sent, so that whoever asked cannot go on before it.
+        """
+        with self._acts_lock:
+            self._acts.append(_Act(act, path, nth, dict(asking)))
+
+    def forget_acts(self) -> None:
+        """Let nothing happen any more of what `after_call` was told."""
+        with self._acts_lock:
+            self._acts.clear()
+
+    def _act(self, path: str, parameters: Json) -> None:
+        with self._acts_lock:
+            due = [each for each in self._acts if each.is_due(path, parameters)]
+            self._acts = [each for each in self._acts if each not in due]
+        for each in due:
+            each.act()
 
     def _contact_routes(self) -> dict[str, _Route]:
         member, members = "qyapi_get_member", "qyapi_get_department_member"

@@ -12,6 +12,7 @@ from sqlite3 import Connection
 from threading import Event
 
 from server.config.store import Config
+from server.directory.absence import missing_from
 from server.directory.causes import Cause
 from server.directory.company import as_known_to
 from server.directory.guard import WINDOW_S
@@ -37,6 +38,7 @@ from server.sync.live import WECOM_ROOT, ensure_target, read_live, read_members
 from server.sync.lookups import HolderLookup
 from server.sync.parties import Parties, Road
 from server.sync.passing import Pass, Prospect
+from server.sync.proof import prove
 from server.sync.result import Followed, RunResult
 from server.sync.stopping import Asked, Stop
 from server.sync.target import RecordingTarget, WeComTarget
@@ -109,7 +111,7 @@ class Engine:
             _LOG.exception("A full run met a fault of its own")
             result = RunResult(RunStatus.FAILED, error=FAULT)
         result = replace(result, run_id=run_id)
-        self._finish(result, tells_held=not preview and _knows_what_is_held(result))
+        self._finish(result, tells_held=not preview and result.knows_what_is_held)
         _LOG.info("Full run %d (%s): %s", run_id, cause, result.status)
         return result
 
@@ -157,22 +159,29 @@ class Engine:
         return run.result(prospect, verdict, is_preview=preview)
 
     def _look(self, parties: Parties, run: Pass, *, may_ask: bool) -> Prospect:
-        """Read both sides; WeCom first, since its refusals (60020) cost one call."""
+        """Read both sides; WeCom first, since its refusals (60020) cost one call.
+
+        Whoever seems to be gone is asked for before anything is planned in earnest.
+        """
         scope, live = run.rules.scope, self._read_live(parties, run.rules)
         snapshot = read_scope(parties.reader, run.rules)
         known = self._known_here(snapshot, run)
-        prospect = run.foresee(snapshot, known, live, may_ask=may_ask)
-        linked = known.people.keys() & prospect.desired.presence.present
-        userids = in_motion(prospect.plan.changes, snapshot)
+        prospect = run.foresee(snapshot, known, live, may_ask=may_ask, supposes_absence=True)
+        presence = prospect.desired.presence
         is_new_corp = known.approved_scope and known.approved_scope.corp_id != scope.corp_id
         last_look_ms = None if is_new_corp else self._journal.read(runs.last_written_ms)
-        userids |= due_for_a_look(linked, last_look_ms, self._clock_ms())
+        linked = known.people.keys() & presence.present
+        is_somebody_lost = len(presence.present) < len(snapshot.people)
+        deep = in_motion(prospect.plan.changes, snapshot)
+        deep |= due_for_a_look(linked, last_look_ms, self._clock_ms())
+        if deep or presence.gone or prospect.desired.gone_departments or is_somebody_lost:
+            missing = missing_from(prospect.plan.changes, known, presence)
+            snapshot = prove(parties.reader, snapshot, known, run.rules, missing, deep)
+            prospect = run.plan(snapshot, known, live)
         self._outside = {
             seat.department_id for one in snapshot.people.values() for seat in one.seats
         } - snapshot.departments.keys()
-        if not userids:
-            return prospect
-        return run.plan(deepen(parties.reader, snapshot, userids), known, live)
+        return prospect
 
     def _known_here(self, snapshot: Snapshot, run: Pass) -> Ledger:
         """Return the ledger as it reads for the company that was read."""
@@ -249,7 +258,8 @@ class Engine:
         result = run.result(prospect, holding.verdict, is_preview=False)
         if run.book.run_id:
             self._finish(replace(result, run_id=run.book.run_id), tells_held=holding.is_news)
-        needs_full = bool(prospect.plan.unplaced) or holding.needs_full or _is_kept(result)
+        is_unclear = bool(prospect.plan.unplaced or prospect.snapshot.disputed)
+        needs_full = is_unclear or holding.needs_full or _is_kept(result)
         failed = {**gathered.failed, **_unfinished(result)}
         return Followed(
             failed,
@@ -327,13 +337,6 @@ def _failure(error: DingBridgeError) -> RunResult:
         wait_s=passes_after_s(error),
         retryable=will_pass(error),
     )
-
-
-def _knows_what_is_held(result: RunResult) -> bool:
-    """Whether a full run found out: a failed or incomplete one lists no removals."""
-    if result.status is RunStatus.FAILED:
-        return False
-    return bool(result.digest or result.snapshot_complete)
 
 
 def _holds_anything(gathered: Gathered) -> bool:

@@ -36,7 +36,8 @@ from server.vendor_errors import VendorError
 
 DAY_MS = 86_400_000
 _SLICES = 7
-_CHUNK = 200
+CHUNK = 200
+"""So many people are asked for in one go, after which the answers are looked at."""
 _HIGHEST_LADDER = 15  # levels, more than either vendor allows
 
 Key = tuple[Kind, str]
@@ -65,8 +66,8 @@ def _ordered(reader: Reader, snapshot: Snapshot, wanted: Iterable[str]) -> list[
 def deepen(reader: Reader, snapshot: Snapshot, userids: Iterable[str]) -> Snapshot:
     """Read the managers of these people; who cannot be read keeps what the list told."""
     wanted = sorted(userids)
-    for start in range(0, len(wanted), _CHUNK):
-        found = reader.read_people(wanted[start : start + _CHUNK])
+    for start in range(0, len(wanted), CHUNK):
+        found = reader.read_people(wanted[start : start + CHUNK])
         snapshot = deepened(
             snapshot,
             [person_of(each.value) for each in found if each.value is not None],

@@ -71,28 +71,48 @@ class Pass:
         self.refused: set[Key] = set()
 
     def foresee(
-        self, snapshot: Snapshot, known: Ledger, live: Live | None, *, may_ask: bool
+        self,
+        snapshot: Snapshot,
+        known: Ledger,
+        live: Live | None,
+        *,
+        may_ask: bool,
+        supposes_absence: bool = False,
     ) -> Prospect:
         """Plan, once WeCom is asked for what only its answers decide.
 
         may_ask: not for an approved list, nor for one that awaits approval and would change.
+        supposes_absence: as in `map_directory`.
         """
         lookup, is_full = self._lookup, snapshot.is_full
         if may_ask and is_full:
             lookup.forget_old()
-        prospect = self.plan(snapshot, known, live)
+        prospect = self.plan(snapshot, known, live, supposes_absence=supposes_absence)
         if live is None or not may_ask:
             return prospect
-        desired, live = prospect.desired, prospect.live or live
-        has_news = ask_about_new_people(lookup, desired, known, live, is_full=is_full)
-        return self.plan(snapshot, known, live) if has_news else prospect
+        desired, asked = prospect.desired, prospect.live or live
+        if not ask_about_new_people(lookup, desired, known, asked, is_full=is_full):
+            return prospect
+        return self.plan(snapshot, known, live, supposes_absence=supposes_absence)
 
-    def plan(self, snapshot: Snapshot, known: Ledger, live: Live | None) -> Prospect:
-        """Map and plan, with what WeCom said about mobiles so far."""
+    def plan(
+        self,
+        snapshot: Snapshot,
+        known: Ledger,
+        live: Live | None,
+        *,
+        supposes_absence: bool = False,
+    ) -> Prospect:
+        """Map and plan, with what WeCom said about mobiles so far.
+
+        supposes_absence: as in `map_directory`.
+        """
         if live is not None:
             live = replace(live, holders=self._lookup.holders)
         with uncollected():
-            desired = map_directory(snapshot, known, live, self.rules)
+            desired = map_directory(
+                snapshot, known, live, self.rules, supposes_absence=supposes_absence
+            )
             refusals = fresh(known.refusals, self.now_s, is_full=snapshot.is_full)
             plan = make_plan(
                 spare(desired, refusals),
@@ -212,7 +232,7 @@ class Pass:
 
     def _note(self, prospect: Prospect, verdict: Verdict) -> None:
         """Store what needs no write to WeCom: approval, orders behind ours, conflicts."""
-        is_idle = not prospect.plan.executable and prospect.desired.presence.proves_absence
+        is_idle = not prospect.plan.executable and prospect.desired.presence.is_settled
         is_free = not self.rules.approve_first_run and bool(prospect.snapshot.people)
         if verdict.approved or is_idle or is_free:
             self.book.approve(self.rules.scope)
@@ -220,7 +240,7 @@ class Pass:
             self.book.put_person(person)
         for department in prospect.plan.noted_departments:
             self.book.put_department(department)
-        if prospect.desired.presence.proves_absence:
+        if prospect.desired.presence.is_settled:
             self._forget_unmade(prospect)
         self._note_conflicts(prospect)
 
@@ -233,9 +253,9 @@ class Pass:
         known = {(each.kind, each.dingtalk_id): each for each in self.book.ledger.conflicts}
         for key, conflict in known.items():
             if conflict.is_refusal:
-                is_solved = presence.proves_absence and key not in planned
+                is_solved = presence.is_settled and key not in planned
             else:
-                was_looked_at = presence.proves_absence or _is_mapped(key, prospect.desired)
+                was_looked_at = presence.is_settled or _is_mapped(key, prospect.desired)
                 is_solved = was_looked_at and key not in met and not prospect.is_second
             if is_solved:
                 self.book.drop_conflict(*key)
@@ -281,7 +301,7 @@ class Pass:
     def result(self, prospect: Prospect, verdict: Verdict, *, is_preview: bool) -> RunResult:
         """Judge the run."""
         is_full = prospect.snapshot.is_full
-        is_complete = prospect.desired.presence.proves_absence or not is_full
+        is_complete = prospect.desired.presence.is_settled or not is_full
         reasons = () if is_complete else _reasons(prospect)
         changes = tuple(self.book.results)
         status = status_of(
@@ -314,6 +334,7 @@ class Pass:
             retryable=will_pass(error) if error else not is_complete or not failed <= self.refused,
             blocked=bool(error and stops_all(error)),
             wait_s=passes_after_s(error) if error else None,
+            has_moved=prospect.snapshot.has_moved,
             people=len(prospect.snapshot.people),
             departments=len(prospect.snapshot.departments),
         )

@@ -7,7 +7,7 @@ tells and its silence means that there is none.
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from server.dingtalk.walk import Reading
+from server.dingtalk.walk import Reading, is_no_department
 from server.dingtalk.wire import DingTalkDepartment, DingTalkUser
 from server.directory.model import (
     UNKNOWN,
@@ -29,6 +29,7 @@ def snapshot_of(reading: Reading, *, is_full: bool) -> Snapshot:
         is_full=is_full,
         is_complete=reading.is_complete,
         reasons=told_once(text for reason in reading.reasons for text in reason.messages),
+        notes=reading.notes,
     )
 
 
@@ -52,7 +53,11 @@ def person_of(user: DingTalkUser) -> Person:
     return Person(
         user.userid,
         user.name or "",
-        tuple(_seat(user, department_id) for department_id in user.department_ids or ()),
+        tuple(
+            _seat(user, department_id)
+            for department_id in user.department_ids or ()
+            if not is_no_department(department_id)
+        ),
         mobile=_maybe(user.mobile),
         state_code=_maybe(user.state_code),
         email=_maybe(user.email),
@@ -75,19 +80,22 @@ def _maybe(value: str | None) -> MaybeText:
 
 
 def deepened(snapshot: Snapshot, people: Iterable[Person], gone: Iterable[str]) -> Snapshot:
-    """Lay what `user/get` told over what lists told; who is gone by now is taken out.
+    """Lay what `user/get` told over what lists told.
 
-    Where `user/get` is silent about a value that the list showed, the list is believed.
+    Where `user/get` is silent about a value that the list showed, the list is believed. Who is gone
+    but was listed is taken out, and neither there nor gone: one of the two may be late, or wrong.
     """
-    left = frozenset(gone)
     merged = dict(snapshot.people)
     for person in people:
         listed = merged.get(person.dingtalk_userid)
         merged[person.dingtalk_userid] = _over(person, listed) if listed else person
+    left = frozenset(gone)
+    disputed = {key: merged.pop(key).name for key in sorted(left & merged.keys())}
     return replace(
         snapshot,
-        people={key: person for key, person in merged.items() if key not in left},
-        gone_people=snapshot.gone_people | left,
+        people=merged,
+        gone_people=snapshot.gone_people | (left - disputed.keys()),
+        disputed={**snapshot.disputed, **disputed},
     )
 
 

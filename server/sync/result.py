@@ -17,7 +17,8 @@ class RunResult:
     digest: what awaits approval, None where nothing does. snapshot_complete: None where the
     reading was not reached. warnings: what the admin should know although nothing failed.
     retryable: it may well succeed by itself later. blocked: nothing will for now; until somebody
-    acts, or for `wait_s`.
+    acts, or for `wait_s`. has_moved: DingTalk was changed while it was read, so that only another
+    run sees all of it.
     """
 
     status: RunStatus
@@ -32,8 +33,19 @@ class RunResult:
     retryable: bool = False
     blocked: bool = False
     wait_s: float | None = None
+    has_moved: bool = False
     people: int = field(default=0, compare=False)
     departments: int = field(default=0, compare=False)
+
+    @property
+    def knows_what_is_held(self) -> bool:
+        """Whether a full run found out: a failed or incomplete one lists no removals.
+
+        One that saw DingTalk change did list those that are proven.
+        """
+        if self.status is RunStatus.FAILED:
+            return False
+        return bool(self.digest or self.snapshot_complete or self.has_moved)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ ALERT_MS = HOUR_MS
 _QUIET_FACTOR = 3
 _UNCLEAR_EVERY_MS = 5 * MINUTE_MS
 _UNCLEAR_PAUSE_FACTOR = 10  # where runs are short, unclear events cost a tenth of the time
+_MOVED_AGAIN_MS = 10 * MINUTE_MS
 _RETRY_MS = (5 * MINUTE_MS, 15 * MINUTE_MS, HOUR_MS, 4 * HOUR_MS)
 LONGEST_WISH_MS = _RETRY_MS[-1]
 """No full run but the daily one is put off for longer."""
@@ -59,6 +60,7 @@ class Schedule:
         self._unclear_start: Moment | None = None
         self._next_unclear_steady_ms: int | None = None
         self._strikes = 0
+        self._is_moving = False
 
     def begin(self, now: Moment, last_complete_ms: int | None, *, was_interrupted: bool) -> None:
         """Start with what the journal knows: a run that was cut short, or none for a day."""
@@ -108,13 +110,21 @@ class Schedule:
         self._start = now
         self._unclear_start = now if cause is RunCause.UNCLEAR_EVENT else None
 
-    def ended(self, now: Moment, *, is_retryable: bool) -> None:
-        """Want another run, later each time, while a run may still come to more by itself."""
+    def ended(self, now: Moment, *, is_retryable: bool, has_moved: bool = False) -> None:
+        """Want another run, later each time, while a run may still come to more by itself.
+
+        has_moved: DingTalk was changed while it was read. Then one more is wanted at once, and
+        after that every ten minutes until a run has seen it hold still.
+        """
         if self._unclear_start is not None:
             start_ms = self._unclear_start.steady_ms
             took_ms = now.steady_ms - start_ms
             pause_ms = min(_UNCLEAR_PAUSE_FACTOR * took_ms, _UNCLEAR_EVERY_MS)
             self._next_unclear_steady_ms = start_ms + pause_ms
+        was_moving, self._is_moving = self._is_moving, has_moved
+        if has_moved:
+            self.ask(now, RunCause.RETRY, _MOVED_AGAIN_MS if was_moving else 0)
+            return
         if not is_retryable:
             self._strikes = 0
             return

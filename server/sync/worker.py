@@ -313,7 +313,8 @@ class Worker:
             self._gate.shut(result.error, result.wait_s)
         else:
             self._gate.lift()
-        self._schedule.ended(now, is_retryable=result.retryable and not result.blocked)
+        is_retryable = result.retryable and not result.blocked
+        self._schedule.ended(now, is_retryable=is_retryable, has_moved=result.has_moved)
         self._store_next(now)
 
     def _store_next(self, now: Moment) -> None:

@@ -1,9 +1,14 @@
 """A random company with a random past: what happens to it, and what becomes of its events."""
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
+from threading import Lock
 from typing import Any
 
+from server.journal.events import NewEvent
+from server.journal.journal import Journal
 from server.simulator.company import Company, CompanyError, Payload
 from server.simulator.contacts_wecom import WeComContacts
 from server.simulator.faults import Fault, Rule
@@ -58,6 +63,7 @@ class History:
     company: Company
     random: Random
     waiting: list[Payload] = field(default_factory=list)
+    lock: Lock = field(default_factory=Lock)
     _number: int = 0
 
     def happen(self) -> None:
@@ -76,6 +82,9 @@ class History:
             ),
             weights=(3, 2, 1, 4, 2, 3, 2, 3, 1),
         )[0]
+        self._let_happen(act)
+
+    def _let_happen(self, act: Callable[[], Any]) -> None:
         try:
             payloads = act()
         except CompanyError:
@@ -85,8 +94,46 @@ class History:
                 copies = 2 if self.random.random() < _TWICE else 1
                 self.waiting += [payload] * copies
 
+    def move_about(self) -> None:
+        """Let one thing happen that changes the lists; from any thread, while they are read."""
+        with self.lock:
+            self._let_happen(
+                self.random.choices(
+                    (
+                        self._move,
+                        self._move_department,
+                        self._leave,
+                        self._rehire,
+                        self._hire,
+                        self._add_and_move,
+                        self._remove_department,
+                        self._change,
+                    ),
+                    weights=(6, 4, 2, 1, 1, 2, 2, 1),
+                )[0]
+            )
+
+    def deliver_to(self, journal: Journal, now_ms: int) -> None:
+        """Put some of the waiting events into the journal, as if they had been received."""
+        batch = [
+            NewEvent(
+                payload["eventId"],
+                now_ms,
+                payload["EventType"],
+                payload["eventId"],
+                payload["CorpId"],
+                json.dumps(payload),
+            )
+            for payload in self.delivered()
+        ]
+        journal.append(batch).result(10)
+
     def delivered(self) -> list[Payload]:
         """Take some of the waiting events, in any order."""
+        with self.lock:
+            return self._delivered()
+
+    def _delivered(self) -> list[Payload]:
         self.random.shuffle(self.waiting)
         count = self.random.randrange(len(self.waiting) + 1)
         now, self.waiting = self.waiting[:count], self.waiting[count:]
@@ -168,6 +215,16 @@ class History:
             )
         )
         return self.company.change_department(self._a_department(), **change)
+
+    def _move_department(self) -> Any:
+        parent_id = self.random.choice(self._departments())
+        return self.company.change_department(self._a_department(), parent_id=parent_id)
+
+    def _add_and_move(self) -> Any:
+        """Make a department and put somebody into it at once."""
+        made = self._add_department()
+        place = made[0]["deptId"]
+        return (*made, *self.company.move(self._somebody(), place))
 
     def _remove_department(self) -> Any:
         department_id = self._a_department()

@@ -4,14 +4,12 @@ DINGBRIDGE_CONVERGENCE_CASES: how many random histories to try; DINGBRIDGE_CONVE
 first seed. A failure names its seed, which is all it takes to see it again.
 """
 
-import json
 import os
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from server.journal.events import NewEvent
 from server.journal.runs import RunStatus
 from server.simulator.company_generator import generate
 from server.sync.stopping import Asked
@@ -58,7 +56,7 @@ def _one_day(world: World, history: History, worker: Worker) -> Worker:
         history.happen()
     world.dingtalk_faults.add(*history.rules(0.05))
     world.wecom_faults.add(*history.rules(0.08))
-    _deliver(world, history)
+    history.deliver_to(world.journal, world.now_ms)
     if random.random() < 0.4:
         _die_in_a_run(world, random.randrange(1, 60))
         world.restart()
@@ -71,21 +69,6 @@ def _one_day(world: World, history: History, worker: Worker) -> Worker:
             world.sync()
     world.now_ms += random.randrange(3600_000, 2 * DAY_MS)
     return worker
-
-
-def _deliver(world: World, history: History) -> None:
-    batch = [
-        NewEvent(
-            payload["eventId"],
-            world.now_ms,
-            payload["EventType"],
-            payload["eventId"],
-            payload["CorpId"],
-            json.dumps(payload),
-        )
-        for payload in history.delivered()
-    ]
-    world.journal.append(batch).result(10)
 
 
 def _die_in_a_run(world: World, looks: int) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from crypto.secret import Secret
+from server.dingtalk import reader as reader_module
+from server.dingtalk import walk
 from server.dingtalk.client import DingTalkClient, connect
 from server.dingtalk.reader import Outcome, Reader
 from server.dingtalk.walk import FAILURES_TO_GIVE_UP, Gap, Reading, Walk
@@ -185,7 +187,7 @@ def test_a_failed_page_makes_the_reading_incomplete_and_keeps_the_pages_before(
 
 
 @pytest.mark.parametrize(
-    "fault", [{"errcode": 60003}, {"errcode": 50004}, {"errcode": 60019}, {**OK, "result": None}]
+    "fault", [{"errcode": 60121}, {"errcode": 50004}, {"errcode": 60019}, {**OK, "result": None}]
 )
 def test_a_department_that_cannot_be_opened_makes_the_reading_incomplete(
     reader: Reader, vendor: Vendor, fault: dict[str, Any]
@@ -321,11 +323,12 @@ def test_after_too_many_failures_the_rest_is_not_read(vendor: Vendor, time: Fake
 
 def test_departments_that_arrive_after_giving_up_are_not_opened(client: DingTalkClient) -> None:
     with ThreadPoolExecutor(1) as pool:
-        walk = Walk(client, pool, excluded=())
-        walk._exhausted = FAILURES_TO_GIVE_UP
-        walk._take_children("1", (DingTalkDepartment("2", "D2", "1"),))
+        given_up = Walk(client, pool, excluded=(), places=1)
+        given_up._depths["1"] = 0
+        given_up._exhausted = FAILURES_TO_GIVE_UP
+        given_up._take_children("1", (DingTalkDepartment("2", "D2", "1"),))
 
-    assert walk._pending == {}
+    assert (given_up._pending, list(given_up._waiting)) == ({}, [])
 
 
 def test_wrong_credentials_end_everything(reader: Reader, vendor: Vendor) -> None:
@@ -426,3 +429,191 @@ def test_a_reading_tells_whether_mobiles_and_emails_were_visible(
 
     assert (hidden.shows_mobiles, hidden.shows_emails) == (False, False)
     assert (shown.shows_mobiles, shown.shows_emails) == (True, True)
+
+
+def test_what_is_no_department_is_left_out_with_one_note(reader: Reader, vendor: Vendor) -> None:
+    """DingTalk lists 家校通讯录 as -1, others below 1 too; asked for singly they do not exist."""
+    odd = [
+        {"dept_id": number, "name": name, "parent_id": 1}
+        for number, name in ((-1, "家校通讯录"), (-7, "其他"), (0, "零"), (2, "D2"))
+    ]
+    Company(vendor, {(LISTSUB, 1): {**OK, "result": odd}})
+
+    reading = reader.read_scope(["1"])
+
+    assert department_ids(reading) == ["1", "2", "4"]
+    assert reading.is_complete
+    (note,) = map(str, reading.notes)
+    assert all(shown in note for shown in ("家校通讯录 (-1)", "其他 (-7)", "零 (0)"))
+    asked = {call.body["dept_id"] for call in vendor.calls(LISTSUB) + vendor.calls(USER_LIST)}
+    assert asked == {1, 2, 4}
+
+
+def test_a_child_whose_every_call_says_that_it_is_gone_is_no_gap(
+    reader: Reader, vendor: Vendor
+) -> None:
+    gone = {"errcode": 60003}
+    Company(vendor, {(LISTSUB, 2): gone, (USER_LIST, 2): gone})
+
+    reading = reader.read_scope(["1"])
+
+    assert department_ids(reading) == ["1", "3"]
+    assert reading.is_complete
+    assert [str(note) for note in reading.notes] == [
+        "DingTalk lists the department D2 (2) and says that it does not exist; it was left out."
+    ]
+
+
+@pytest.mark.parametrize("path", [LISTSUB, USER_LIST])
+def test_a_child_of_which_only_one_call_says_that_it_is_gone_is_a_gap(
+    reader: Reader, vendor: Vendor, path: str
+) -> None:
+    Company(vendor, {(path, 2): {"errcode": 60003}})
+
+    assert gaps(reader.read_scope(["1"])) == [(Gap.DEPARTMENT_FAILED, "2")]
+
+
+@pytest.mark.parametrize("code", [60121, 33012, 60111, 71007])
+def test_only_the_code_for_departments_says_that_a_department_is_gone(
+    reader: Reader, vendor: Vendor, code: int
+) -> None:
+    Company(vendor, {(DEPARTMENT_GET, 2): {"errcode": code}})
+
+    assert gaps(reader.read_subtree("2")) == [(Gap.DEPARTMENT_FAILED, "2")]
+    (found,) = reader.read_departments(["2"])
+    assert found.outcome is Outcome.FAILED
+
+
+def test_the_code_for_departments_says_nothing_of_a_person(reader: Reader, vendor: Vendor) -> None:
+    Company(vendor, {(USER_GET, "anna"): {"errcode": 60003}})
+
+    (found,) = reader.read_people(["anna"])
+
+    assert found.outcome is Outcome.FAILED
+
+
+def test_a_root_that_goes_while_it_is_read_is_not_proven_gone(
+    reader: Reader, vendor: Vendor
+) -> None:
+    """Its own record was there a moment ago."""
+    gone = {"errcode": 60003}
+    Company(vendor, {(LISTSUB, 2): gone, (USER_LIST, 2): gone})
+
+    assert gaps(reader.read_subtree("2")) == [(Gap.DEPARTMENT_FAILED, "2")]
+
+
+def test_how_to_do_without_what_cannot_be_read_is_told(reader: Reader, vendor: Vendor) -> None:
+    Company(vendor, {(USER_LIST, 2): {"errcode": 60019}})
+
+    (note,) = reader.read_scope(["1"]).notes
+
+    assert "2 in sync.excluded_department_ids" in str(note)
+    assert reader.read_scope(["1"], ["2"]).is_complete
+
+
+def test_an_empty_department_may_come_without_a_list(reader: Reader, vendor: Vendor) -> None:
+    nobody = {**OK, "result": {"has_more": False}}
+    Company(vendor, {(USER_LIST, 3): nobody, (LISTSUB, 3): {**OK, "result": None}})
+
+    reading = reader.read_scope(["1"])
+
+    assert reading.is_complete
+    assert department_ids(reading) == ["1", "2", "3", "4"]
+
+
+def test_a_list_that_lacks_while_more_is_to_come_is_a_gap(reader: Reader, vendor: Vendor) -> None:
+    Company(vendor, {(USER_LIST, 3): {**OK, "result": {"has_more": True, "next_cursor": 100}}})
+
+    assert gaps(reader.read_scope(["1"])) == [(Gap.DEPARTMENT_FAILED, "3")]
+
+
+def test_levels_without_end_are_not_followed(
+    reader: Reader, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk, "GREATEST_DEPTH", 4)
+
+    def one_more(request: Request) -> Any:
+        asked = request.body["dept_id"]
+        return {**OK, "result": [{"dept_id": asked + 1, "name": "下", "parent_id": asked}]}
+
+    Company(vendor)
+    vendor.answer(LISTSUB, one_more)
+
+    reading = reader.read_scope(["1"])
+
+    assert department_ids(reading) == ["1", "2", "3", "4", "5"]
+    assert gaps(reading) == [(Gap.TOO_DEEP, "5")]
+    assert not reading.is_complete
+
+
+def test_departments_without_end_are_not_followed(
+    reader: Reader, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk, "MOST_DEPARTMENTS", 20)
+
+    def ten_more(request: Request) -> Any:
+        asked = request.body["dept_id"]
+        below = [10 * asked + number for number in range(10)]
+        return {
+            **OK,
+            "result": [{"dept_id": one, "name": "下", "parent_id": asked} for one in below],
+        }
+
+    Company(vendor)
+    vendor.answer(LISTSUB, ten_more)
+
+    reading = reader.read_scope(["1"])
+
+    assert len(reading.departments) == 20
+    assert gaps(reading) == [(Gap.TOO_MANY_DEPARTMENTS, None)]
+    assert "more than 50000 departments" in str(reading.reasons[0].messages[0])
+
+
+def test_pages_without_end_are_not_followed(
+    reader: Reader, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk, "MOST_PAGES", 3)
+
+    def one_page_more(request: Request) -> Any:
+        cursor = request.body["cursor"]
+        page = {"has_more": True, "next_cursor": cursor + 100}
+        return {**OK, "result": {**page, "list": [{"userid": f"u{cursor}", "name": "甲"}]}}
+
+    Company(vendor)
+    vendor.answer(USER_LIST, one_page_more)
+
+    reading = reader.read_subtree("3")
+
+    assert userids(reading) == ["u0", "u100", "u200"]
+    assert gaps(reading) == [(Gap.TOO_MANY_PAGES, "3")]
+
+
+def test_the_bounds_are_beyond_any_company() -> None:
+    assert (walk.MOST_DEPARTMENTS, walk.MOST_PAGES, walk.GREATEST_DEPTH) == (50_000, 1_000, 50)
+
+
+def test_no_more_calls_wait_for_a_thread_than_there_are_places(
+    client: DingTalkClient, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A department of thousands is held as ids, not as futures."""
+    Company(vendor)
+    children = [{"dept_id": one, "name": "下", "parent_id": 1} for one in range(2, 200)]
+
+    def below(request: Request) -> Any:
+        return {**OK, "result": children if request.body["dept_id"] == 1 else []}
+
+    vendor.answer(LISTSUB, below)
+    most = [0]
+
+    class Counted(ThreadPoolExecutor):
+        def submit(self, *args: Any, **named: Any) -> Any:
+            future = super().submit(*args, **named)
+            most[0] = max(most[0], self._work_queue.qsize())
+            return future
+
+    monkeypatch.setattr(reader_module, "ThreadPoolExecutor", Counted)
+    reader = Reader(client, threads=2)
+
+    assert len(reader.read_scope(["1"]).departments) == 199
+    assert len(reader.read_departments([str(one) for one in range(2, 200)])) == 198
+    assert 0 < most[0] <= 4

@@ -163,7 +163,7 @@ def test_who_is_back_is_known_by_what_wecom_says_of_the_mobile() -> None:
 
 def test_new_people_whose_userids_clash_get_the_same_ones_in_any_order() -> None:
     people = {key: read_contact(person(key)) for key in ("wang", "Wang", "WANG")}
-    presence = Presence(frozenset(people), proves_absence=True)
+    presence = Presence(frozenset(people), is_settled=True)
 
     def given(contacts: Mapping[str, Contact]) -> dict[str, str]:
         found = identify(contacts, Ledger(), None, OPEN, presence)

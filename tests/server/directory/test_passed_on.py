@@ -8,7 +8,7 @@ GONE = PersonLink("gone", "Gone", Member("Anna", "138"), is_enabled=False)
 STAYS = PersonLink("stays", "Stays", Member("Bert", "139"))
 BEGUN = PersonLink("begun", "Begun", None)
 LEDGER = Ledger({each.dingtalk_userid: each for each in (GONE, STAYS, BEGUN)})
-PRESENCE = Presence(frozenset({"stays", "heir"}), proves_absence=True)
+PRESENCE = Presence(frozenset({"stays", "heir"}), frozenset({"gone", "begun"}))
 
 
 def conflict(code: str, wecom_id: str, kind: Kind = Kind.PERSON) -> Change:

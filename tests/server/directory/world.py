@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from server.directory.change import Action, Change
+from server.directory.desired import Desired
 from server.directory.guard import Verdict, guard
 from server.directory.link import Claim, Decision, Holder, judge_holder
 from server.directory.mapping import map_directory
@@ -179,9 +180,13 @@ class Mirror:
             self.rules.scope,
         )
 
+    def _desired(self, snapshot: Snapshot, live: Live | None) -> Desired:
+        """Map as if DingTalk had confirmed of everybody missing that they are gone."""
+        return map_directory(snapshot, self.ledger(), live, self.rules, supposes_absence=True)
+
     def plan(self, snapshot: Snapshot, now_s: float = 0.0, *, reads_live: bool = True) -> Plan:
         live = self._live(is_read=reads_live)
-        desired = map_directory(snapshot, self.ledger(), live, self.rules)
+        desired = self._desired(snapshot, live)
         return make_plan(
             desired, self.ledger(), live, self.rules, now_s, is_clock_right=self.is_clock_right
         )
@@ -189,7 +194,7 @@ class Mirror:
     def run(self, snapshot: Snapshot, now_s: float = 0.0, *, reads_live: bool = True) -> Plan:
         """Plan and apply everything, as if the admin had allowed it."""
         live = self._live(is_read=reads_live)
-        desired = map_directory(snapshot, self.ledger(), live, self.rules)
+        desired = self._desired(snapshot, live)
         plan = make_plan(
             desired, self.ledger(), live, self.rules, now_s, is_clock_right=self.is_clock_right
         )
@@ -205,7 +210,7 @@ class Mirror:
         reads_live: bool = True,
     ) -> Verdict:
         live = self._live(is_read=reads_live)
-        desired = map_directory(snapshot, self.ledger(), live, self.rules)
+        desired = self._desired(snapshot, live)
         plan = make_plan(
             desired, self.ledger(), live, self.rules, now_s, is_clock_right=self.is_clock_right
         )

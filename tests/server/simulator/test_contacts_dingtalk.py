@@ -336,3 +336,24 @@ def test_the_log_keeps_calls_without_secrets(world: World) -> None:
     text = repr(world.api.log.calls()) + repr(world.checked) + repr(world.api.rules)
     secrets = (world.token(), world.api.rules.app_secret, str(CALLBACK["token"]), "a" * 43)
     assert [secret for secret in secrets if secret in text] == []
+
+
+def test_something_happens_after_the_nth_call_and_before_its_answer_is_sent(world: World) -> None:
+    first, second = world.department("甲"), world.department("乙")
+    userid = world.person(first)
+    listed = "/topapi/v2/user/list"
+    world.api.after_call(
+        lambda: world.company.move(userid, (second,)), listed, 2, asking={"dept_id": first}
+    )
+    shown = []
+    for department_id in (first, second, first, second, first):
+        page = world.post(listed, dept_id=department_id, cursor=0, size=100)
+        shown.append(len(page["result"]["list"]))
+    assert shown == [1, 0, 1, 1, 0]
+
+
+def test_what_was_to_happen_can_be_forgotten(world: World) -> None:
+    userid = world.person(ROOT_ID)
+    world.api.after_call(lambda: world.company.leave(userid))
+    world.api.forget_acts()
+    assert [world.code(_USER_GET, userid=userid) for _ in range(2)] == [0, 0]

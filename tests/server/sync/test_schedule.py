@@ -198,3 +198,17 @@ def test_a_reason_to_expect_missed_events_brings_the_next_look_nearer() -> None:
     assert polling.wait_ms(now) == 5 * MINUTE_MS
     polling.expect(now, 0)
     assert polling.wait_ms(now) == 0
+
+
+def test_where_dingtalk_moved_meanwhile_a_run_follows_at_once_and_then_every_ten_minutes() -> None:
+    schedule = Schedule(UTC)
+    schedule.begin(_at(NOON), NOON - HOUR_MS, was_interrupted=False)
+    waits_ms = []
+    for has_moved in (True, True, True, False, True):
+        schedule.began(_at(NOON), RunCause.ASKED)
+        schedule.ended(_at(NOON), is_retryable=True, has_moved=has_moved)
+        waits_ms.append(schedule.next(_at(NOON), "11:59").wait_ms)
+    assert waits_ms == [0, 10 * MINUTE_MS, 10 * MINUTE_MS, 5 * MINUTE_MS, 0]
+    schedule.began(_at(NOON), RunCause.RETRY)
+    schedule.ended(_at(NOON), is_retryable=False)
+    assert schedule.next(_at(NOON), "11:59").cause is RunCause.DAILY

@@ -817,3 +817,32 @@ def test_a_scope_changed_while_the_service_was_off_is_held_at_the_next_start(wor
     held = world.journal.read(sync_state.load).held
     assert held is not None
     assert world.attempted_writes() == []
+
+
+def test_a_run_that_saw_dingtalk_move_is_followed_by_another_at_once(world: World) -> None:
+    """The second finds it still, and nothing more is asked for."""
+    department = world.department("研发部")
+    person = world.hire("王伟", department, mobile="13800000001")
+    for number in range(4):
+        world.hire(f"李{number}", mobile=f"1390000000{number}")
+    worker = world.new_worker()
+    _loop(worker, world)
+    world.forget_calls()
+
+    def move() -> None:
+        (made,) = world.company.create_department("新部")
+        world.company.move(person.userid, made["deptId"])
+
+    world.dingtalk.after_call(move, "/department/listsub")
+    world.now_ms += DAY_MS
+    runs_before = len(world.journal.read(lambda conn: runs.latest(conn, 99)))
+    assert worker.loop(world.now_ms) == 0.0
+    assert worker.loop(world.now_ms) == 0.0
+    assert worker.loop(world.now_ms) > 0.0
+    found = world.journal.read(lambda conn: runs.latest(conn, 99))
+    done = found[: len(found) - runs_before]
+    assert [(run.cause, run.ending and run.ending.status) for run in reversed(done)] == [
+        (RunCause.DAILY, RunStatus.PARTIAL),
+        (RunCause.RETRY, RunStatus.SUCCESS),
+    ]
+    assert world.member_of(person.userid).is_enabled

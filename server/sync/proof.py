@@ -1,0 +1,120 @@
+"""Asking DingTalk one by one for whoever is missing from a walk (`prove`).
+
+What is to be asked, and what follows from the answers, is decided by `server.directory.absence`.
+"""
+
+import logging
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from typing import TypeVar
+
+from server.dingtalk.reader import Found, Outcome, Reader
+from server.directory.absence import (
+    Answers,
+    Denial,
+    Missing,
+    homeless,
+    place_of,
+    settle,
+)
+from server.directory.company import is_of_another
+from server.directory.mapping import scope_of
+from server.directory.model import Department, Ledger, Person, Rules, Snapshot
+from server.fate import Fate
+from server.sync.gathering import CHUNK, deepen, is_refused_for_all
+from server.sync.reading import deepened, department_of, person_of
+from server.vendor_errors import VendorError
+
+_T = TypeVar("_T")
+_DENIALS = {Outcome.GONE: Denial.GONE, Outcome.OUT_OF_SCOPE: Denial.OUT_OF_SCOPE}
+
+_LOG = logging.getLogger(__name__)
+
+
+def prove(
+    reader: Reader,
+    snapshot: Snapshot,
+    ledger: Ledger,
+    rules: Rules,
+    missing: Missing,
+    deep: Collection[str],
+) -> Snapshot:
+    """Read those in `deep` singly and whoever and whatever is missing, and conclude who is gone.
+
+    An incomplete snapshot removes nobody, so that nobody is asked for then.
+    """
+    snapshot = deepen(reader, snapshot, deep)
+    scope = scope_of(snapshot, ledger, rules)
+    if not snapshot.is_complete:
+        return settle(snapshot, ledger, rules, scope, Missing(), Answers())
+    listed = frozenset(snapshot.people)
+    answers = Answers(departments=_departments_asked_for(reader, missing.departments))
+    wanted = (missing.people | homeless(snapshot, scope)) - frozenset(deep)
+    answers.people = _people_asked_for(reader, {key for key in wanted if not is_of_another(key)})
+    snapshot = deepened(
+        snapshot,
+        [answer for answer in answers.people.values() if isinstance(answer, Person)],
+        [key for key, answer in answers.people.items() if answer is Denial.GONE],
+    )
+    lost = homeless(snapshot, scope)
+    placed = listed - lost  # a row of a list was wrong, the person themself is where we mirror
+    missing = replace(missing, people=missing.people - placed, homeless=lost)
+    while unread := _unread(snapshot, rules, scope, missing, answers):
+        answers.departments |= _departments_asked_for(reader, unread)
+    return settle(snapshot, ledger, rules, scope, missing, answers)
+
+
+def _unread(
+    snapshot: Snapshot,
+    rules: Rules,
+    scope: Collection[str],
+    missing: Missing,
+    answers: Answers,
+) -> set[str]:
+    """Name the departments to be asked for next, to know where somebody or something lies."""
+    people = [snapshot.people[key] for key in missing.homeless]
+    wanted = {seat.department_id for person in people for seat in person.seats}
+    places = [
+        place_of(key, scope, rules, answers.departments) for key in wanted | missing.departments
+    ]
+    return {place for place in places if isinstance(place, str)}
+
+
+def _people_asked_for(reader: Reader, userids: Collection[str]) -> dict[str, Person | Denial]:
+    found = _asked_for(reader.read_people, userids)
+    return {
+        key: answer if isinstance(answer, Denial) else person_of(answer)
+        for key, answer in found.items()
+    }
+
+
+def _departments_asked_for(
+    reader: Reader, department_ids: Collection[str]
+) -> dict[str, Department | Denial]:
+    found = _asked_for(reader.read_departments, department_ids)
+    return {
+        key: answer if isinstance(answer, Denial) else department_of(answer)
+        for key, answer in found.items()
+    }
+
+
+def _asked_for(
+    read: Callable[[Collection[str]], tuple[Found[_T], ...]], ids: Collection[str]
+) -> dict[str, _T | Denial]:
+    """Ask until it is useless; of whom nothing could be learned there is no answer."""
+    answers: dict[str, _T | Denial] = dict.fromkeys(sorted(ids), Denial.NO_ANSWER)
+    wanted = list(answers)
+    for start in range(0, len(wanted), CHUNK):
+        try:
+            found = read(wanted[start : start + CHUNK])
+        except VendorError as error:
+            if error.fate is not Fate.RETRY:
+                raise
+            _LOG.warning("Who is missing in DingTalk could not be asked for: %s", error)
+            break
+        for each in found:
+            denial = _DENIALS.get(each.outcome, Denial.NO_ANSWER)
+            answers[each.dingtalk_id] = denial if each.value is None else each.value
+        if any(is_refused_for_all(each.error) for each in found):
+            break
+    return answers
