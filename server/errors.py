@@ -28,6 +28,7 @@ DingBridgeError
 │   ├── JournalBusyError          somebody else holds the database for too long
 │   ├── JournalNewerError         written by a newer version of the program
 │   ├── JournalAccessError        the file cannot be opened or written
+│   │   └── JournalDriveError     because of the drive it lies on
 │   ├── JournalGoneError          the file was deleted or replaced while in use
 │   ├── JournalDamagedError       its content is not what was written there
 │   ├── JournalUnreadableError    SQLite reads it, but a value in it makes no sense
@@ -248,6 +249,17 @@ class JournalAccessError(JournalError):
     retryable = False
 
 
+class JournalDriveError(JournalAccessError):
+    """The drive lacks what SQLite needs to be durable (WAL). Gaps: path, reason."""
+
+    code = "journal-drive"
+    title_text = N_("The database {path} cannot be kept on this drive: {reason}.")
+    hint_text = N_(
+        "SQLite's write-ahead log (WAL) does not work on most network drives (shared folders, "
+        "NAS). Choose a data folder on a disk of this computer with --data-dir."
+    )
+
+
 class JournalGoneError(JournalError):
     """The database was deleted or replaced while in use. Gaps: path."""
 
@@ -265,7 +277,8 @@ class JournalDamagedError(JournalError):
     code = "journal-damaged"
     title_text = N_("The database {path} is damaged: {reason}.")
     hint_text = N_(
-        "Restart DingBridge. It moves the damaged file aside, keeps it, and starts a new one."
+        "DingBridge moves the damaged file aside, keeps it, and starts a new one with what can "
+        "still be read; where it does not run, start it."
     )
     retryable = False
 

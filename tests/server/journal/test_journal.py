@@ -1,5 +1,6 @@
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -119,6 +120,50 @@ def test_damage_met_by_a_reader_is_marked_for_the_next_start(path: Path) -> None
     assert path.with_name("dingbridge.db.suspect").exists()
 
 
+def _find_damage(_conn: Connection) -> None:
+    damage = sqlite3.DatabaseError("database disk image is malformed")
+    damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    raise damage
+
+
+def _state(journal: Journal) -> tuple[JournalDamagedError | None, bool]:
+    return journal.damage, journal.must_reopen
+
+
+def _by_writing(journal: Journal) -> None:
+    journal.run(_find_damage).result(10)
+
+
+def _by_reading(journal: Journal) -> None:
+    journal.read(_find_damage)
+
+
+@pytest.mark.parametrize("meet", [_by_writing, _by_reading])
+def test_a_journal_knows_of_its_damage_whoever_met_it(
+    journal: Journal, path: Path, meet: Callable[[Journal], None]
+) -> None:
+    assert _state(journal) == (None, False)
+    with pytest.raises(JournalDamagedError) as met:
+        meet(journal)
+    assert _state(journal) == (met.value, True)
+    assert met.value.values["path"] == str(path)
+    journal.reopen(now_ms=0)
+    assert _state(journal) == (None, False)
+
+
+def test_a_journal_that_was_closed_is_not_opened_again(path: Path) -> None:
+    journal = Journal.open(path, now_ms=0)
+    with pytest.raises(JournalDamagedError):
+        _by_writing(journal)
+    assert journal.close(10)
+    assert not journal.must_reopen
+    with pytest.raises(JournalClosedError):
+        journal.reopen(now_ms=0)
+    with pytest.raises(JournalClosedError):
+        journal.run(listing.counts).result(10)
+    assert not path.with_name("dingbridge.db-wal").exists()  # nobody has it open
+
+
 def test_a_closed_journal_takes_nothing(path: Path, new_event: MakeEvent) -> None:
     journal = Journal.open(path, now_ms=0)
     assert journal.close(10)
@@ -199,7 +244,7 @@ def test_a_journal_that_could_not_be_opened_takes_nothing_until_it_can(
     path: Path, new_event: MakeEvent
 ) -> None:
     journal = Journal.shut(path, JournalFullError(path=str(path)))
-    assert journal.is_in_place is False
+    assert (journal.is_in_place, journal.must_reopen, journal.damage) == (False, True, None)
     with pytest.raises(JournalFullError):
         journal.append([new_event("a")]).result(10)
     journal.reopen(now_ms=0)
@@ -212,9 +257,11 @@ def test_a_writer_that_does_not_end_is_not_followed_by_another(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(journal, "close", lambda _: False)
+        patch.setattr(journal._writer, "join", lambda _: False)
         with pytest.raises(JournalBusyError):
             journal.reopen(now_ms=0)
+    assert journal.must_reopen
+    journal.reopen(now_ms=0)
     assert journal.run(listing.counts).result(10).events == 0
 
 
