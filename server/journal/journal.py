@@ -12,6 +12,7 @@ from server.errors import (
     JournalClosedError,
     JournalDamagedError,
     JournalError,
+    JournalGoneError,
 )
 from server.journal import contact, events
 from server.journal.contact import Use
@@ -105,14 +106,21 @@ class Journal:
         """Begin anew where `must_reopen` says so.
 
         A damaged file is moved aside and replaced; a deleted one is put back as it was.
-        Until this returns, whatever is submitted fails. An id from before may name another event
-        afterwards; but only working events can be completed or failed, and none is working in a
-        new file. Raises a `JournalError`; then try again later.
+        Until this returns, whatever is submitted fails, and is told why. An id from before may name
+        another event afterwards; but only working events can be completed or failed, and none is
+        working in a new file. Raises a `JournalError`; then try again later.
         """
+        damage = self._writer.damage
         self._writer.request_stop()
         if not self._writer.join(timeout_s):
             raise JournalBusyError(path=str(self._path))
-        opened = open_database(self._path, now_ms)
+        reason = damage or JournalGoneError(path=str(self._path))
+        self._writer = _NoWriter(self._path, reason, damage)
+        try:
+            opened = open_database(self._path, now_ms)
+        except JournalError as failure:
+            self._writer = _NoWriter(self._path, failure, damage)
+            raise
         with self._swap:
             if self._is_closed:  # meanwhile, and the next process may have opened it
                 opened.conn.close()
@@ -140,10 +148,14 @@ def _running(opened: Opened, path: Path) -> Writer:
 
 @dataclass(frozen=True, slots=True)
 class _NoWriter:
-    """Stands where no writer can be: every job fails for the same reason."""
+    """Stands where no writer can be: every job fails for the same reason.
+
+    `damage` is what the last writer knew of the file.
+    """
 
     path: Path
     failure: JournalError
+    damage: JournalDamagedError | None = None
 
     @property
     def is_in_place(self) -> bool:
@@ -154,10 +166,6 @@ class _NoWriter:
     def is_closed(self) -> bool:
         """Yes: it takes nothing."""
         return True
-
-    @property
-    def damage(self) -> None:
-        """Nothing is known of a file that is not open."""
 
     def note_damage(self, damage: JournalDamagedError) -> None:
         """Mark the database to be checked when it is opened."""

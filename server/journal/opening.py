@@ -5,6 +5,7 @@ make sense of it; what can still be read of it is in the new one, and the caller
 """
 
 import logging
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable
@@ -14,7 +15,12 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import TypeVar
 
-from server.errors import JournalAccessError, JournalDamagedError
+from server.errors import (
+    JournalAccessError,
+    JournalDamagedError,
+    JournalError,
+    JournalFullError,
+)
 from server.journal.connection import connect, connect_in_memory, transaction, translated
 from server.journal.events import release_stale
 from server.journal.salvage import note, salvage
@@ -26,6 +32,9 @@ _log = logging.getLogger(__name__)
 
 # Checking reads the whole file. Up to this size that is too quick to be noticed at start.
 _ALWAYS_CHECKED_BYTES = 64 * 1024 * 1024
+
+# A new database and what SQLite puts beside it take some hundred kB.
+_FULL_BELOW_BYTES = 1024 * 1024
 
 # The order matters: an old WAL left beside a new database would be replayed into it.
 _MOVED_IN_ORDER = ("-wal", "-shm", "")
@@ -57,9 +66,21 @@ def open_database(path: Path, now_ms: int) -> Opened:
             moved_aside = _replace(path, now_ms)
             conn = _open_sound(path)
     except OSError as exc:  # a virus scanner holds a file, the drive is gone
-        raise _access_error(path, exc) from exc
+        raise _explained(_access_error(path, exc)) from exc
+    except JournalAccessError as exc:
+        raise _explained(exc) from exc
     _clear(path)
     return Opened(conn, moved_aside)
+
+
+def _explained(failure: JournalAccessError) -> JournalError:
+    """Tell a full disk as such: SQLite, which cannot make its files then, tells of I/O errors."""
+    path = Path(str(failure.values["path"]))
+    try:
+        is_full = shutil.disk_usage(path.parent).free < _FULL_BELOW_BYTES
+    except OSError:
+        return failure
+    return JournalFullError(path=str(path)) if is_full else failure
 
 
 def _replace(path: Path, now_ms: int) -> Path:

@@ -15,6 +15,7 @@ from server.config.store import Config
 from server.directory.causes import Cause
 from server.directory.model import Kind, Rules
 from server.errors import DingBridgeError
+from server.instance import Trouble
 from server.journal import events, requests, runs, sync_state
 from server.journal.events import StoredEvent
 from server.journal.journal import Journal
@@ -59,6 +60,8 @@ _STALE = Cause(
     Message(N_("DingBridge was restarted before the sync was done.")),
     Message(N_("Repeat the sync: it goes on where the last one ended.")),
 )
+_FAULT_TITLE = N_("The sync met a fault of its own ({kind}) and tries again.")
+_FAULT_HINT = N_("Send the log file to whoever looks after DingBridge.")
 _FAULT = Cause(
     "fault",
     Message(N_("DingBridge met a fault of its own while it followed this event.")),
@@ -95,6 +98,7 @@ class Worker:
         self._poll_at_ms = 0
         self._alert_since_ms = clock_ms()
         self._quarantine: Quarantine | None = None
+        self._trouble: Trouble | None = None
         self._thread = threading.Thread(target=self._run, name="dingbridge-sync", daemon=True)
 
     # --- the thread
@@ -117,6 +121,11 @@ class Worker:
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What its last step failed with, None where that went well."""
+        return self._trouble
 
     def expect_missed(self) -> None:
         """Ask for missed events as often as wished for a while: a call was not taken. Any thread.
@@ -145,13 +154,18 @@ class Worker:
     def _guarded(self, step: Callable[[], float | None]) -> float | None:
         """Take a step; the one handler of this thread. None: it failed, try again in a while."""
         try:
-            return step()
+            wait_s = step()
         except CallCancelledError:
             return 0.0
         except DingBridgeError as failure:
             _LOG.error("The sync could not go on: %s", failure)
-        except Exception:  # noqa: BLE001 - the thread must outlive a fault; it is told in full
+            self._trouble = Trouble.of(failure)
+        except Exception as fault:  # noqa: BLE001 - the thread must outlive a fault; told in full
             _LOG.exception("The sync met a fault of its own and tries again")
+            self._trouble = Trouble(_FAULT_TITLE, _FAULT_HINT, {"kind": type(fault).__name__})
+        else:
+            self._trouble = None
+            return wait_s
         return None
 
     def _wait(self, wait_s: float) -> None:
