@@ -110,12 +110,14 @@ class Journal:
         another event afterwards; but only working events can be completed or failed, and none is
         working in a new file. Raises a `JournalError`; then try again later.
         """
-        damage = self._writer.damage
-        self._writer.request_stop()
-        if not self._writer.join(timeout_s):
-            raise JournalBusyError(path=str(self._path))
+        before = self._writer
+        damage = before.damage
         reason = damage or JournalGoneError(path=str(self._path))
         self._writer = _NoWriter(self._path, reason, damage)
+        before.request_stop()
+        if not before.join(timeout_s):
+            self._writer = before  # to be waited for again: there must not be two
+            raise JournalBusyError(path=str(self._path))
         try:
             opened = open_database(self._path, now_ms)
         except JournalError as failure:
@@ -124,7 +126,9 @@ class Journal:
         with self._swap:
             if self._is_closed:  # meanwhile, and the next process may have opened it
                 opened.conn.close()
-                raise JournalClosedError(path=str(self._path))
+                closed = JournalClosedError(path=str(self._path))
+                self._writer = _NoWriter(self._path, closed)
+                raise closed
             self.moved_aside = opened.moved_aside
             self._writer = _running(opened, self._path)
 

@@ -7,13 +7,13 @@ import socket
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from crypto.credentials import Credentials, Keyring
+from crypto.credentials import Keyring
 from server.app import App
 from server.config.files import read_image
 from server.config.paths import DataFolder
@@ -36,106 +36,26 @@ from server.journal.writer import Ticket
 from server.logs import SecretMask
 from server.pruning import Pruning
 from server.service import Service, local_url
-from server.simulator.dingtalk_callbacks import CallbackSender, Patience
 from server.simulator.reply import ReplyFault
-from server.status import EventView
 from server.web.listener import Listener
-from tests.crypto.made_up import SETS
 from tests.server.clocks import WallClock
+from tests.server.driven import NEW, NEWEST, OLD, Driven, Store, driven, spoil, texts
 from tests.server.folders import app_on
-from tests.server.simulator.seeds import seeded
 from tests.waiting import until
 
-OLD, NEW, NEWEST = SETS
 HOUR_MS = 60 * 60 * 1000
 
 
-@dataclass
-class Store(ConfigStore):
-    """A real store that lets a test act in the middle of a reload."""
-
-    folder: DataFolder
-    after_load: list[Callable[[], object]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        super().__init__(self.folder)
-
-    def load(self) -> Config:
-        config = super().load()
-        while self.after_load:
-            self.after_load.pop()()
-        return config
-
-
-@dataclass
-class Set:
-    """A service that is driven by the test: its housekeeper waits, the test does the duties."""
-
-    folder: DataFolder
-    store: Store
-    clock: WallClock
-    service: Service
-    mask: SecretMask
-
-    def accepts(
-        self, credentials: Credentials, event: bytes = b'{"EventType":"check_url"}'
-    ) -> bool:
-        return self.fault(credentials, event) is None
-
-    def fault(self, credentials: Credentials, event: bytes) -> ReplyFault | None:
-        with CallbackSender(
-            self.service.address,
-            credentials.token.reveal(),
-            credentials.aes_key.reveal(),
-            credentials.key,
-            rng=seeded(1),
-            patience=Patience(deadline_s=10),
-        ) as sender:
-            return sender.attempt(event).fault
-
-    def tick(self) -> None:
-        self.service.housekeeper.tick()
-
-    def enter(self, credentials: Credentials) -> None:
-        app_on(self.folder.root, **texts(credentials))
-
-    @property
-    def troubles(self) -> tuple[Trouble, ...]:
-        record = running_service(self.folder)
-        assert record is not None
-        return record.troubles
-
-    def events(self) -> tuple[EventView, ...]:
-        return App(self.folder).events().events
-
-    def stored(self) -> Keyring:
-        return ConfigStore(self.folder).load().secrets.keyring
-
-
-def texts(credentials: Credentials) -> dict[str, str]:
-    return {
-        "token": credentials.token.reveal(),
-        "aes_key": credentials.aes_key.reveal(),
-        "key": credentials.key,
-    }
-
-
 @pytest.fixture
-def at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Set]:
-    monkeypatch.setattr("server.housekeeper._TICK_S", 3600.0)
-    folder = app_on(tmp_path / "数据 夹", **texts(OLD)).folder
-    clock, store, mask = WallClock(), Store(folder), SecretMask()
-    service = Service(folder, store, mask, clock)
-    # A promotion wakes the housekeeper; here the test decides when its duties are done.
-    monkeypatch.setattr(service, "wake", lambda: None)
-    service.start()
-    at_work = Set(folder, store, clock, service, mask)
+def at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Driven]:
+    at_work = driven(app_on(tmp_path / "数据 夹", **texts(OLD)).folder, monkeypatch)
+    at_work.service.start()
     yield at_work
     monkeypatch.undo()
-    assert service.stop() == ()
+    assert at_work.service.stop() == ()
 
 
-def test_a_promotion_is_in_force_before_it_is_saved(at_work: Set) -> None:
+def test_a_promotion_is_in_force_before_it_is_saved(at_work: Driven) -> None:
     at_work.enter(NEW)
     at_work.service.take_up_changes()
     assert at_work.accepts(NEW)
@@ -146,7 +66,7 @@ def test_a_promotion_is_in_force_before_it_is_saved(at_work: Set) -> None:
     assert at_work.stored() == Keyring(NEW, None, OLD, until_ms)
 
 
-def test_a_promotion_in_the_middle_of_a_reload_is_kept(at_work: Set) -> None:
+def test_a_promotion_in_the_middle_of_a_reload_is_kept(at_work: Driven) -> None:
     at_work.enter(NEW)
     at_work.service.take_up_changes()
     app_on(at_work.folder.root, path="/neu", **texts(NEW))
@@ -157,7 +77,7 @@ def test_a_promotion_in_the_middle_of_a_reload_is_kept(at_work: Set) -> None:
     assert (at_work.stored().active, at_work.stored().previous) == (NEW, OLD)
 
 
-def test_a_set_entered_before_a_promotion_is_saved_stays_pending(at_work: Set) -> None:
+def test_a_set_entered_before_a_promotion_is_saved_stays_pending(at_work: Driven) -> None:
     at_work.enter(NEW)
     at_work.service.take_up_changes()
     assert at_work.accepts(NEW)
@@ -168,7 +88,7 @@ def test_a_set_entered_before_a_promotion_is_saved_stays_pending(at_work: Set) -
 
 
 def test_a_second_promotion_while_the_first_is_being_saved_is_saved_too(
-    at_work: Set, monkeypatch: pytest.MonkeyPatch
+    at_work: Driven, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_work.enter(NEW)
     at_work.service.take_up_changes()
@@ -184,7 +104,7 @@ def test_a_second_promotion_while_the_first_is_being_saved_is_saved_too(
 
 
 def test_previous_credentials_end_with_their_time(
-    at_work: Set, caplog: pytest.LogCaptureFixture
+    at_work: Driven, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     at_work.enter(NEW)
@@ -201,8 +121,106 @@ def test_previous_credentials_end_with_their_time(
     assert caplog.text.count("no longer accepted") == 1
 
 
+def codes_shown(at_work: Driven) -> set[str]:
+    app = App(at_work.folder, clock_ms=at_work.clock)
+    return {one.code for one in app.status().notices} - {"clock"}
+
+
+def goes_back(at_work: Driven) -> None:
+    """Let DingTalk use the new credentials once, and then the former ones again."""
+    at_work.enter(NEW)
+    at_work.service.take_up_changes()
+    assert at_work.accepts(NEW)
+    at_work.tick()
+    assert codes_shown(at_work) == set()
+    at_work.clock.now_ms += HOUR_MS
+    assert at_work.accepts(OLD)
+
+
+def test_former_credentials_that_are_used_again_are_warned_of_and_do_not_end(
+    at_work: Driven,
+) -> None:
+    goes_back(at_work)
+    assert codes_shown(at_work) == {"previous-in-use"}
+    for _ in range(14 * 24):
+        at_work.clock.now_ms += HOUR_MS
+        at_work.tick()
+    assert at_work.accepts(OLD)
+    assert codes_shown(at_work) == {"previous-in-use"}
+    assert at_work.accepts(NEW)
+    assert codes_shown(at_work) == set()
+
+
+def test_former_credentials_in_use_outlive_a_computer_that_is_off_for_days(
+    at_work: Driven, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_back(at_work)
+    at_work.tick()
+    assert at_work.service.stop() == ()
+    following = driven(at_work.folder, monkeypatch)
+    following.clock.now_ms = at_work.clock.now_ms + 9 * 24 * HOUR_MS
+    following.service.start()
+    assert following.accepts(OLD)
+    assert codes_shown(following) == {"previous-in-use"}
+    assert following.service.stop() == ()
+
+
+def test_each_use_of_former_credentials_prolongs_them_beside_the_new_ones(at_work: Driven) -> None:
+    goes_back(at_work)
+    last_ms = at_work.clock.now_ms
+    for hour in range(72):
+        at_work.clock.now_ms += HOUR_MS
+        at_work.tick()
+        assert at_work.accepts(NEW)
+        if hour in {20, 40}:
+            at_work.clock.now_ms -= 1
+            assert at_work.accepts(OLD)
+            at_work.clock.now_ms += 1
+            last_ms = at_work.clock.now_ms
+            assert at_work.accepts(NEW)
+        elif at_work.clock.now_ms < last_ms + 24 * HOUR_MS:
+            assert at_work.stored().previous == OLD
+    assert at_work.stored() == Keyring(NEW)
+    assert not at_work.accepts(OLD)
+
+
+def test_former_credentials_are_written_down_a_few_times_a_day_at_most(
+    at_work: Driven, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes: list[None] = []
+    update = at_work.store.update_keyring
+
+    def counted(change: Callable[[Keyring], Keyring]) -> Config:
+        writes.append(None)
+        return update(change)
+
+    goes_back(at_work)
+    monkeypatch.setattr(at_work.store, "update_keyring", counted)
+    for _ in range(4 * 24 * 4):
+        at_work.clock.now_ms += HOUR_MS // 4
+        at_work.tick()
+    assert len(writes) == 8  # twice a day
+
+
+def test_a_clock_that_was_ahead_does_not_keep_former_credentials_for_years(
+    at_work: Driven,
+) -> None:
+    at_work.enter(NEW)
+    at_work.service.take_up_changes()
+    at_work.clock.now_ms += 3650 * 24 * HOUR_MS
+    assert at_work.accepts(NEW)
+    at_work.tick()
+    at_work.clock.now_ms -= 3650 * 24 * HOUR_MS
+    at_work.tick()
+    assert at_work.stored().previous_until_ms == at_work.clock.now_ms + 24 * HOUR_MS
+    assert at_work.accepts(NEW)
+    at_work.clock.now_ms += 25 * HOUR_MS
+    at_work.tick()
+    assert at_work.stored() == Keyring(NEW)
+
+
 def test_secrets_that_vanish_stay_in_force_and_are_missed(
-    at_work: Set, caplog: pytest.LogCaptureFixture
+    at_work: Driven, caplog: pytest.LogCaptureFixture
 ) -> None:
     secrets = at_work.folder.secrets
     secrets.rename(secrets.with_name("elsewhere"))
@@ -219,7 +237,7 @@ def test_secrets_that_vanish_stay_in_force_and_are_missed(
 
 
 def test_a_promotion_that_cannot_be_saved_is_told_once_and_tried_again(
-    at_work: Set, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    at_work: Driven, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(change: object) -> Config:
         raise FileAccessError(path=str(at_work.folder.secrets), reason=type(change).__name__)
@@ -250,7 +268,7 @@ def failing(error: Exception) -> Callable[..., None]:
 
 
 def test_the_list_of_rejected_calls_is_stored_once_the_journal_takes_it(
-    at_work: Set, monkeypatch: pytest.MonkeyPatch
+    at_work: Driven, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not at_work.accepts(NEWEST)
     with monkeypatch.context() as patch:
@@ -272,7 +290,7 @@ def test_the_status_shows_at_once_what_the_desk_learned(
     mask = SecretMask()
     service = Service(app.folder, ConfigStore(app.folder), mask, WallClock())
     service.start()
-    at_work = Set(app.folder, Store(app.folder), WallClock(), service, mask)
+    at_work = Driven(app.folder, Store(app.folder), WallClock(), service, mask)
     try:
         assert not at_work.accepts(NEWEST)
         until(lambda: App(app.folder).status().doctor is not None)
@@ -282,7 +300,7 @@ def test_the_status_shows_at_once_what_the_desk_learned(
         assert service.stop() == ()
 
 
-def never_done_here(at_work: Set, patch: pytest.MonkeyPatch) -> None:
+def never_done_here(at_work: Driven, patch: pytest.MonkeyPatch) -> None:
     """Make the journal slow for this thread; the sync's thread has jobs of its own."""
     journal, here = at_work.service.journal(), threading.current_thread()
     run = journal.run
@@ -294,7 +312,7 @@ def never_done_here(at_work: Set, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(journal, "run", submitted)
 
 
-def test_the_clocks_difference_outlives_a_change_of_the_path(at_work: Set) -> None:
+def test_the_clocks_difference_outlives_a_change_of_the_path(at_work: Driven) -> None:
     assert at_work.accepts(OLD)  # sent by the real clock, years after this one
     at_work.tick()
     before = running_service(at_work.folder)
@@ -309,7 +327,7 @@ def test_the_clocks_difference_outlives_a_change_of_the_path(at_work: Set) -> No
 
 
 def test_old_events_go_after_an_hour_and_waiting_ones_stay(
-    at_work: Set, caplog: pytest.LogCaptureFixture
+    at_work: Driven, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     for number in (1, 2):
@@ -327,7 +345,7 @@ def test_old_events_go_after_an_hour_and_waiting_ones_stay(
 
 
 def test_a_fault_of_its_own_is_told_and_keeps_no_other_duty_from_being_done(
-    at_work: Set, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    at_work: Driven, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with monkeypatch.context() as broken:
         broken.setattr(Pruning, "do_what_is_due", failing(ZeroDivisionError()))
@@ -400,7 +418,7 @@ def test_a_start_that_fails_leaves_nothing_behind(
     assert app.stop() == ()
 
 
-def test_only_one_serves_a_folder_and_the_refused_one_disturbs_nothing(at_work: Set) -> None:
+def test_only_one_serves_a_folder_and_the_refused_one_disturbs_nothing(at_work: Driven) -> None:
     with pytest.raises(AlreadyRunningError) as caught:
         app_on(at_work.folder.root, **texts(OLD)).start()
     assert caught.value.values["address"] == at_work.service.address
@@ -423,7 +441,7 @@ def test_an_address_of_ipv6_is_written_with_brackets() -> None:
     assert local_url("127.0.0.1", 80, "/") == "http://127.0.0.1:80/"
 
 
-def test_a_database_that_turns_out_damaged_is_replaced_while_serving(at_work: Set) -> None:
+def test_a_database_that_turns_out_damaged_is_replaced_while_serving(at_work: Driven) -> None:
     event = b'{"EventType":"user_add_org","eventId":"%d"}'
     assert at_work.fault(OLD, event % 1) is None
     at_work.service.journal().run(spoil).result()
@@ -442,12 +460,8 @@ def test_a_service_that_starts_on_a_full_disk_goes_on_when_there_is_room(
     def refuse(path: Path) -> None:
         raise JournalAccessError(path=str(path), reason="disk I/O error")
 
-    monkeypatch.setattr("server.housekeeper._TICK_S", 3600.0)
-    app = app_on(tmp_path, **texts(OLD))
-    mask = SecretMask()
-    service = Service(app.folder, ConfigStore(app.folder), mask, WallClock())
-    monkeypatch.setattr(service, "wake", lambda: None)
-    at_work = Set(app.folder, Store(app.folder), WallClock(), service, mask)
+    at_work = driven(app_on(tmp_path, **texts(OLD)).folder, monkeypatch)
+    service = at_work.service
     event = b'{"EventType":"user_add_org","eventId":"1"}'
     with monkeypatch.context() as full:
         full.setattr("server.journal.opening._open_sound", refuse)
@@ -462,7 +476,7 @@ def test_a_service_that_starts_on_a_full_disk_goes_on_when_there_is_room(
     assert at_work.fault(OLD, event) is None
     at_work.tick()
     troubles.append(at_work.troubles)
-    assert troubles == [(Trouble.of(JournalFullError(path=str(app.folder.database))),), ()]
+    assert troubles == [(Trouble.of(JournalFullError(path=str(at_work.folder.database))),), ()]
     assert {"dingbridge-sync", "dingbridge-subscription"} <= {
         one.name for one in threading.enumerate()
     }
@@ -484,7 +498,9 @@ def test_a_service_that_never_had_room_stops_as_any_other(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps open files from being deleted")
-def test_a_database_that_is_deleted_in_use_is_put_back_before_a_call_is_lost(at_work: Set) -> None:
+def test_a_database_that_is_deleted_in_use_is_put_back_before_a_call_is_lost(
+    at_work: Driven,
+) -> None:
     event = b'{"EventType":"user_add_org","eventId":"%d"}'
     assert at_work.fault(OLD, event % 1) is None
     for file in at_work.folder.root.glob("dingbridge.db*"):
@@ -499,11 +515,3 @@ def test_a_database_that_is_deleted_in_use_is_put_back_before_a_call_is_lost(at_
     at_work.tick()
     assert at_work.troubles == ()
     assert [event.event_id for event in at_work.events()] == ["3", "2", "1"]
-
-
-def spoil(conn: sqlite3.Connection) -> None:
-    """Point the table to a page that is not there, as after a bad write; take note of it anew."""
-    (page,) = conn.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'events'").fetchone()
-    conn.execute("PRAGMA writable_schema = ON")
-    conn.execute("UPDATE sqlite_schema SET rootpage = 999999 WHERE rootpage = ?", (page,))
-    conn.execute("PRAGMA schema_version = 4711")

@@ -24,7 +24,7 @@ from server.journal.connection import connect
 from server.journal.contact import LastUse, Use
 from server.journal.events import NewEvent
 from server.journal.journal import Journal
-from server.journal.opening import open_database, peek
+from server.journal.opening import Opened, open_database, peek
 from server.journal.writer import Writer
 
 MakeEvent = Callable[..., NewEvent]
@@ -151,11 +151,20 @@ def test_a_journal_knows_of_its_damage_whoever_met_it(
     assert _state(journal) == (None, False)
 
 
-def test_a_journal_that_was_closed_is_not_opened_again(path: Path) -> None:
+def test_a_journal_that_is_closed_while_it_is_opened_anew_stays_closed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def open_slowly(path: Path, now_ms: int) -> Opened:
+        opened = open_database(path, now_ms)
+        assert journal.close(10)
+        return opened
+
     journal = Journal.open(path, now_ms=0)
     with pytest.raises(JournalDamagedError):
         _by_writing(journal)
-    assert journal.close(10)
+    monkeypatch.setattr("server.journal.journal.open_database", open_slowly)
+    with pytest.raises(JournalClosedError):
+        journal.reopen(now_ms=0)
     assert not journal.must_reopen
     with pytest.raises(JournalClosedError):
         journal.reopen(now_ms=0)
