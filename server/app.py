@@ -23,7 +23,7 @@ from server.config.rules import UnfitError
 from server.config.settings import known_settings
 from server.config.store import Config, ConfigStore, Outcome
 from server.connections import Connections
-from server.errors import DingBridgeError, JournalClosedError
+from server.errors import DingBridgeError, JournalClosedError, NotInForceError
 from server.instance import ServiceRecord, running_service
 from server.journal import contact, events, listing, rejections
 from server.journal.opening import peek
@@ -57,6 +57,7 @@ from server.views import (
     error_notice,
     event_counts,
     event_view,
+    folder_notices,
     notices,
     rejection_view,
     service_view,
@@ -158,6 +159,7 @@ class App:
             notices=(
                 *failures,
                 *notices(config, record, doctor, damaged, room, credentials.in_use),
+                *folder_notices(self.folder),
                 *sync_notices(sync),
                 *subscription_notices(subscription, credentials, is_mirroring=is_enabled),
             ),
@@ -206,15 +208,19 @@ class App:
     # --- what is to be
 
     def configure(self, changes: Mapping[str, object]) -> Outcome:
-        """Lay a JSON object of settings over the stored ones.
+        """Merge a JSON object of settings into the stored ones.
 
         Raises SettingsError naming every value that cannot be used, and StoreError; then nothing
-        was changed.
+        was changed. Raises NotInForceError where all is saved, but cannot be used here yet.
         """
         outcome = self._store.merge(changes)
         service = self._service
         if service is not None:
-            service.take_up_changes()
+            try:
+                service.take_up_changes()
+            except Exception as failure:
+                if outcome.changed:
+                    raise NotInForceError(outcome.changed) from failure
         return outcome
 
     def sync(

@@ -8,6 +8,7 @@ DingBridgeError
 │   ├── FileAccessError           the folder or file cannot be read or written
 │   ├── FileMissingError          it was there and is gone; what it held stays in force
 │   └── SecretsLockedError        sealed by Windows for another account
+├── NotInForceError               saved, and to be taken up yet
 ├── AlreadyRunningError           another copy serves this data folder
 ├── ExportError                   moving to another computer; in `server.export_errors`
 │   ├── PassphraseShortError
@@ -157,6 +158,23 @@ class SecretsLockedError(StoreError):
         "Run DingBridge under the account that stored them, or enter token, aes_key, key and the "
         "secrets again."
     )
+
+
+class NotInForceError(DingBridgeError):
+    """Settings were saved, and the service could not take them up yet. Gaps: names.
+
+    `changed` has the dotted names of what was saved.
+    """
+
+    code = "not-in-force"
+    title_text = N_("Saved, but not in force yet: {names}.")
+    hint_text = N_(
+        "DingBridge tries again by itself. The status says what keeps it from using them."
+    )
+
+    def __init__(self, changed: Iterable[str]) -> None:
+        self.changed = tuple(changed)
+        super().__init__(names=", ".join(self.changed))
 
 
 class AlreadyRunningError(DingBridgeError):

@@ -128,33 +128,31 @@ class Housekeeper:
         for duty in self._duties:
             self.attempt(duty)
 
-    def attempt(self, duty: Duty) -> None:
-        """Do one duty where it is due, or failed the last time. Never raises."""
+    def attempt(self, duty: Duty) -> Exception | None:
+        """Do one duty where it is due, or failed the last time; returns why it failed. Any thread.
+
+        A failure is told once in the log, however often the duty is tried.
+        """
         with self._one_at_a_time:
             before = self._standing.get(duty.name)
             try:
-                if before is None and not duty.due():
-                    return
-                duty.run()
+                if before is not None or duty.due():
+                    duty.run()
             except DingBridgeError as failure:
-                self._note(duty, Trouble.of(failure), before, failure)
+                trouble = Trouble.of(failure)
+                if trouble != before:
+                    _log.error("Could not %s, and tries again: %s", duty.name, failure)
+                self._standing[duty.name] = trouble
+                return failure
             except Exception as fault:  # noqa: BLE001 - the others have to be done; told in full
                 trouble = Trouble(_FAULT_TITLE, _FAULT_HINT, {"kind": type(fault).__name__})
                 if trouble != before:
-                    _log.exception("To %s met a fault of its own; it is tried again", duty.name)
+                    _log.exception("A fault of its own: could not %s, and tries again", duty.name)
                 self._standing[duty.name] = trouble
-            else:
-                if before is not None:
-                    del self._standing[duty.name]
-                    _log.info("After a failure: %s: done", duty.name)
-
-    def _note(
-        self, duty: Duty, trouble: Trouble, before: Trouble | None, failure: DingBridgeError
-    ) -> None:
-        """Tell a failure once, however often the duty is tried."""
-        if trouble != before:
-            _log.error("To %s failed and is tried again: %s", duty.name, failure)
-        self._standing[duty.name] = trouble
+                return fault
+            if self._standing.pop(duty.name, None) is not None:
+                _log.info("Could %s after all", duty.name)
+            return None
 
     def _run(self) -> None:
         while not self._stopping.is_set():

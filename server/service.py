@@ -180,9 +180,11 @@ class Service:
 
         Raises what loading raises; the settings in force stay then, and it is tried again.
         """
-        self._config.save_promotion()
-        self._config.take_up()
+        duties = (self._saving, self._taking_up)
+        failures = [failure for duty in duties if (failure := self._housekeeper.attempt(duty))]
         self._housekeeper.attempt(self._publishing)
+        if failures:
+            raise failures[0]
 
     # --- the parts
 
@@ -225,6 +227,12 @@ class Service:
         self._publishing = Publish(
             self._instance, lambda: self._address, self._facts, self._troubles, self._stopping
         )
+        self._saving = Routine(
+            "save that DingTalk uses the new credentials",
+            config.save_promotion,
+            lambda: config.has_unsaved,
+        )
+        self._taking_up = Routine("take up changed settings", config.take_up, config.has_changed)
         self._beginning = self._steps()
         self._housekeeper = Housekeeper(self._duties())
 
@@ -254,12 +262,8 @@ class Service:
         """Return what is looked after with each tick, in the order of need."""
         return (
             *self._beginning,
-            Routine(
-                "save that DingTalk uses the new credentials",
-                self._config.save_promotion,
-                lambda: self._config.has_unsaved,
-            ),
-            Routine("take up changed settings", self._config.take_up, self._config.has_changed),
+            self._saving,
+            self._taking_up,
             StoreRejections(
                 self._rejections, self._journal, self._heard, lambda: self._restored.is_done
             ),

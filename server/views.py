@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from crypto.credentials import Credentials, Field, Keyring, Role
 from crypto.doctor import Diagnosis, Verdict
+from server.config.paths import DataFolder
 from server.config.store import Config
 from server.errors import DingBridgeError
 from server.instance import ServiceRecord
@@ -225,6 +226,18 @@ def notices(
         yield _moved_notice(path, salvaged)
     for note in () if config is None else config.notes:
         yield Notice("note", Level.WARNING, note, _IN_LOG)
+
+
+def folder_notices(folder: DataFolder) -> Iterator[Notice]:
+    """Yield what should be known of the data folder itself."""
+    if folder.is_open_to_others:
+        title = N_("Other accounts of this computer can open the data folder {path}.")
+        hint = N_(
+            "Its files are for their owner only. Take these rights from the folder as well: "
+            "chmod 700."
+        )
+        values = {"path": str(folder.root)}
+        yield Notice("folder-open", Level.WARNING, Message(title, values), Message(hint))
 
 
 def _moved_notice(path: str, salvaged: Salvaged | None) -> Notice:

@@ -7,6 +7,7 @@ import logging
 import os
 import tkinter as tk
 from dataclasses import dataclass, replace
+from threading import Lock
 from tkinter import messagebox
 
 from server.app import App
@@ -77,6 +78,7 @@ class Program:
         self._crashes = Crashes(self.session)
         self._shutdown = Shutdown(self.session, self.tray, single)
         self._has_tray = False
+        self._restarting = Lock()
         self._deliver_timer = ""
         self.guide: GuideWindow | None = None
         root.withdraw()
@@ -236,8 +238,9 @@ class Program:
         app = self.session.app
 
         def restart() -> str:
-            app.stop(_STOP_SERVICE_S)
-            return app.start()
+            with self._restarting:  # pressed twice, the second would meet the first one's service
+                app.stop(_STOP_SERVICE_S)
+                return app.start()
 
         self.session.ask(restart, self._restarted, self._restart_failed)
 
