@@ -230,7 +230,7 @@ def notices(
 
 def folder_notices(folder: DataFolder) -> Iterator[Notice]:
     """Yield what should be known of the data folder itself."""
-    if folder.is_open_to_others:
+    if folder.is_open_to_others():
         title = N_("Other accounts of this computer can open the data folder {path}.")
         hint = N_(
             "Its files are for their owner only. Take these rights from the folder as well: "

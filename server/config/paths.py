@@ -70,9 +70,8 @@ class DataFolder:
         """What the windows remember from one start to the next."""
         return self.root / "ui-state.json"
 
-    @property
     def is_open_to_others(self) -> bool:
-        """Whether other accounts may look into the folder, or put files there. Not on Windows."""
+        """Tell whether other accounts may look into the folder, or put files there; POSIX only."""
         if os.name == "nt":  # rights are inherited there, and no mode tells them
             return False
         try:
