@@ -32,9 +32,11 @@ class ReopenJournal:
         journal: Journal,
         clock_ms: Callable[[], int],
         facts: Callable[[], Facts],
+        on_reopened: Callable[[], object],
         stopping: threading.Event,
     ) -> None:
         self._journal = journal
+        self._on_reopened = on_reopened
         self._clock_ms = clock_ms
         self._facts = facts
         self._stopping = stopping
@@ -56,6 +58,7 @@ class ReopenJournal:
         damage = self._journal.damage
         self._journal.reopen(self._clock_ms())
         self._settled = self._facts().unstored
+        self._on_reopened()
         if self._journal.moved_aside is not None:
             _log.warning("The damaged database was moved to %s", self._journal.moved_aside)
         elif damage is not None:
@@ -140,7 +143,6 @@ class Publish:
     def run(self) -> None:
         """Tell it; raises FileAccessError."""
         address, difference_ms, troubles = seen = self._seen()
-        self._published = None
         self._instance.publish(address, clock_difference_ms=difference_ms, troubles=troubles)
         self._published = seen
 

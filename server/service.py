@@ -222,7 +222,9 @@ class Service:
         config.on_keyring, config.on_change = self._use_keyring, self._changed
         config.on_promotion = self.wake
         self._pruning = Pruning(self._write, self._clock_ms, self._stopping)
-        self._reopening = ReopenJournal(self._journal, self._clock_ms, self._facts, self._stopping)
+        self._reopening = ReopenJournal(
+            self._journal, self._clock_ms, self._facts, self._reopened, self._stopping
+        )
         self._restored = Once("restore the list of rejected calls", self._restore, self._is_open)
         self._publishing = Publish(
             self._instance, lambda: self._address, self._facts, self._troubles, self._stopping
@@ -269,8 +271,8 @@ class Service:
             ),
             Routine("keep the marks of the running service", self._instance.keep),
             Routine("remove what is old", self._prune, self._is_open),
-            self._publishing,
             Routine("look for requests", self._hear_requests, self._is_open),
+            self._publishing,  # what became of all the others
         )
 
     def _steps(self) -> tuple[Duty, ...]:
@@ -288,6 +290,11 @@ class Service:
                 lambda: self._is_open() and self._config.must_judge_previous(),
             ),
         )
+
+    def _reopened(self) -> None:
+        """Have those who met the failure try again now."""
+        self._worker.nudge()
+        self._watch.nudge()
 
     def _is_open(self) -> bool:
         return self._journal.is_in_place

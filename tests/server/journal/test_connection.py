@@ -70,22 +70,25 @@ def test_narrowing_touches_neither_folders_nor_what_a_link_leads_to(tmp_path: Pa
     assert (rights["others"], rights["folder.db"]) == (0o644, 0o755)
 
 
-_TURN_WAL_OFF = """
-import sqlite3, sys
-try:
-    conn = sqlite3.connect(sys.argv[1], timeout=0)
-    print(conn.execute("PRAGMA journal_mode = DELETE").fetchone())
-except sqlite3.OperationalError as refusal:
-    print(refusal)
+# These bytes SQLite locks for as long as a database is in use.
+# https://www.sqlite.org/fileformat2.html#the_lock_byte_page
+_LOCK_IT = """
+import fcntl, sys
+with open(sys.argv[1], "rb+") as file:
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)
+    except OSError:
+        print("in use")
 """
 
 
 @posix_only
 def test_making_it_private_ends_no_lock_that_this_process_has_on_it(path: Path) -> None:
-    with closing(connect(path)) as conn, closing(connect(path)):
+    with closing(connect(path)) as conn:
         conn.execute("CREATE TABLE t (x)")
-        answer = subprocess.check_output([sys.executable, "-c", _TURN_WAL_OFF, path], text=True)
-    assert answer == "database is locked\n"
+        connect(path).close()
+        answer = subprocess.check_output([sys.executable, "-c", _LOCK_IT, path], text=True)
+    assert answer == "in use\n"
 
 
 @posix_only

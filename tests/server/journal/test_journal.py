@@ -151,6 +151,26 @@ def test_a_journal_knows_of_its_damage_whoever_met_it(
     assert _state(journal) == (None, False)
 
 
+def test_damage_is_not_forgotten_where_something_else_keeps_it_from_being_mended(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, _now_ms: int) -> Opened:
+        raise JournalFullError(path=str(path))
+
+    with pytest.raises(JournalDamagedError) as met:
+        _by_writing(journal)
+    with monkeypatch.context() as patch:
+        patch.setattr("server.journal.journal.open_database", refuse)
+        for _ in range(2):
+            with pytest.raises(JournalFullError):
+                journal.reopen(now_ms=0)
+            assert _state(journal) == (met.value, True)
+        with pytest.raises(JournalFullError):
+            journal.run(listing.counts).result(10)
+    journal.reopen(now_ms=0)
+    assert _state(journal) == (None, False)
+
+
 def test_a_journal_that_is_closed_while_it_is_opened_anew_stays_closed(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

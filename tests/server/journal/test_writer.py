@@ -121,6 +121,18 @@ def test_a_ticket_that_is_done_says_so_to_everybody_who_asks_at_once(path: Path)
     assert wrong == []
 
 
+def test_a_ticket_is_done_before_those_who_wait_are_woken(path: Path) -> None:
+    class Watched:
+        def release(self) -> None:
+            woken.append(ticket.is_done)
+
+    woken: list[bool] = []
+    ticket: Ticket[int] = Ticket(path)
+    ticket._done = Watched()  # type: ignore[assignment] # of a lock only this is used
+    ticket.resolve(1)
+    assert woken == [True]
+
+
 def test_what_is_queued_shares_one_commit(
     running: Writer, path: Path, statements: list[str]
 ) -> None:
