@@ -34,6 +34,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     from ui.console.arguments import parser
     from ui.console.attach import connect_streams
 
+    if os.name == "posix":
+        os.umask(0o077)  # whatever is written holds names, numbers and secrets of a company
     connect_streams()
     _make_output_safe()
     # Other programs set it for good. It would write the keys of our connections into a file, and

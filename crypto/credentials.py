@@ -110,6 +110,10 @@ class Keyring:
         entered = None if self.pending == promoted.active else self.pending
         return replace(promoted, pending=entered)
 
+    def prolonged(self, until_ms: int) -> "Keyring":
+        """Return the keyring with another end of the grace period, where one is running."""
+        return self if self.previous is None else replace(self, previous_until_ms=until_ms)
+
     def expired(self, now_ms: int) -> "Keyring":
         """Return the keyring without a previous set whose grace period is over."""
         if self.previous is None or now_ms < self.previous_until_ms:

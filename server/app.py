@@ -23,8 +23,8 @@ from server.config.rules import UnfitError
 from server.config.settings import known_settings
 from server.config.store import Config, ConfigStore, Outcome
 from server.connections import Connections
-from server.errors import DingBridgeError, JournalClosedError
-from server.instance import running_service
+from server.errors import DingBridgeError, JournalClosedError, NotInForceError
+from server.instance import ServiceRecord, running_service
 from server.journal import contact, events, listing, rejections
 from server.journal.opening import peek
 from server.journal.salvage import noted
@@ -57,6 +57,7 @@ from server.views import (
     error_notice,
     event_counts,
     event_view,
+    folder_notices,
     notices,
     rejection_view,
     service_view,
@@ -132,7 +133,7 @@ class App:
         config = _or_noted(self._store.load, None, failures)
         empty = Stored({}, listing.Counts(0, 0, 0, 0, 0, 0), [])
         stored = _or_noted(self._stored, empty, failures)
-        record = _or_noted(lambda: running_service(self.folder), None, failures)
+        record = _or_noted(self._record, None, failures)
         doctor = doctor_view(stored)
         is_enabled = config is not None and config.settings.sync.enabled
         sync = _or_noted(
@@ -157,7 +158,8 @@ class App:
             sync=sync,
             notices=(
                 *failures,
-                *notices(config, record, doctor, damaged, room),
+                *notices(config, record, doctor, damaged, room, credentials.in_use),
+                *folder_notices(self.folder),
                 *sync_notices(sync),
                 *subscription_notices(subscription, credentials, is_mirroring=is_enabled),
             ),
@@ -206,15 +208,19 @@ class App:
     # --- what is to be
 
     def configure(self, changes: Mapping[str, object]) -> Outcome:
-        """Lay a JSON object of settings over the stored ones.
+        """Merge a JSON object of settings into the stored ones.
 
         Raises SettingsError naming every value that cannot be used, and StoreError; then nothing
-        was changed.
+        was changed. Raises NotInForceError where all is saved, but cannot be used here yet.
         """
         outcome = self._store.merge(changes)
         service = self._service
         if service is not None:
-            service.take_up_changes()
+            try:
+                service.take_up_changes()
+            except Exception as failure:
+                if outcome.changed:
+                    raise NotInForceError(outcome.changed) from failure
         return outcome
 
     def sync(
@@ -333,6 +339,11 @@ class App:
         # The service writes its list down a moment later; here the list itself is at hand.
         live = sorted(service.rejections().snapshot(), key=lambda one: -one.at_ms)
         return replace(stored, rejections=live)
+
+    def _record(self) -> ServiceRecord | None:
+        """Return who serves; of this process's own service it is known without the disk."""
+        service = self._service
+        return running_service(self.folder) if service is None else service.record
 
     def _read(self, job: Callable[[Connection], T]) -> T:
         return peek(self.folder.database, job)

@@ -8,6 +8,7 @@ DingBridgeError
 │   ├── FileAccessError           the folder or file cannot be read or written
 │   ├── FileMissingError          it was there and is gone; what it held stays in force
 │   └── SecretsLockedError        sealed by Windows for another account
+├── NotInForceError               saved, and to be taken up yet
 ├── AlreadyRunningError           another copy serves this data folder
 ├── ExportError                   moving to another computer; in `server.export_errors`
 │   ├── PassphraseShortError
@@ -28,6 +29,7 @@ DingBridgeError
 │   ├── JournalBusyError          somebody else holds the database for too long
 │   ├── JournalNewerError         written by a newer version of the program
 │   ├── JournalAccessError        the file cannot be opened or written
+│   │   └── JournalDriveError     because of the drive it lies on
 │   ├── JournalGoneError          the file was deleted or replaced while in use
 │   ├── JournalDamagedError       its content is not what was written there
 │   ├── JournalUnreadableError    SQLite reads it, but a value in it makes no sense
@@ -158,6 +160,23 @@ class SecretsLockedError(StoreError):
     )
 
 
+class NotInForceError(DingBridgeError):
+    """Settings were saved, and the service could not take them up yet. Gaps: names.
+
+    `changed` has the dotted names of what was saved.
+    """
+
+    code = "not-in-force"
+    title_text = N_("Saved, but not in force yet: {names}.")
+    hint_text = N_(
+        "DingBridge tries again by itself. The status says what keeps it from using them."
+    )
+
+    def __init__(self, changed: Iterable[str]) -> None:
+        self.changed = tuple(changed)
+        super().__init__(names=", ".join(self.changed))
+
+
 class AlreadyRunningError(DingBridgeError):
     """Another copy serves this data folder. Gaps: pid, address, path."""
 
@@ -248,6 +267,17 @@ class JournalAccessError(JournalError):
     retryable = False
 
 
+class JournalDriveError(JournalAccessError):
+    """The drive lacks what SQLite needs to be durable (WAL). Gaps: path, reason."""
+
+    code = "journal-drive"
+    title_text = N_("The database {path} cannot be kept on this drive: {reason}.")
+    hint_text = N_(
+        "SQLite's write-ahead log (WAL) does not work on most network drives (shared folders, "
+        "NAS). Choose a data folder on a disk of this computer with --data-dir."
+    )
+
+
 class JournalGoneError(JournalError):
     """The database was deleted or replaced while in use. Gaps: path."""
 
@@ -265,7 +295,8 @@ class JournalDamagedError(JournalError):
     code = "journal-damaged"
     title_text = N_("The database {path} is damaged: {reason}.")
     hint_text = N_(
-        "Restart DingBridge. It moves the damaged file aside, keeps it, and starts a new one."
+        "DingBridge moves the damaged file aside, keeps it, and starts a new one with what can "
+        "still be read; where it does not run, start it."
     )
     retryable = False
 

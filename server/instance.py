@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
-from threading import Event
+from threading import Event, Lock
 from time import monotonic
 
 from server.config.files import Stamp, access_error, read_image, stamp_of, write_atomically
@@ -45,7 +45,7 @@ class ServiceRecord:
     """Who serves a data folder. `address` is empty until callbacks are accepted.
 
     A `pid` of 0 stands for a service whose record cannot be read. `clock_difference_ms` is how far
-    DingTalk's clock was ahead of ours at the last genuine call; `trouble` is what fails now.
+    DingTalk's clock was ahead of ours at the last genuine call; `troubles` is what fails now.
     """
 
     pid: int = 0
@@ -53,7 +53,7 @@ class ServiceRecord:
     started_at_ms: int = 0
     version: str = ""
     clock_difference_ms: int | None = None
-    trouble: Trouble | None = None
+    troubles: tuple[Trouble, ...] = ()
 
 
 class InstanceLock:
@@ -67,25 +67,34 @@ class InstanceLock:
         self._record = record
         self._written: Stamp | None = None
         self._is_held = True
+        self._writing = Lock()
 
     def publish(
         self,
         address: str,
         *,
         clock_difference_ms: int | None = None,
-        trouble: Trouble | None = None,
+        troubles: Sequence[Trouble] = (),
     ) -> None:
         """Tell the other commands where callbacks are accepted, and how.
 
         Raises FileAccessError; `keep` tries again.
         """
-        self._record = replace(
-            self._record,
-            address=address,
-            clock_difference_ms=clock_difference_ms,
-            trouble=trouble,
-        )
-        self._write()
+        with self._writing:
+            if not self._is_held:  # whoever holds it now has a record of their own
+                return
+            self._record = replace(
+                self._record,
+                address=address,
+                clock_difference_ms=clock_difference_ms,
+                troubles=tuple(troubles),
+            )
+            self._write()
+
+    @property
+    def record(self) -> ServiceRecord:
+        """What is told, also where it cannot be written."""
+        return self._record
 
     def keep(self) -> None:
         """Hold the folder on where somebody removed the lock or the record; called now and then.
@@ -93,12 +102,15 @@ class InstanceLock:
         Raises AlreadyRunningError where another service took the folder meanwhile, and
         FileAccessError.
         """
-        for place, lock in enumerate(self._locks):
-            if not lock.is_in_place:
-                self._locks[place] = _take(_locks(self._folder)[place], self._folder)
-                lock.release()
-        if self._written is None or stamp_of(self._folder.service_record) != self._written:
-            self._write()
+        with self._writing:
+            if not self._is_held:
+                return
+            for place, lock in enumerate(self._locks):
+                if not lock.is_in_place:
+                    self._locks[place] = _take(_locks(self._folder)[place], self._folder)
+                    lock.release()
+            if self._written is None or stamp_of(self._folder.service_record) != self._written:
+                self._write()
 
     def _write(self) -> None:
         self._written = None
@@ -195,8 +207,9 @@ def _read(folder: DataFolder) -> ServiceRecord | None:
     try:
         fields = json.loads(read_image(folder.service_record).content or b"")
         record = ServiceRecord(**fields)
-        if record.trouble is not None:
-            record = replace(record, trouble=Trouble(**fields["trouble"]))
+        record = replace(
+            record, troubles=tuple(Trouble(**one) for one in fields.get("troubles", ()))
+        )
     except (
         FileAccessError,
         ValueError,
@@ -209,11 +222,11 @@ def _read(folder: DataFolder) -> ServiceRecord | None:
 
 def _is_sound(record: ServiceRecord) -> bool:
     """Whether every value is of its kind; JSON, and other versions, may hold anything."""
-    difference_ms, trouble = record.clock_difference_ms, record.trouble or Trouble("", "", {})
+    difference_ms = record.clock_difference_ms
     numbers = (record.pid, record.started_at_ms, 0 if difference_ms is None else difference_ms)
-    texts = (record.address, record.version, trouble.title, trouble.hint)
+    sentences = [text for one in record.troubles for text in (one.title, one.hint)]
     return (
         all(type(one) is int for one in numbers)
-        and all(isinstance(one, str) for one in texts)
-        and isinstance(trouble.values, dict)
+        and all(isinstance(one, str) for one in (record.address, record.version, *sentences))
+        and all(isinstance(one.values, dict) for one in record.troubles)
     )

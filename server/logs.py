@@ -4,12 +4,14 @@ Whoever logs keeps secrets out; the mask here is the last resort, and covers tra
 """
 
 import logging
+import os
 import re
 import sys
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from threading import Lock
@@ -26,6 +28,7 @@ _FILE_BYTES = 1024 * 1024
 _OLD_FILES = 4
 _LINE_CHARACTERS = 8000
 _SHORT = 6
+_OWNER_ONLY = 0o600
 _QUIET = ("waitress", "waitress.queue", "urllib3", "requests")
 
 _QUERY = re.compile(
@@ -130,12 +133,26 @@ class RotatingLog(RotatingFileHandler):
     """
 
     def __init__(self, path: Path, *, file_bytes: int, old_files: int) -> None:
+        self._path = path
         super().__init__(
             path, maxBytes=file_bytes, backupCount=old_files, encoding="utf-8", errors="replace"
         )
-        self._path = path
         self._file_bytes = file_bytes
         self._has_failed = False
+
+    def _open(self) -> TextIOWrapper:
+        """Open the file for its owner only, and never where a link would lead."""
+        self._remove_link()
+        return open(
+            self._path, "a", encoding=self.encoding, errors=self.errors, opener=_opened_privately
+        )
+
+    def _remove_link(self) -> None:
+        """Take a link from the file's place: somebody else may have put it there."""
+        if self._path.is_symlink():
+            target = self._path.readlink()
+            self._path.unlink()
+            warn(f"The log file {self._path} was a link to {target}; it is a file of its own now.")
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record; the first failure of a row is told on standard error, no more."""
@@ -183,6 +200,13 @@ class RotatingLog(RotatingFileHandler):
     def _move(source: Path, target: Path) -> None:
         if source.exists():
             source.replace(target)
+
+
+def _opened_privately(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), _OWNER_ONLY)
+    if os.name == "posix" and os.fstat(descriptor).st_mode & 0o077:  # of an earlier version
+        os.fchmod(descriptor, _OWNER_ONLY)
+    return descriptor
 
 
 def warn(text: str) -> None:

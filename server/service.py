@@ -2,47 +2,41 @@
 
 Threads: `dingbridge-web` answers callbacks, `dingbridge-journal` writes, `dingbridge-sync` mirrors,
 `dingbridge-subscription` compares with DingTalk's own record, `dingbridge-housekeeper` does what
-must not delay an answer: it saves a promotion, takes up changed settings, looks for requests of
-other commands, stores the list of rejected calls, and removes old events.
+must not delay an answer, and what has to be tried again.
 """
 
 import logging
+import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from sqlite3 import Connection
 from typing import TypeVar
 
 from crypto.callback import Opener
 from crypto.credentials import Keyring
 from server.config.paths import DataFolder
-from server.config.settings import Settings
 from server.config.store import Config, ConfigStore
-from server.errors import (
-    DingBridgeError,
-    FileAccessError,
-    JournalAccessError,
-    JournalDamagedError,
-    JournalError,
-    JournalFullError,
-)
-from server.instance import InstanceLock, Trouble, acquire
+from server.duties import JOB_S, Publish, ReopenJournal, StoreRejections
+from server.errors import JournalBusyError, JournalFullError
+from server.housekeeper import Duty, Housekeeper, Once, Routine
+from server.instance import InstanceLock, ServiceRecord, Trouble, acquire
+from server.journal import contact, requests
 from server.journal import rejections as stored_rejections
-from server.journal import requests
 from server.journal.journal import Journal
 from server.journal.rejections import Rejection
 from server.logs import SecretMask
 from server.pruning import Pruning
 from server.rest.vendor_clock import VendorClock
-from server.room import shortage
+from server.running_config import RunningConfig
 from server.subscription.watch import Watch
 from server.sync.engine import Engine
 from server.sync.parties import Pace, Road
 from server.sync.worker import Worker
 from server.version import VERSION
 from server.web.callback import build_app
-from server.web.desk import Desk
+from server.web.desk import Desk, Facts
 from server.web.inbox import BatchingInbox
 from server.web.listener import Listener, open_socket
 from server.web.rejections import RejectionLog
@@ -51,12 +45,6 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-_TICK_S = 1.0
-# What the desk learns is written down at once, so that `status` shows it right after the answer;
-# but a flood of calls must not become a flood of writes.
-_PAUSE_S = 0.1
-_HOUR_MS = 60 * 60 * 1000
-_JOB_S = 30.0
 _LEAVE_S = 0.5
 # Of the time to stop in: what a vendor has left to answer the call under way.
 _PATIENCE_SHARE = 0.5
@@ -65,6 +53,11 @@ _PATIENCE_SHARE = 0.5
 def now_ms() -> int:
     """Return the system's time in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
+
+
+def local_url(host: str, port: int, path: str) -> str:
+    """Return the address of callbacks on this machine; an IPv6 address needs brackets."""
+    return f"http://[{host}]:{port}{path}" if ":" in host else f"http://{host}:{port}{path}"
 
 
 class Service:
@@ -80,54 +73,38 @@ class Service:
     ) -> None:
         """Take the service's parts; `pace` makes the sync run faster, for simulated vendors."""
         self._folder = folder
-        self._store = store
-        self._mask = mask
         self._clock_ms = clock_ms
         self._pace = pace
-        self._config = Config()
-        self._keyring = Keyring()
-        self._unsaved: Keyring | None = None  # as it is since a promotion that is not on disk yet
-        self._unstored: list[Rejection] | None = None
-        self._lock = threading.Lock()  # the keyring in force
-        self._duty = threading.Lock()  # one thread at a time takes up or saves settings
-        self._wake = threading.Event()
+        self._config = RunningConfig(store, mask, clock_ms)
         self._stopping = threading.Event()
         self._vendor_clock = VendorClock(clock_ms)
-        self._pruning = Pruning(self._write, clock_ms, self._stopping, self._vendor_clock)
-        self._has_begun = False
-        self._healed: JournalError | None = None
-        self._troubles: list[Trouble] = []
-        self._published: tuple[str, int | None, Trouble | None] | None = None
         self._rejections = RejectionLog()
-        self._housekeeper = threading.Thread(
-            target=self._keep_house, name="dingbridge-housekeeper", daemon=True
-        )
 
     def start(self, host: str | None = None, port: int | None = None) -> str:
         """Start everything and return the callback address; `host` and `port` override settings.
 
         Raises what loading raises (StoreError, SettingsError), AlreadyRunningError, JournalError
-        and ListenerError; then nothing is left running.
+        and ListenerError; then nothing is left running. What can be made good while callbacks are
+        answered, or refused with 503, is tried again by the housekeeper, and stands in the status.
         """
         with ExitStack() as undo:
             self._folder.ensure()
             self._instance: InstanceLock = acquire(self._folder, VERSION, self._clock_ms())
             undo.callback(self._instance.release)
-            self._config = self._store.load()
-            self._mask.register(self._config.secrets.all())
-            self._keyring = self._config.secrets.keyring
+            self._config.load()
             self._journal = self._opened_journal()
-            undo.callback(self._journal.close, _JOB_S)
-            self._listener = self._listen(host, port)
+            undo.callback(self._journal.close, JOB_S)
+            bound = self._bound(host, port)
+            undo.callback(bound.close)
+            self._put_together(bound)
+            undo.callback(self._watch.request_stop)
+            undo.callback(self._worker.request_stop)
+            for step in self._beginning:
+                self._housekeeper.attempt(step)
+            self._listener.start()
+            undo.callback(self._listener.join, _LEAVE_S)
             undo.callback(self._listener.request_stop)
-            self._address = self._address_of(self._listener, self._config.settings)
-            self._worker = self._mirror()
-            self._watch = Watch(
-                self._journal, self._config_now, clock_ms=self._clock_ms, pace=self._pace
-            )
-            if self._journal.is_in_place:
-                self._begin()
-            self._publish()
+            self._housekeeper.attempt(self._publishing)
             self._housekeeper.start()
             undo.pop_all()
         self._announce()
@@ -143,6 +120,16 @@ class Service:
         """Whether callbacks are answered."""
         return self._listener.is_serving
 
+    @property
+    def record(self) -> ServiceRecord:
+        """What the other commands are told of this service, also where that cannot be written."""
+        return self._instance.record
+
+    @property
+    def housekeeper(self) -> Housekeeper:
+        """Who does the duties."""
+        return self._housekeeper
+
     def stop(self, timeout_s: float = 5.0) -> tuple[str, ...]:
         """Stop in order: no new calls, those under way answered, all written, files closed.
 
@@ -155,14 +142,14 @@ class Service:
 
         hanging: list[str] = []
         self._stopping.set()
-        self._wake.set()
         self._worker.request_stop()
         self._watch.request_stop()
         self._listener.request_stop()
         if not self._listener.join(left_s()):
             hanging.append("dingbridge-web")
-        self._housekeeper.join(left_s())
-        if self._housekeeper.is_alive():
+        # What the last calls left is stored once more.
+        self._housekeeper.request_stop()
+        if not self._housekeeper.join(left_s()):
             hanging.append(self._housekeeper.name)
         if not self._worker.join(left_s() * _PATIENCE_SHARE):
             self._worker.cut()
@@ -183,218 +170,169 @@ class Service:
         return self._journal
 
     def rejections(self) -> RejectionLog:
-        """Return the list of rejected calls with their causes, for the facade."""
-        self._desk.diagnose_waiting()
+        """Return the list of rejected calls, for the facade."""
         return self._rejections
 
     def wake(self) -> None:
         """Look for changes and requests now rather than with the next second."""
-        self._wake.set()
+        self._housekeeper.wake()
 
     def take_up_changes(self) -> None:
         """Take up changed settings now rather than within a second; done on return.
 
-        Raises what loading raises; the settings in force stay then.
+        Raises what loading raises; the settings in force stay then, and it is tried again.
         """
-        with self._duty:
-            self._save_promotion()
-            self._reload()
-            self._publish()
+        duties = (self._saving, self._taking_up)
+        failures = [failure for duty in duties if (failure := self._housekeeper.attempt(duty))]
+        self._housekeeper.attempt(self._publishing)
+        if failures:
+            raise failures[0]
+
+    # --- the parts
 
     def _opened_journal(self) -> Journal:
-        """Open the journal; on a full disk, begin without it and answer 503 until there is room."""
+        """Open the journal; where that may pass, begin without it and answer 503 until it does."""
         path = self._folder.database
         try:
             return Journal.open(path, self._clock_ms())
-        except (JournalFullError, JournalAccessError) as failure:
-            if shortage(self._folder) is None:
-                raise
-            _log.error("The service waits for room on the disk: %s", failure)
-            return Journal.shut(path, JournalFullError(path=str(path)))
+        except (JournalFullError, JournalBusyError) as failure:
+            _log.error("The service waits for its database: %s", failure)
+            return Journal.shut(path, failure)
 
-    def _begin(self) -> None:
-        """Do what needs the journal, before others can see this service or once it is open."""
-        self._rejections.restore(self._journal.read(stored_rejections.latest)[::-1])
-        self._worker.refuse_left_over()
-        self._worker.start()
-        self._watch.start()
-        self._has_begun = True
+    def _bound(self, host: str | None, port: int | None) -> socket.socket:
+        callback = self._config.now().settings.callback
+        return open_socket(host or callback.host, callback.port if port is None else port)
 
-    def _listen(self, host: str | None, port: int | None) -> Listener:
-        callback = self._config.settings.callback
+    def _put_together(self, bound: socket.socket) -> None:
+        """Make all parts; none of them is at work yet."""
+        config, settings = self._config, self._config.now().settings
         inbox = BatchingInbox(self._journal.append)
         self._desk = Desk(
-            Opener(self._keyring),
+            Opener(config.keyring),
             self._rejections,
-            self._promote,
+            config.promote,
             self._clock_ms,
-            self._wake.set,
+            self.wake,
         )
-        bound = open_socket(host or callback.host, callback.port if port is None else port)
-        listener = Listener(bound, build_app(self._desk, callback.path), inbox)
-        listener.start()
-        return listener
-
-    def _mirror(self) -> Worker:
-        """Put the sync together; it reads the settings in force whenever it does something."""
+        self._listener = Listener(bound, build_app(self._desk, settings.callback.path), inbox)
+        self._address = local_url(*self._listener.address, settings.callback.path)
+        # The sync and the comparison read the settings in force whenever they do something.
         road = Road(self._pace, self._vendor_clock)
-        engine = Engine(self._journal, self._config_now, road, self._clock_ms)
-        return Worker(self._journal, engine, self._config_now, clock_ms=self._clock_ms)
-
-    def _config_now(self) -> Config:
-        return self._config
-
-    def _address_of(self, listener: Listener, settings: Settings) -> str:
-        host, port = listener.address
-        shown = f"[{host}]" if ":" in host else host
-        return f"http://{shown}:{port}{settings.callback.path}"
+        engine = Engine(self._journal, config.now, road, self._clock_ms)
+        self._worker = Worker(self._journal, engine, config.now, clock_ms=self._clock_ms)
+        self._watch = Watch(self._journal, config.now, clock_ms=self._clock_ms, pace=self._pace)
+        config.on_keyring, config.on_change = self._use_keyring, self._changed
+        config.on_promotion = self.wake
+        self._pruning = Pruning(self._write, self._clock_ms, self._stopping, self._vendor_clock)
+        self._reopening = ReopenJournal(
+            self._journal, self._clock_ms, self._facts, self._reopened, self._stopping
+        )
+        self._restored = Once("restore the list of rejected calls", self._restore, self._is_open)
+        self._publishing = Publish(
+            self._instance, lambda: self._address, self._facts, self._troubles, self._stopping
+        )
+        self._saving = Routine(
+            "save that DingTalk uses the new credentials",
+            config.save_promotion,
+            lambda: config.has_unsaved,
+        )
+        self._taking_up = Routine("take up changed settings", config.take_up, config.has_changed)
+        self._beginning = self._steps()
+        self._housekeeper = Housekeeper(self._duties())
 
     def _announce(self) -> None:
         _log.info("Started: version %s, listening on %s", VERSION, self._address)
         if self._journal.moved_aside is not None:
             _log.warning("The damaged database was moved to %s", self._journal.moved_aside)
-        for note in self._config.notes:
+        for note in self._config.now().notes:
             _log.warning("%s", note)
 
-    def _promote(self, opener: Opener) -> None:
-        """Make the pending set active at once; the housekeeper saves it. On the web's thread."""
-        with self._lock:
-            if self._keyring != opener.keyring:
-                return  # changed meanwhile; the next call decides anew
-            grace_ms = self._config.settings.callback.previous_grace_hours * _HOUR_MS
-            self._unsaved = self._keyring.promoted(self._clock_ms(), grace_ms)
-            self._use_keyring(self._unsaved)
-        _log.info("DingTalk uses the new credentials; the old ones are accepted for a while")
-        self._wake.set()
-
     def _use_keyring(self, keyring: Keyring) -> None:
-        self._keyring = keyring
         self._desk.replace_opener(Opener(keyring))
 
-    def _keep_house(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.wait(_TICK_S)
-            self._wake.clear()
-            self._guarded_tick()
-            self._stopping.wait(_PAUSE_S)
-        self._guarded_tick()
-
-    def _guarded_tick(self) -> None:
-        try:
-            self._tick()
-        except Exception:  # noqa: BLE001 - the thread must outlive a fault; it is told in full
-            _log.exception("Keeping house met a fault of its own and tries again")
-
-    def _tick(self) -> None:
-        """Do what is due. A failure is told once and tried again with the next tick."""
-        troubles = []
-        for duty in (
-            self._heal_journal,
-            self._save_promotion,
-            self._reload,
-            self._expire,
-            self._desk.diagnose_waiting,
-            self._store_rejections,
-            self._instance.keep,
-        ):
-            try:
-                with self._duty:
-                    duty()
-            except DingBridgeError as failure:
-                troubles.append(Trouble.of(failure))
-                if troubles[-1] not in self._troubles:
-                    _log.error("%s", failure)
-        self._troubles = troubles
-        self._pruning.compare_clocks(self._desk.facts.clock_difference_ms)
-        self._pruning.do_what_is_due(self._config.settings.journal)
-        with self._duty:
-            self._publish()
-        self._hear_requests()
-
-    def _heal_journal(self) -> None:
-        """Begin anew with a database that proved damaged or gone in use, or could not be opened."""
-        failure = self._desk.facts.unstored
-        is_damaged = isinstance(failure, JournalDamagedError) and failure is not self._healed
-        if self._journal.is_in_place and not is_damaged:
-            return
-        self._journal.reopen(self._clock_ms())
-        self._healed = failure
-        if not self._has_begun:
-            self._begin()
-        if is_damaged:
-            _log.warning("The damaged database was moved to %s", self._journal.moved_aside)
-
-    def _save_promotion(self) -> None:
-        promoted = self._unsaved
-        if promoted is None:
-            return
-        config = self._store.update_keyring(lambda stored: stored.overtaken_by(promoted))
-        with self._lock:
-            if self._unsaved is promoted:
-                self._unsaved = None
-        self._adopt(config)
-
-    def _reload(self) -> None:
-        if self._store.changed_since_load():
-            self._adopt(self._store.reload())
-            _log.info("Took up changed settings")
-
-    def _expire(self) -> None:
-        moment_ms = self._clock_ms()
-        if self._unsaved is None and self._keyring.expired(moment_ms) != self._keyring:
-            self._adopt(self._store.update_keyring(lambda ring: ring.expired(moment_ms)))
-            _log.info("The previous credentials are no longer accepted")
-
-    def _adopt(self, config: Config) -> None:
-        """Use other settings and secrets from now on."""
-        before = self._config
-        self._mask.register(config.secrets.all())
-        with self._lock:
-            self._config = config
-            keyring = config.secrets.keyring
-            if self._unsaved is not None:  # promoted while the files were being read
-                keyring = keyring.overtaken_by(self._unsaved)
-            if keyring != self._keyring:
-                self._use_keyring(keyring)
-        self._mask.unregister(before.secrets.all())
+    def _changed(self, before: Config, config: Config) -> None:
+        """Have everybody work with other settings."""
         self._worker.nudge()
         self._watch.nudge()
         path = config.settings.callback.path
         if path != before.settings.callback.path:
             self._listener.replace_application(build_app(self._desk, path))
-            self._address = self._address_of(self._listener, config.settings)
+            self._address = local_url(*self._listener.address, path)
             _log.info("Listening on %s now", self._address)
 
-    def _store_rejections(self) -> None:
-        self._unstored = self._rejections.taken_if_changed() or self._unstored
-        if self._unstored is not None:
-            self._worker.expect_missed()
-            latest = self._unstored
-            self._watch.hear(latest)
-            self._write(lambda conn: stored_rejections.replace_all(conn, latest))
-            self._unstored = None
+    # --- the duties
+
+    def _duties(self) -> tuple[Duty, ...]:
+        """Return what is looked after with each tick, in the order of need."""
+        return (
+            *self._beginning,
+            self._saving,
+            self._taking_up,
+            Routine("diagnose rejected calls", self._desk.diagnose_waiting),
+            StoreRejections(
+                self._rejections, self._journal, self._heard, lambda: self._restored.is_done
+            ),
+            Routine("keep the marks of the running service", self._instance.keep),
+            Routine("remove what is old", self._prune, self._is_open),
+            Routine("look for requests", self._hear_requests, self._is_open),
+            self._publishing,  # what became of all the others
+        )
+
+    def _steps(self) -> tuple[Duty, ...]:
+        """Return what is to be done before others can see this service, or as soon as it can."""
+        left_over = Once("answer requests left over", self._worker.refuse_left_over, self._is_open)
+        return (
+            self._reopening,
+            self._restored,
+            left_over,
+            Once("start the sync", self._worker.start, lambda: left_over.is_done),
+            Once("start the comparison", self._watch.start, lambda: left_over.is_done),
+            Routine(
+                "judge the former credentials",
+                self._judge_previous,
+                lambda: self._is_open() and self._config.must_judge_previous(),
+            ),
+        )
+
+    def _reopened(self) -> None:
+        """Have those who met the failure try again now."""
+        self._worker.nudge()
+        self._watch.nudge()
+
+    def _is_open(self) -> bool:
+        return self._journal.is_in_place
+
+    def _restore(self) -> None:
+        self._rejections.restore(self._journal.read(stored_rejections.latest)[::-1])
+
+    def _heard(self, latest: list[Rejection]) -> None:
+        """Have everybody look: a genuine call may be among those that were turned away."""
+        self._worker.expect_missed()
+        self._watch.hear(latest)
+
+    def _judge_previous(self) -> None:
+        self._config.judge_previous(self._journal.read(contact.uses))
+
+    def _prune(self) -> None:
+        self._pruning.compare_clocks(self._desk.facts.clock_difference_ms)
+        self._pruning.do_what_is_due(self._config.now().settings.journal)
 
     def _write(self, job: Callable[[Connection], T]) -> T:
-        return self._journal.run(job).result(_JOB_S)
+        return self._journal.run(job).result(JOB_S)
 
     def _hear_requests(self) -> None:
         """Wake the sync where another command asked for a run; it cannot set an event of ours."""
-        try:
-            if self._journal.read(requests.is_waiting):
-                self._worker.nudge()
-        except JournalError as failure:
-            _log.debug("Requests could not be looked for: %s", failure)
+        if self._journal.read(requests.is_waiting):
+            self._worker.nudge()
 
-    def _publish(self) -> None:
-        """Tell the other commands what the desk saw."""
-        facts = self._desk.facts
-        troubles = [Trouble.of(facts.unstored)] if facts.unstored else self._troubles
-        trouble = troubles[0] if troubles else None
-        seen = (self._address, facts.clock_difference_ms, trouble)
-        if seen == self._published or self._stopping.is_set():
-            return
-        self._published = seen
-        with suppress(FileAccessError):  # told, and tried again, by the duty that keeps the folder
-            self._instance.publish(
-                self._address, clock_difference_ms=facts.clock_difference_ms, trouble=trouble
-            )
+    def _facts(self) -> Facts:
+        return self._desk.facts
+
+    def _troubles(self) -> Iterator[Trouble]:
+        """Yield what fails now, the gravest first; one never hides another."""
+        for failure in (self._journal.damage, self._reopening.unstored()):
+            if failure is not None:
+                yield Trouble.of(failure)
+        yield from self._housekeeper.troubles
+        if self._worker.trouble is not None:
+            yield self._worker.trouble

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from crypto.credentials import Credentials, Field, Keyring, Role
 from crypto.doctor import Diagnosis, Verdict
+from server.config.paths import DataFolder
 from server.config.store import Config
 from server.errors import DingBridgeError
 from server.instance import ServiceRecord
@@ -200,15 +201,17 @@ def notices(
     doctor: RejectionView | None,
     damaged: Mapping[str, Salvaged | None],
     room: Advice | None = None,
+    in_use: str | None = None,
 ) -> Iterator[Notice]:
     """Yield what somebody should know now, the gravest first.
 
-    Without `config` (it cannot be read, which is told apart) nothing is said about it.
+    Without `config` (it cannot be read, which is told apart) nothing is said about it. `in_use` is
+    the set of credentials that DingTalk used last.
     """
     ring = Keyring() if config is None else config.secrets.keyring
-    if record is not None and record.trouble:
-        title = Message(record.trouble.title, record.trouble.values)
-        hint = Message(record.trouble.hint, record.trouble.values)
+    for trouble in () if record is None else record.troubles:
+        title = Message(trouble.title, trouble.values)
+        hint = Message(trouble.hint, trouble.values)
         yield Notice("trouble", Level.ERROR, title, hint)
     if room is not None:
         yield Notice("little-room", Level.ERROR, room.title, room.hint)
@@ -216,6 +219,8 @@ def notices(
         yield Notice("not-set-up", Level.ERROR, _NOT_SET_UP.title, _NOT_SET_UP.hint)
     if doctor is not None and not doctor.is_settled:
         yield Notice("rejected-call", Level.WARNING, doctor.title, doctor.hint)
+    if in_use == Role.PREVIOUS:
+        yield Notice("previous-in-use", Level.WARNING, _PREVIOUS.title, _PREVIOUS.hint)
     if ring.pending is not None:
         yield Notice("pending", Level.INFO, _PENDING.title, _PENDING.hint)
     yield from _clock_notice(record)
@@ -223,6 +228,18 @@ def notices(
         yield _moved_notice(path, salvaged)
     for note in () if config is None else config.notes:
         yield Notice("note", Level.WARNING, note, _IN_LOG)
+
+
+def folder_notices(folder: DataFolder) -> Iterator[Notice]:
+    """Yield what should be known of the data folder itself."""
+    if folder.is_open_to_others():
+        title = N_("Other accounts of this computer can open the data folder {path}.")
+        hint = N_(
+            "Its files are for their owner only. Take these rights from the folder as well: "
+            "chmod 700."
+        )
+        values = {"path": str(folder.root)}
+        yield Notice("folder-open", Level.WARNING, Message(title, values), Message(hint))
 
 
 def _moved_notice(path: str, salvaged: Salvaged | None) -> Notice:
@@ -242,6 +259,15 @@ _IN_LOG = Message(N_("The log file has the details."))
 _NOT_SET_UP = Advice(
     Message(N_("token, aes_key and key have not all been entered yet.")),
     Message(N_("Enter the three values from the DingTalk console.")),
+)
+_PREVIOUS = Advice(
+    Message(N_("DingTalk uses the former credentials again.")),
+    Message(
+        N_(
+            "Save the new token and aes_key in the DingTalk console, or enter the former ones here "
+            "again. They stay accepted for as long as DingTalk uses them."
+        )
+    ),
 )
 _PENDING = Advice(
     Message(N_("New credentials wait for DingTalk to use them.")),

@@ -54,6 +54,10 @@ server.selftest       : server.room server.trial server.reports crypto server.er
 server.service        : server.web server.config server.instance server.journal server.logs
 server.service        : server.sync.engine server.sync.parties server.sync.worker
 server.service        : server.subscription.watch
+server.service        : server.housekeeper server.duties server.running_config
+server.housekeeper    : server.instance server.errors server.message
+server.duties         : server.web server.instance server.journal server.errors
+server.running_config : server.config server.journal.contact server.logs crypto
 server.subscription   : server.subscription server.app server.selftest server.trial server.config
 server.subscription   : server.dingtalk server.rest server.journal server.instance server.status
 server.subscription   : server.sync.parties server.sync_orders server.directory.causes crypto
@@ -101,7 +105,7 @@ server.reports        : server.message
 server.verdicts       : crypto server.message
 server.connections    : server.vendor_errors
 server.subscription   : server.vendor_errors
-server.sync           : server.vendor_errors
+server.sync           : server.vendor_errors server.instance
 server.sync.missed    : server.vendor_errors
 server.dingtalk       : server.vendor_errors
 server.wecom          : server.vendor_errors
@@ -143,6 +147,7 @@ RESERVED = {
         "server.journal",
         "server.app",
         "server.service",
+        "server.duties",
         "server.pruning",
         "server.mirror",
         "server.sync",

@@ -157,14 +157,28 @@ def replace_files(changes: Iterable[tuple[FileImage, bytes]]) -> None:
 
     Whatever can fail for want of room or rights is done for all files before the first of them is
     replaced. Files are for their owner only from their first moment on. Returns once the new
-    contents are on the disk; raises FileAccessError with the old ones in place. Nothing is written
-    where nothing changes.
+    contents are on the disk; raises FileAccessError with the old ones in place, also where only the
+    second of two could not be replaced. Nothing is written where nothing changes.
     """
     changed = [(image, content) for image, content in changes if image.content != content]
     for image, _ in changed:
         if image.content is not None:
             write_atomically(backup_of(image.path), image.content)
-    _write_all([(image.path, content) for image, content in changed])
+    try:
+        _write_all([(image.path, content) for image, content in changed])
+    except FileAccessError:
+        for image, content in changed:
+            if read_image(image.path).content == content:
+                _put_back(image)
+        raise
+
+
+def _put_back(image: FileImage) -> None:
+    if image.content is None:
+        with named(image.path):
+            image.path.unlink()
+    else:
+        write_atomically(image.path, image.content)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

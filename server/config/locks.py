@@ -18,7 +18,8 @@ if sys.platform == "win32":
     import msvcrt
     from ctypes import wintypes
 
-    # Not msvcrt.locking: its error number tells "held" from other failures on some C runtimes only.
+    # Not msvcrt.locking, nor a library that uses it (filelock): its error number tells "held" from
+    # other failures on some C runtimes only.
     # https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-lockfile
     def _lock(descriptor: int) -> None:
         _call("LockFile", descriptor)

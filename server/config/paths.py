@@ -1,5 +1,6 @@
 """Where everything the program writes lies: one data folder, and the names inside it."""
 
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,6 +69,15 @@ class DataFolder:
     def window_places(self) -> Path:
         """What the windows remember from one start to the next."""
         return self.root / "ui-state.json"
+
+    def is_open_to_others(self) -> bool:
+        """Tell whether other accounts may look into the folder, or put files there; POSIX only."""
+        if os.name == "nt":  # rights are inherited there, and no mode tells them
+            return False
+        try:
+            return bool(self.root.stat().st_mode & 0o077)
+        except OSError:
+            return False
 
     def ensure(self) -> None:
         """Create the folder (for its owner only, on POSIX) and prove that it can be written to.

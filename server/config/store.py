@@ -90,7 +90,7 @@ class ConfigStore:
         self._folder = folder
         self._sealer = sealer or system_sealer()
         self._stamps: tuple[Stamp, Stamp] | None = None
-        self._lock_wait_s = _LOCK_WAIT_S
+        self._is_held_for_long = False  # by somebody for whom a reader has waited in vain
 
     def load(self) -> Config:
         """Read both files; defaults where there are none.
@@ -110,7 +110,7 @@ class ConfigStore:
                 held.enter_context(self._locked())
             else:
                 with suppress(LockHeldError, FileAccessError):
-                    held.enter_context(self._lock())
+                    held.enter_context(self._read_lock())
                     self._tidy_up()
             disk = self._read()
             return self._config(disk, self._secrets(disk))
@@ -131,7 +131,7 @@ class ConfigStore:
         return self._stamps != self._stamps_now()
 
     def merge(self, changes: Mapping[str, object]) -> Outcome:
-        """Lay a JSON object of settings and secrets over the stored ones and save the result.
+        """Merge a JSON object of settings and secrets into the stored ones and save the result.
 
         Credentials that are given in part are completed from the pending set, else the active one,
         else the draft. Raises SettingsError naming every problem, and what `load` raises; then
@@ -260,15 +260,25 @@ class ConfigStore:
             raise FileAccessError(path=path, reason=reason) from exc
 
     @contextmanager
-    def _lock(self) -> Iterator[None]:
+    def _read_lock(self) -> Iterator[None]:
+        """Take the lock to read, who can do without: waiting in vain, once is enough."""
+        wait_s = 0.0 if self._is_held_for_long else _LOCK_WAIT_S
+        try:
+            with self._lock(wait_s):
+                self._is_held_for_long = False
+                yield
+        except LockHeldError:
+            self._is_held_for_long = True
+            raise
+
+    @contextmanager
+    def _lock(self, wait_s: float = _LOCK_WAIT_S) -> Iterator[None]:
         path = self._folder.config_lock
-        lock = FileLock(path, wait_s=self._lock_wait_s)
-        self._lock_wait_s = 0.0  # who waited in vain once does not wait again
+        lock = FileLock(path, wait_s=wait_s)
         try:
             lock.acquire()
         except OSError as exc:
             raise access_error(path, exc) from exc
-        self._lock_wait_s = _LOCK_WAIT_S
         try:
             replacement.finish(self._folder)
             yield
@@ -338,7 +348,10 @@ class ConfigStore:
         if settings != disk.settings:
             changes.append((disk.settings_image, render(settings)))
         replace_files(changes)
-        self._stamps = self._stamps_now()
+        try:
+            self._stamps = self._stamps_now()
+        except FileAccessError:  # it is saved all the same; whoever looks next reads it again
+            self._stamps = None
 
     def _sealed(self, secrets: Secrets) -> JsonObject:
         try:
@@ -346,10 +359,21 @@ class ConfigStore:
         except OSError as exc:
             raise access_error(self._folder.secrets, exc) from exc
 
+    @staticmethod
+    def _place_aside(image: FileImage) -> Path:
+        """Return a name that nothing has yet, or what has this very content already."""
+        wanted = place = image.path.with_name(f"{image.path.name}.locked")
+        number = 1
+        while read_image(place).content not in {None, image.content}:
+            number += 1
+            place = wanted.with_name(f"{wanted.name}-{number}")
+        return place
+
     def _without_locked_secrets(self, disk: _Disk) -> _Disk:
         """Put secrets of another account aside for good, since this one replaces them."""
-        aside = self._folder.secrets.with_name("secrets.json.locked")
-        write_atomically(aside, disk.secrets_image.content or b"")
+        aside = self._place_aside(disk.secrets_image)
+        if stamp_of(aside) == Stamp():
+            write_atomically(aside, disk.secrets_image.content or b"")
         text = N_("The secrets of another Windows account were replaced; they are kept in {path}.")
         note = Message(text, {"path": str(aside)})
         empty = parse_document(FileImage(self._folder.secrets), _SECRETS_STEPS)

@@ -7,8 +7,9 @@ the disk. Nothing else in the room sets a PRAGMA that matters for that.
 import logging
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from sqlite3 import Connection
 from urllib.parse import quote
@@ -17,6 +18,7 @@ from server.errors import (
     JournalAccessError,
     JournalBusyError,
     JournalDamagedError,
+    JournalDriveError,
     JournalError,
     JournalFullError,
     JournalUnreadableError,
@@ -30,6 +32,23 @@ BUSY_TIMEOUT_MS = 1000
 
 # A burst may grow the WAL; it shrinks back to this at the next checkpoint.
 _WAL_LIMIT_BYTES = 16 * 1024 * 1024
+
+_OTHERS_RIGHTS = 0o077
+
+# What a drive answers that knows no locks, or no memory that processes share: mostly one of the
+# network. https://www.sqlite.org/wal.html#overview. A full disk has other codes.
+_DRIVE_ERRORS = frozenset(
+    {
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_IOERR_LOCK,
+        sqlite3.SQLITE_IOERR_RDLOCK,
+        sqlite3.SQLITE_IOERR_UNLOCK,
+        sqlite3.SQLITE_IOERR_CHECKRESERVEDLOCK,
+        sqlite3.SQLITE_IOERR_SHMOPEN,
+        sqlite3.SQLITE_IOERR_SHMLOCK,
+        sqlite3.SQLITE_IOERR_SHMMAP,
+    }
+)
 
 # https://www.sqlite.org/rescode.html, primary codes
 _ERRORS: dict[int, type[JournalError]] = {
@@ -52,8 +71,10 @@ def connect(path: Path, *, read_only: bool = False, is_at_rest: bool = False) ->
     `is_at_rest` reads a file that nobody has open, without a trace and where nothing can be
     written. What somebody else writes meanwhile would not be seen, or seen by halves.
     The connection commits only where told to, and may be handed from one thread to another but
-    not used by two at once. The caller closes it.
+    not used by two at once. The caller closes it. On POSIX nobody but the owner can read the file.
     """
+    if not read_only:
+        _make_private(path)
     mode = "ro" if read_only else "rwc"
     conn = sqlite3.connect(
         _uri(path.absolute(), f"{mode}&immutable=1" if is_at_rest else mode),
@@ -74,6 +95,7 @@ def connect(path: Path, *, read_only: bool = False, is_at_rest: bool = False) ->
 
 def connect_plainly(path: Path) -> Connection:
     """Open or create a file that nobody else knows of, without WAL; raises `sqlite3.Error`."""
+    _make_private(path)
     conn = sqlite3.connect(_uri(path.absolute(), "rwc"), uri=True, isolation_level=None)
     conn.text_factory = _text
     return conn
@@ -86,8 +108,26 @@ def connect_in_memory() -> Connection:
     return conn
 
 
+def _make_private(path: Path) -> None:
+    """Create the file, or narrow it; SQLite gives the same rights to what it puts beside."""
+    if os.name == "nt":
+        return
+    # An existing file is not opened: closing it again would end the locks that SQLite has on it.
+    with suppress(OSError):  # it is there, or cannot be; then SQLite says why
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    for name in (str(path), f"{path}-wal", f"{path}-shm"):
+        with suppress(OSError):  # there is none, or it is somebody else's, who decides
+            mode = os.lstat(name).st_mode
+            if stat.S_ISREG(mode) and mode & _OTHERS_RIGHTS:
+                os.chmod(name, mode & ~_OTHERS_RIGHTS & 0o777)  # noqa: PTH101 - a name, as lstat
+
+
 def _make_durable(conn: Connection) -> None:
-    conn.execute("PRAGMA journal_mode = WAL")
+    (mode,) = conn.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        refusal = sqlite3.OperationalError(f"its journal mode stays {mode}")
+        refusal.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMOPEN
+        raise refusal
     conn.execute("PRAGMA synchronous = FULL")
     conn.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
 
@@ -127,8 +167,9 @@ def translate(error: sqlite3.Error | MisreadError, path: Path) -> JournalError:
     if isinstance(error, MisreadError):
         _log.info("A value in %s could not be read", path, exc_info=error)
         return JournalUnreadableError(path=str(path), reason=str(error))
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    return _ERRORS.get(code, JournalError)(path=str(path), reason=str(error))
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    kind = JournalDriveError if code in _DRIVE_ERRORS else _ERRORS.get(code & 0xFF, JournalError)
+    return kind(path=str(path), reason=str(error))
 
 
 @contextmanager

@@ -7,7 +7,13 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Self, TypeVar
 
-from server.errors import JournalBusyError, JournalDamagedError, JournalError
+from server.errors import (
+    JournalBusyError,
+    JournalClosedError,
+    JournalDamagedError,
+    JournalError,
+    JournalGoneError,
+)
 from server.journal import contact, events
 from server.journal.contact import Use
 from server.journal.events import NewEvent
@@ -30,6 +36,8 @@ class Journal:
         self.arrived = threading.Event()
         self._path = path
         self._writer = writer
+        self._swap = threading.Lock()  # the writer, and whether there may be another one
+        self._is_closed = False
 
     @classmethod
     def open(cls, path: Path, now_ms: int) -> Self:
@@ -73,33 +81,64 @@ class Journal:
 
         Raises a `JournalError`.
         """
+        writer = self._writer
         try:
             return read(self._path, job)
-        except JournalDamagedError:
-            suspect(self._path)
+        except JournalDamagedError as damage:
+            writer.note_damage(damage)
             raise
 
     @property
     def is_in_place(self) -> bool:
-        """Whether the database is still the file that was opened; else `reopen` it."""
+        """Whether the database is still the file that was opened."""
         return self._writer.is_in_place
 
+    @property
+    def damage(self) -> JournalDamagedError | None:
+        """What proved that the file is damaged, whoever met it; None after `reopen`."""
+        return self._writer.damage
+
+    @property
+    def must_reopen(self) -> bool:
+        """Whether it takes `reopen` to go on: damaged, deleted, replaced, or not open at all."""
+        writer = self._writer
+        is_sound = writer.is_in_place and writer.damage is None and not writer.is_closed
+        return not is_sound and not self._is_closed
+
     def reopen(self, now_ms: int, timeout_s: float = 5.0) -> None:
-        """Begin anew where the file proved damaged in use, or was deleted or replaced.
+        """Begin anew where `must_reopen` says so.
 
         A damaged file is moved aside and replaced; a deleted one is put back as it was.
-        Until this returns, whatever is submitted fails. An id from before may name another event
-        afterwards; but only working events can be completed or failed, and none is working in a
-        new file. Raises a `JournalError`; then try again later.
+        Until this returns, whatever is submitted fails, and is told why. An id from before may name
+        another event afterwards; but only working events can be completed or failed, and none is
+        working in a new file. Raises a `JournalError`; then try again later.
         """
-        if not self.close(timeout_s):
+        before = self._writer
+        damage = before.damage
+        reason = damage or JournalGoneError(path=str(self._path))
+        self._writer = _NoWriter(self._path, reason, damage)
+        before.request_stop()
+        if not before.join(timeout_s):
+            self._writer = before  # to be waited for again: there must not be two
             raise JournalBusyError(path=str(self._path))
-        opened = open_database(self._path, now_ms)
-        self.moved_aside = opened.moved_aside
-        self._writer = _running(opened, self._path)
+        try:
+            opened = open_database(self._path, now_ms)
+        except JournalError as failure:
+            self._writer = _NoWriter(self._path, failure, damage)
+            raise
+        with self._swap:
+            if self._is_closed:  # meanwhile, and the next process may have opened it
+                opened.conn.close()
+                closed = JournalClosedError(path=str(self._path))
+                self._writer = _NoWriter(self._path, closed)
+                raise closed
+            self.moved_aside = opened.moved_aside
+            self._writer = _running(opened, self._path)
 
     def close(self, timeout_s: float) -> bool:
-        """Finish what is queued and close the file; return whether that was done in time."""
+        """Finish what is queued and close the file for good; return whether it took no longer."""
+        with self._swap:
+            self._is_closed = True
         self._writer.request_stop()
         return self._writer.join(timeout_s)
 
@@ -116,15 +155,29 @@ def _running(opened: Opened, path: Path) -> Writer:
 
 @dataclass(frozen=True, slots=True)
 class _NoWriter:
-    """Stands where no writer can be: every job fails for the same reason."""
+    """Stands where no writer can be: every job fails for the same reason.
+
+    `damage` is what the last writer knew of the file.
+    """
 
     path: Path
     failure: JournalError
+    damage: JournalDamagedError | None = None
 
     @property
     def is_in_place(self) -> bool:
         """No: there is nothing yet."""
         return False
+
+    @property
+    def is_closed(self) -> bool:
+        """Yes: it takes nothing."""
+        return True
+
+    def note_damage(self, damage: JournalDamagedError) -> None:
+        """Mark the database to be checked when it is opened."""
+        del damage
+        suspect(self.path)
 
     def submit(self, job: Callable[[Connection], T], committed: Callable[[], None]) -> Ticket[T]:
         """Fail the job."""

@@ -5,6 +5,7 @@ make sense of it; what can still be read of it is in the new one, and the caller
 """
 
 import logging
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable
@@ -14,7 +15,12 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import TypeVar
 
-from server.errors import JournalAccessError, JournalDamagedError
+from server.errors import (
+    JournalAccessError,
+    JournalDamagedError,
+    JournalError,
+    JournalFullError,
+)
 from server.journal.connection import connect, connect_in_memory, transaction, translated
 from server.journal.events import release_stale
 from server.journal.salvage import note, salvage
@@ -24,8 +30,11 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-# The thorough check reads the whole file. Up to this size that is too quick to be noticed at start.
+# Checking reads the whole file. Up to this size that is too quick to be noticed at start.
 _ALWAYS_CHECKED_BYTES = 64 * 1024 * 1024
+
+# A new database and what SQLite puts beside it take some hundred kB.
+_FULL_BELOW_BYTES = 1024 * 1024
 
 # The order matters: an old WAL left beside a new database would be replayed into it.
 _MOVED_IN_ORDER = ("-wal", "-shm", "")
@@ -48,15 +57,30 @@ def open_database(path: Path, now_ms: int) -> Opened:
     What a killed process had claimed is pending again. `now_ms` names the damaged file. Raises a
     `JournalError`: newer, access, busy, full.
     """
-    _finish_replacing(path)
-    moved_aside = None
     try:
-        conn = _open_sound(path)
-    except JournalDamagedError:
-        moved_aside = _replace(path, now_ms)
-        conn = _open_sound(path)
+        _finish_replacing(path)
+        moved_aside = None
+        try:
+            conn = _open_sound(path)
+        except JournalDamagedError:
+            moved_aside = _replace(path, now_ms)
+            conn = _open_sound(path)
+    except OSError as exc:  # a virus scanner holds a file, the drive is gone
+        raise _explained(_access_error(path, exc)) from exc
+    except JournalAccessError as exc:
+        raise _explained(exc) from exc
     _clear(path)
     return Opened(conn, moved_aside)
+
+
+def _explained(failure: JournalAccessError) -> JournalError:
+    """Tell a full disk as such: SQLite, which cannot make its files then, tells of I/O errors."""
+    path = Path(str(failure.values["path"]))
+    try:
+        is_full = shutil.disk_usage(path.parent).free < _FULL_BELOW_BYTES
+    except OSError:
+        return failure
+    return JournalFullError(path=str(path)) if is_full else failure
 
 
 def _replace(path: Path, now_ms: int) -> Path:
@@ -78,21 +102,17 @@ def _replace(path: Path, now_ms: int) -> Path:
 
 def _finish_replacing(path: Path) -> None:
     fresh = _beside(path, _FRESH)
-    try:
-        if fresh.exists() and not path.exists():
-            fresh.rename(path)
-    except OSError as exc:
-        raise _access_error(path, exc) from exc
+    if fresh.exists() and not path.exists():
+        fresh.rename(path)
 
 
 def suspect(path: Path) -> None:
     """Leave a mark beside a database that proved damaged while in use.
 
-    The next start then checks the whole of it, however large. It is not replaced at once: those
-    at work hold ids of its rows, which would name other rows in a new database.
+    Whoever opens it next checks the whole of it, however large.
     """
     try:
-        _suspicion(path).touch()
+        _suspicion(path).touch(mode=0o600)
     except OSError:
         _log.exception("The damage to %s could not be marked for the next start.", path)
 
@@ -180,22 +200,25 @@ def _open_sound(path: Path) -> Connection:
 
 def _check(conn: Connection, path: Path) -> None:
     """Raise where the file is damaged, as far as can be seen in the time a start may take."""
-    if _suspicion(path).exists() or path.stat().st_size <= _ALWAYS_CHECKED_BYTES:
-        (verdict,) = conn.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise JournalDamagedError(path=str(path), reason=verdict)
+    if _suspicion(path).exists():
+        # Only this finds an index that does not fit its table, which fails every write to it.
+        check = "integrity_check"
+    elif path.stat().st_size <= _ALWAYS_CHECKED_BYTES:
+        check = "quick_check"
+    else:
+        return
+    (verdict,) = conn.execute(f"PRAGMA {check}(1)").fetchone()
+    if verdict != "ok":
+        raise JournalDamagedError(path=str(path), reason=verdict)
 
 
 def _move_aside(path: Path, now_ms: int) -> Path:
     """Rename the database and its companions; returns the new name, which nobody had before."""
     target = _free_name(path, now_ms)
-    try:
-        for suffix in _MOVED_IN_ORDER:
-            companion = _beside(path, suffix)
-            if companion.exists():
-                companion.rename(_beside(target, suffix))
-    except OSError as exc:
-        raise _access_error(path, exc) from exc
+    for suffix in _MOVED_IN_ORDER:
+        companion = _beside(path, suffix)
+        if companion.exists():
+            companion.rename(_beside(target, suffix))
     return target
 
 

@@ -106,6 +106,7 @@ def salvage(damaged: Path, target: Connection) -> Salvaged:
 def note(damaged: Path, found: Salvaged) -> None:
     """Write beside a database that was moved aside what came over from it, for who asks later."""
     try:
+        _note_of(damaged).touch(mode=0o600)
         _note_of(damaged).write_text(json.dumps(asdict(found)), encoding="utf-8")
     except OSError:
         _log.exception("What came over could not be noted beside %s", damaged)

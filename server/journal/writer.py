@@ -33,30 +33,31 @@ _log = logging.getLogger(__name__)
 class Ticket(Generic[T]):
     """What `Writer.submit` gives for a job: wait for it, then take its result or its error.
 
-    Any number of threads may wait. It is one bare lock, because a callback waits for one of these;
-    `concurrent.futures.Future` costs several microseconds more. `path` stands in its errors.
+    Any number of threads may wait or ask. It is one bare lock, because a callback waits for one of
+    these; `concurrent.futures.Future` costs several microseconds more. `path` stands in its errors.
     """
 
-    __slots__ = ("_done", "_error", "_path", "_value")
+    __slots__ = ("_done", "_error", "_is_done", "_path", "_value")
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._done = threading.Lock()
         self._done.acquire()
+        # Asking the lock itself would tell those who ask at the same time that it is held: by us.
+        self._is_done = False
         self._error: Exception | None = None
         self._value: T | None = None
 
     @property
     def is_done(self) -> bool:
         """Whether the job was committed or has failed."""
-        return self.wait(0)
+        return self._is_done
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the job is done, at most `timeout_s`; return whether it is."""
-        done = self._done.acquire(timeout=-1 if timeout_s is None else timeout_s)
-        if done:
+        if not self._is_done and self._done.acquire(timeout=-1 if timeout_s is None else timeout_s):
             self._done.release()  # for the next who waits
-        return done
+        return self._is_done
 
     def result(self, timeout_s: float | None = None) -> T:
         """Return what the job returned, once that is on the disk; raise what it raised.
@@ -73,11 +74,15 @@ class Ticket(Generic[T]):
     def resolve(self, value: T) -> None:
         """Hand over the result; the writer does this once, and nobody else."""
         self._value = value
-        self._done.release()
+        self._end()
 
     def fail(self, error: Exception) -> None:
         """Hand over the error; the writer does this once, and nobody else."""
         self._error = error
+        self._end()
+
+    def _end(self) -> None:
+        self._is_done = True
         self._done.release()
 
 
@@ -104,6 +109,7 @@ class Writer:
         self._queue: SimpleQueue[_Entry | None] = SimpleQueue()
         self._door = threading.Lock()
         self._is_closed = False
+        self._damage: JournalDamagedError | None = None
         self._thread = threading.Thread(target=self._run, name="dingbridge-journal", daemon=True)
 
     def start(self) -> None:
@@ -129,6 +135,23 @@ class Writer:
     def is_in_place(self) -> bool:
         """Whether the database is still where it was opened. Any thread may ask."""
         return self._place.is_kept
+
+    @property
+    def damage(self) -> JournalDamagedError | None:
+        """What proved that the database is damaged, None as long as nothing did."""
+        return self._damage
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more is taken."""
+        return self._is_closed
+
+    def note_damage(self, damage: JournalDamagedError) -> None:
+        """Remember that the database proved damaged, and mark it to be checked. Any thread."""
+        if self._damage is None:
+            _log.error("%s", damage)
+            self._damage = damage
+        suspect(self._path)
 
     def request_stop(self) -> None:
         """Take nothing more; what is queued is still done, then the database is closed."""
@@ -207,14 +230,13 @@ class Writer:
             _log.exception("The transaction could not be rolled back.")
 
     def _explained(self, exc: Exception) -> Exception:
-        """Translate what SQLite or a value raised; a damaged file is marked for the next start."""
+        """Translate what SQLite or a value raised; of damage the whole journal is to know."""
         if not isinstance(exc, sqlite3.Error | MisreadError):
             return exc
         error = translate(exc, self._path)
         error.__cause__ = exc
         if isinstance(error, JournalDamagedError):
-            _log.error("%s", error)
-            suspect(self._path)
+            self.note_damage(error)
         return error
 
     def _close(self) -> None:

@@ -311,3 +311,27 @@ def test_without_a_command_it_serves(program: Program) -> None:
     finally:
         process.kill()
         process.wait(PATIENCE_S)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such rights")
+def test_all_files_are_for_their_owner_only_in_a_folder_that_is_open_to_all(
+    program: Program,
+) -> None:
+    before = os.umask(0)  # as the program inherits it
+    try:
+        program.folder.root.mkdir(parents=True, exist_ok=True)
+        program.folder.root.chmod(0o755)
+        program.set_up()
+        service = program.serve()
+        with service.sender() as sender:
+            assert sender.deliver({"EventType": "t", "eventId": "e1"}).accepted
+        files = {
+            str(path.relative_to(program.folder.root)): path.stat().st_mode & 0o077
+            for path in program.folder.root.rglob("*")
+        }
+        assert service.stop() == 0
+    finally:
+        os.umask(before)
+    assert {"dingbridge.db", "dingbridge.db-wal", "dingbridge.db-shm"} <= files.keys()
+    assert {name: rights for name, rights in files.items() if rights} == {}
+    assert "folder-open" in [one["code"] for one in program.status()["notices"]]

@@ -1,5 +1,6 @@
 """The facade, in the process that serves and beside it."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,12 +10,14 @@ from crypto.credentials import Field
 from server.app import App
 from server.config.merge import Effect
 from server.config.paths import DataFolder
-from server.errors import JournalDamagedError, SettingsError
+from server.config.store import ConfigStore
+from server.errors import FileAccessError, JournalDamagedError, NotInForceError, SettingsError
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience
 from server.status import EventView
 from tests.crypto.made_up import AES_KEYS, KEYS, TOKENS
 from tests.server.folders import ACTIVE_VALUES, OTHER_VALUES, app_on
 from tests.server.simulator.seeds import seeded
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -68,6 +71,36 @@ def test_a_change_that_is_refused_leaves_the_service_alone(app: App) -> None:
     assert [one.name for one in caught.value.problems] == ["callback.port", "callback.token"]
     with sender(address) as dingtalk:
         assert dingtalk.deliver({"EventType": "check_url"}).accepted
+
+
+@pytest.mark.parametrize("fault", [FileAccessError(path="x", reason="busy"), ZeroDivisionError()])
+def test_what_was_saved_and_cannot_be_taken_up_is_told_as_saved(
+    app: App, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def fail(_: ConfigStore) -> None:
+        raise fault
+
+    app.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(ConfigStore, "reload", fail)
+        with pytest.raises(NotInForceError) as caught:
+            app.configure({"callback": {"path": "/neu"}, "ui": {"language": "en"}})
+        assert caught.value.changed == ("callback.path", "ui.language")
+        assert caught.value.__cause__ is fault
+        assert App(app.folder).config().settings.callback.path == "/neu"
+        assert codes(app) == ["trouble"]
+    until(lambda: app.status().service.address.endswith("/neu"), "it is tried again")
+    assert codes(app) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such rights")
+@pytest.mark.parametrize(("mode", "told"), [(0o700, []), (0o755, ["folder-open"])])
+def test_a_data_folder_that_is_open_to_others_is_warned_of(
+    app: App, mode: int, told: list[str]
+) -> None:
+    app.folder.root.chmod(mode)
+    assert codes(app) == told
+    assert all(str(app.folder.root) in str(one.title) for one in app.status().notices)
 
 
 def test_rejected_calls_are_seen_at_once_and_the_offered_key_adopted(app: App) -> None:

@@ -95,6 +95,15 @@ def test_releasing_late_does_not_touch_the_next_service(folder: DataFolder) -> N
     assert found.version == "2"
 
 
+def test_who_has_released_it_tells_and_takes_nothing_any_more(folder: DataFolder) -> None:
+    late = acquire(folder, "1", 0)
+    late.release()
+    late.publish("http://127.0.0.1:8080/a")
+    late.keep()
+    assert not folder.service_record.exists()
+    acquire(folder, "2", 0).release()
+
+
 @pytest.mark.parametrize(
     "record",
     [
@@ -106,9 +115,11 @@ def test_releasing_late_does_not_touch_the_next_service(folder: DataFolder) -> N
         '{"started_at_ms": 1e30}',
         '{"clock_difference_ms": "x"}',
         '{"version": 5}',
-        '{"trouble": {"title": "t", "hint": "h", "values": 3}}',
-        '{"trouble": {"title": 1, "hint": "h", "values": {}}}',
-        '{"trouble": 7}',
+        '{"troubles": [{"title": "t", "hint": "h", "values": 3}]}',
+        '{"troubles": [{"title": 1, "hint": "h", "values": {}}]}',
+        '{"troubles": 7}',
+        '{"troubles": [7]}',
+        '{"trouble": null}',
         pytest.param("[" * 100_000, id="deep"),
     ],
 )

@@ -304,3 +304,47 @@ def test_a_mistake_in_a_log_call_is_shown(
 ) -> None:
     small.handle(logging.LogRecord("x", logging.INFO, "", 0, "%d", ("no number",), None))
     assert "TypeError" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such rights")
+@pytest.mark.parametrize("is_old", [False, True])
+def test_the_log_is_for_its_owner_only(
+    folder: DataFolder, mask: SecretMask, *, is_old: bool
+) -> None:
+    before = os.umask(0)
+    try:
+        if is_old:
+            folder.logs.mkdir(parents=True)
+            folder.log_file.touch(0o666)
+        set_up_logging(folder, mask).close()
+    finally:
+        os.umask(before)
+    assert folder.log_file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links take rights there that nobody has")
+def test_a_link_in_the_logs_place_is_not_followed(
+    folder: DataFolder, mask: SecretMask, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    folder.logs.mkdir(parents=True)
+    folder.log_file.symlink_to(victim)
+    setup = set_up_logging(folder, mask)
+    log.info("an event")
+    setup.close()
+    assert victim.read_text() == "mine"
+    assert "an event" in folder.log_file.read_text()
+    assert f"was a link to {victim}" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links take rights there that nobody has")
+def test_a_link_that_comes_back_while_the_log_is_opened_is_refused(
+    folder: DataFolder, mask: SecretMask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    folder.logs.mkdir(parents=True)
+    folder.log_file.symlink_to(victim)
+    monkeypatch.setattr(Path, "is_symlink", lambda _: False)  # put there right after the look
+    set_up_logging(folder, mask).close()
+    assert not victim.exists()

@@ -119,7 +119,9 @@ def test_it_is_told_what_came_over_from_a_damaged_database() -> None:
 
 def test_the_gravest_comes_first() -> None:
     full = JournalFullError(path="/d/dingbridge.db")
-    record = replace(RECORD, trouble=Trouble.of(full), clock_difference_ms=CLOCK_TOLERANCE_MS + 1)
+    record = replace(
+        RECORD, troubles=(Trouble.of(full),), clock_difference_ms=CLOCK_TOLERANCE_MS + 1
+    )
     ring = Keyring(None, PENDING)
     config = Config(secrets=Secrets(ring), notes=(Message("a note"),))
     doctor = rejection_view(REJECTION, 0)

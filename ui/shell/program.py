@@ -8,6 +8,7 @@ import os
 import tkinter as tk
 from dataclasses import dataclass, replace
 from functools import partial
+from threading import Lock
 from tkinter import messagebox
 
 from server.app import App
@@ -84,6 +85,7 @@ class Program:
         self._crashes = Crashes(self.session)
         self._shutdown = Shutdown(self.session, self.tray, single)
         self._has_tray = False
+        self._restarting = Lock()
         self._deliver_timer = ""
         self.guide: GuideWindow | None = None
         root.withdraw()
@@ -270,8 +272,9 @@ class Program:
         app = self.session.app
 
         def restart() -> str:
-            app.stop(_STOP_SERVICE_S)
-            return app.start()
+            with self._restarting:  # pressed twice, the second would meet the first one's service
+                app.stop(_STOP_SERVICE_S)
+                return app.start()
 
         self.session.ask(restart, self._restarted, self._restart_failed)
 

@@ -25,6 +25,10 @@ _log = logging.getLogger(__name__)
 
 _LOOPBACK = "127.0.0.1"
 _ANSWER_S = 5.0
+# Who asks for the window says so at once. Somebody who connects and is silent must not hold the
+# door for long: five of them would outlast the patience of a second start.
+_SILENT_S = 0.5
+_AFTER_REFUSAL_S = 0.05
 _LOCK_WAIT_S = 0.3
 _SHOWN = b"shown\n"
 _HIGHEST_PORT = 65_535
@@ -48,6 +52,7 @@ class SingleInstance:
         self._door_path = folder.window_record
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
+        self._closing = threading.Event()
 
     def acquire(self) -> bool:
         """Become the one; False where another program is. Raises FileAccessError."""
@@ -71,12 +76,16 @@ class SingleInstance:
         door = {"port": listening.getsockname()[1], "word": word, "pid": pid}
         write_atomically(self._door_path, json.dumps(door).encode())
         self._thread = threading.Thread(
-            target=_answer, args=(listening, word, on_raise), name="dingbridge-raise", daemon=True
+            target=_answer,
+            args=(listening, word, on_raise, self._closing),
+            name="dingbridge-raise",
+            daemon=True,
         )
         self._thread.start()
 
     def release(self) -> None:
         """Close the door and let another program be the one."""
+        self._closing.set()
         if self._socket is not None:
             # On Linux only this wakes a thread that waits in accept; on Windows closing does.
             with suppress(OSError):
@@ -104,14 +113,20 @@ class SingleInstance:
             return False
 
 
-def _answer(listening: socket.socket, word: str, on_raise: Callable[[], object]) -> None:
-    while True:
+def _answer(
+    listening: socket.socket,
+    word: str,
+    on_raise: Callable[[], object],
+    closing: threading.Event,
+) -> None:
+    while not closing.is_set():
         try:
             connection, _ = listening.accept()
-        except OSError:  # closed: the program ends
-            return
+        except OSError:  # the door was closed; or who came has gone again, or files are short
+            closing.wait(_AFTER_REFUSAL_S)
+            continue
         with connection, suppress(OSError):  # whoever asked has gone
-            connection.settimeout(_ANSWER_S)
+            connection.settimeout(_SILENT_S)
             asked = connection.recv(_WORD_MAX_BYTES).strip()
             if compare_digest(asked, word.encode()):
                 on_raise()

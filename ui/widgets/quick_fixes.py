@@ -85,6 +85,8 @@ _FIXES: dict[str, tuple[str, Callable[[Session], None]]] = {
     "no-contact": (N_("Sho&w the steps"), _guide),
     "long-silence": (N_("Self-test"), _self_test),
     "rejected-call": (N_("Loo&k at it"), _credentials),
+    "previous-in-use": (N_("Loo&k at it"), _credentials),
+    "folder-open": (N_("Open data &folder"), _data_folder),
     "pending": (N_("Show the va&lues"), _credentials),
     "subscription-differs": (N_("Loo&k at it"), _credentials),
     "subscription-not-asked": (N_("Loo&k at it"), _credentials),

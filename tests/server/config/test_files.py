@@ -107,3 +107,26 @@ def test_windows_gets_a_few_attempts_while_a_scanner_holds_the_file(
     with suppress(FileAccessError):
         write_atomically(path, b"new")
     assert path.read_bytes() == expected
+
+
+def test_when_the_second_of_two_files_cannot_be_replaced_the_first_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two, new = tmp_path / "one", tmp_path / "two", tmp_path / "new"
+    one.write_bytes(b"old one")
+    two.write_bytes(b"old two")
+    replace = Path.replace
+
+    def refuse_two(source: Path, target: Path) -> Path:
+        if target == two:
+            raise PermissionError(13, "in use by another program")
+        return replace(source, target)
+
+    images = [(read_image(new), b"new"), (read_image(one), b"1"), (read_image(two), b"2")]
+    monkeypatch.setattr("server.config.files._ATTEMPTS", 1)
+    monkeypatch.setattr(Path, "replace", refuse_two)
+    with pytest.raises(FileAccessError) as caught:
+        replace_files(images)
+    assert caught.value.values["path"] == str(two)
+    assert (one.read_bytes(), two.read_bytes()) == (b"old one", b"old two")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "one.bak", "two", "two.bak"]

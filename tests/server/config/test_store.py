@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -375,6 +375,19 @@ def test_secrets_of_another_account_can_be_entered_again(folder: DataFolder) -> 
     assert len(outcome.config.notes) == 1
 
 
+def test_secrets_of_several_accounts_are_all_kept(folder: DataFolder) -> None:
+    kept = {}
+    for number in (1, 2, 2, 3):
+        folder.secrets.unlink(missing_ok=True)
+        sealer = DpapiSealer(lambda text, n=number: bytes([n]) + text, lambda blob: blob[1:])  # type: ignore[misc] # a default keeps the number
+        ConfigStore(folder, sealer).merge(WHOLE)
+        name = "secrets.json.locked" if number == 1 else f"secrets.json.locked-{number}"
+        kept[name] = folder.secrets.read_bytes()
+        note = ConfigStore(folder).merge(WHOLE).config.notes[-1]
+        assert note.values["path"] == str(folder.root / name)
+    assert {path.name: path.read_bytes() for path in folder.root.glob("*.locked*")} == kept
+
+
 @posix_only
 def test_files_are_for_their_owner_only(store: ConfigStore, folder: DataFolder) -> None:
     before = os.umask(0)
@@ -483,6 +496,38 @@ def test_a_lock_that_is_never_released_is_reported(
         store.merge({"callback": {"port": 81}})
     assert str(folder.config_lock) == caught.value.values["path"]
     assert len(hung) == 1
+
+
+def test_each_thread_waits_for_the_lock_as_long_as_it_takes(
+    store: ConfigStore, folder: DataFolder
+) -> None:
+    store.merge(WHOLE)
+    failures: list[Exception] = []
+
+    def save() -> None:
+        try:
+            store.update_keyring(lambda ring: ring)
+        except FileAccessError as failure:
+            failures.append(failure)
+
+    threads = [Thread(target=save) for _ in range(3)]
+    with FileLock(folder.config_lock):
+        for thread in threads:
+            thread.start()
+            Event().wait(0.1)
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_who_saves_waits_also_after_a_reader_has_waited_in_vain(
+    store: ConfigStore, hung: list[float]
+) -> None:
+    assert store.load().secrets.keyring == Keyring(FIRST)
+    for _ in range(2):
+        with pytest.raises(FileAccessError):
+            store.merge({"callback": {"port": 81}})
+    assert hung == [2.0, 2.0, 2.0]
 
 
 def test_who_hangs_while_saving_keeps_nobody_from_reading_and_is_waited_for_once(

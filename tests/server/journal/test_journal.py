@@ -1,5 +1,6 @@
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -23,7 +24,7 @@ from server.journal.connection import connect
 from server.journal.contact import LastUse, Use
 from server.journal.events import NewEvent
 from server.journal.journal import Journal
-from server.journal.opening import open_database, peek
+from server.journal.opening import Opened, open_database, peek
 from server.journal.writer import Writer
 
 MakeEvent = Callable[..., NewEvent]
@@ -119,6 +120,79 @@ def test_damage_met_by_a_reader_is_marked_for_the_next_start(path: Path) -> None
     assert path.with_name("dingbridge.db.suspect").exists()
 
 
+def _find_damage(_conn: Connection) -> None:
+    damage = sqlite3.DatabaseError("database disk image is malformed")
+    damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    raise damage
+
+
+def _state(journal: Journal) -> tuple[JournalDamagedError | None, bool]:
+    return journal.damage, journal.must_reopen
+
+
+def _by_writing(journal: Journal) -> None:
+    journal.run(_find_damage).result(10)
+
+
+def _by_reading(journal: Journal) -> None:
+    journal.read(_find_damage)
+
+
+@pytest.mark.parametrize("meet", [_by_writing, _by_reading])
+def test_a_journal_knows_of_its_damage_whoever_met_it(
+    journal: Journal, path: Path, meet: Callable[[Journal], None]
+) -> None:
+    assert _state(journal) == (None, False)
+    with pytest.raises(JournalDamagedError) as met:
+        meet(journal)
+    assert _state(journal) == (met.value, True)
+    assert met.value.values["path"] == str(path)
+    journal.reopen(now_ms=0)
+    assert _state(journal) == (None, False)
+
+
+def test_damage_is_not_forgotten_where_something_else_keeps_it_from_being_mended(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, _now_ms: int) -> Opened:
+        raise JournalFullError(path=str(path))
+
+    with pytest.raises(JournalDamagedError) as met:
+        _by_writing(journal)
+    with monkeypatch.context() as patch:
+        patch.setattr("server.journal.journal.open_database", refuse)
+        for _ in range(2):
+            with pytest.raises(JournalFullError):
+                journal.reopen(now_ms=0)
+            assert _state(journal) == (met.value, True)
+        with pytest.raises(JournalFullError):
+            journal.run(listing.counts).result(10)
+    journal.reopen(now_ms=0)
+    assert _state(journal) == (None, False)
+
+
+def test_a_journal_that_is_closed_while_it_is_opened_anew_stays_closed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def open_slowly(path: Path, now_ms: int) -> Opened:
+        opened = open_database(path, now_ms)
+        assert journal.close(10)
+        return opened
+
+    journal = Journal.open(path, now_ms=0)
+    with pytest.raises(JournalDamagedError):
+        _by_writing(journal)
+    monkeypatch.setattr("server.journal.journal.open_database", open_slowly)
+    with pytest.raises(JournalClosedError):
+        journal.reopen(now_ms=0)
+    assert not journal.must_reopen
+    with pytest.raises(JournalClosedError):
+        journal.reopen(now_ms=0)
+    with pytest.raises(JournalClosedError):
+        journal.run(listing.counts).result(10)
+    assert not path.with_name("dingbridge.db-wal").exists()  # nobody has it open
+
+
 def test_a_closed_journal_takes_nothing(path: Path, new_event: MakeEvent) -> None:
     journal = Journal.open(path, now_ms=0)
     assert journal.close(10)
@@ -199,7 +273,7 @@ def test_a_journal_that_could_not_be_opened_takes_nothing_until_it_can(
     path: Path, new_event: MakeEvent
 ) -> None:
     journal = Journal.shut(path, JournalFullError(path=str(path)))
-    assert journal.is_in_place is False
+    assert (journal.is_in_place, journal.must_reopen, journal.damage) == (False, True, None)
     with pytest.raises(JournalFullError):
         journal.append([new_event("a")]).result(10)
     journal.reopen(now_ms=0)
@@ -212,9 +286,11 @@ def test_a_writer_that_does_not_end_is_not_followed_by_another(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(journal, "close", lambda _: False)
+        patch.setattr(journal._writer, "join", lambda _: False)
         with pytest.raises(JournalBusyError):
             journal.reopen(now_ms=0)
+    assert journal.must_reopen
+    journal.reopen(now_ms=0)
     assert journal.run(listing.counts).result(10).events == 0
 
 

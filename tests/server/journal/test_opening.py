@@ -177,6 +177,39 @@ def test_a_large_database_is_checked_only_when_suspect(
     assert _open(path) is not None
 
 
+def test_an_index_that_does_not_fit_its_table_is_found_where_damage_was_met(
+    path: Path, new_event: MakeEvent
+) -> None:
+    _fill(path, new_event, number=3)
+    with closing(connect(path)) as conn:
+        schema = "SELECT * FROM sqlite_schema WHERE name = 'events_by_type'"
+        row = conn.execute(schema).fetchone()
+        conn.execute("PRAGMA writable_schema = ON")
+        conn.execute("DELETE FROM sqlite_schema WHERE name = 'events_by_type'")
+        conn.execute("PRAGMA schema_version = 4711")
+    with closing(connect(path)) as conn:
+        append(conn, [new_event("not in the index")])
+        conn.execute("PRAGMA writable_schema = ON")
+        conn.execute("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", row)
+        conn.execute("PRAGMA schema_version = 4712")
+    assert _open(path) is None
+    suspect(path)
+    assert _open(path) is not None
+    assert _count(path) == 4
+
+
+def test_a_leftover_that_cannot_be_removed_is_an_error_of_the_journal(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_self: Path, **_options: bool) -> None:
+        raise PermissionError(13, "in use by another program")
+
+    path.write_bytes(b"no database" * 100)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(JournalAccessError, match="in use by another program"):
+        _open(path)
+
+
 def test_a_suspicion_that_proves_wrong_is_dropped(path: Path, new_event: MakeEvent) -> None:
     _fill(path, new_event, number=3)
     suspect(path)

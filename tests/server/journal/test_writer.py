@@ -1,6 +1,8 @@
 import json
 import sqlite3
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -92,6 +94,43 @@ def test_a_result_is_given_once_it_is_stored(running: Writer, path: Path) -> Non
 def test_a_lone_job_costs_three_statements(running: Writer, statements: list[str]) -> None:
     running.submit(_insert(1)).result(10)
     assert statements == ["BEGIN IMMEDIATE", "INSERT INTO t VALUES (1)", "COMMIT"]
+
+
+def test_a_ticket_that_is_done_says_so_to_everybody_who_asks_at_once(path: Path) -> None:
+    ticket: Ticket[int] = Ticket(path)
+    assert not ticket.is_done
+    ticket.resolve(1)
+    until_s, wrong = time.monotonic() + 1.0, []
+
+    def ask() -> None:
+        while time.monotonic() < until_s:
+            if not (ticket.is_done and ticket.wait(0) and ticket.result(0) == 1):
+                wrong.append(threading.current_thread().name)
+                return
+
+    before_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        askers = [threading.Thread(target=ask) for _ in range(3)]
+        for asker in askers:
+            asker.start()
+        for asker in askers:
+            asker.join()
+    finally:
+        sys.setswitchinterval(before_s)
+    assert wrong == []
+
+
+def test_a_ticket_is_done_before_those_who_wait_are_woken(path: Path) -> None:
+    class Watched:
+        def release(self) -> None:
+            woken.append(ticket.is_done)
+
+    woken: list[bool] = []
+    ticket: Ticket[int] = Ticket(path)
+    ticket._done = Watched()  # type: ignore[assignment] # of a lock only this is used
+    ticket.resolve(1)
+    assert woken == [True]
 
 
 def test_what_is_queued_shares_one_commit(

@@ -228,6 +228,27 @@ def test_a_port_in_use_is_told_and_can_be_tried_again(
             check_address(app)
 
 
+def test_a_restart_that_is_pressed_twice_is_no_error(
+    stage: Stage, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+    start = App.start
+
+    def counted(app: App) -> str:
+        started.append(start(app))
+        return started[-1]
+
+    stage.hand.wait_for(lambda: stage.app.is_serving)
+    monkeypatch.setattr(App, "start", counted)
+    for _ in range(2):
+        stage.program.restart_service()
+    stage.hand.wait_for(lambda: len(started) == 2)
+    stage.hand.let_settle()
+    assert told == []
+    assert stage.app.is_serving
+    check_address(stage.app)
+
+
 def test_a_mistake_is_shown_with_a_report_without_secrets(stage: Stage) -> None:
     stage.root.after(0, lambda: _fail(f"token={TOKEN}"))
     stage.hand.wait_for(lambda: shown_crash(stage) is not None)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,36 @@ def test_who_does_not_know_the_word_raises_nothing(tmp_path: Path, running: Sing
 
     assert not raised.is_set()
     assert SingleInstance(DataFolder(tmp_path)).ask_to_raise()  # and the door still opens
+
+
+def test_silent_connections_do_not_keep_a_second_program_from_raising_the_window(
+    tmp_path: Path, running: SingleInstance
+) -> None:
+    raised = threading.Event()
+    running.listen(os.getpid(), raised.set)
+    door = json.loads((tmp_path / "window.json").read_text())
+    with ExitStack() as silent:
+        for _ in range(5):
+            silent.enter_context(socket.create_connection(("127.0.0.1", door["port"]), 5))
+        assert SingleInstance(DataFolder(tmp_path)).ask_to_raise()
+    assert raised.is_set()
+
+
+def test_who_comes_and_is_gone_does_not_close_the_door(
+    tmp_path: Path, running: SingleInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept, refusals = socket.socket.accept, [ConnectionAbortedError(), OSError(24, "too many")]
+
+    def accepting(listening: socket.socket) -> object:
+        if refusals:
+            raise refusals.pop()
+        return accept(listening)
+
+    raised = threading.Event()
+    monkeypatch.setattr(socket.socket, "accept", accepting)
+    running.listen(os.getpid(), raised.set)
+    assert SingleInstance(DataFolder(tmp_path)).ask_to_raise()
+    assert raised.is_set()
 
 
 @pytest.mark.parametrize(
