@@ -24,8 +24,8 @@ from server.journal.listing import counts
 from server.journal.opening import peek
 from server.journal.requests import RequestKind, SyncRequest, write_beside
 from tests.waiting import until
-from ui import remembered
 from ui.shell.single import SingleInstance
+from ui.state import remembered
 from ui.state.remembered import Remembered
 
 PROJECT = Path(__file__).parents[1]
