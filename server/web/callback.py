@@ -49,9 +49,8 @@ class Answer:
         self.status = status
         self.body = body
         self.headers = {"Content-Type": kind, **(more or {})}
-        lines = {"Content-Length": str(len(body)), **self.headers}
-        fields = "".join(f"{name}: {value}\r\n" for name, value in sorted(lines.items()))
-        self._head = f"HTTP/1.1 {status}\r\n{fields}Date: ".encode()
+        fields = "".join(f"\r\n{name}: {value}" for name, value in self.headers.items())
+        self._head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}{fields}\r\nDate: ".encode()
 
     def as_bytes(self, date: bytes) -> bytes:
         """Return the whole answer as HTTP/1.1 has it."""
