@@ -20,7 +20,6 @@ from server.web.desk import (
     Desk,
     NotACallbackError,
     Outcome,
-    UnknownEncodingError,
     Verified,
 )
 
@@ -49,9 +48,8 @@ class Answer:
         self.status = status
         self.body = body
         self.headers = {"Content-Type": kind, **(more or {})}
-        lines = {"Content-Length": str(len(body)), **self.headers}
-        fields = "".join(f"{name}: {value}\r\n" for name, value in sorted(lines.items()))
-        self._head = f"HTTP/1.1 {status}\r\n{fields}Date: ".encode()
+        fields = "".join(f"\r\n{name}: {value}" for name, value in self.headers.items())
+        self._head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}{fields}\r\nDate: ".encode()
 
     def as_bytes(self, date: bytes) -> bytes:
         """Return the whole answer as HTTP/1.1 has it."""
@@ -60,12 +58,6 @@ class Answer:
 
 _NOT_A_CALLBACK = Answer("400 Bad Request", b"not a callback\n", _PLAIN)
 _REJECTED = Answer("403 Forbidden", b"rejected\n", _PLAIN)
-_UNKNOWN_ENCODING = Answer(
-    "415 Unsupported Media Type",
-    b"send the body as it is, or as gzip\n",
-    _PLAIN,
-    {"Accept-Encoding": "gzip, identity"},
-)
 _FAULT = Answer("500 Internal Server Error", b"500 Internal Server Error\n", _PLAIN)
 _UNSTORED = Answer("503 Service Unavailable", b"try again\n", _PLAIN, {"Retry-After": "10"})
 
@@ -107,9 +99,6 @@ class Application:
         except NotACallbackError:
             self._desk.note_stranger(remote)
             return _NOT_A_CALLBACK
-        except UnknownEncodingError:
-            self._desk.note_stranger(remote)
-            return _UNKNOWN_ENCODING
         except CallbackRejectedError:
             return _REJECTED
         except Exception:  # noqa: BLE001 - told in full; the caller gets an answer

@@ -61,10 +61,6 @@ class NotACallbackError(Exception):
     """The request is no callback at all: no `encrypt`, no signature, or not JSON."""
 
 
-class UnknownEncodingError(Exception):
-    """The body is packed in a way that is not understood here."""
-
-
 class Arrival(NamedTuple):
     """A request for the desk: query string, body, the address it came from, how it is packed."""
 
@@ -148,8 +144,8 @@ class Desk:
     def verify(self, arrival: Arrival) -> Verified:
         """Return what is to be stored of a genuine callback; hand it to `reply` afterwards.
 
-        Raises NotACallbackError, UnknownEncodingError, or CallbackRejectedError (no set in force
-        fits; `diagnose_waiting` finds out why).
+        Raises NotACallbackError, or CallbackRejectedError (no set in force fits;
+        `diagnose_waiting` finds out why).
         """
         now_ms = self._now_ms()
         opener = self._opener
@@ -294,7 +290,7 @@ def _unpacked(arrival: Arrival) -> bytes:
     if encoding in {"", "identity"}:
         return arrival.body
     if encoding not in {"gzip", "x-gzip"}:
-        raise UnknownEncodingError
+        raise NotACallbackError
     unpacking = zlib.decompressobj(_GZIP_WINDOW)
     try:
         body = unpacking.decompress(arrival.body, _UNPACKED_MAX_BYTES)

@@ -205,6 +205,7 @@ class PatientChannel(HTTPChannel):
     requests: list[BoundedParser]
     answer: Answer | None = None
     request_since_s: float | None = None
+    was_served = False
     counted_bytes = 0
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -256,6 +257,7 @@ class PatientChannel(HTTPChannel):
 
     def verify(self) -> Verified | None:
         """Return what is to be stored of a genuine callback; answer everything else at once."""
+        self.was_served = True
         request = self.requests[0]
         application: Application = self.server.application
         if (

@@ -51,6 +51,8 @@ _ACCEPTED_A_TURN = 64
 # A genuine call arrives in one piece; who has waited for this long may lose the place when all
 # are taken.
 _YIELDS_AFTER_S = 0.1
+# Read at once from a connection: a hundred requests of a stranger at most, and room for a callback.
+_READ_BYTES = 4096
 # How long one turn may go on reading. Who sends costly trifles over hundreds of connections must
 # not keep those waiting whose call is complete.
 _READ_BUDGET_S = 0.05
@@ -297,8 +299,8 @@ class Listener:
     def _attend(self, ready: list[_Ready]) -> None:
         """Write, accept and read, within the budget for one turn.
 
-        Whoever has a request under way is behind those who have none: a genuine call arrives in
-        one piece. Of these who was heard last comes last, so that none is passed over for good.
+        Who has just come is first, and who has a request under way is last: a genuine call arrives
+        in one piece. Of the others who was heard last comes last, so that each has its turn.
         """
         until_s = monotonic() + _READ_BUDGET_S
         ready.sort(key=self._turn_of)
@@ -318,8 +320,8 @@ class Listener:
         if not isinstance(one, PatientChannel):  # the listening socket, or a wake-up
             return 0, 0.0
         if one.request_since_s is None:
-            return 1, one.active_since_s
-        return 2, -one.request_since_s
+            return 2 if one.was_served else 1, one.active_since_s
+        return 3, -one.request_since_s
 
     def _drain(self) -> None:
         """Answer requests that have arrived; new connections are not accepted any more."""
@@ -342,6 +344,7 @@ def _adjustments(listener: socket.socket) -> Adjustments:
         connection_limit=connection_limit(),
         cleanup_interval=1,
         channel_timeout=int(CALM.idle_s),
+        recv_bytes=_READ_BYTES,
         max_request_header_size=HEADER_LIMIT_BYTES,
         max_request_body_size=READ_LIMIT_BYTES,
         log_socket_errors=False,

