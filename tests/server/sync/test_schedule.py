@@ -198,3 +198,5 @@ def test_a_reason_to_expect_missed_events_brings_the_next_look_nearer() -> None:
     assert polling.wait_ms(now) == 5 * MINUTE_MS
     polling.expect(now, 0)
     assert polling.wait_ms(now) == 0
+    polling.expect(now, wished_ms)  # puts off nothing
+    assert polling.wait_ms(now) == 0
