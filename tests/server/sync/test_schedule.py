@@ -198,6 +198,8 @@ def test_a_reason_to_expect_missed_events_brings_the_next_look_nearer() -> None:
     assert polling.wait_ms(now) == 5 * MINUTE_MS
     polling.expect(now, 0)
     assert polling.wait_ms(now) == 0
+    polling.expect(now, wished_ms)  # puts off nothing
+    assert polling.wait_ms(now) == 0
 
 
 def test_where_dingtalk_moved_meanwhile_a_run_follows_at_once_and_then_every_ten_minutes() -> None:

@@ -27,7 +27,7 @@ from server.simulator.contacts_wecom import WeComRules
 from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
 from server.sync.backlog import FAULT, Backlog
-from server.sync.result import Followed
+from server.sync.result import Followed, RunResult
 from server.sync.schedule import HOUR_MS, MINUTE_MS
 from server.sync.stopping import Stop
 from server.sync.worker import _FAULT_HINT, _FAULT_TITLE, Worker
@@ -566,16 +566,28 @@ def test_what_keeps_the_worker_from_going_on_is_told_until_it_can(
     assert fresh.join(10)
 
 
-def test_the_next_full_run_is_known_before_the_first(world: World) -> None:
-    world.set(approve_first_run=True)
-    for fault in (Fault.DROPPED, None):
-        fresh = world.new_worker()
-        if fault:
-            world.wecom_faults.add(Rule(fault, path="gettoken", times=10))
-        _loop(fresh, world, 1)
-        wish = world.journal.read(sync_state.load).next_full_run
-        assert wish is not None
-        assert wish.at_ms >= world.now_ms
+def test_the_next_full_run_is_known_before_the_first_begins(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, run = [], world.engine.run
+
+    def watched(*args: Any, **how: Any) -> RunResult:
+        known.append(world.journal.read(sync_state.load).next_full_run)
+        return run(*args, **how)
+
+    monkeypatch.setattr(world.engine, "run", watched)
+    _loop(world.new_worker(), world, 1)
+    assert known == [NextRun(world.now_ms, RunCause.START)]
+
+
+def test_the_next_full_run_is_not_before_the_end_of_a_quarantine(
+    world: World, worker: Worker
+) -> None:
+    quarantine = _meet_an_untrusted_address(world, worker)
+    _loop(worker, world)
+    wish = world.journal.read(sync_state.load).next_full_run
+    assert wish is not None
+    assert wish.at_ms >= quarantine.until_ms
 
 
 def test_the_next_full_run_is_stored_once_while_nothing_changes(
