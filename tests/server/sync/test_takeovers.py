@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from server.directory import causes
-from server.directory.model import Origin
-from server.journal import lookups
+from server.directory.model import Kind, Origin
+from server.journal import lookups, runs
 from server.journal.runs import RecordedChange, Result, RunCause, RunStatus
 from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
@@ -408,6 +408,18 @@ def test_an_event_takes_over_the_member_of_the_same_userid_and_mobile(office: Wo
     assert len(office.wecom.log.calls(GETUSERID)) == 2
 
 
+def test_an_event_finds_a_protected_member_without_a_write(office: World) -> None:
+    _staff(office, 1)
+    office.first_sync()
+    office.set(protected_wecom_userids=("boss",))
+    office.console.add_member("BOSS", "老板", mobile="13800000001")
+    person = office.hire("老板", userid="boss", mobile="13800000001")
+    office.forget_calls()
+    office.engine.follow([person.userid], [])
+    assert office.attempted_writes() == []
+    assert [one.dingtalk_id for one in office.ledger().conflicts] == [person.userid]
+
+
 def test_an_event_about_anybody_else_asks_nothing(office: World) -> None:
     _staff(office, 1)
     office.first_sync()
@@ -468,6 +480,11 @@ def test_a_linked_persons_mobile_whose_holder_nobody_names_is_left(office: World
     assert office.member_of(person.userid).position == "主任"
     (waiting,) = office.ledger().conflicts
     assert (waiting.wecom_id, waiting.value) == ("", "13900000001")
+    told = office.journal.read(lambda conn: runs.last_conflict(conn, Kind.PERSON, person.userid))
+    assert told is not None
+    assert told.error is not None
+    assert told.error.code == "mobile-held"
+    assert "does not say whose" in str(told.error.title)
 
 
 @pytest.mark.parametrize("code", [48002, 60011, 60020])
