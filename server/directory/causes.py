@@ -64,7 +64,7 @@ _TEXTS = {
         ),
     ),
     "userid-of-another": (
-        N_("The member {wecom_id} in WeCom has the userid of {name}, but another mobile."),
+        N_("{name} was to become the member {wecom_id} in WeCom, who has another mobile."),
         N_(
             "If both are the same person, enter the mobile of {name} for {wecom_id} in the WeCom "
             "console. If not, add {wecom_id} to sync.protected_wecom_userids, and {name} gets "

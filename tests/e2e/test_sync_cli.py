@@ -35,7 +35,15 @@ CHANGE_FIELDS = {
     "error",
     "warning",
 }
-RUN_FIELDS = {"status", "digest", "snapshot_complete", "incomplete_reason", "error", "changes"}
+RUN_FIELDS = {
+    "status",
+    "digest",
+    "snapshot_complete",
+    "incomplete_reason",
+    "error",
+    "changes",
+    "warnings",
+}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from server.directory import causes
-from server.directory.model import Origin
+from server.directory.model import Kind, Origin
+from server.journal import lookups, runs
 from server.journal.runs import RecordedChange, Result, RunCause, RunStatus
 from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
@@ -216,6 +217,40 @@ def test_twenty_misses_a_day_are_the_most_whatever_is_started_anew(office: World
     assert _actions(done) == {"create": 47, "adopt": 3}
 
 
+@pytest.mark.parametrize("code", REFUSALS)
+def test_a_refused_question_ends_the_asking_of_a_run_and_counts(office: World, code: int) -> None:
+    staff = _staff(office)
+    _other_userids(office, staff)
+    answer = Reply.of_json({"errcode": code, "errmsg": "refused"})
+    office.wecom_faults.add(Rule(Fault.ANSWERED, path=GETUSERID, nth=1, answer=answer))
+    assert _actions(office.sync(preview=True)) == {"create": 5}
+    assert office.wecom.log.calls(GETUSERID) == ()
+    assert _known(office).misses_ms == (office.now_ms,)
+    assert _actions(office.sync(preview=True)) == {"adopt": 5}
+
+
+def _known(world: World) -> lookups.Lookups:
+    corp_id = world.wecom.rules.corp_id
+    return world.journal.read(lambda conn: lookups.load(conn, corp_id))
+
+
+def test_answers_are_asked_for_anew_after_a_week_and_kept_no_longer_than_needed(
+    office: World,
+) -> None:
+    staff = _staff(office, 3)
+    _other_userids(office, staff)
+    for days, asked in ((0, 3), (6, 3), (2, 6)):
+        office.now_ms += days * DAY_MS
+        preview = office.sync(preview=True)
+        assert len(office.wecom.log.calls(GETUSERID)) == asked
+    assert set(_known(office).answers) == {person.mobile for person in staff}
+    office.sync(allow=preview.digest)
+    office.console.add_member("guest", "客人", mobile="13700000000")
+    office.hire("新人", mobile="13900000001")
+    office.sync(preview=True)
+    assert set(_known(office).answers) == {"13900000001"}
+
+
 def test_the_next_day_the_next_ones_are_asked_about(office: World) -> None:
     staff = _staff(office, 42)
     _other_userids(office, staff[-1:])
@@ -275,6 +310,21 @@ def test_what_changed_after_the_approved_preview_is_a_conflict_and_decided_anew(
     assert _actions(office.sync()) == {"adopt": 1}
     assert office.member_of(person.userid).userid == "wx.new"
     assert office.ledger().conflicts == ()
+
+
+def test_a_mobile_that_its_member_lost_after_the_preview_is_asked_about_again(
+    office: World,
+) -> None:
+    (person,) = _staff(office, 1)
+    _other_userids(office, [person])
+    preview = office.sync(preview=True)
+    office.console.change_member("wx.staff00", mobile="13600000000")
+    (change,) = office.sync(allow=preview.digest).changes
+    assert change.error is not None
+    assert change.error.code == "userid-of-another"
+    assert office.wecom.writes() == ()
+    assert _actions(office.sync()) == {"create": 1}
+    assert office.member_of(person.userid).userid == person.userid
 
 
 def test_a_userid_alone_hands_over_nothing_where_nobody_could_be_asked(office: World) -> None:
@@ -358,6 +408,18 @@ def test_an_event_takes_over_the_member_of_the_same_userid_and_mobile(office: Wo
     assert len(office.wecom.log.calls(GETUSERID)) == 2
 
 
+def test_an_event_finds_a_protected_member_without_a_write(office: World) -> None:
+    _staff(office, 1)
+    office.first_sync()
+    office.set(protected_wecom_userids=("boss",))
+    office.console.add_member("BOSS", "老板", mobile="13800000001")
+    person = office.hire("老板", userid="boss", mobile="13800000001")
+    office.forget_calls()
+    office.engine.follow([person.userid], [])
+    assert office.attempted_writes() == []
+    assert [one.dingtalk_id for one in office.ledger().conflicts] == [person.userid]
+
+
 def test_an_event_about_anybody_else_asks_nothing(office: World) -> None:
     _staff(office, 1)
     office.first_sync()
@@ -418,6 +480,11 @@ def test_a_linked_persons_mobile_whose_holder_nobody_names_is_left(office: World
     assert office.member_of(person.userid).position == "主任"
     (waiting,) = office.ledger().conflicts
     assert (waiting.wecom_id, waiting.value) == ("", "13900000001")
+    told = office.journal.read(lambda conn: runs.last_conflict(conn, Kind.PERSON, person.userid))
+    assert told is not None
+    assert told.error is not None
+    assert told.error.code == "mobile-held"
+    assert "does not say whose" in str(told.error.title)
 
 
 @pytest.mark.parametrize("code", [48002, 60011, 60020])
