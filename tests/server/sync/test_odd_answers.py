@@ -62,7 +62,7 @@ PLACES: list[tuple[str, tuple[Any, ...]]] = [
 def _is_sound(path: str, way: tuple[Any, ...], value: object) -> bool:
     """Whether it is another answer, and not an odd one: somebody else, or nothing below."""
     if way[-1] == "userid":
-        return isinstance(value, str)
+        return isinstance(value, str | int)
     return (path, way) == ("department/listsub", ("result",)) and value in (None, [])
 
 
