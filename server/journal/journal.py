@@ -102,7 +102,7 @@ class Journal:
     def must_reopen(self) -> bool:
         """Whether it takes `reopen` to go on: damaged, deleted, replaced, or not open at all."""
         writer = self._writer
-        is_sound = writer.is_in_place and writer.damage is None and not writer.is_closed
+        is_sound = not writer.is_closed and writer.damage is None and writer.is_in_place
         return not is_sound and not self._is_closed
 
     def reopen(self, now_ms: int, timeout_s: float = 5.0) -> None:

@@ -98,6 +98,13 @@ def test_only_a_previous_set_whose_grace_is_over_expires() -> None:
     assert Keyring(ACTIVE) == Keyring(ACTIVE).expired(100)
 
 
+def test_a_previous_set_is_prolonged_where_there_is_one() -> None:
+    assert Keyring(ACTIVE, None, PREVIOUS, 100).prolonged(200) == Keyring(
+        ACTIVE, None, PREVIOUS, 200
+    )
+    assert Keyring(ACTIVE).prolonged(200) == Keyring(ACTIVE)
+
+
 def test_an_empty_keyring_has_no_set_in_force() -> None:
     assert list(Keyring().sets(0)) == []
 

@@ -147,6 +147,9 @@ def test_a_journal_knows_of_its_damage_whoever_met_it(
         meet(journal)
     assert _state(journal) == (met.value, True)
     assert met.value.values["path"] == str(path)
+    with pytest.raises(JournalDamagedError):
+        meet(journal)
+    assert _state(journal) == (met.value, True)
     journal.reopen(now_ms=0)
     assert _state(journal) == (None, False)
 
@@ -279,6 +282,17 @@ def test_a_journal_that_could_not_be_opened_takes_nothing_until_it_can(
     journal.reopen(now_ms=0)
     journal.append([new_event("a")]).result(10)
     assert journal.read(listing.counts).events == 1
+    assert journal.close(10)
+
+
+def test_damage_that_is_met_before_it_could_be_opened_is_marked(path: Path) -> None:
+    path.write_bytes(b"no database" * 100)
+    journal = Journal.shut(path, JournalFullError(path=str(path)))
+    with pytest.raises(JournalDamagedError):
+        journal.read(listing.counts)
+    assert path.with_name("dingbridge.db.suspect").exists()
+    journal.reopen(now_ms=0)
+    assert journal.moved_aside is not None
     assert journal.close(10)
 
 
