@@ -74,7 +74,7 @@ def _data_folder(options: "argparse.Namespace") -> "DataFolder":
 
 def _carry_out(options: "argparse.Namespace") -> int:
     from server.app import App
-    from server.errors import DingBridgeError
+    from server.errors.base import DingBridgeError
     from ui.console import commands
 
     app = App(_data_folder(options))

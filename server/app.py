@@ -23,13 +23,14 @@ from server.config.rules import UnfitError
 from server.config.settings import known_settings
 from server.config.store import Config, ConfigStore, Outcome
 from server.connections import Connections
-from server.errors import DingBridgeError, JournalClosedError, NotInForceError
+from server.errors.base import DingBridgeError, JournalClosedError, NotInForceError
+from server.errors.credentials import describe_problem
+from server.errors.message import Message
 from server.instance import ServiceRecord, running_service
 from server.journal import contact, events, listing, rejections
 from server.journal.opening import peek
 from server.journal.salvage import noted
 from server.logs import LogSetup, SecretMask, set_up_logging
-from server.message import Message
 from server.mirror import Mirror
 from server.moving import Moving
 from server.reports import SelfTestReport
@@ -49,7 +50,6 @@ from server.subscription.facade import Subscription
 from server.subscription.views import subscription_notices
 from server.sync.parties import Pace
 from server.sync_views import sync_notices, sync_view
-from server.verdicts import describe_problem
 from server.views import (
     Stored,
     credentials_view,

@@ -18,7 +18,8 @@ from server.dingtalk.client import DingTalkClient
 from server.dingtalk.errors import is_out_of_scope
 from server.dingtalk.walk import offer
 from server.dingtalk.wire import DingTalkUser
-from server.message import N_, Message
+from server.errors.message import N_, Message
+from server.errors.vendor import CredentialsRejectedError, VendorRefusedError
 from server.reports import SelfTestReport, Step, StepState
 from server.rest.environment import ignored
 from server.rest.gateway import Surroundings
@@ -27,7 +28,6 @@ from server.rest.session import Limits
 from server.rest.tokens import Account
 from server.sync.wishes import missing
 from server.trial import FaultError, attempt
-from server.vendor_errors import CredentialsRejectedError, VendorRefusedError
 from server.wecom import client as wecom
 from server.wecom.client import WeComClient
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from sqlite3 import Connection
 
-from server.errors import JournalClosedError, JournalError
+from server.errors.base import JournalClosedError, JournalError
 from server.instance import InstanceLock, Trouble
 from server.journal import rejections as stored_rejections
 from server.journal.journal import Journal

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from server.errors import DingBridgeError
+from server.errors.base import DingBridgeError
+from server.errors.message import N_
 from server.instance import Trouble
-from server.message import N_
 
 _log = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from time import monotonic
 from server.config.files import Stamp, access_error, read_image, stamp_of, write_atomically
 from server.config.locks import FileLock, FolderLock, LockHeldError
 from server.config.paths import DataFolder
-from server.errors import AlreadyRunningError, DingBridgeError, FileAccessError
-from server.message import GapValue
+from server.errors.base import AlreadyRunningError, DingBridgeError, FileAccessError
+from server.errors.message import GapValue
 
 # Other commands take the lock for an instant to see whether it is free; a starting service must
 # not mistake them for another service, nor they each other. The same wait lets a service that

@@ -21,7 +21,7 @@ from urllib.parse import quote
 from crypto.secret import Secret
 from server.config.files import access_error
 from server.config.paths import DataFolder
-from server.errors import FileAccessError
+from server.errors.base import FileAccessError
 
 MASK = "***"
 _FILE_BYTES = 1024 * 1024

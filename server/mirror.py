@@ -12,13 +12,13 @@ from typing import TypeVar
 from server.config.paths import DataFolder
 from server.config.store import Config, ConfigStore
 from server.directory.causes import Cause
-from server.errors import Problem, SettingsError
+from server.errors.base import Problem, SettingsError
+from server.errors.message import N_, Message
 from server.journal import ledger, runs, sync_state
 from server.journal.journal import Journal
 from server.journal.opening import peek
 from server.journal.requests import RequestKind, SyncRequest
 from server.journal.runs import Result
-from server.message import N_, Message
 from server.status import ChangeView, ConflictView, RunSummary, RunView
 from server.sync.wishes import missing
 from server.sync_orders import Orders

@@ -16,11 +16,11 @@ from server.config.export_file import read_export, write_export
 from server.config.files import JsonObject, named
 from server.config.paths import DataFolder
 from server.config.store import Config, ConfigStore
-from server.errors import JournalBusyError, JournalDamagedError
-from server.export_errors import ExportDamagedError, PassphraseShortError
+from server.errors.base import JournalBusyError, JournalDamagedError
+from server.errors.export import ExportDamagedError, PassphraseShortError
+from server.errors.message import Message
 from server.instance import acquire
 from server.journal.copying import check_database, copy_database
-from server.message import Message
 from server.reports import ExportView, ImportView
 from server.version import VERSION
 

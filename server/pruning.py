@@ -12,7 +12,7 @@ from sqlite3 import Connection
 from typing import Protocol
 
 from server.config.settings import JournalSettings
-from server.errors import JournalError
+from server.errors.base import JournalError
 from server.journal import requests
 from server.journal.retention import prune_events, prune_runs
 from server.rest.vendor_clock import DAY_MS, VendorClock

@@ -6,7 +6,7 @@ Frozen and made for showing, as all that the facade returns; no secret is in the
 from dataclasses import dataclass
 from enum import StrEnum
 
-from server.message import Message
+from server.errors.message import Message
 
 
 class StepState(StrEnum):

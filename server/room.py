@@ -6,8 +6,8 @@ Looked up by whoever asks: on a full disk the service cannot write down that it 
 import shutil
 
 from server.config.paths import DataFolder
-from server.message import N_, GapValue, Message
-from server.verdicts import Advice
+from server.errors.credentials import Advice
+from server.errors.message import N_, GapValue, Message
 
 ENOUGH_BYTES = 100 * 1024 * 1024
 

@@ -22,8 +22,8 @@ from crypto.credentials import Credentials, Role
 from crypto.envelope import RANDOM_BYTES
 from server.config.files import stamp_of
 from server.config.paths import DataFolder
+from server.errors.message import N_, Message
 from server.instance import ServiceRecord, running_service
-from server.message import N_, Message
 from server.reports import SelfTestReport
 from server.room import shortage
 from server.status import Status

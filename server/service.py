@@ -19,7 +19,7 @@ from crypto.credentials import Keyring
 from server.config.paths import DataFolder
 from server.config.store import Config, ConfigStore
 from server.duties import JOB_S, Publish, ReopenJournal, StoreRejections
-from server.errors import JournalBusyError, JournalFullError
+from server.errors.base import JournalBusyError, JournalFullError
 from server.housekeeper import Duty, Housekeeper, Once, Routine
 from server.instance import InstanceLock, ServiceRecord, Trouble, acquire
 from server.journal import contact, requests

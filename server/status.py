@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from server.message import Message
+from server.errors.message import Message
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from sqlite3 import Connection
 from server.directory.causes import UNMATCHED, UNPROVEN, Cause
 from server.directory.hold import Hold, HoldReason
 from server.directory.model import Conflict, Kind
+from server.errors.message import N_, Message
 from server.journal import ledger, runs, sync_state, wecom_names
 from server.journal.progress import counts_so_far
 from server.journal.runs import RecordedChange, Run, RunCause, RunStatus
 from server.journal.sync_state import Held, Quarantine
-from server.message import N_, Message
 from server.status import (
     ChangeView,
     ConflictView,

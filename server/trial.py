@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from server.errors import DingBridgeError
-from server.message import Message
+from server.errors.base import DingBridgeError
+from server.errors.message import Message
 from server.reports import Step, StepState
 
 

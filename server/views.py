@@ -7,14 +7,15 @@ from crypto.credentials import Credentials, Field, Keyring, Role
 from crypto.doctor import Diagnosis, Verdict
 from server.config.paths import DataFolder
 from server.config.store import Config
-from server.errors import DingBridgeError
+from server.errors.base import DingBridgeError
+from server.errors.credentials import Advice, describe_diagnosis
+from server.errors.message import N_, Message
 from server.instance import ServiceRecord
 from server.journal.contact import LastUse
 from server.journal.events import StoredEvent
 from server.journal.listing import Counts
 from server.journal.rejections import Rejection
 from server.journal.salvage import Salvaged
-from server.message import N_, Message
 from server.payload import read_json
 from server.status import (
     CredentialSetView,
@@ -26,7 +27,6 @@ from server.status import (
     RejectionView,
     ServiceView,
 )
-from server.verdicts import Advice, describe_diagnosis
 from server.web.desk import CLOCK_TOLERANCE_MS, NOT_A_CALLBACK
 
 _DEEPEST = 200

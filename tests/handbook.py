@@ -14,15 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crypto.doctor import Diagnosis, Verdict
-from server import errors, export_errors
 from server.config.settings import Language, known_settings
 from server.dingtalk import errors as dingtalk
 from server.directory.causes import cause
-from server.errors import DingBridgeError
-from server.message import Message
+from server.errors import base as errors
+from server.errors import export as export_errors
+from server.errors.base import DingBridgeError
+from server.errors.credentials import describe_diagnosis
+from server.errors.message import Message
+from server.errors.vendor import VendorRefusedError
 from server.rest.session import Call, Purpose
-from server.vendor_errors import VendorRefusedError
-from server.verdicts import describe_diagnosis
 from server.wecom import errors as wecom
 from tests.rendering import rendered
 from ui.help import opening

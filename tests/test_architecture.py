@@ -25,103 +25,103 @@ LONGEST_FUNCTION = 60
 #   server.sync.parties how they are reached. What could not be delivered comes as DingTalk wrote
 #   it, so server.sync.missed has it read by server.dingtalk.events.
 _ARROWS = """
-main                  : ui server.app server.config.paths server.errors server.version
+main                  : ui server.app server.config.paths server.errors.base server.version
 main                  : server.simulator.demo
-ui                    : ui server.app server.status server.errors server.message
+ui                    : ui server.app server.status server.errors.base server.errors.message
 ui                    : server.config.settings server.config.merge server.config.store
 ui                    : server.config.files server.config.locks server.config.paths server.version
-ui                    : server.export_errors server.reports
+ui                    : server.errors.export server.reports
 server                :
-server.app            : server.selftest server.service server.views server.verdicts server.status
+server.app            : server.selftest server.service server.views server.errors.credentials server.status
 server.app            : server.config server.instance server.journal server.logs server.room
 server.app            : server.sync.parties server.subscription
-server.app            : server.mirror server.sync_views crypto server.errors server.message
+server.app            : server.mirror server.sync_views crypto server.errors.base server.errors.message
 server.app            : server.moving server.connections server.reports
 server.connections    : server.config server.dingtalk server.wecom server.rest server.trial
-server.connections    : server.sync.wishes server.reports server.errors server.fate server.message
+server.connections    : server.sync.wishes server.reports server.errors.base server.errors.vendor server.errors.message
 server.moving         : server.config server.instance server.journal.copying crypto.secret
-server.moving         : server.reports server.errors server.export_errors server.message
+server.moving         : server.reports server.errors.base server.errors.export server.errors.message
 server.moving         : server.version
 server.mirror         : server.sync.engine server.sync.wishes server.sync_orders server.sync_views
 server.mirror         : server.config server.journal server.directory.causes server.status
-server.mirror         : server.errors server.message
+server.mirror         : server.errors.base server.errors.message
 server.sync_orders    : server.config server.instance server.journal server.directory.causes
-server.sync_orders    : server.errors server.message server.version
+server.sync_orders    : server.errors.base server.errors.message server.version
 server.sync_views     : server.journal server.directory.causes server.directory.hold
-server.sync_views     : server.directory.model server.status server.message
+server.sync_views     : server.directory.model server.status server.errors.message
 server.selftest       : server.app server.web server.config server.instance server.status
-server.selftest       : server.room server.trial server.reports crypto server.errors server.message
+server.selftest       : server.room server.trial server.reports crypto server.errors.base server.errors.message
 server.service        : server.web server.config server.instance server.journal server.logs
 server.service        : server.sync.engine server.sync.parties server.sync.worker
 server.service        : server.subscription.watch
 server.service        : server.housekeeper server.duties server.running_config
-server.housekeeper    : server.instance server.errors server.message
-server.duties         : server.web server.instance server.journal server.errors
+server.housekeeper    : server.instance server.errors.base server.errors.message
+server.duties         : server.web server.instance server.journal server.errors.base
 server.running_config : server.config server.journal.contact server.logs crypto
 server.subscription   : server.subscription server.app server.selftest server.trial server.config
 server.subscription   : server.dingtalk server.rest server.journal server.instance server.status
 server.subscription   : server.sync.parties server.sync_orders server.directory.causes crypto
-server.subscription   : server.errors server.fate server.reports server.message
-server.trial          : server.reports server.errors server.message
-server.service        : server.pruning server.room crypto server.errors server.message
+server.subscription   : server.errors.base server.errors.vendor server.reports server.errors.message
+server.trial          : server.reports server.errors.base server.errors.message
+server.service        : server.pruning server.room crypto server.errors.base server.errors.message
 server.service        : server.version
-server.pruning        : server.config.settings server.journal server.errors
+server.pruning        : server.config.settings server.journal server.errors.base
 server.pruning        : server.rest.vendor_clock
 server.service        : server.rest.vendor_clock
-server.views          : server.web server.config server.instance server.journal server.verdicts
+server.views          : server.web server.config server.instance server.journal server.errors.credentials
 server.views          : server.payload
 server.payload        :
-server.views          : crypto server.errors server.message server.status
-server.web            : server.web server.journal crypto server.errors server.message
+server.views          : crypto server.errors.base server.errors.message server.status
+server.web            : server.web server.journal crypto server.errors.base server.errors.message
 server.web            : server.payload
 server.sync           : server.sync server.dingtalk server.wecom server.directory
-server.sync           : server.journal server.config server.errors server.fate server.message
+server.sync           : server.journal server.config server.errors.base server.errors.vendor server.errors.message
 server.sync.missed    : server.sync.book server.dingtalk.client server.dingtalk.events
-server.sync.missed    : server.journal server.errors
+server.sync.missed    : server.journal server.errors.base
 server.sync.worker    : server.sync server.directory server.journal server.config server.instance
-server.sync.worker    : server.errors server.message server.vendor_errors
+server.sync.worker    : server.errors.base server.errors.message server.errors.vendor
 server.sync.parties   : server.sync.stopping server.dingtalk server.wecom server.rest
 server.sync.parties   : server.config.store crypto.secret
 server.sync.passing   : server.sync server.directory server.journal server.rest.vendor_clock
-server.sync.passing   : server.message server.vendor_errors
+server.sync.passing   : server.errors.message server.errors.vendor
 server.dingtalk       : server.dingtalk server.rest crypto.secret
-server.dingtalk       : server.errors server.fate server.message
-server.dingtalk.events : server.dingtalk server.rest server.payload server.message
+server.dingtalk       : server.errors.base server.errors.vendor server.errors.message
+server.dingtalk.events : server.dingtalk server.rest server.payload server.errors.message
 server.wecom          : server.wecom server.rest crypto.secret
-server.wecom          : server.errors server.fate server.message
+server.wecom          : server.errors.base server.errors.vendor server.errors.message
 server.rest           : server.rest server.config.rules crypto.secret
-server.rest           : server.errors server.fate server.message
-server.directory      : server.directory server.message
-server.journal        : server.journal server.errors server.message
+server.rest           : server.errors.base server.errors.vendor server.errors.message
+server.directory      : server.directory server.errors.message
+server.journal        : server.journal server.errors.base server.errors.message
 server.journal        : server.directory.causes server.directory.change server.directory.hold
 server.journal        : server.directory.model
-server.logs           : server.config crypto server.errors server.message
-server.instance       : server.config server.errors server.message
-server.config         : server.config server.verdicts crypto server.errors server.message
-server.config         : server.export_errors
-server.room           : server.config server.verdicts server.message
-server.status         : server.message
-server.reports        : server.message
-server.verdicts       : crypto server.message
-server.connections    : server.vendor_errors
-server.subscription   : server.vendor_errors
-server.sync           : server.vendor_errors server.instance
-server.sync.missed    : server.vendor_errors
-server.dingtalk       : server.vendor_errors
-server.wecom          : server.vendor_errors
-server.rest           : server.vendor_errors
-server.vendor_errors   : server.errors server.fate server.message
-server.errors         : server.fate server.message
-server.export_errors  : server.errors server.message
-server.fate           :
-server.message        :
+server.logs           : server.config crypto server.errors.base server.errors.message
+server.instance       : server.config server.errors.base server.errors.message
+server.config         : server.config server.errors.credentials crypto server.errors.base server.errors.message
+server.config         : server.errors.export
+server.room           : server.config server.errors.credentials server.errors.message
+server.status         : server.errors.message
+server.reports        : server.errors.message
+server.errors.credentials       : crypto server.errors.message
+server.connections    : server.errors.vendor
+server.subscription   : server.errors.vendor
+server.sync           : server.errors.vendor server.instance
+server.sync.missed    : server.errors.vendor
+server.dingtalk       : server.errors.vendor
+server.wecom          : server.errors.vendor
+server.rest           : server.errors.vendor
+server.errors.vendor   : server.errors.base server.errors.vendor server.errors.message
+server.errors.base         : server.errors.vendor server.errors.message
+server.errors.export  : server.errors.base server.errors.message
+server.errors.vendor           :
+server.errors.message        :
 server.version        :
 server.simulator      : server.simulator
 server.simulator.demo : server.simulator server.app server.config.paths server.service
-server.simulator.demo : server.reports server.status server.message
+server.simulator.demo : server.reports server.status server.errors.message
 server.simulator.demo_mirror : server.simulator server.app server.config.paths server.status
-server.simulator.demo_mirror : server.message server.sync.parties
-server.simulator.stage : server.message
+server.simulator.demo_mirror : server.errors.message server.sync.parties
+server.simulator.stage : server.errors.message
 crypto                : crypto
 """
 # The rooms of ui: each may import from itself and from those before it.

@@ -15,7 +15,7 @@ import pytest
 
 from server.config.paths import DataFolder
 from server.config.store import Config, ConfigStore
-from server.errors import AlreadyRunningError
+from server.errors.base import AlreadyRunningError
 from server.instance import InstanceLock, ServiceRecord, acquire, running_service
 from server.journal import requests
 from server.journal.events import NewEvent

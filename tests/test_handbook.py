@@ -15,8 +15,8 @@ import main
 from server.app import App
 from server.config.paths import DataFolder
 from server.config.settings import Language
-from server.errors import Problem, SettingsError
-from server.message import Message
+from server.errors.base import Problem, SettingsError
+from server.errors.message import Message
 from server.reports import SelfTestReport, Step, StepState
 from server.simulator.payloads import CONTACT_EVENTS
 from server.status import (

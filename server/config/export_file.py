@@ -31,8 +31,8 @@ from server.config.files import (
     sync_folder,
     written_through,
 )
-from server.errors import DingBridgeError
-from server.export_errors import (
+from server.errors.base import DingBridgeError
+from server.errors.export import (
     ExportDamagedError,
     ExportForeignError,
     ExportNewerError,

@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Event
 from typing import BinaryIO
 
-from server.errors import FileAccessError, FileDamagedError, FileNewerError
+from server.errors.base import FileAccessError, FileDamagedError, FileNewerError
 
 JsonObject = dict[str, object]
 Step = Callable[[JsonObject], JsonObject]

@@ -22,9 +22,9 @@ from server.config.parsing import (
 from server.config.rules import UnfitError
 from server.config.secrets import Draft, Secrets
 from server.config.settings import Settings, known_settings
-from server.errors import Problem, SettingsError
-from server.message import N_, Message
-from server.verdicts import describe_problem
+from server.errors.base import Problem, SettingsError
+from server.errors.credentials import describe_problem
+from server.errors.message import N_, Message
 
 _CREDENTIALS = {f"callback.{field}": field for field in Field}
 

@@ -12,8 +12,8 @@ from typing import Any, cast
 from server.config.files import JsonObject
 from server.config.rules import UnfitError, to_json
 from server.config.settings import Settings, known_settings, sections
-from server.errors import Problem, SettingsError
-from server.message import N_, Message
+from server.errors.base import Problem, SettingsError
+from server.errors.message import N_, Message
 
 _SHOWN_NAME = 60
 _NOT_SETTINGS = frozenset({"version"})  # belongs to the file, not to the user

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from server.config.files import backup_of, named, replace_path, sync_folder
 from server.config.paths import DataFolder
-from server.errors import FileAccessError
+from server.errors.base import FileAccessError
 
 
 def staging(folder: DataFolder) -> DataFolder:

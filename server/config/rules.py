@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import cast
 from urllib.parse import urlsplit
 
-from server.message import N_, Message
+from server.errors.message import N_, Message
 
 DINGTALK_ID_MAX = 2**63 - 1
 """DingTalk's department ids are 64-bit integers."""

@@ -12,7 +12,7 @@ from crypto.credentials import Credentials, Field, Keyring
 from crypto.secret import Secret
 from server.config.files import JsonObject, damaged
 from server.config.sealing import MalformedError, Sealer, UnsealError
-from server.errors import SecretsLockedError
+from server.errors.base import SecretsLockedError
 
 _UNSET = Secret("")
 _SETS = ("active", "pending", "previous")

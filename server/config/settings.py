@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from server.config import rules
 from server.config.rules import WECOM_ID_MAX, Rule
-from server.message import N_
+from server.errors.message import N_
 
 
 class Leavers(StrEnum):

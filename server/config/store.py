@@ -34,8 +34,8 @@ from server.config.paths import DataFolder
 from server.config.sealing import PlainSealer, Sealer, system_sealer
 from server.config.secrets import Secrets, parse_secrets, render_secrets
 from server.config.settings import Settings
-from server.errors import FileAccessError, FileMissingError, SecretsLockedError
-from server.message import N_, Message
+from server.errors.base import FileAccessError, FileMissingError, SecretsLockedError
+from server.errors.message import N_, Message
 
 # A save takes milliseconds. Who holds the lock for longer hangs.
 _LOCK_WAIT_S = 2.0

@@ -21,13 +21,12 @@ from server.dingtalk.wire import (
     parse_listed_user,
     parse_user,
 )
-from server.fate import Fate
+from server.errors.vendor import CallCancelledError, Fate, VendorError, VendorRefusedError
 from server.rest import fields
 from server.rest.client import Client
 from server.rest.gateway import Gateway, Surroundings
 from server.rest.session import Call, Purpose
 from server.rest.tokens import Account
-from server.vendor_errors import CallCancelledError, VendorError, VendorRefusedError
 
 _LOG = logging.getLogger(__name__)
 _CALLS_PER_S = 19  # of 20 per app and API, standard edition (API-1433): others call as well

@@ -8,17 +8,19 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from server.fate import Fate, Fix, Meaning
-from server.message import N_, GapValue
-from server.rest import fields
-from server.rest.session import Call, Purpose, quotable
-from server.vendor_errors import (
+from server.errors.message import N_, GapValue
+from server.errors.vendor import (
     AddressNotTrustedError,
     CredentialsRejectedError,
+    Fate,
+    Fix,
+    Meaning,
     VendorError,
     VendorRefusedError,
     VendorReplyError,
 )
+from server.rest import fields
+from server.rest.session import Call, Purpose, quotable
 
 VENDOR = "DingTalk"
 _ENVELOPE = 88

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from server.message import N_, Message
+from server.errors.message import N_, Message
 from server.payload import read_json
 from server.rest import fields
 

@@ -20,8 +20,7 @@ from server.dingtalk.walk import (
     ends_everything,
 )
 from server.dingtalk.wire import DingTalkDepartment, DingTalkUser
-from server.fate import Fate
-from server.vendor_errors import VendorError
+from server.errors.vendor import Fate, VendorError
 
 _THREADS = 8  # two APIs at 19 calls/s each, up to 200 ms a call
 _PLACES_A_THREAD = 2  # calls that wait for a thread; more of them would only take memory

@@ -18,9 +18,8 @@ from server.dingtalk.errors import (
     is_permission_missing,
 )
 from server.dingtalk.wire import DingTalkDepartment, DingTalkUser, merge_users
-from server.fate import Fate
-from server.message import N_, GapValue, Message
-from server.vendor_errors import VendorError
+from server.errors.message import N_, GapValue, Message
+from server.errors.vendor import Fate, VendorError
 
 # After so many calls that failed in spite of all retries, the rest would only fail slowly.
 FAILURES_TO_GIVE_UP = 5

@@ -22,7 +22,7 @@ from server.directory.model import (
 )
 from server.directory.passed_on import waiting_for
 from server.directory.presence import Presence
-from server.message import Message
+from server.errors.message import Message
 
 _REMOVALS = (Action.DISABLE, Action.DELETE)
 _HIGHEST_LADDER = 50

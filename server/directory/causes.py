@@ -5,7 +5,7 @@ A cause stops one person or department and says what to do; a warning only tells
 
 from dataclasses import dataclass
 
-from server.message import N_, GapValue, Message
+from server.errors.message import N_, GapValue, Message
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from enum import Enum
 
 from server.directory.causes import Cause
 from server.directory.model import Kind, Member, TargetDepartment, TargetState, id_key
-from server.message import Message
+from server.errors.message import Message
 
 FieldValue = None | bool | int | str | tuple[str, ...] | tuple[int, ...] | tuple[bool, ...]
 Fields = Mapping[str, tuple[FieldValue, FieldValue]]

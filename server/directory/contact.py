@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from server.directory import causes, text
 from server.directory.model import UNKNOWN, MaybeText, Person
-from server.message import Message
+from server.errors.message import Message
 
 
 @dataclass(frozen=True, slots=True)

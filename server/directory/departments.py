@@ -24,7 +24,7 @@ from server.directory.model import (
 )
 from server.directory.order import assign
 from server.directory.tree import Tree
-from server.message import Message
+from server.errors.message import Message
 
 
 @dataclass(frozen=True, slots=True)

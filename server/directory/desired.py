@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from server.directory.causes import Cause
 from server.directory.model import DepartmentLink, Member, PersonLink, TargetState
 from server.directory.presence import Presence
-from server.message import Message
+from server.errors.message import Message
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from server.directory.people import Places, map_people
 from server.directory.presence import Presence
 from server.directory.takeovers import unknown
 from server.directory.tree import Tree, grow
-from server.message import Message
+from server.errors.message import Message
 
 
 def map_directory(

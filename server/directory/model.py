@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Final
 
 from server.directory.causes import Cause
-from server.message import Message
+from server.errors.message import Message
 
 DINGTALK_ROOT: Final = "1"
 """DingTalk's root department, the company itself (`department/listsub`)."""

@@ -15,7 +15,7 @@ from server.directory.plan_people import PeoplePlanner
 from server.directory.plan_removals import RemovalPlanner, leaving_departments
 from server.directory.sequence import arrange
 from server.directory.structure import Structure
-from server.message import Message
+from server.errors.message import Message
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from server.directory.change import Action, Change
 from server.directory.desired import Desired, DesiredPerson
 from server.directory.model import NOBODY, Kind, Ledger, Refusal, Refusals, id_key
-from server.message import N_, Message
+from server.errors.message import N_, Message
 
 DELETION = "delete"
 """Stands in place of a field where WeCom refused to delete the member."""

@@ -10,7 +10,7 @@ from server.directory import causes
 from server.directory.desired import DesiredPerson
 from server.directory.identity import holds_already
 from server.directory.model import Ledger, Live, fold
-from server.message import Message
+from server.errors.message import Message
 
 
 def worth_asking(

@@ -16,7 +16,7 @@ from server.directory.model import (
     Snapshot,
     id_key,
 )
-from server.message import Message
+from server.errors.message import Message
 
 
 @dataclass(frozen=True, slots=True)

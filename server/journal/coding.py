@@ -19,7 +19,7 @@ from server.directory.model import (
     Scope,
     TargetState,
 )
-from server.message import Message
+from server.errors.message import Message
 
 _COMPACT = (",", ":")
 

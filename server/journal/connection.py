@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from sqlite3 import Connection
 from urllib.parse import quote
 
-from server.errors import (
+from server.errors.base import (
     JournalAccessError,
     JournalBusyError,
     JournalDamagedError,

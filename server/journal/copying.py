@@ -3,7 +3,7 @@
 from contextlib import closing
 from pathlib import Path
 
-from server.errors import JournalDamagedError
+from server.errors.base import JournalDamagedError
 from server.journal.connection import connect, connect_plainly, translated
 from server.journal.schema import check_not_newer
 

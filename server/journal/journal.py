@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Self, TypeVar
 
-from server.errors import (
+from server.errors.base import (
     JournalBusyError,
     JournalClosedError,
     JournalDamagedError,

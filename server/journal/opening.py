@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import TypeVar
 
-from server.errors import (
+from server.errors.base import (
     JournalAccessError,
     JournalDamagedError,
     JournalError,

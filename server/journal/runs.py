@@ -15,6 +15,7 @@ from typing import Any, Self
 from server.directory.causes import Cause
 from server.directory.change import Action, Change, Fields
 from server.directory.model import Kind
+from server.errors.message import Message
 from server.journal.coding import (
     dump,
     dump_cause,
@@ -25,7 +26,6 @@ from server.journal.coding import (
     load_messages,
 )
 from server.journal.misread import decoding
-from server.message import Message
 
 
 class RunCause(StrEnum):

@@ -7,7 +7,7 @@ leaves the older version whole. A step that has been released is never edited; a
 from pathlib import Path
 from sqlite3 import Connection
 
-from server.errors import JournalNewerError
+from server.errors.base import JournalNewerError
 from server.journal.connection import transaction
 
 # Version 1.

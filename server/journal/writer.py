@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from sqlite3 import Connection
 from typing import Any, Generic, TypeVar, cast
 
-from server.errors import (
+from server.errors.base import (
     JournalBusyError,
     JournalClosedError,
     JournalDamagedError,

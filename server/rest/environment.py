@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import certifi
 from requests.utils import get_environ_proxies, select_proxy
 
-from server.message import N_, Message
+from server.errors.message import N_, Message
 
 # In the order in which `requests` looks at them; OpenSSL reads the other two by itself.
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")

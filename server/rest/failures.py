@@ -19,10 +19,9 @@ from requests.exceptions import (
 )
 from urllib3.exceptions import LocationValueError, NameResolutionError, NewConnectionError
 
-from server.fate import Fate, Meaning
-from server.message import N_, GapValue
+from server.errors.message import N_, GapValue
+from server.errors.vendor import Fate, Meaning, VendorUnreachableError
 from server.rest.environment import Proxy
-from server.vendor_errors import VendorUnreachableError
 
 _CHECK_NETWORK = N_(
     "Check the network of this computer: cable or Wi-Fi, proxy, firewall. DingBridge tries again "

@@ -7,19 +7,20 @@ from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any, Protocol, TypeVar
 
-from server.fate import Fate, Meaning
-from server.message import N_
-from server.rest.limiter import RateLimiter
-from server.rest.retry import Retrier, RetryPolicy
-from server.rest.session import Call, Channel, Limits, Purpose
-from server.rest.tokens import Account, Token, TokenCache, parse_token
-from server.vendor_errors import (
+from server.errors.message import N_
+from server.errors.vendor import (
     CallCancelledError,
+    Fate,
+    Meaning,
     OutcomeUnknownError,
     VendorError,
     VendorRefusedError,
     VendorReplyError,
 )
+from server.rest.limiter import RateLimiter
+from server.rest.retry import Retrier, RetryPolicy
+from server.rest.session import Call, Channel, Limits, Purpose
+from server.rest.tokens import Account, Token, TokenCache, parse_token
 
 _T = TypeVar("_T")
 

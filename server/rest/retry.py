@@ -5,8 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from server.fate import Fate
-from server.vendor_errors import CallCancelledError, VendorError
+from server.errors.vendor import CallCancelledError, Fate, VendorError
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")

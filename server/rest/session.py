@@ -24,15 +24,15 @@ from requests.adapters import HTTPAdapter
 
 from crypto.secret import Secret
 from server.config.rules import is_loopback
-from server.message import GapValue
-from server.rest import environment, failures, fields
-from server.rest.lines import Lines
-from server.vendor_errors import (
+from server.errors.message import GapValue
+from server.errors.vendor import (
     CallCancelledError,
     VendorBlockedError,
     VendorError,
     VendorReplyError,
 )
+from server.rest import environment, failures, fields
+from server.rest.lines import Lines
 
 _LOG = logging.getLogger(__name__)
 _CHUNK_BYTES = 64 * 1024

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from crypto.secret import Secret
+from server.errors.vendor import CredentialsRejectedError
 from server.rest import fields
-from server.vendor_errors import CredentialsRejectedError
 
 _DOCUMENTED_LIFE_S = 7200
 _LONGEST_LIFE_S = 24 * 3600  # who promises more is not believed; a refused token is renewed anyway

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from server.app import App
 from server.config.paths import DataFolder
-from server.message import N_
+from server.errors.message import N_
 from server.reports import StepState
 from server.service import now_ms
 from server.simulator.demo_mirror import PACE, MirrorScenes

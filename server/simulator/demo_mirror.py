@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from server.app import App
-from server.message import N_
+from server.errors.message import N_
 from server.simulator.company import Company, Payload
 from server.simulator.company_generator import generate
 from server.simulator.comparison import Pairs, differences, is_reachable

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from server.message import Message
+from server.errors.message import Message
 
 Say = Callable[..., object]
 

@@ -7,14 +7,13 @@ from threading import Event
 from server.config.store import Config
 from server.dingtalk.client import DingTalkClient, connect
 from server.directory.causes import Cause
-from server.errors import Problem, SettingsError
-from server.fate import Fate
+from server.errors.base import Problem, SettingsError
+from server.errors.message import N_, Message
+from server.errors.vendor import CallCancelledError, Fate, VendorError
 from server.journal.subscription import Finding, Standing
-from server.message import N_, Message
 from server.rest.tokens import TokenCache
 from server.subscription.comparison import Ours, compare
 from server.sync.parties import Pace
-from server.vendor_errors import CallCancelledError, VendorError
 
 
 def missing(config: Config) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from server.config.store import Config, Outcome
 from server.dingtalk.client import DingTalkClient
+from server.errors.vendor import NoRecordError, RecordUnusableError
 from server.journal import subscription as stored
 from server.journal.opening import peek
 from server.journal.subscription import Finding
@@ -18,7 +19,6 @@ from server.rest.tokens import TokenCache
 from server.status import SubscriptionView
 from server.subscription.asking import ensure_askable, line, look
 from server.subscription.comparison import Ours, compare, unusable_values
-from server.subscription.errors import NoRecordError, RecordUnusableError
 from server.subscription.views import subscription_view
 from server.sync.parties import Pace
 from server.sync_orders import Orders

@@ -15,17 +15,16 @@ from crypto.credentials import Credentials
 from server.dingtalk.client import DingTalkClient
 from server.dingtalk.events import NEEDED_EVENTS
 from server.dingtalk.wire import CallbackRecord
-from server.fate import Fix
+from server.errors.message import N_, Message
+from server.errors.vendor import Fix, OutcomeUnknownError, VendorRefusedError
 from server.instance import running_service
 from server.journal import contact
 from server.journal.opening import peek
-from server.message import N_, Message
 from server.reports import SelfTestReport, Step, StepState
 from server.selftest import run_self_test
 from server.status import RejectionView
 from server.subscription.comparison import Ours, compare
 from server.trial import FaultError, Trial
-from server.vendor_errors import OutcomeUnknownError, VendorRefusedError
 
 if TYPE_CHECKING:
     from server.app import App

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from crypto.credentials import Role
 from server.config.store import Config
+from server.errors.message import N_, Message
 from server.journal.subscription import Finding
-from server.message import N_, Message
 from server.status import (
     CredentialsView,
     ErrorView,

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 
 from crypto.secret import Secret
 from server.config.store import Config
-from server.errors import DingBridgeError
+from server.errors.base import DingBridgeError
+from server.errors.vendor import CallCancelledError
 from server.journal import subscription as stored
 from server.journal.journal import Journal
 from server.journal.rejections import Rejection
@@ -21,7 +22,6 @@ from server.subscription.asking import line, look, missing
 from server.subscription.comparison import Ours
 from server.subscription.timing import Timing
 from server.sync.parties import Pace
-from server.vendor_errors import CallCancelledError
 
 _log = logging.getLogger(__name__)
 

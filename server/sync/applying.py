@@ -10,14 +10,13 @@ from itertools import groupby
 from server.directory.causes import Cause
 from server.directory.change import Action, Change
 from server.directory.model import Kind
-from server.fate import Fate, Fix
+from server.errors.vendor import CallCancelledError, Fate, Fix, VendorError
 from server.journal.runs import RecordedChange, Result
 from server.sync.departments import DepartmentsWriter
 from server.sync.people import PeopleWriter
 from server.sync.scene import Scene
 from server.sync.stopping import Stop
 from server.sync.troubles import cause_of, is_for_good, stops_all
-from server.vendor_errors import CallCancelledError, VendorError
 
 _LOG = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from typing import Generic, TypeVar
 
 from server.directory.change import Change
 from server.directory.model import NOBODY, DepartmentLink, Member, PersonLink, Refusal
+from server.errors.vendor import VendorError
 from server.journal.runs import RecordedChange
-from server.vendor_errors import VendorError
 
 LinkT = TypeVar("LinkT", PersonLink, DepartmentLink)
 

@@ -9,12 +9,11 @@ from server.directory.causes import Cause, cause
 from server.directory.change import Action, Change, department_changes, state_of
 from server.directory.model import Conflict, DepartmentLink, Kind, Origin
 from server.directory.revise import refused
-from server.fate import Fate, Fix
+from server.errors.vendor import Fate, Fix, VendorError
 from server.journal.runs import RecordedChange, Result
 from server.sync.attempt import Attempt
 from server.sync.bodies import department_body
 from server.sync.settling import Settler
-from server.vendor_errors import VendorError
 from server.wecom.wire import Accepted
 
 _Attempt = Attempt[DepartmentLink]

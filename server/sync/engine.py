@@ -18,7 +18,8 @@ from server.directory.company import as_known_to
 from server.directory.guard import WINDOW_S
 from server.directory.model import Ledger, Live, Rules, Snapshot
 from server.directory.passed_on import waiting_for, without_mobiles
-from server.errors import DingBridgeError
+from server.errors.base import DingBridgeError
+from server.errors.vendor import CallCancelledError, VendorError
 from server.journal import ledger as stored
 from server.journal import runs, sync_state
 from server.journal.journal import Journal
@@ -52,7 +53,6 @@ from server.sync.troubles import (
     will_pass,
 )
 from server.sync.wishes import missing, rules_of
-from server.vendor_errors import CallCancelledError, VendorError
 
 _LOG = logging.getLogger(__name__)
 _NOT_EMPTY = "department-not-empty"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from sqlite3 import Connection
 
 from server.directory.model import Kind
-from server.errors import DingBridgeError
+from server.errors.base import DingBridgeError
 from server.journal import events
 from server.journal.events import StoredEvent
 from server.journal.journal import Journal

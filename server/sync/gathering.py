@@ -23,6 +23,7 @@ from server.directory.model import (
     Rules,
     Snapshot,
 )
+from server.errors.vendor import VendorError
 from server.sync.reading import (
     deepened,
     department_of,
@@ -32,7 +33,6 @@ from server.sync.reading import (
     with_orders,
 )
 from server.sync.troubles import cause_of
-from server.vendor_errors import VendorError
 
 DAY_MS = 86_400_000
 _SLICES = 7

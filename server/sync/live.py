@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from server.directory.model import Ledger, Live, Scope, TargetDepartment, TargetMembership
-from server.errors import TargetMissingError
+from server.errors.base import TargetMissingError
 from server.wecom.client import WeComClient
 from server.wecom.wire import PlacedDepartment
 

@@ -11,11 +11,11 @@ from functools import partial
 from server.directory.desired import Desired
 from server.directory.model import Ledger, Live, fold
 from server.directory.takeovers import strangers, worth_asking
+from server.errors.vendor import CallCancelledError, VendorError, VendorRefusedError
 from server.journal import lookups as stored
 from server.journal.journal import Journal
 from server.journal.lookups import Answer, Lookups
 from server.sync.book import WAIT_S
-from server.vendor_errors import CallCancelledError, VendorError, VendorRefusedError
 from server.wecom.client import WeComClient
 
 _LOG = logging.getLogger(__name__)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from server.dingtalk.client import DingTalkClient
 from server.dingtalk.events import read_failed_entry
-from server.errors import JournalError
+from server.errors.base import JournalError
+from server.errors.vendor import OutcomeUnknownError, VendorError
 from server.journal.events import NewEvent, Source
 from server.journal.journal import Journal
 from server.sync.book import WAIT_S
-from server.vendor_errors import OutcomeUnknownError, VendorError
 
 _LOG = logging.getLogger(__name__)
 _MOST_PAGES = 500  # 100,000 events; a list that never ends must not hold up everything else

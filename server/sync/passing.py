@@ -12,8 +12,9 @@ from server.directory.model import Conflict, Kind, Ledger, Live, PersonLink, Rul
 from server.directory.passed_on import is_passed_on, waiting_for, without_mobile
 from server.directory.plan import Plan, make_plan
 from server.directory.refusals import fresh, left_out, spare, spare_deletions
+from server.errors.message import Message
+from server.errors.vendor import VendorError
 from server.journal.runs import RecordedChange, Result, RunStatus
-from server.message import Message
 from server.rest.vendor_clock import VendorClock
 from server.sync.applying import Applier
 from server.sync.book import Book
@@ -25,7 +26,6 @@ from server.sync.scene import Scene
 from server.sync.stopping import Stop
 from server.sync.target import RecordingTarget, Target
 from server.sync.troubles import cause_of, passes_after_s, stops_all, will_pass
-from server.vendor_errors import VendorError
 
 _LOG = logging.getLogger(__name__)
 _WAITS = ("department-waits", "person-waits")

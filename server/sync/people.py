@@ -26,8 +26,8 @@ from server.directory.revise import (
     without_mobile,
 )
 from server.directory.text import free_userid
-from server.fate import Fate as VendorFate
-from server.fate import Fix
+from server.errors.vendor import Fate as VendorFate
+from server.errors.vendor import Fix, MobileTakenError, VendorError
 from server.journal.runs import RecordedChange, Result
 from server.sync.attempt import PersonAttempt
 from server.sync.bodies import member_body
@@ -35,7 +35,6 @@ from server.sync.refusals import Refusals
 from server.sync.scene import Scene
 from server.sync.settling import Settler
 from server.sync.troubles import cause_of
-from server.vendor_errors import MobileTakenError, VendorError
 from server.wecom import wire
 from server.wecom.wire import Accepted
 

@@ -20,10 +20,9 @@ from server.directory.absence import (
 from server.directory.company import is_of_another
 from server.directory.mapping import scope_of
 from server.directory.model import Department, Ledger, Person, Rules, Snapshot
-from server.fate import Fate
+from server.errors.vendor import Fate, VendorError
 from server.sync.gathering import CHUNK, deepen, is_refused_for_all
 from server.sync.reading import deepened, department_of, person_of
-from server.vendor_errors import VendorError
 
 _T = TypeVar("_T")
 _DENIALS = {Outcome.GONE: Denial.GONE, Outcome.OUT_OF_SCOPE: Denial.OUT_OF_SCOPE}

@@ -18,7 +18,7 @@ from server.directory.model import (
     Snapshot,
     Unknown,
 )
-from server.message import Message
+from server.errors.message import Message
 
 
 def snapshot_of(reading: Reading, *, is_full: bool) -> Snapshot:

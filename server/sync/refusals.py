@@ -4,10 +4,10 @@ from server.directory.change import Action, Change, member_of
 from server.directory.model import NOBODY, Refusal
 from server.directory.refusals import DELETION
 from server.directory.revise import without_mobile, without_text
+from server.errors.vendor import VendorError
 from server.sync.attempt import PersonAttempt
 from server.sync.scene import Scene
 from server.sync.troubles import cause_of, is_for_good
-from server.vendor_errors import VendorError
 from server.wecom.wire import Accepted
 
 

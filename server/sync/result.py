@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from server.directory.causes import Cause
 from server.directory.hold import Hold
+from server.errors.message import Message
 from server.journal.runs import RecordedChange, Result, RunStatus
-from server.message import Message
 from server.sync.gathering import Key
 
 

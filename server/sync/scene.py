@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from server.directory.model import Kind, Live, Rules
+from server.errors.message import Message
 from server.journal.runs import Result
-from server.message import Message
 from server.sync.book import Book
 from server.sync.target import Target
 

@@ -12,11 +12,11 @@ from typing import ClassVar, Generic, TypeVar
 
 from server.directory.change import Change
 from server.directory.model import DepartmentLink, PersonLink, Removal
+from server.errors.vendor import CallCancelledError, VendorError, VendorRefusedError
 from server.journal.runs import RecordedChange, Result
 from server.sync.attempt import Attempt
 from server.sync.scene import Scene
 from server.sync.troubles import is_certain
-from server.vendor_errors import CallCancelledError, VendorError, VendorRefusedError
 from server.wecom.wire import Accepted
 
 _LOG = logging.getLogger(__name__)

@@ -1,10 +1,9 @@
 """Errors as the sync records them: code, title and hint, with nothing of a traceback."""
 
 from server.directory.causes import Cause
-from server.errors import DingBridgeError
-from server.fate import Fate
-from server.message import N_, Message
-from server.vendor_errors import CallCancelledError, VendorError
+from server.errors.base import DingBridgeError
+from server.errors.message import N_, Message
+from server.errors.vendor import CallCancelledError, Fate, VendorError
 
 _NOT_SET_UP = N_("The mirror is not set up: {names} missing.")
 _ENTER = N_("Enter these values, then start a sync.")

@@ -15,14 +15,19 @@ from typing import TypeVar
 from server.config.store import Config
 from server.directory.causes import Cause
 from server.directory.model import Rules
-from server.errors import DingBridgeError
+from server.errors.base import DingBridgeError
+from server.errors.message import N_, Message
+from server.errors.vendor import (
+    AddressNotTrustedError,
+    CallCancelledError,
+    CredentialsRejectedError,
+)
 from server.instance import Trouble
 from server.journal import requests, runs, sync_state
 from server.journal.journal import Journal
 from server.journal.requests import Answer, RequestKind, SyncRequest
 from server.journal.runs import RunCause, RunStatus
 from server.journal.sync_state import NextRun
-from server.message import N_, Message
 from server.sync.book import WAIT_S
 from server.sync.engine import Engine, wall_ms
 from server.sync.following import Follower
@@ -42,11 +47,6 @@ from server.sync.schedule import (
 )
 from server.sync.troubles import cause_of, passes_after_s
 from server.sync.wishes import missing, rules_of
-from server.vendor_errors import (
-    AddressNotTrustedError,
-    CallCancelledError,
-    CredentialsRejectedError,
-)
 
 T = TypeVar("T")
 

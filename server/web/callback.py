@@ -14,7 +14,7 @@ from typing import Any
 from bottle import Bottle, HTTPError, HTTPResponse, request, response
 
 from crypto.callback import CallbackRejectedError, SealedReply
-from server.errors import JournalError
+from server.errors.base import JournalError
 from server.web.desk import (
     Arrival,
     Desk,

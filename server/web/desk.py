@@ -28,7 +28,7 @@ from crypto.credentials import Field, Role
 from crypto.doctor import diagnose
 from crypto.entry import judge
 from crypto.envelope import RANDOM_BYTES
-from server.errors import JournalDamagedError, JournalError
+from server.errors.base import JournalDamagedError, JournalError
 from server.journal.contact import Use
 from server.journal.events import NewEvent, Source
 from server.journal.rejections import Rejection

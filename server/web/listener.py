@@ -16,7 +16,7 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
-from server.errors import (
+from server.errors.base import (
     AddressUnavailableError,
     ListenerError,
     PortForbiddenError,

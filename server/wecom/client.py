@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from crypto.secret import Secret
-from server.fate import Fate
+from server.errors.vendor import Fate, VendorRefusedError
 from server.rest import fields
 from server.rest.client import Client
 from server.rest.gateway import Gateway, Surroundings
 from server.rest.session import Call, Purpose
 from server.rest.tokens import Account
-from server.vendor_errors import VendorRefusedError
 from server.wecom.errors import VENDOR, format_warning, raise_for_error
 from server.wecom.wire import (
     Accepted,

@@ -9,17 +9,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from server.fate import Fate
-from server.message import N_, GapValue, Message
-from server.rest import fields
-from server.rest.session import Call, Purpose, quotable
-from server.vendor_errors import (
+from server.errors.message import N_, GapValue, Message
+from server.errors.vendor import (
     AddressNotTrustedError,
     CredentialsRejectedError,
+    Fate,
     MobileTakenError,
     VendorRefusedError,
     VendorReplyError,
 )
+from server.rest import fields
+from server.rest.session import Call, Purpose, quotable
 from server.wecom import meanings
 
 VENDOR = "WeCom"

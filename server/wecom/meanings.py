@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from server.fate import Fate, Fix, Meaning
-from server.message import N_
+from server.errors.message import N_
+from server.errors.vendor import Fate, Fix, Meaning
 
 _BY_ITSELF = N_("Nothing to do: DingBridge tries again by itself.")
 _MENDS_ITSELF = N_("Nothing to do: DingBridge corrects it and tries again.")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from server.message import N_, Message
+from server.errors.message import N_, Message
 from server.rest import fields
 
 

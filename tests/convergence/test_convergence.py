@@ -10,11 +10,11 @@ from random import Random
 
 import pytest
 
+from server.errors.vendor import CallCancelledError
 from server.journal.runs import RunStatus
 from server.simulator.company_generator import generate
 from server.sync.stopping import Asked
 from server.sync.worker import Worker
-from server.vendor_errors import CallCancelledError
 from tests.convergence.history import History, foreigners, settle_foreigners, unexplained
 from tests.server.sync.world import DAY_MS, World, open_world
 

@@ -11,7 +11,7 @@ from server.app import App
 from server.config.merge import Effect
 from server.config.paths import DataFolder
 from server.config.store import ConfigStore
-from server.errors import FileAccessError, JournalDamagedError, NotInForceError, SettingsError
+from server.errors.base import FileAccessError, JournalDamagedError, NotInForceError, SettingsError
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience
 from server.status import EventView
 from tests.crypto.made_up import AES_KEYS, KEYS, TOKENS

@@ -12,7 +12,7 @@ import pytest
 from server.config.paths import DataFolder
 from server.config.store import ConfigStore
 from server.connections import Connections, Vendor
-from server.errors import SettingsError
+from server.errors.base import SettingsError
 from server.reports import SelfTestReport, Step, StepState
 from server.rest.retry import RetryPolicy
 from server.rest.session import Limits

@@ -9,7 +9,7 @@ import pytest
 
 from server.config.locks import FileLock, FolderLock
 from server.config.paths import DataFolder
-from server.errors import AlreadyRunningError, FileAccessError
+from server.errors.base import AlreadyRunningError, FileAccessError
 from server.instance import ServiceRecord, acquire, running_service
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,7 +18,7 @@ SERVE = """
 import sys, time
 from pathlib import Path
 from server.config.paths import DataFolder
-from server.errors import AlreadyRunningError
+from server.errors.base import AlreadyRunningError
 from server.instance import acquire
 try:
     lock = acquire(DataFolder(Path(sys.argv[1])), "9.9", 1000)

@@ -9,7 +9,7 @@ from server.directory.causes import cause
 from server.directory.change import Action
 from server.directory.hold import Hold, HoldReason
 from server.directory.model import Conflict, Kind
-from server.errors import SettingsError
+from server.errors.base import SettingsError
 from server.journal import ledger, runs, sync_state
 from server.journal.connection import transaction
 from server.journal.opening import open_database

@@ -18,7 +18,7 @@ from server.config.paths import DataFolder
 from server.config.sealing import DpapiSealer
 from server.config.settings import Leavers
 from server.config.store import ConfigStore
-from server.errors import (
+from server.errors.base import (
     AlreadyRunningError,
     DingBridgeError,
     FileNewerError,
@@ -26,7 +26,7 @@ from server.errors import (
     SecretsLockedError,
     SettingsError,
 )
-from server.export_errors import ExportDamagedError, PassphraseShortError, PassphraseWrongError
+from server.errors.export import ExportDamagedError, PassphraseShortError, PassphraseWrongError
 from server.journal.journal import Journal
 from server.journal.schema import MIGRATIONS
 from tests.crypto.made_up import ACTIVE

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from server.app import App
-from server.errors import (
+from server.errors.base import (
     FileAccessError,
     FileDamagedError,
     JournalBusyError,

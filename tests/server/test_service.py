@@ -18,7 +18,7 @@ from server.app import App
 from server.config.files import read_image
 from server.config.paths import DataFolder
 from server.config.store import Config, ConfigStore
-from server.errors import (
+from server.errors.base import (
     AlreadyRunningError,
     DingBridgeError,
     FileAccessError,

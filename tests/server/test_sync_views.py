@@ -10,12 +10,12 @@ from server.directory.causes import UNMATCHED, Cause, cause
 from server.directory.change import Action, Fields
 from server.directory.hold import Hold, HoldReason
 from server.directory.model import Conflict, DepartmentLink, Kind, Member, PersonLink, TargetState
+from server.errors.message import Message
 from server.journal import ledger, runs, sync_state
 from server.journal.connection import connect_in_memory
 from server.journal.runs import Ending, RecordedChange, Result, RunCause, RunCounts, RunStatus
 from server.journal.schema import migrate
 from server.journal.sync_state import Held, Quarantine
-from server.message import Message
 from server.status import ErrorView, Level, RunSummary, RunTotals, SyncState, SyncView
 from server.sync_views import (
     change_views,

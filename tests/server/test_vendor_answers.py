@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from crypto.secret import Secret
 from server.dingtalk import client as dingtalk
 from server.dingtalk.wire import CallbackRecord
-from server.vendor_errors import VendorError
+from server.errors.vendor import VendorError
 from server.wecom import client as wecom
 from server.wecom.wire import Department, Member
 from tests.server.rest.loopback import OK, TOKEN, FakeTime, Reply, Vendor, serving, surroundings

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from server.fate import Fate, Fix
+from server.errors.vendor import Fate, Fix
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from server.config.settings import Language
-from server.errors import DingBridgeError
+from server.errors.base import DingBridgeError
 from ui.words.text import Texts
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from server.message import Message
+from server.errors.message import Message
 from server.status import (
     CredentialSetView,
     CredentialsView,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from server.config.settings import CallbackSettings, Language
-from server.message import Message
+from server.errors.message import Message
 from server.simulator.dingtalk_callbacks import CallbackSender
 from server.simulator.payloads import check_url
 from server.web.holder import holder_of_port

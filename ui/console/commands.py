@@ -16,7 +16,7 @@ from types import MappingProxyType
 from server.app import App
 from server.config.files import NoObjectError, parse_object
 from server.config.settings import Language
-from server.errors import (
+from server.errors.base import (
     DingBridgeError,
     FileAccessError,
     FileDamagedError,
@@ -25,8 +25,8 @@ from server.errors import (
     SecretsLockedError,
     SettingsError,
 )
-from server.export_errors import PassphraseShortError
-from server.message import N_, Message
+from server.errors.export import PassphraseShortError
+from server.errors.message import N_, Message
 from server.status import EventView
 from ui.console import documents, pages, sync_pages
 from ui.console.output import say, show, show_text

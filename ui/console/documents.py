@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from server.errors import DingBridgeError, SettingsError
-from server.message import Message
+from server.errors.base import DingBridgeError, SettingsError
+from server.errors.message import Message
 from server.reports import SelfTestReport
 from server.status import (
     ChangeView,

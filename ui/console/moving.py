@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from server.app import App
-from server.errors import Problem, SettingsError
-from server.message import N_, Message
+from server.errors.base import Problem, SettingsError
+from server.errors.message import N_, Message
 from server.reports import ExportView, ImportView
 from ui.console.output import show
 from ui.console.passphrase import passphrase

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from server.config.merge import Effect
 from server.config.store import Outcome
-from server.errors import DingBridgeError, SettingsError
-from server.message import N_
+from server.errors.base import DingBridgeError, SettingsError
+from server.errors.message import N_
 from server.reports import SelfTestReport, Step, StepState
 from server.status import CredentialSetView, EventView, Status, SubscriptionState
 from ui.console.subscription_pages import subscription_line

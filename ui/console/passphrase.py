@@ -6,8 +6,8 @@ Never from the command line, which other programs of this computer can see.
 import sys
 from pathlib import Path
 
-from server.errors import Problem, SettingsError
-from server.message import N_, Message
+from server.errors.base import Problem, SettingsError
+from server.errors.message import N_, Message
 from ui.console.output import say
 from ui.words.text import Texts
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from server.message import N_
+from server.errors.message import N_
 from server.reports import SelfTestReport
 from server.status import SubscriptionState, SubscriptionView
 from ui.words.text import Texts

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from server.message import N_
+from server.errors.message import N_
 from server.status import ChangeView, ErrorView, HeldView, RunSummary, RunView, SyncState, SyncView
 from ui.words.text import Texts
 

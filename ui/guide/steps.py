@@ -5,7 +5,7 @@ from collections.abc import Callable
 from tkinter import ttk
 
 from server.app import App
-from server.message import N_
+from server.errors.message import N_
 from server.reports import SelfTestReport
 from ui.guide.step import Step
 from ui.help.opening import Topic

@@ -3,7 +3,7 @@
 import tkinter as tk
 from tkinter import ttk
 
-from server.message import N_
+from server.errors.message import N_
 from server.status import RejectionView, Status
 from ui.guide.step import Step
 from ui.help.opening import Topic

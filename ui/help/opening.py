@@ -13,8 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from server.config.settings import Language
-from server.errors import DingBridgeError
-from server.message import N_
+from server.errors.base import DingBridgeError
+from server.errors.message import N_
 
 _FOLDERS = {Language.ENGLISH: "en", Language.CHINESE: "zh_CN"}
 

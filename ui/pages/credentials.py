@@ -5,7 +5,7 @@ from tkinter import ttk
 
 from server.config.merge import Effect
 from server.config.store import Outcome
-from server.message import N_
+from server.errors.message import N_
 from server.status import CredentialSetView, CredentialsView, RejectionView
 from ui.help.opening import Topic
 from ui.pages.page import Page

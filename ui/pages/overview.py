@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from tkinter import ttk
 
-from server.message import N_
+from server.errors.message import N_
 from server.status import Level, Notice, Status, SyncView
 from ui.help.opening import Topic
 from ui.pages.page import Page

@@ -7,7 +7,7 @@ from tkinter import ttk
 
 from server.config.settings import Language, known_settings
 from server.config.store import Config, Outcome
-from server.errors import DingBridgeError, SettingsError
+from server.errors.base import DingBridgeError, SettingsError
 from ui.help.opening import Topic
 from ui.pages.page import Page
 from ui.state.session import Session

@@ -13,7 +13,7 @@ from tkinter import messagebox
 
 from server.app import App
 from server.config.settings import Language
-from server.errors import AlreadyRunningError, DingBridgeError, FileAccessError
+from server.errors.base import AlreadyRunningError, DingBridgeError, FileAccessError
 from server.status import Status
 from ui.assets.theme import Theme
 from ui.console.signals import stop_signals

@@ -19,7 +19,7 @@ from pathlib import Path
 from server.config.files import access_error, read_image, write_atomically
 from server.config.locks import FileLock, LockHeldError
 from server.config.paths import DataFolder
-from server.errors import FileAccessError
+from server.errors.base import FileAccessError
 
 _log = logging.getLogger(__name__)
 

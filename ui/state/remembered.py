@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from server.config.files import read_image, write_atomically
-from server.errors import FileAccessError
+from server.errors.base import FileAccessError
 
 _log = logging.getLogger(__name__)
 

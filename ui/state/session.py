@@ -15,8 +15,8 @@ from typing import TypeVar
 
 from server.app import App
 from server.config.files import named
-from server.errors import DingBridgeError
-from server.message import Message
+from server.errors.base import DingBridgeError
+from server.errors.message import Message
 from ui.assets.theme import Theme
 from ui.help import opening
 from ui.state.remembered import Remembered

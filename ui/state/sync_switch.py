@@ -9,7 +9,7 @@ from time import monotonic
 
 from server.app import App
 from server.config.store import Outcome
-from server.errors import DingBridgeError
+from server.errors.base import DingBridgeError
 from ui.state.window_api import PageName, WindowApi
 from ui.state.workers import Ask
 from ui.words.health import StatusSnapshot

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from server.config.settings import Language
-from server.errors import DingBridgeError
+from server.errors.base import DingBridgeError
 
 
 class PageName(StrEnum):

@@ -8,7 +8,7 @@ from queue import SimpleQueue
 from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
-from server.errors import DingBridgeError
+from server.errors.base import DingBridgeError
 from ui.state.mailbox import Mailbox
 
 T = TypeVar("T")

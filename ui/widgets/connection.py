@@ -6,7 +6,7 @@ from queue import Empty, SimpleQueue
 from threading import Event
 from tkinter import ttk
 
-from server.errors import DingBridgeError
+from server.errors.base import DingBridgeError
 from server.reports import SelfTestReport, Step
 from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, Wrapped

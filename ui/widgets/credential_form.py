@@ -5,7 +5,7 @@ from collections.abc import Callable
 from tkinter import ttk
 
 from server.app import App
-from server.message import N_
+from server.errors.message import N_
 from ui.state.session import Session
 from ui.widgets.layout import Wrapped
 from ui.widgets.textbox import TextBox

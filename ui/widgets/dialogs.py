@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tkinter import ttk
 
 from server.app import App
-from server.errors import DingBridgeError, SettingsError
+from server.errors.base import DingBridgeError, SettingsError
 from server.version import VERSION
 from ui.assets.theme import Theme, bind_mnemonics, mnemonic
 from ui.help.opening import Topic

@@ -7,7 +7,7 @@ from pathlib import Path
 from tkinter import filedialog, ttk
 
 from server.app import App
-from server.errors import DingBridgeError
+from server.errors.base import DingBridgeError
 from server.reports import ExportView, ImportView
 from ui.help.opening import Topic
 from ui.state.session import Session

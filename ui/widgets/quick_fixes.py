@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from server.message import N_
+from server.errors.message import N_
 from server.status import Notice
 from ui.state.session import Session
 from ui.state.window_api import PageName

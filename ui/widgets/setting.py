@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from server.app import App
 from server.config.settings import SettingInfo
-from server.message import N_
+from server.errors.message import N_
 from ui.state.session import Session
 from ui.widgets.layout import Wrapped
 from ui.words.setting_words import CHOICES, FORMATS, LABELS, from_text, shape_of, to_text

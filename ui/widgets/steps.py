@@ -3,7 +3,7 @@
 import tkinter as tk
 from tkinter import ttk
 
-from server.message import N_
+from server.errors.message import N_
 from server.reports import SelfTestReport, Step, StepState
 from ui.assets.theme import Theme
 from ui.widgets.layout import Wrapped

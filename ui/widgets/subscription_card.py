@@ -7,7 +7,7 @@ from tkinter import messagebox, ttk
 
 from server.config.merge import Effect
 from server.config.store import Outcome
-from server.message import N_
+from server.errors.message import N_
 from server.reports import SelfTestReport, Step
 from server.status import CredentialSetView, Status, SubscriptionState, SubscriptionView
 from ui.state.session import Session

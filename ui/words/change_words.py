@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from server.message import N_
+from server.errors.message import N_
 from server.status import ChangeView
 from ui.words.text import Texts
 

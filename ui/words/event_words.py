@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from server.message import N_
+from server.errors.message import N_
 from ui.words.text import Texts
 
 # DingTalk's contact events and a few others an app often subscribes to.

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from server.errors import DingBridgeError
-from server.message import N_, Message
+from server.errors.base import DingBridgeError
+from server.errors.message import N_, Message
 from server.status import CredentialSetView, Level, Notice, Status
 
 _DAY_MS = 24 * 60 * 60 * 1000

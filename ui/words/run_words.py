@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from server.message import N_
+from server.errors.message import N_
 from server.status import RunSummary, SyncState, SyncView
 from ui.words.health import Health
 from ui.words.text import Texts

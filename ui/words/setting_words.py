@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from server.config.settings import Language, Leavers, SettingInfo
-from server.message import N_
+from server.errors.message import N_
 
 # The settings that the window shows, section by section. The three credentials have a page of
 # their own; the vendors' addresses are changed for trials only, in settings.json.

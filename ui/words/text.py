@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from server.config.settings import Language
-from server.message import Message
+from server.errors.message import Message
 
 _DOMAIN = "dingbridge"
 _LOCALES = Path(__file__).parents[1] / "locale"

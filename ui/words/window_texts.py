@@ -6,7 +6,7 @@ The command line keeps the names that `configure` takes.
 import re
 
 from server.config.settings import Language
-from server.message import Message
+from server.errors.message import Message
 from ui.words.setting_words import LABELS
 from ui.words.text import Texts
 

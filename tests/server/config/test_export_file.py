@@ -6,8 +6,8 @@ from crypto import sealed_stream
 from crypto.sealed_stream import CHUNK_BYTES, HEADER_BYTES, SEALED_CHUNK_BYTES, StreamCipher
 from crypto.secret import Secret
 from server.config.export_file import read_export, write_export
-from server.errors import DingBridgeError, FileAccessError
-from server.export_errors import (
+from server.errors.base import DingBridgeError, FileAccessError
+from server.errors.export import (
     ExportDamagedError,
     ExportForeignError,
     ExportNewerError,

@@ -12,7 +12,7 @@ from server.config.files import (
     replace_files,
     write_atomically,
 )
-from server.errors import FileAccessError, FileNewerError
+from server.errors.base import FileAccessError, FileNewerError
 
 
 def rename_port(document: JsonObject) -> JsonObject:

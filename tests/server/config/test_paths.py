@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from server.config.paths import DataFolder, default_root
-from server.errors import FileAccessError
+from server.errors.base import FileAccessError
 
 
 def test_windows_uses_the_local_application_data() -> None:

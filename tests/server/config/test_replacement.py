@@ -9,7 +9,7 @@ import pytest
 from server.config import replacement
 from server.config.files import replace_path
 from server.config.paths import DataFolder
-from server.errors import FileAccessError
+from server.errors.base import FileAccessError
 
 NAMES = (
     *("settings.json", "settings.json.bak", "secrets.json", "secrets.json.bak"),

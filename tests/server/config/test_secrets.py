@@ -16,7 +16,7 @@ from server.config.sealing import (
     system_sealer,
 )
 from server.config.secrets import Draft, Secrets, parse_secrets, render_secrets
-from server.errors import FileDamagedError, SecretsLockedError
+from server.errors.base import FileDamagedError, SecretsLockedError
 
 AES_KEY = "4g5j64qlyl3zvetqxz5jiocdr586fn2zvjpa8zls3ij"
 OLD = Credentials.of("oldtoken", AES_KEY[::-1], "dingold")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from server.config.parsing import overlaid, parse_settings, render_settings
 from server.config.rules import DINGTALK_ID_MAX, WECOM_ID_MAX
 from server.config.settings import Language, Leavers, Settings, known_settings
-from server.errors import SettingsError
+from server.errors.base import SettingsError
 
 # Section 4 of the design, word for word; other programs rely on these names.
 CONTRACT: dict[str, object] = {

@@ -20,7 +20,7 @@ from server.config.paths import DataFolder
 from server.config.sealing import DpapiSealer
 from server.config.settings import Settings
 from server.config.store import Config, ConfigStore
-from server.errors import (
+from server.errors.base import (
     FileAccessError,
     FileDamagedError,
     FileMissingError,

@@ -4,7 +4,7 @@ https://open.dingtalk.com/document/development/error-code. 60020 is the one with
 the one without a sub-code; 99999 stands for what nobody knows.
 """
 
-from server.fate import Fate, Fix
+from server.errors.vendor import Fate, Fix
 from tests.server.vendor_rows import Row
 
 ROWS = (

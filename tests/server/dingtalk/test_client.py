@@ -7,9 +7,9 @@ import pytest
 from crypto.secret import Secret
 from server.dingtalk.client import DingTalkClient
 from server.dingtalk.wire import CallbackRecord, DingTalkDepartment, DingTalkUser
-from server.fate import Fate
-from server.vendor_errors import (
+from server.errors.vendor import (
     CallCancelledError,
+    Fate,
     OutcomeUnknownError,
     VendorError,
     VendorRefusedError,

@@ -10,15 +10,16 @@ from server.dingtalk.errors import (
     is_permission_missing,
     raise_for_error,
 )
-from server.fate import Fate, Fix
-from server.rest.session import Call, Purpose
-from server.vendor_errors import (
+from server.errors.vendor import (
     AddressNotTrustedError,
     CredentialsRejectedError,
+    Fate,
+    Fix,
     VendorError,
     VendorRefusedError,
     VendorReplyError,
 )
+from server.rest.session import Call, Purpose
 from tests.server.dingtalk.rows import ROWS
 from tests.server.vendor_rows import Row
 

@@ -12,7 +12,7 @@ from server.dingtalk.client import DingTalkClient, connect
 from server.dingtalk.reader import Outcome, Reader
 from server.dingtalk.walk import FAILURES_TO_GIVE_UP, Gap, Reading, Walk
 from server.dingtalk.wire import DingTalkDepartment
-from server.vendor_errors import (
+from server.errors.vendor import (
     CallCancelledError,
     CredentialsRejectedError,
     VendorBlockedError,

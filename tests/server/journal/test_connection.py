@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
 
-from server.errors import (
+from server.errors.base import (
     JournalAccessError,
     JournalBusyError,
     JournalDamagedError,

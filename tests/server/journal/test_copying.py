@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from server.errors import JournalAccessError, JournalDamagedError, JournalNewerError
+from server.errors.base import JournalAccessError, JournalDamagedError, JournalNewerError
 from server.journal import sync_state
 from server.journal.copying import check_database, copy_database
 from server.journal.events import NewEvent

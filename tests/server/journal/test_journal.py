@@ -12,7 +12,7 @@ from sqlite3 import Connection
 
 import pytest
 
-from server.errors import (
+from server.errors.base import (
     JournalBusyError,
     JournalClosedError,
     JournalDamagedError,

@@ -7,7 +7,7 @@ from sqlite3 import Connection
 
 import pytest
 
-from server.errors import (
+from server.errors.base import (
     JournalAccessError,
     JournalDamagedError,
     JournalError,

@@ -4,11 +4,11 @@ from sqlite3 import Connection
 import pytest
 
 from server.directory.causes import Cause
-from server.errors import JournalNewerError, JournalUnreadableError
+from server.errors.base import JournalNewerError, JournalUnreadableError
+from server.errors.message import Message
 from server.journal import requests, sync_state
 from server.journal.journal import Journal
 from server.journal.requests import Answer, RequestKind, SyncRequest, write_beside
-from server.message import Message
 
 ALLOW = SyncRequest(RequestKind.ALLOW, "0123456789abcdef")
 REFUSAL = Cause("service-stopped", Message("The service stopped."), Message("Ask again."))

@@ -5,6 +5,7 @@ import pytest
 from server.directory.causes import Cause, cause
 from server.directory.change import Action, Change, Fields
 from server.directory.model import Kind
+from server.errors.message import Message
 from server.journal import runs
 from server.journal.runs import (
     Ending,
@@ -15,7 +16,6 @@ from server.journal.runs import (
     RunCounts,
     RunStatus,
 )
-from server.message import Message
 
 ERROR = Cause("wecom-60020", Message("The address {ip}", {"ip": "1.2.3.4"}), Message("Add it"))
 SUCCESS = Ending(RunStatus.SUCCESS, snapshot_complete=True)

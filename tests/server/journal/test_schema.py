@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from server.errors import JournalNewerError
+from server.errors.base import JournalNewerError
 from server.journal import ledger, sync_state
 from server.journal.connection import connect_in_memory
 from server.journal.runs import RunCause

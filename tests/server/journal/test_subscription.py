@@ -1,9 +1,9 @@
 from sqlite3 import Connection
 
 from server.directory.causes import Cause
+from server.errors.message import Message
 from server.journal import subscription
 from server.journal.subscription import Finding, ShownRecord, Standing
-from server.message import Message
 
 EQUAL = Finding(
     5,

@@ -4,10 +4,10 @@ from sqlite3 import Connection
 from server.directory.causes import Cause
 from server.directory.hold import Hold, HoldReason
 from server.directory.model import Kind, Scope
+from server.errors.message import Message
 from server.journal import ledger, sync_state
 from server.journal.runs import RunCause
 from server.journal.sync_state import Held, NextRun, Quarantine, SyncState
-from server.message import Message
 
 HELD = Held(
     "0123456789abcdef",

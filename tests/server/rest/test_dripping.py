@@ -12,9 +12,8 @@ from time import monotonic
 
 import pytest
 
-from server.fate import Fate
+from server.errors.vendor import Fate, VendorError, VendorUnreachableError
 from server.rest.session import Call, Channel, Limits
-from server.vendor_errors import VendorError, VendorUnreachableError
 
 TOTAL_S = 0.5
 LIMITS = Limits(connect_s=1.0, read_s=5.0, total_s=TOTAL_S)

@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 
 from crypto.secret import Secret
-from server.fate import Fate
-from server.rest.gateway import Gateway, Surroundings
-from server.rest.session import Call, Purpose
-from server.rest.tokens import Account
-from server.vendor_errors import (
+from server.errors.vendor import (
     CallCancelledError,
     CredentialsRejectedError,
+    Fate,
     OutcomeUnknownError,
     VendorError,
     VendorRefusedError,
     VendorReplyError,
     VendorUnreachableError,
 )
+from server.rest.gateway import Gateway, Surroundings
+from server.rest.session import Call, Purpose
+from server.rest.tokens import Account
 from server.wecom.errors import raise_for_error
 from tests.server.rest.loopback import OK, TOKEN, FakeTime, Reply, Request, Vendor, surroundings
 

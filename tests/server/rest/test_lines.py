@@ -7,8 +7,8 @@ from time import monotonic
 
 import pytest
 
+from server.errors.vendor import CallCancelledError
 from server.rest.session import Call, Channel, Limits
-from server.vendor_errors import CallCancelledError
 from tests.server.rest.loopback import OK, Reply, Vendor, serving
 from tests.waiting import until
 

@@ -1,8 +1,7 @@
 import pytest
 
-from server.fate import Fate, Meaning
+from server.errors.vendor import CallCancelledError, Fate, Meaning, OutcomeUnknownError, VendorError
 from server.rest.retry import Retrier, RetryPolicy
-from server.vendor_errors import CallCancelledError, OutcomeUnknownError, VendorError
 from tests.server.rest.loopback import FakeTime
 
 VALUES = {"vendor": "WeCom", "call": "user/create"}

@@ -15,18 +15,18 @@ import pytest
 import requests
 
 from crypto.secret import Secret
-from server.fate import Fate
-from server.rest import environment
-from server.rest.environment import certificates, ignored
-from server.rest.failures import explain
-from server.rest.lines import Lines
-from server.rest.session import Call, Channel, Limits, build_session, quotable
-from server.vendor_errors import (
+from server.errors.vendor import (
+    Fate,
     VendorBlockedError,
     VendorError,
     VendorReplyError,
     VendorUnreachableError,
 )
+from server.rest import environment
+from server.rest.environment import certificates, ignored
+from server.rest.failures import explain
+from server.rest.lines import Lines
+from server.rest.session import Call, Channel, Limits, build_session, quotable
 from tests.server.rest.loopback import (
     UNTRUSTED_CERTIFICATE,
     Reply,

@@ -4,9 +4,8 @@ from dataclasses import replace
 import pytest
 
 from crypto.secret import Secret
-from server.fate import Fate, Meaning
+from server.errors.vendor import CredentialsRejectedError, Fate, Meaning, VendorError
 from server.rest.tokens import Account, Token, TokenCache, parse_token
-from server.vendor_errors import CredentialsRejectedError, VendorError
 from tests.server.rest.loopback import FakeTime
 
 ACCOUNT = Account("https://vendor.example", "ding-app", Secret("app-secret"))

@@ -8,14 +8,13 @@ import pytest
 
 from server.app import App
 from server.config.merge import Effect
-from server.errors import SettingsError
+from server.errors.base import SettingsError
+from server.errors.vendor import CredentialsRejectedError, NoRecordError, RecordUnusableError
 from server.reports import SelfTestReport, Step, StepState
 from server.simulator.callback_registry import CheckOutcome, Subscription
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience
 from server.simulator.faults import Fault, Rule
 from server.status import Level, SubscriptionState
-from server.subscription.errors import NoRecordError, RecordUnusableError
-from server.vendor_errors import CredentialsRejectedError
 from tests.server.simulator.seeds import seeded
 from tests.server.subscription.registry import (
     AES_KEY,

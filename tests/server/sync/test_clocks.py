@@ -8,11 +8,11 @@ from sqlite3 import Connection
 import pytest
 
 from server.directory.causes import Cause
+from server.errors.message import Message
 from server.journal import events, listing, requests, runs, sync_state
 from server.journal.requests import RequestKind, SyncRequest
 from server.journal.runs import RunCause
 from server.journal.sync_state import NextRun, Quarantine
-from server.message import Message
 from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
 from server.sync.schedule import HOUR_MS, MINUTE_MS

@@ -10,12 +10,12 @@ from typing import cast
 import pytest
 
 from server.directory.model import Kind
+from server.errors.vendor import CallCancelledError
 from server.journal import ledger as stored
 from server.journal.runs import RunStatus
 from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
 from server.simulator.roster import ROOT_ID
-from server.vendor_errors import CallCancelledError
 from server.wecom import wire
 from server.wecom.wire import Accepted
 from tests.server.sync.world import World, differences

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from server.fate import Fate, Fix
+from server.errors.vendor import Fate, Fix
 from server.journal.runs import Result, RunStatus
 from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply

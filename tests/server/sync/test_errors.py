@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.fate import Fate
+from server.errors.vendor import Fate
 from server.journal.runs import Result, RunStatus
 from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply

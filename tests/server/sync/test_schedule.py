@@ -3,9 +3,9 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from server.directory.causes import Cause
+from server.errors.message import Message
 from server.journal.runs import RunCause
 from server.journal.sync_state import Quarantine
-from server.message import Message
 from server.sync.schedule import (
     DAY_MS,
     HOUR_MS,

@@ -14,7 +14,7 @@ import pytest
 from crypto.secret import Secret
 from server.dingtalk.client import DingTalkClient
 from server.dingtalk.events import Hint, read_hint
-from server.errors import JournalBusyError, JournalFullError
+from server.errors.base import JournalBusyError, JournalFullError
 from server.instance import Trouble
 from server.journal import events, listing, requests, runs, sync_state
 from server.journal.events import EventState, NewEvent

@@ -11,7 +11,7 @@ import pytest
 import crypto.envelope
 from crypto.callback import CallbackRejectedError, Opener, SealedReply
 from crypto.credentials import Keyring
-from server.errors import (
+from server.errors.base import (
     JournalBusyError,
     JournalDamagedError,
     JournalError,

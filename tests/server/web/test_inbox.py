@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from server.errors import JournalBusyError, JournalFullError
+from server.errors.base import JournalBusyError, JournalFullError
 from server.journal.contact import Use
 from server.journal.events import NewEvent
 from server.journal.writer import Ticket

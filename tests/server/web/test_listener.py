@@ -11,7 +11,7 @@ from waitress import wasyncore
 
 from crypto.callback import Opener
 from crypto.credentials import Keyring
-from server.errors import AddressUnavailableError, PortForbiddenError, PortInUseError
+from server.errors.base import AddressUnavailableError, PortForbiddenError, PortInUseError
 from server.journal.contact import Use
 from server.journal.events import NewEvent
 from server.journal.writer import Ticket

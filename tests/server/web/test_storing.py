@@ -11,7 +11,7 @@ from sqlite3 import Connection
 
 from crypto.callback import Opener
 from crypto.credentials import Keyring
-from server.errors import JournalFullError
+from server.errors.base import JournalFullError
 from server.journal.contact import Use
 from server.journal.events import NewEvent
 from server.journal.journal import Journal

@@ -5,7 +5,7 @@ messages, biz mail). 60020 and 60104 are those without an address and without a 
 for what nobody knows.
 """
 
-from server.fate import Fate, Fix
+from server.errors.vendor import Fate, Fix
 from tests.server.vendor_rows import Row
 
 ROWS = (

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from server.fate import Fate
-from server.vendor_errors import (
+from server.errors.vendor import (
     CredentialsRejectedError,
+    Fate,
     MobileTakenError,
     OutcomeUnknownError,
     VendorRefusedError,

@@ -4,15 +4,16 @@ from typing import Any
 import pytest
 
 from crypto.secret import Secret
-from server.fate import Fate, Fix
-from server.rest.session import Call, Purpose
-from server.vendor_errors import (
+from server.errors.vendor import (
     AddressNotTrustedError,
     CredentialsRejectedError,
+    Fate,
+    Fix,
     MobileTakenError,
     VendorRefusedError,
     VendorReplyError,
 )
+from server.rest.session import Call, Purpose
 from server.wecom.errors import format_warning, raise_for_error
 from server.wecom.meanings import MEANINGS
 from tests.server.vendor_rows import Row

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from server.vendor_errors import VendorRefusedError
+from server.errors.vendor import VendorRefusedError
 from server.wecom.client import WeComClient
 from server.wecom.wire import Accepted, Department, Member
 from server.wecom.writer import Writer

@@ -8,7 +8,7 @@ import pytest
 from server.app import App
 from server.config.paths import DataFolder
 from server.config.settings import Language
-from server.errors import (
+from server.errors.base import (
     AlreadyRunningError,
     DingBridgeError,
     FileDamagedError,

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from server.config.settings import Language
-from server.errors import PortInUseError, Problem, SettingsError
-from server.message import Message
+from server.errors.base import PortInUseError, Problem, SettingsError
+from server.errors.message import Message
 from server.reports import SelfTestReport, Step, StepState
 from server.status import (
     CredentialSetView,

@@ -8,8 +8,8 @@ from crypto.credentials import Field
 from server.config.merge import Effect
 from server.config.settings import Language
 from server.config.store import Config, Outcome
-from server.errors import Problem, SettingsError
-from server.message import Message
+from server.errors.base import Problem, SettingsError
+from server.errors.message import Message
 from server.reports import SelfTestReport, Step, StepState
 from server.status import (
     CredentialSetView,

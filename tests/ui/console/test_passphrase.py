@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from server.config.settings import Language
-from server.errors import SettingsError
+from server.errors.base import SettingsError
 from ui.console import passphrase as module
 from ui.console.passphrase import passphrase
 from ui.words.text import Texts

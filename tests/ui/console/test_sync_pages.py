@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from server.config.settings import Language
-from server.errors import SettingsError
-from server.message import Message
+from server.errors.base import SettingsError
+from server.errors.message import Message
 from server.status import (
     ChangeView,
     ErrorView,

@@ -7,8 +7,8 @@ import pytest
 from server.app import App
 from server.config.paths import DataFolder
 from server.config.settings import Language
-from server.errors import FileAccessError
-from server.message import Message
+from server.errors.base import FileAccessError
+from server.errors.message import Message
 from server.status import ChangeView, ErrorView, RunSummary
 from ui.export.run_exporting import export_run
 from ui.words.text import Texts

@@ -3,7 +3,7 @@ from typing import cast
 
 import pytest
 
-from server.errors import JournalBusyError
+from server.errors.base import JournalBusyError
 from server.status import EventPage, EventView
 from tests.ui.at_once import SessionAtOnce
 from ui.feeds.event_feed import EventFeed

@@ -3,8 +3,8 @@ from typing import cast
 
 import pytest
 
-from server.errors import JournalBusyError
-from server.message import Message
+from server.errors.base import JournalBusyError
+from server.errors.message import Message
 from server.status import RunSummary
 from tests.ui.at_once import SessionAtOnce
 from ui.feeds.run_feed import RunFeed

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from server.app import App
-from server.errors import FileAccessError
+from server.errors.base import FileAccessError
 from tests.ui.hand import every, shown_texts
 from tests.ui.office import AES_KEY, KEY, TOKEN, check_address, office
 from tests.ui.stage import Stage, shown_crash

@@ -10,7 +10,7 @@ import pytest
 
 from server.app import App
 from server.config.settings import Language
-from server.errors import FileAccessError, PortInUseError
+from server.errors.base import FileAccessError, PortInUseError
 from server.status import Status
 from tests.ui.hand import every, shown_texts
 from tests.ui.office import TOKEN, check_address

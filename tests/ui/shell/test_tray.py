@@ -1,7 +1,7 @@
 import pytest
 
 from server.config.settings import Language
-from server.message import Message
+from server.errors.message import Message
 from server.status import Level, Notice
 from tests.ui.icon import FakeIcon
 from tests.ui.views import UNSET, notice, snapshot, with_notices

@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 
 from server.config.settings import Language
-from server.errors import DingBridgeError, JournalBusyError
-from server.message import Message
+from server.errors.base import DingBridgeError, JournalBusyError
+from server.errors.message import Message
 from server.status import Level, Notice, Status
 from tests.ui.at_once import SessionAtOnce
 from tests.ui.views import FINE, with_notices

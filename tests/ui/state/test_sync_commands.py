@@ -3,8 +3,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from server.errors import JournalBusyError
-from server.message import Message
+from server.errors.base import JournalBusyError
+from server.errors.message import Message
 from server.status import RunSummary
 from tests.ui.at_once import SessionAtOnce
 from ui.state.sync_commands import SyncCommands

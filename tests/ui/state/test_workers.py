@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from server.errors import DingBridgeError, PortInUseError
+from server.errors.base import DingBridgeError, PortInUseError
 from tests.waiting import until
 from ui.state.mailbox import Mailbox
 from ui.state.workers import Workers

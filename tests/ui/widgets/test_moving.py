@@ -10,7 +10,7 @@ import pytest
 from crypto.sealed_stream import StreamCipher
 from server.app import App
 from server.config import replacement
-from server.errors import FileAccessError
+from server.errors.base import FileAccessError
 from tests.ui.hand import shown_texts
 from tests.ui.office import KEY, TOKEN, office
 from tests.ui.stage import Stage, shown_crash

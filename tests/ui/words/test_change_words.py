@@ -1,7 +1,7 @@
 import pytest
 
 from server.config.settings import Language
-from server.message import Message
+from server.errors.message import Message
 from server.status import ChangeView, ErrorView
 from ui.words.change_words import arrow, brief, field_lines, group_of, who
 from ui.words.text import Texts

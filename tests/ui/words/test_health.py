@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from server.errors import PortInUseError
+from server.errors.base import PortInUseError
 from server.status import CredentialsView, Level, ServiceView
 from tests.ui.views import DAY_MS, FINE, NOW_MS, UNSET, USED, notice, snapshot, with_notices
 from ui.words.health import LONG_SILENCE_MS, Health, StatusSnapshot, judge, last_contact

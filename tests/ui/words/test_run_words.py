@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from server.config.settings import Language
-from server.message import Message
+from server.errors.message import Message
 from server.status import (
     ErrorView,
     HeldView,

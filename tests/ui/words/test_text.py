@@ -3,8 +3,8 @@ from datetime import datetime
 import pytest
 
 from server.config.settings import Language
-from server.errors import PortHeldError
-from server.message import N_, Message
+from server.errors.base import PortHeldError
+from server.errors.message import N_, Message
 from ui.words.text import Texts
 
 ENGLISH = Texts(Language.ENGLISH)

@@ -1,7 +1,7 @@
 import pytest
 
 from server.config.settings import Language, known_settings
-from server.message import Message
+from server.errors.message import Message
 from ui.words.setting_words import LABELS
 from ui.words.window_texts import WindowTexts
 

@@ -4,7 +4,7 @@ import tkinter as tk
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from tkinter import ttk
 
-from server.message import N_, Message
+from server.errors.message import N_, Message
 from ui.help.opening import Topic
 from ui.state.session import Session
 from ui.widgets.dialogs import centre

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from server.message import Message
+from server.errors.message import Message
 from server.status import HeldView, RunSummary, SyncView
 
 

@@ -5,7 +5,7 @@ import pytest
 from crypto.credentials import Field
 from crypto.doctor import Diagnosis, Verdict
 from crypto.entry import ValueFault, ValueProblem, judge
-from server.verdicts import describe_diagnosis, describe_problem
+from server.errors.credentials import describe_diagnosis, describe_problem
 
 
 def gaps(text: str) -> list[str]:

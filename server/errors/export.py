@@ -1,7 +1,7 @@
-"""What can go wrong with an export and its import; drawn in the tree of `server.errors`."""
+"""What can go wrong with an export and its import; drawn in the tree of `server.errors.base`."""
 
-from server.errors import DingBridgeError
-from server.message import N_
+from server.errors.base import DingBridgeError
+from server.errors.message import N_
 
 
 class ExportError(DingBridgeError):

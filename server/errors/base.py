@@ -10,7 +10,7 @@ DingBridgeError
 │   └── SecretsLockedError        sealed by Windows for another account
 ├── NotInForceError               saved, and to be taken up yet
 ├── AlreadyRunningError           another copy serves this data folder
-├── ExportError                   moving to another computer; in `server.export_errors`
+├── ExportError                   moving to another computer; in `server.errors.export`
 │   ├── PassphraseShortError
 │   ├── PassphraseWrongError
 │   ├── ExportForeignError        the file is something else
@@ -21,7 +21,7 @@ DingBridgeError
 │   │   └── PortHeldError         and the system tells by which program
 │   ├── PortForbiddenError
 │   └── AddressUnavailableError
-├── RecordError                   DingTalk's own record; in `server.subscription.errors`
+├── RecordError                   DingTalk's own record; in `server.errors.vendor`
 │   ├── NoRecordError             there is none to take
 │   └── RecordUnusableError       it holds values that cannot be used here
 ├── JournalError                  all of them mean: nothing was stored
@@ -35,7 +35,7 @@ DingBridgeError
 │   ├── JournalUnreadableError    SQLite reads it, but a value in it makes no sense
 │   └── JournalClosedError        the service is stopping
 ├── TargetMissingError            the department under which the mirror stands is not in WeCom
-└── VendorError                   a vendor did not do what was asked; in `server.vendor_errors`
+└── VendorError                   a vendor did not do what was asked; in `server.errors.vendor`
     ├── CallCancelledError        the service is stopping; the call was not made
     ├── VendorUnreachableError    no connection, no certificate to trust, no reply in time
     ├── VendorReplyError          what came back is no answer of the vendor's API
@@ -54,7 +54,7 @@ Values are shown and logged, so a secret is never among them.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from server.message import N_, GapValue, Message
+from server.errors.message import N_, GapValue, Message
 
 
 class DingBridgeError(Exception):

@@ -1,13 +1,60 @@
-"""What can go wrong with DingTalk and WeCom; drawn in the tree of `server.errors`.
+"""What can go wrong with DingTalk and WeCom; drawn in the tree of `server.errors.base`.
 
 Each has a `fate`: what is to be done next.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
 
-from server.errors import DingBridgeError
-from server.fate import Fate, Fix, Meaning
-from server.message import N_, GapValue
+from server.errors.base import DingBridgeError
+from server.errors.message import N_, GapValue
+
+
+class Fate(Enum):
+    """What the caller of DingTalk or WeCom does about an error."""
+
+    RETRY = "retry"  # passes by itself; when it surfaces, the back-off is already used up
+    REFRESH_TOKEN = "refresh-token"  # noqa: S105 - a fate, no token; never leaves `server.rest`
+    LOOK = "look"  # may have been done: read back before asking again
+    FIX = "fix"  # correct the data as `fix` says and ask again
+    DEFER = "defer"  # ask again at the end of the run
+    SKIP = "skip"  # this item cannot be done; the others can
+    GONE = "gone"  # the object does not exist, which is what a removal wanted
+    STOP_CREATES = "stop-creates"  # no new members; updates and removals go on
+    STOP = "stop"  # nothing works until somebody acts
+
+
+class Fix(Enum):
+    """The correction that makes a refused change acceptable."""
+
+    ADOPT_HOLDER = "adopt-holder"
+    CREATE_INSTEAD = "create-instead"
+    CREATE_PARENT = "create-parent"
+    DROP_EMAIL = "drop-email"
+    DROP_MOBILE = "drop-mobile"
+    DROP_POSITION = "drop-position"
+    DROP_TELEPHONE = "drop-telephone"
+    NAME_TAKEN = "name-taken"
+    REFRESH_DEPARTMENTS = "refresh-departments"
+    REORDER_MOVES = "reorder-moves"
+    UPDATE_INSTEAD = "update-instead"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A row of a table that explains a vendor's failure: title, hint, and what follows from it.
+
+    `backoff_s` are the waits between attempts in seconds. `suspicious` marks what may concern one
+    item only, but is a fault of the whole set-up when it comes again and again.
+    """
+
+    fate: Fate
+    title: str
+    hint: str
+    fix: Fix | None = None
+    backoff_s: tuple[float, ...] = (1.0, 2.0, 4.0)
+    suspicious: bool = False
 
 
 class VendorError(DingBridgeError):
@@ -138,3 +185,28 @@ class MobileTakenError(VendorRefusedError):
         """The WeCom userid of the member who holds the mobile."""
         named = self.values.get("holder")
         return str(named) if named else None
+
+
+class RecordError(DingBridgeError):
+    """DingTalk's record of the subscription could not be taken; nothing was changed."""
+
+    code = "subscription-record"
+
+
+class NoRecordError(RecordError):
+    """DingTalk has no record that a program could read."""
+
+    code = "subscription-not-recorded"
+    title_text = N_("DingTalk has no record of a subscription that a program registered.")
+    hint_text = N_(
+        "A subscription made in the DingTalk console is not told to programs: copy token and "
+        "aes_key from the console."
+    )
+
+
+class RecordUnusableError(RecordError):
+    """DingTalk's record holds values that cannot be used here. Gaps: names."""
+
+    code = "subscription-unusable"
+    title_text = N_("DingTalk's record holds values that cannot be used here: {names}.")
+    hint_text = N_("Enter values of letters and digits here, and write them to DingTalk instead.")

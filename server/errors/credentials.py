@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from crypto.credentials import Field
 from crypto.doctor import Diagnosis, Verdict
 from crypto.entry import ValueFault, ValueProblem
-from server.message import N_, Message
+from server.errors.message import N_, Message
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from server import errors, export_errors
-from server.errors import DingBridgeError, JournalError, Problem, SettingsError, StoreError
-from server.message import Message
-from server.subscription.errors import RecordError
-from server.vendor_errors import VendorError
+from server.errors import base as errors
+from server.errors import export as export_errors
+from server.errors.base import DingBridgeError, JournalError, Problem, SettingsError, StoreError
+from server.errors.message import Message
+from server.errors.vendor import RecordError, VendorError
 
 
 def tree(root: type[DingBridgeError] = DingBridgeError) -> Iterator[type[DingBridgeError]]:

@@ -1,0 +1,1 @@
+"""Errors and the messages they carry: title, hint, and what the caller should do next."""
