@@ -26,16 +26,16 @@ from server.connections import Connections
 from server.errors.base import DingBridgeError, JournalClosedError, NotInForceError
 from server.errors.credentials import describe_problem
 from server.errors.message import Message
-from server.instance import ServiceRecord, running_service
 from server.journal import contact, events, listing, rejections
 from server.journal.opening import peek
 from server.journal.salvage import noted
-from server.logs import LogSetup, SecretMask, set_up_logging
 from server.mirror import Mirror
 from server.moving import Moving
 from server.reports import SelfTestReport
-from server.room import shortage
-from server.service import Service, now_ms
+from server.service.disk_space import shortage
+from server.service.instance import ServiceRecord, running_service
+from server.service.logs import LogSetup, SecretMask, set_up_logging
+from server.service.service import Service, now_ms
 from server.status import (
     EventPage,
     EventView,

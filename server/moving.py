@@ -19,9 +19,9 @@ from server.config.store import Config, ConfigStore
 from server.errors.base import JournalBusyError, JournalDamagedError
 from server.errors.export import ExportDamagedError, PassphraseShortError
 from server.errors.message import Message
-from server.instance import acquire
 from server.journal.copying import check_database, copy_database
 from server.reports import ExportView, ImportView
+from server.service.instance import acquire
 from server.version import VERSION
 
 PASSPHRASE_CHARACTERS = 12

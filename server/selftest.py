@@ -23,9 +23,9 @@ from crypto.envelope import RANDOM_BYTES
 from server.config.files import stamp_of
 from server.config.paths import DataFolder
 from server.errors.message import N_, Message
-from server.instance import ServiceRecord, running_service
 from server.reports import SelfTestReport
-from server.room import shortage
+from server.service.disk_space import shortage
+from server.service.instance import ServiceRecord, running_service
 from server.status import Status
 from server.trial import FaultError, Trial
 from server.web.desk import SELF_TEST_KEY

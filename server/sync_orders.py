@@ -13,11 +13,11 @@ from server.config.paths import DataFolder
 from server.directory.causes import Cause
 from server.errors.base import AlreadyRunningError
 from server.errors.message import N_, Message
-from server.instance import InstanceLock, ServiceRecord, acquire, running_service
 from server.journal import requests
 from server.journal.journal import Journal
 from server.journal.opening import peek
 from server.journal.requests import Answer, SyncRequest, write_beside
+from server.service.instance import InstanceLock, ServiceRecord, acquire, running_service
 from server.version import VERSION
 
 T = TypeVar("T")

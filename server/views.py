@@ -10,13 +10,13 @@ from server.config.store import Config
 from server.errors.base import DingBridgeError
 from server.errors.credentials import Advice, describe_diagnosis
 from server.errors.message import N_, Message
-from server.instance import ServiceRecord
 from server.journal.contact import LastUse
 from server.journal.events import StoredEvent
 from server.journal.listing import Counts
 from server.journal.rejections import Rejection
 from server.journal.salvage import Salvaged
 from server.payload import read_json
+from server.service.instance import ServiceRecord
 from server.status import (
     CredentialSetView,
     CredentialsView,

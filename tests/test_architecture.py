@@ -32,43 +32,43 @@ ui                    : server.config.settings server.config.merge server.config
 ui                    : server.config.files server.config.locks server.config.paths server.version
 ui                    : server.errors.export server.reports
 server                :
-server.app            : server.selftest server.service server.views server.errors.credentials server.status
-server.app            : server.config server.instance server.journal server.logs server.room
+server.app            : server.selftest server.service.service server.views server.errors.credentials server.status
+server.app            : server.config server.service.instance server.journal server.service.logs server.service.disk_space
 server.app            : server.sync.parties server.subscription
 server.app            : server.mirror server.sync_views crypto server.errors.base server.errors.message
 server.app            : server.moving server.connections server.reports
 server.connections    : server.config server.dingtalk server.wecom server.rest server.trial
 server.connections    : server.sync.wishes server.reports server.errors.base server.errors.vendor server.errors.message
-server.moving         : server.config server.instance server.journal.copying crypto.secret
+server.moving         : server.config server.service.instance server.journal.copying crypto.secret
 server.moving         : server.reports server.errors.base server.errors.export server.errors.message
 server.moving         : server.version
 server.mirror         : server.sync.engine server.sync.wishes server.sync_orders server.sync_views
 server.mirror         : server.config server.journal server.directory.causes server.status
 server.mirror         : server.errors.base server.errors.message
-server.sync_orders    : server.config server.instance server.journal server.directory.causes
+server.sync_orders    : server.config server.service.instance server.journal server.directory.causes
 server.sync_orders    : server.errors.base server.errors.message server.version
 server.sync_views     : server.journal server.directory.causes server.directory.hold
 server.sync_views     : server.directory.model server.status server.errors.message
-server.selftest       : server.app server.web server.config server.instance server.status
-server.selftest       : server.room server.trial server.reports crypto server.errors.base server.errors.message
-server.service        : server.web server.config server.instance server.journal server.logs
-server.service        : server.sync.engine server.sync.parties server.sync.worker
-server.service        : server.subscription.watch
-server.service        : server.housekeeper server.duties server.running_config
-server.housekeeper    : server.instance server.errors.base server.errors.message
-server.duties         : server.web server.instance server.journal server.errors.base
-server.running_config : server.config server.journal.contact server.logs crypto
+server.selftest       : server.app server.web server.config server.service.instance server.status
+server.selftest       : server.service.disk_space server.trial server.reports crypto server.errors.base server.errors.message
+server.service.service        : server.web server.config server.service.instance server.journal server.service.logs
+server.service.service        : server.sync.engine server.sync.parties server.sync.worker
+server.service.service        : server.subscription.watch
+server.service.service        : server.service.housekeeper server.service.duties server.service.running_config
+server.service.housekeeper    : server.service.instance server.errors.base server.errors.message
+server.service.duties         : server.web server.service.instance server.journal server.errors.base
+server.service.running_config : server.config server.journal.contact server.service.logs crypto
 server.subscription   : server.subscription server.app server.selftest server.trial server.config
-server.subscription   : server.dingtalk server.rest server.journal server.instance server.status
+server.subscription   : server.dingtalk server.rest server.journal server.service.instance server.status
 server.subscription   : server.sync.parties server.sync_orders server.directory.causes crypto
 server.subscription   : server.errors.base server.errors.vendor server.reports server.errors.message
 server.trial          : server.reports server.errors.base server.errors.message
-server.service        : server.pruning server.room crypto server.errors.base server.errors.message
-server.service        : server.version
+server.service.service        : server.pruning server.service.disk_space crypto server.errors.base server.errors.message
+server.service.service        : server.version
 server.pruning        : server.config.settings server.journal server.errors.base
 server.pruning        : server.rest.vendor_clock
-server.service        : server.rest.vendor_clock
-server.views          : server.web server.config server.instance server.journal server.errors.credentials
+server.service.service        : server.rest.vendor_clock
+server.views          : server.web server.config server.service.instance server.journal server.errors.credentials
 server.views          : server.payload
 server.payload        :
 server.views          : crypto server.errors.base server.errors.message server.status
@@ -78,7 +78,7 @@ server.sync           : server.sync server.dingtalk server.wecom server.director
 server.sync           : server.journal server.config server.errors.base server.errors.vendor server.errors.message
 server.sync.missed    : server.sync.book server.dingtalk.client server.dingtalk.events
 server.sync.missed    : server.journal server.errors.base
-server.sync.worker    : server.sync server.directory server.journal server.config server.instance
+server.sync.worker    : server.sync server.directory server.journal server.config server.service.instance
 server.sync.worker    : server.errors.base server.errors.message server.errors.vendor
 server.sync.parties   : server.sync.stopping server.dingtalk server.wecom server.rest
 server.sync.parties   : server.config.store crypto.secret
@@ -95,17 +95,17 @@ server.directory      : server.directory server.errors.message
 server.journal        : server.journal server.errors.base server.errors.message
 server.journal        : server.directory.causes server.directory.change server.directory.hold
 server.journal        : server.directory.model
-server.logs           : server.config crypto server.errors.base server.errors.message
-server.instance       : server.config server.errors.base server.errors.message
+server.service.logs           : server.config crypto server.errors.base server.errors.message
+server.service.instance       : server.config server.errors.base server.errors.message
 server.config         : server.config server.errors.credentials crypto server.errors.base server.errors.message
 server.config         : server.errors.export
-server.room           : server.config server.errors.credentials server.errors.message
+server.service.disk_space           : server.config server.errors.credentials server.errors.message
 server.status         : server.errors.message
 server.reports        : server.errors.message
 server.errors.credentials       : crypto server.errors.message
 server.connections    : server.errors.vendor
 server.subscription   : server.errors.vendor
-server.sync           : server.errors.vendor server.instance
+server.sync           : server.errors.vendor server.service.instance
 server.sync.missed    : server.errors.vendor
 server.dingtalk       : server.errors.vendor
 server.wecom          : server.errors.vendor
@@ -117,7 +117,7 @@ server.errors.vendor           :
 server.errors.message        :
 server.version        :
 server.simulator      : server.simulator
-server.simulator.demo : server.simulator server.app server.config.paths server.service
+server.simulator.demo : server.simulator server.app server.config.paths server.service.service
 server.simulator.demo : server.reports server.status server.errors.message
 server.simulator.demo_mirror : server.simulator server.app server.config.paths server.status
 server.simulator.demo_mirror : server.errors.message server.sync.parties
@@ -146,8 +146,8 @@ RESERVED = {
     "sqlite3": (
         "server.journal",
         "server.app",
-        "server.service",
-        "server.duties",
+        "server.service.service",
+        "server.service.duties",
         "server.pruning",
         "server.mirror",
         "server.sync",

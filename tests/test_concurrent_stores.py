@@ -16,13 +16,13 @@ import pytest
 from server.config.paths import DataFolder
 from server.config.store import Config, ConfigStore
 from server.errors.base import AlreadyRunningError
-from server.instance import InstanceLock, ServiceRecord, acquire, running_service
 from server.journal import requests
 from server.journal.events import NewEvent
 from server.journal.journal import Journal
 from server.journal.listing import counts
 from server.journal.opening import peek
 from server.journal.requests import RequestKind, SyncRequest, write_beside
+from server.service.instance import InstanceLock, ServiceRecord, acquire, running_service
 from tests.waiting import until
 from ui.shell.single import SingleInstance
 from ui.state import remembered

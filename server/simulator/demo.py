@@ -15,7 +15,7 @@ from server.app import App
 from server.config.paths import DataFolder
 from server.errors.message import N_
 from server.reports import StepState
-from server.service import now_ms
+from server.service.service import now_ms
 from server.simulator.demo_mirror import PACE, MirrorScenes
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience
 from server.simulator.envelope import SignedText

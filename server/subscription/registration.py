@@ -17,11 +17,11 @@ from server.dingtalk.events import NEEDED_EVENTS
 from server.dingtalk.wire import CallbackRecord
 from server.errors.message import N_, Message
 from server.errors.vendor import Fix, OutcomeUnknownError, VendorRefusedError
-from server.instance import running_service
 from server.journal import contact
 from server.journal.opening import peek
 from server.reports import SelfTestReport, Step, StepState
 from server.selftest import run_self_test
+from server.service.instance import running_service
 from server.status import RejectionView
 from server.subscription.comparison import Ours, compare
 from server.trial import FaultError, Trial

@@ -22,12 +22,12 @@ from server.errors.vendor import (
     CallCancelledError,
     CredentialsRejectedError,
 )
-from server.instance import Trouble
 from server.journal import requests, runs, sync_state
 from server.journal.journal import Journal
 from server.journal.requests import Answer, RequestKind, SyncRequest
 from server.journal.runs import RunCause, RunStatus
 from server.journal.sync_state import NextRun
+from server.service.instance import Trouble
 from server.sync.book import WAIT_S
 from server.sync.engine import Engine, wall_ms
 from server.sync.following import Follower

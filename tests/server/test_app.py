@@ -182,7 +182,7 @@ def test_a_disk_that_runs_full_is_told_whether_or_not_a_service_runs(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert codes(app) == []
-    monkeypatch.setattr("server.room.ENOUGH_BYTES", 2**62)
+    monkeypatch.setattr("server.service.disk_space.ENOUGH_BYTES", 2**62)
     assert codes(app) == ["little-room"]
     app.start()
     (notice,) = app.status().notices

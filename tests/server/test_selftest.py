@@ -13,9 +13,9 @@ import requests
 
 from server import selftest
 from server.app import App
-from server.instance import ServiceRecord
 from server.reports import SelfTestReport, Step, StepState
 from server.selftest import is_published_address
+from server.service.instance import ServiceRecord
 from tests.server.folders import OTHER_VALUES, app_on
 
 
@@ -198,7 +198,7 @@ def test_a_port_held_by_something_else_is_named(app: App) -> None:
 
 
 def test_too_little_room_on_the_disk_is_a_fault(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.room.ENOUGH_BYTES", 2**62)
+    monkeypatch.setattr("server.service.disk_space.ENOUGH_BYTES", 2**62)
     fault = failed(app.self_test())
     assert fault.name == "disk"
     assert str(app.folder.root) in sentences(fault)

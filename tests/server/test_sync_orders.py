@@ -8,12 +8,12 @@ import pytest
 from server.config.paths import DataFolder
 from server.directory.causes import Cause
 from server.errors.message import Message
-from server.instance import acquire
 from server.journal import requests, runs
 from server.journal.journal import Journal
 from server.journal.opening import peek
 from server.journal.requests import Answer, RequestKind, SyncRequest
 from server.journal.runs import RunCause
+from server.service.instance import acquire
 from server.sync_orders import Orders
 from tests.waiting import until
 

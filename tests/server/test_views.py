@@ -11,12 +11,12 @@ from server.config.secrets import Draft, Secrets
 from server.config.store import Config
 from server.errors.base import JournalFullError
 from server.errors.message import Message
-from server.instance import ServiceRecord, Trouble
 from server.journal.contact import LastUse
 from server.journal.events import EventState, Source, StoredEvent
 from server.journal.listing import Counts
 from server.journal.rejections import Rejection
 from server.journal.salvage import Salvaged
+from server.service.instance import ServiceRecord, Trouble
 from server.status import Level, Notice
 from server.views import (
     Stored,

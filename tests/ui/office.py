@@ -7,7 +7,7 @@ from sqlite3 import Connection
 from server.app import App
 from server.config.paths import DataFolder
 from server.journal import events
-from server.service import now_ms
+from server.service.service import now_ms
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience
 from server.simulator.payloads import CONTACT_EVENTS, EventMaker, check_url
 

@@ -6,7 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from server.service import now_ms
+from server.service.service import now_ms
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience
 from server.simulator.payloads import CONTACT_EVENTS, EventMaker
 

@@ -10,7 +10,7 @@ from server.app import App
 from server.config.paths import DataFolder
 from server.rest.retry import RetryPolicy
 from server.rest.session import Limits
-from server.service import now_ms
+from server.service.service import now_ms
 from server.simulator.callback_registry import Subscription as Registered
 from server.simulator.company import Company
 from server.simulator.contacts_dingtalk import DingTalkContacts

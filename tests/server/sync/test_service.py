@@ -14,8 +14,8 @@ from server.journal import requests, runs
 from server.journal.opening import peek
 from server.journal.requests import RequestKind, SyncRequest, write_beside
 from server.journal.runs import RunStatus
-from server.logs import SecretMask
-from server.service import Service
+from server.service.logs import SecretMask
+from server.service.service import Service
 from server.simulator.dingtalk_callbacks import CallbackSender
 from tests.server.sync.world import FAST, World, differences, open_world
 from tests.waiting import until

@@ -17,7 +17,7 @@ from server.journal.runs import (
     RunCounts,
     RunStatus,
 )
-from server.service import now_ms
+from server.service.service import now_ms
 from tests.ui.sitting import Sitting
 from tests.ui.stage import Stage
 

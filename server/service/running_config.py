@@ -12,7 +12,7 @@ from crypto.callback import Opener
 from crypto.credentials import Keyring
 from server.config.store import Config, ConfigStore
 from server.journal.contact import LastUse
-from server.logs import SecretMask
+from server.service.logs import SecretMask
 
 _log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from crypto.secret import Secret
 from server.config.paths import DataFolder
-from server.logs import LogSetup, OneLineFormatter, RotatingLog, SecretMask, set_up_logging
+from server.service.logs import LogSetup, OneLineFormatter, RotatingLog, SecretMask, set_up_logging
 
 AES_KEY = "4g5j64qlyl3zvetqxz5jiocdr586fn2zvjpa8zls3ij"
 LINE = re.compile(

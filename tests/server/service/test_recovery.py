@@ -25,15 +25,15 @@ from server.errors.base import (
     PortInUseError,
     SecretsLockedError,
 )
-from server.housekeeper import Housekeeper, Once, Routine
-from server.instance import Trouble, running_service
 from server.journal import requests
 from server.journal.journal import Journal
 from server.journal.opening import peek
 from server.journal.requests import RequestKind, SyncRequest, write_beside
 from server.journal.writer import Ticket
-from tests.server.driven import NEW, NEWEST, OLD, Driven, driven, spoil, texts
+from server.service.housekeeper import Housekeeper, Once, Routine
+from server.service.instance import Trouble, running_service
 from tests.server.folders import app_on
+from tests.server.service.driven import NEW, NEWEST, OLD, Driven, driven, spoil, texts
 from tests.waiting import until
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -138,9 +138,9 @@ STARTING = [
     Step("server.sync.worker.Worker.refuse_left_over", JournalDamagedError(path="", reason="")),
     Step("server.sync.worker.Worker.start", NO_THREAD),
     Step("server.subscription.watch.Watch.start", NO_THREAD),
-    Step("server.instance.write_atomically", REFUSED, is_told_to_others=False),
-    Step("server.instance.InstanceLock.keep", REFUSED),
-    Step("server.running_config.RunningConfig.has_changed", REFUSED),
+    Step("server.service.instance.write_atomically", REFUSED, is_told_to_others=False),
+    Step("server.service.instance.InstanceLock.keep", REFUSED),
+    Step("server.service.running_config.RunningConfig.has_changed", REFUSED),
     Step("server.pruning.Pruning.do_what_is_due", BUSY),
     Step("server.journal.requests.is_waiting", BUSY),
 ]
@@ -165,12 +165,12 @@ def test_a_step_of_the_start_that_fails_is_done_when_the_cause_is_gone(
 
 REFUSING = [
     ("server.config.paths.DataFolder.ensure", REFUSED),
-    ("server.service.acquire", REFUSED),
+    ("server.service.service.acquire", REFUSED),
     ("server.config.store.ConfigStore.load", FileDamagedError(path="", reason="", backup="")),
     ("server.journal.opening._open_sound", JournalUnreadableError(path="", reason="")),
-    ("server.service.open_socket", PortInUseError(port=1)),
+    ("server.service.service.open_socket", PortInUseError(port=1)),
     ("server.web.listener.Listener.start", NO_THREAD),
-    ("server.housekeeper.Housekeeper.start", NO_THREAD),
+    ("server.service.housekeeper.Housekeeper.start", NO_THREAD),
 ]
 
 
@@ -307,7 +307,7 @@ def test_damage_that_is_not_found_costs_callbacks_one_check_and_not_one_a_second
         at_work.tick()
     assert len(opened) == 1
     assert [one.title for one in at_work.troubles] == [JournalDamagedError.title_text]
-    monkeypatch.setattr("server.duties.time.monotonic", lambda: 2.0**40)
+    monkeypatch.setattr("server.service.duties.time.monotonic", lambda: 2.0**40)
     at_work.tick()
     assert len(opened) == 2
     assert_all_runs(at_work, "after")
@@ -337,7 +337,7 @@ DUTIES = [
     ("server.config.store.ConfigStore.reload", REFUSED),
     ("server.config.store.ConfigStore.changed_since_load", REFUSED),
     ("server.journal.rejections.replace_all", BUSY),
-    ("server.instance.InstanceLock.keep", REFUSED),
+    ("server.service.instance.InstanceLock.keep", REFUSED),
     ("server.pruning.Pruning.do_what_is_due", ZeroDivisionError()),
     ("server.journal.requests.is_waiting", BUSY),
 ]

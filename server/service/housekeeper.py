@@ -12,7 +12,7 @@ from typing import Protocol
 
 from server.errors.base import DingBridgeError
 from server.errors.message import N_
-from server.instance import Trouble
+from server.service.instance import Trouble
 
 _log = logging.getLogger(__name__)
 

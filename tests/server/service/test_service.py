@@ -30,17 +30,17 @@ from server.errors.base import (
     JournalNewerError,
     PortInUseError,
 )
-from server.housekeeper import Housekeeper, Routine
-from server.instance import Trouble, running_service
 from server.journal.writer import Ticket
-from server.logs import SecretMask
 from server.pruning import Pruning
-from server.service import Service, local_url, now_ms
+from server.service.housekeeper import Housekeeper, Routine
+from server.service.instance import Trouble, running_service
+from server.service.logs import SecretMask
+from server.service.service import Service, local_url, now_ms
 from server.simulator.reply import ReplyFault
 from server.web.listener import Listener
 from tests.server.clocks import WallClock
-from tests.server.driven import NEW, NEWEST, OLD, Driven, Store, driven, spoil, texts
 from tests.server.folders import app_on
+from tests.server.service.driven import NEW, NEWEST, OLD, Driven, Store, driven, spoil, texts
 from tests.waiting import until
 
 HOUR_MS = 60 * 60 * 1000
@@ -284,8 +284,8 @@ def test_the_list_of_rejected_calls_is_stored_once_the_journal_takes_it(
 def test_the_status_shows_at_once_what_the_desk_learned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.housekeeper._TICK_S", 3600.0)
-    monkeypatch.setattr("server.housekeeper._PAUSE_S", 0.0)
+    monkeypatch.setattr("server.service.housekeeper._TICK_S", 3600.0)
+    monkeypatch.setattr("server.service.housekeeper._PAUSE_S", 0.0)
     app = app_on(tmp_path, **texts(OLD))
     mask = SecretMask()
     service = Service(app.folder, ConfigStore(app.folder), mask, WallClock())
@@ -373,8 +373,8 @@ def test_a_fault_of_its_own_is_told_and_keeps_no_other_duty_from_being_done(
 def test_the_housekeepers_thread_does_the_duties_again_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.housekeeper._TICK_S", 0.001)
-    monkeypatch.setattr("server.housekeeper._PAUSE_S", 0.001)
+    monkeypatch.setattr("server.service.housekeeper._TICK_S", 0.001)
+    monkeypatch.setattr("server.service.housekeeper._PAUSE_S", 0.001)
     ticks: list[None] = []
     housekeeper = Housekeeper([Routine("count", lambda: ticks.append(None))])
     housekeeper.start()

@@ -10,9 +10,9 @@ from crypto.credentials import Credentials, Keyring
 from server.app import App
 from server.config.paths import DataFolder
 from server.config.store import Config, ConfigStore
-from server.instance import Trouble, running_service
-from server.logs import SecretMask
-from server.service import Service
+from server.service.instance import Trouble, running_service
+from server.service.logs import SecretMask
+from server.service.service import Service
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience
 from server.simulator.reply import ReplyFault
 from server.status import EventView
@@ -101,7 +101,7 @@ def texts(credentials: Credentials) -> dict[str, str]:
 
 def driven(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> Driven:
     """Put a service together that is not started yet."""
-    monkeypatch.setattr("server.housekeeper._TICK_S", 3600.0)
+    monkeypatch.setattr("server.service.housekeeper._TICK_S", 3600.0)
     clock, store, mask = WallClock(), Store(folder), SecretMask()
     service = Service(folder, store, mask, clock)
     # A promotion wakes the housekeeper; here the test decides when its duties are done.

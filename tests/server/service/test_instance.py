@@ -10,16 +10,16 @@ import pytest
 from server.config.locks import FileLock, FolderLock
 from server.config.paths import DataFolder
 from server.errors.base import AlreadyRunningError, FileAccessError
-from server.instance import ServiceRecord, acquire, running_service
+from server.service.instance import ServiceRecord, acquire, running_service
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 posix_only = pytest.mark.skipif(os.name == "nt", reason="Windows keeps open files from that")
 SERVE = """
 import sys, time
 from pathlib import Path
 from server.config.paths import DataFolder
 from server.errors.base import AlreadyRunningError
-from server.instance import acquire
+from server.service.instance import acquire
 try:
     lock = acquire(DataFolder(Path(sys.argv[1])), "9.9", 1000)
 except AlreadyRunningError as exc:
@@ -126,7 +126,7 @@ def test_who_has_released_it_tells_and_takes_nothing_any_more(folder: DataFolder
 def test_a_record_that_cannot_be_read_does_not_hide_a_running_service(
     folder: DataFolder, monkeypatch: pytest.MonkeyPatch, record: str
 ) -> None:
-    monkeypatch.setattr("server.instance._PATIENCE_S", 0.02)
+    monkeypatch.setattr("server.service.instance._PATIENCE_S", 0.02)
     lock = acquire(folder, "1", 0)
     folder.service_record.write_text(record)
     found = running_service(folder)
@@ -146,10 +146,10 @@ def test_a_record_that_cannot_be_written_is_written_later(
     def refuse(path: Path, _content: bytes) -> None:
         raise FileAccessError(path=str(path), reason="no room")
 
-    monkeypatch.setattr("server.instance._PATIENCE_S", 0.02)
+    monkeypatch.setattr("server.service.instance._PATIENCE_S", 0.02)
     folder.service_record.write_text('{"pid": 1, "address": "http://of.the.last/one"}')
     with monkeypatch.context() as full:
-        full.setattr("server.instance.write_atomically", refuse)
+        full.setattr("server.service.instance.write_atomically", refuse)
         lock = acquire(folder, "1", 0)
         assert running_service(folder) == ServiceRecord()
         with pytest.raises(FileAccessError):
