@@ -51,7 +51,7 @@ do now). Both are English sentences from the catalogue with named gaps, filled f
 Values are shown and logged, so a secret is never among them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from server.errors.message import N_, GapValue, Message
@@ -334,3 +334,17 @@ class TargetMissingError(DingBridgeError):
         "Enter the id of a department that is in WeCom as sync.target_department_id, or 1 for the "
         "whole company; then sync again. Nothing was written."
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What fails at the moment: an error's sentences for the catalogue, and their values."""
+
+    title: str
+    hint: str
+    values: Mapping[str, GapValue]
+
+    @classmethod
+    def of(cls, failure: DingBridgeError) -> "Trouble":
+        """Keep what people are told of an error."""
+        return cls(failure.title_text, failure.hint_text, dict(failure.values))

@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from server.errors.base import DingBridgeError
+from server.errors.base import DingBridgeError, Trouble
 from server.errors.message import N_
-from server.service.instance import Trouble
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ folder itself is locked as well, since somebody may delete the file on which the
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from threading import Event, Lock
@@ -16,28 +16,13 @@ from time import monotonic
 from server.config.files import Stamp, access_error, read_image, stamp_of, write_atomically
 from server.config.locks import FileLock, FolderLock, LockHeldError
 from server.config.paths import DataFolder
-from server.errors.base import AlreadyRunningError, DingBridgeError, FileAccessError
-from server.errors.message import GapValue
+from server.errors.base import AlreadyRunningError, FileAccessError, Trouble
 
 # Other commands take the lock for an instant to see whether it is free; a starting service must
 # not mistake them for another service, nor they each other. The same wait lets a service that
 # just took the lock write its record.
 _PATIENCE_S = 0.5
 _POLL_S = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """What fails at the moment: an error's sentences for the catalogue, and their values."""
-
-    title: str
-    hint: str
-    values: Mapping[str, GapValue]
-
-    @classmethod
-    def of(cls, failure: DingBridgeError) -> "Trouble":
-        """Keep what people are told of an error."""
-        return cls(failure.title_text, failure.hint_text, dict(failure.values))
 
 
 @dataclass(frozen=True, slots=True)

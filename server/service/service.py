@@ -18,7 +18,7 @@ from crypto.callback import Opener
 from crypto.credentials import Keyring
 from server.config.paths import DataFolder
 from server.config.store import Config, ConfigStore
-from server.errors.base import JournalBusyError, JournalFullError
+from server.errors.base import JournalBusyError, JournalFullError, Trouble
 from server.journal import contact, requests
 from server.journal import rejections as stored_rejections
 from server.journal.journal import Journal
@@ -27,7 +27,7 @@ from server.pruning import Pruning
 from server.rest.vendor_clock import VendorClock
 from server.service.duties import JOB_S, Publish, ReopenJournal, StoreRejections
 from server.service.housekeeper import Duty, Housekeeper, Once, Routine
-from server.service.instance import InstanceLock, ServiceRecord, Trouble, acquire
+from server.service.instance import InstanceLock, ServiceRecord, acquire
 from server.service.logs import SecretMask
 from server.service.running_config import RunningConfig
 from server.subscription.watch import Watch

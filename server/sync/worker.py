@@ -15,7 +15,7 @@ from typing import TypeVar
 from server.config.store import Config
 from server.directory.causes import Cause
 from server.directory.model import Rules
-from server.errors.base import DingBridgeError
+from server.errors.base import DingBridgeError, Trouble
 from server.errors.message import N_, Message
 from server.errors.vendor import (
     AddressNotTrustedError,
@@ -27,7 +27,6 @@ from server.journal.journal import Journal
 from server.journal.requests import Answer, RequestKind, SyncRequest
 from server.journal.runs import RunCause, RunStatus
 from server.journal.sync_state import NextRun
-from server.service.instance import Trouble
 from server.sync.book import WAIT_S
 from server.sync.engine import Engine, wall_ms
 from server.sync.following import Follower

@@ -9,14 +9,14 @@ from crypto.credentials import Keyring
 from crypto.doctor import Verdict
 from server.config.secrets import Draft, Secrets
 from server.config.store import Config
-from server.errors.base import JournalFullError
+from server.errors.base import JournalFullError, Trouble
 from server.errors.message import Message
 from server.journal.contact import LastUse
 from server.journal.events import EventState, Source, StoredEvent
 from server.journal.listing import Counts
 from server.journal.rejections import Rejection
 from server.journal.salvage import Salvaged
-from server.service.instance import ServiceRecord, Trouble
+from server.service.instance import ServiceRecord
 from server.status import Level, Notice
 from server.views import (
     Stored,

@@ -10,7 +10,8 @@ from crypto.credentials import Credentials, Keyring
 from server.app import App
 from server.config.paths import DataFolder
 from server.config.store import Config, ConfigStore
-from server.service.instance import Trouble, running_service
+from server.errors.base import Trouble
+from server.service.instance import running_service
 from server.service.logs import SecretMask
 from server.service.service import Service
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience

@@ -24,6 +24,7 @@ from server.errors.base import (
     JournalUnreadableError,
     PortInUseError,
     SecretsLockedError,
+    Trouble,
 )
 from server.journal import requests
 from server.journal.journal import Journal
@@ -31,7 +32,7 @@ from server.journal.opening import peek
 from server.journal.requests import RequestKind, SyncRequest, write_beside
 from server.journal.writer import Ticket
 from server.service.housekeeper import Housekeeper, Once, Routine
-from server.service.instance import Trouble, running_service
+from server.service.instance import running_service
 from tests.server.folders import app_on
 from tests.server.service.driven import NEW, NEWEST, OLD, Driven, driven, spoil, texts
 from tests.waiting import until

@@ -29,11 +29,12 @@ from server.errors.base import (
     JournalFullError,
     JournalNewerError,
     PortInUseError,
+    Trouble,
 )
 from server.journal.writer import Ticket
 from server.pruning import Pruning
 from server.service.housekeeper import Housekeeper, Routine
-from server.service.instance import Trouble, running_service
+from server.service.instance import running_service
 from server.service.logs import SecretMask
 from server.service.service import Service, local_url, now_ms
 from server.simulator.reply import ReplyFault

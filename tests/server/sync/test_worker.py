@@ -14,7 +14,7 @@ import pytest
 from crypto.secret import Secret
 from server.dingtalk.client import DingTalkClient
 from server.dingtalk.events import Hint, read_hint
-from server.errors.base import JournalBusyError, JournalFullError
+from server.errors.base import JournalBusyError, JournalFullError, Trouble
 from server.journal import events, listing, requests, runs, sync_state
 from server.journal.events import EventState, NewEvent
 from server.journal.listing import Counts
@@ -22,7 +22,6 @@ from server.journal.requests import RequestKind, SyncRequest
 from server.journal.runs import RunCause, RunStatus
 from server.journal.sync_state import NextRun, Quarantine
 from server.journal.writer import Ticket
-from server.service.instance import Trouble
 from server.simulator.contacts_wecom import WeComRules
 from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
