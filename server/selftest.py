@@ -20,6 +20,7 @@ import requests
 from crypto.callback import SUCCESS, OpenSet, SealedCallback
 from crypto.credentials import Credentials, Role
 from crypto.envelope import RANDOM_BYTES
+from server.callback.handler import SELF_TEST_KEY
 from server.config.files import stamp_of
 from server.config.paths import DataFolder
 from server.errors.message import N_, Message
@@ -28,7 +29,6 @@ from server.service.disk_space import shortage
 from server.service.instance import ServiceRecord, running_service
 from server.status import Status
 from server.trial import FaultError, Trial
-from server.web.desk import SELF_TEST_KEY
 
 if TYPE_CHECKING:
     from server.app import App

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from crypto.credentials import Credentials, Field, Keyring, Role
 from crypto.doctor import Diagnosis, Verdict
+from server.callback.handler import CLOCK_TOLERANCE_MS, NOT_A_CALLBACK
 from server.config.paths import DataFolder
 from server.config.store import Config
+from server.dingtalk.payload import read_json
 from server.errors.base import DingBridgeError
 from server.errors.credentials import Advice, describe_diagnosis
 from server.errors.message import N_, Message
@@ -15,7 +17,6 @@ from server.journal.events import StoredEvent
 from server.journal.listing import Counts
 from server.journal.rejections import Rejection
 from server.journal.salvage import Salvaged
-from server.payload import read_json
 from server.service.instance import ServiceRecord
 from server.status import (
     CredentialSetView,
@@ -27,7 +28,6 @@ from server.status import (
     RejectionView,
     ServiceView,
 )
-from server.web.desk import CLOCK_TOLERANCE_MS, NOT_A_CALLBACK
 
 _DEEPEST = 200
 

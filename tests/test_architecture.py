@@ -49,14 +49,14 @@ server.sync_orders    : server.config server.service.instance server.journal ser
 server.sync_orders    : server.errors.base server.errors.message server.version
 server.sync_views     : server.journal server.directory.causes server.directory.hold
 server.sync_views     : server.directory.model server.status server.errors.message
-server.selftest       : server.app server.web server.config server.service.instance server.status
+server.selftest       : server.app server.callback server.config server.service.instance server.status
 server.selftest       : server.service.disk_space server.trial server.reports crypto server.errors.base server.errors.message
-server.service.service        : server.web server.config server.service.instance server.journal server.service.logs
+server.service.service        : server.callback server.config server.service.instance server.journal server.service.logs
 server.service.service        : server.sync.engine server.sync.parties server.sync.worker
 server.service.service        : server.subscription.watch
 server.service.service        : server.service.housekeeper server.service.duties server.service.running_config
 server.service.housekeeper    : server.service.instance server.errors.base server.errors.message
-server.service.duties         : server.web server.service.instance server.journal server.errors.base
+server.service.duties         : server.callback server.service.instance server.journal server.errors.base
 server.service.running_config : server.config server.journal.contact server.service.logs crypto
 server.subscription   : server.subscription server.app server.selftest server.trial server.config
 server.subscription   : server.dingtalk server.rest server.journal server.service.instance server.status
@@ -68,12 +68,12 @@ server.service.service        : server.version
 server.pruning        : server.config.settings server.journal server.errors.base
 server.pruning        : server.rest.vendor_clock
 server.service.service        : server.rest.vendor_clock
-server.views          : server.web server.config server.service.instance server.journal server.errors.credentials
-server.views          : server.payload
-server.payload        :
+server.views          : server.callback server.config server.service.instance server.journal server.errors.credentials
+server.views          : server.dingtalk.payload
+server.dingtalk.payload        :
 server.views          : crypto server.errors.base server.errors.message server.status
-server.web            : server.web server.journal crypto server.errors.base server.errors.message
-server.web            : server.payload
+server.callback            : server.callback server.journal crypto server.errors.base server.errors.message
+server.callback            : server.dingtalk.payload
 server.sync           : server.sync server.dingtalk server.wecom server.directory
 server.sync           : server.journal server.config server.errors.base server.errors.vendor server.errors.message
 server.sync.missed    : server.sync.book server.dingtalk.client server.dingtalk.events
@@ -86,7 +86,7 @@ server.sync.passing   : server.sync server.directory server.journal server.rest.
 server.sync.passing   : server.errors.message server.errors.vendor
 server.dingtalk       : server.dingtalk server.rest crypto.secret
 server.dingtalk       : server.errors.base server.errors.vendor server.errors.message
-server.dingtalk.events : server.dingtalk server.rest server.payload server.errors.message
+server.dingtalk.events : server.dingtalk server.rest server.dingtalk.payload server.errors.message
 server.wecom          : server.wecom server.rest crypto.secret
 server.wecom          : server.errors.base server.errors.vendor server.errors.message
 server.rest           : server.rest server.config.rules crypto.secret
@@ -140,8 +140,8 @@ UI_ROOMS = (
 )
 # What only some rooms may use of what is not ours.
 RESERVED = {
-    "bottle": ("server.web",),
-    "waitress": ("server.web",),
+    "bottle": ("server.callback",),
+    "waitress": ("server.callback",),
     # The others hand a connection on to the journal's functions; SQL they know not, see below.
     "sqlite3": (
         "server.journal",

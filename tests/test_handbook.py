@@ -13,6 +13,7 @@ import requests
 
 import main
 from server.app import App
+from server.callback.limits import BODY_LIMIT_BYTES
 from server.config.paths import DataFolder
 from server.config.settings import Language
 from server.errors.base import Problem, SettingsError
@@ -38,7 +39,6 @@ from server.status import (
     SyncState,
     SyncView,
 )
-from server.web.limits import BODY_LIMIT_BYTES
 from tests.handbook import BOTH, FROM_CODE, HELP, PROJECT, Handbook
 from tests.rendering import anchor, tokens_of
 from ui.console import commands, documents

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from server.dingtalk.payload import read_json
 from server.errors.message import N_, Message
-from server.payload import read_json
 from server.rest import fields
 
 _PERSON_KEYS = ("userid", "useridlist", "userids")

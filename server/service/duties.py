@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from sqlite3 import Connection
 
+from server.callback.handler import Facts
+from server.callback.rejections import RejectionLog
 from server.errors.base import JournalClosedError, JournalError, Trouble
 from server.journal import rejections as stored_rejections
 from server.journal.journal import Journal
 from server.journal.rejections import Rejection
 from server.service.instance import InstanceLock
-from server.web.desk import Facts
-from server.web.rejections import RejectionLog
 
 _log = logging.getLogger(__name__)
 

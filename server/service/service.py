@@ -16,6 +16,11 @@ from typing import TypeVar
 
 from crypto.callback import Opener
 from crypto.credentials import Keyring
+from server.callback.batching import BatchingInbox
+from server.callback.handler import Desk, Facts
+from server.callback.listener import Listener, open_socket
+from server.callback.rejections import RejectionLog
+from server.callback.wsgi import build_app
 from server.config.paths import DataFolder
 from server.config.store import Config, ConfigStore
 from server.errors.base import JournalBusyError, JournalFullError, Trouble
@@ -35,11 +40,6 @@ from server.sync.engine import Engine
 from server.sync.parties import Pace, Road
 from server.sync.worker import Worker
 from server.version import VERSION
-from server.web.callback import build_app
-from server.web.desk import Desk, Facts
-from server.web.inbox import BatchingInbox
-from server.web.listener import Listener, open_socket
-from server.web.rejections import RejectionLog
 
 T = TypeVar("T")
 

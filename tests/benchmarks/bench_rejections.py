@@ -23,7 +23,7 @@ from urllib.parse import urlencode
 
 from server.simulator.dingtalk_callbacks import body_of, query_of
 from server.simulator.envelope import Envelope, SignedText
-from tests.server.web.service import (
+from tests.server.callback.service import (
     AES_KEY,
     KEY,
     PATH,

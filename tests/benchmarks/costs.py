@@ -12,12 +12,12 @@ from pathlib import Path
 
 from crypto.callback import Opener
 from crypto.credentials import Credentials, Keyring
+from server.callback.batching import BatchingInbox
+from server.callback.handler import Desk, Outcome
+from server.callback.listener import Listener, open_socket
+from server.callback.rejections import RejectionLog
+from server.callback.wsgi import build_app
 from server.journal.journal import Journal
-from server.web.callback import build_app
-from server.web.desk import Desk, Outcome
-from server.web.inbox import BatchingInbox
-from server.web.listener import Listener, open_socket
-from server.web.rejections import RejectionLog
 from tests.benchmarks.load import AES_KEY, KEY, PATH, TOKEN, requests
 
 _CONNECTIONS = 16

@@ -15,14 +15,14 @@ from pathlib import Path
 
 from crypto.callback import Opener
 from crypto.credentials import Keyring
+from server.callback.batching import BatchingInbox
+from server.callback.handler import Desk
+from server.callback.listener import Listener, open_socket
+from server.callback.rejections import RejectionLog
+from server.callback.wsgi import build_app
 from server.journal import events
 from server.journal.journal import Journal
-from server.web.callback import build_app
-from server.web.desk import Desk
-from server.web.inbox import BatchingInbox
-from server.web.listener import Listener, open_socket
-from server.web.rejections import RejectionLog
-from tests.server.web.service import CREDENTIALS, PATH
+from tests.server.callback.service import CREDENTIALS, PATH
 
 
 def main(database: Path) -> None:

@@ -20,8 +20,8 @@ import pytest
 from server.journal import listing
 from server.journal.journal import Journal
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience
+from tests.server.callback.service import AES_KEY, KEY, PATH, TOKEN
 from tests.server.simulator.seeds import seeded
-from tests.server.web.service import AES_KEY, KEY, PATH, TOKEN
 
 SEED: int | None = None
 KILLS = 220

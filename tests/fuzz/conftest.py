@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.web.service import Service, serving
+from tests.server.callback.service import Service, serving
 
 
 @pytest.fixture

@@ -20,15 +20,24 @@ import pytest
 
 from crypto.callback import Opener
 from crypto.credentials import Keyring
+from server.callback.handler import Desk, Outcome, Verified
+from server.callback.rejections import KEPT, RejectionLog
+from server.callback.wsgi import build_app
 from server.simulator.dingtalk_callbacks import query_of
 from server.simulator.envelope import Envelope, SignedText
 from server.simulator.malformed import Damage, damaged
 from server.simulator.payloads import CONTACT_EVENTS, OTHER_EVENTS, EventMaker, check_url
-from server.web.callback import build_app
-from server.web.desk import Desk, Outcome, Verified
-from server.web.rejections import KEPT, RejectionLog
+from tests.server.callback.service import (
+    AES_KEY,
+    CREDENTIALS,
+    KEY,
+    OTHER,
+    PATH,
+    TOKEN,
+    Service,
+    post,
+)
 from tests.server.simulator.seeds import seeded
-from tests.server.web.service import AES_KEY, CREDENTIALS, KEY, OTHER, PATH, TOKEN, Service, post
 
 SEED: int | None = None
 IN_PROCESS, OVER_SOCKETS = 100_000, 5_000

@@ -20,7 +20,7 @@ from pathlib import Path
 from server.simulator.dingtalk_callbacks import event_text
 from server.simulator.envelope import Envelope
 from tests.hostile.attacks import ATTACKS
-from tests.server.web.service import (
+from tests.server.callback.service import (
     AES_KEY,
     KEY,
     TOKEN,

@@ -30,8 +30,8 @@ from server.errors.export import ExportDamagedError, PassphraseShortError, Passp
 from server.journal.journal import Journal
 from server.journal.schema import MIGRATIONS
 from tests.crypto.made_up import ACTIVE
+from tests.server.callback.service import sender_for
 from tests.server.folders import ACTIVE_VALUES, LOOPBACK, OTHER_VALUES, app_on
-from tests.server.web.service import sender_for
 
 PASSPHRASE = "four made up words"
 

@@ -7,6 +7,7 @@ import pytest
 
 from crypto.credentials import Keyring
 from crypto.doctor import Verdict
+from server.callback.handler import CLOCK_TOLERANCE_MS, NOT_A_CALLBACK
 from server.config.secrets import Draft, Secrets
 from server.config.store import Config
 from server.errors.base import JournalFullError, Trouble
@@ -29,7 +30,6 @@ from server.views import (
     rejection_view,
     service_view,
 )
-from server.web.desk import CLOCK_TOLERANCE_MS, NOT_A_CALLBACK
 from tests.crypto.made_up import ACTIVE, AES_KEYS, PENDING, PREVIOUS, TOKENS
 
 NOW_MS = 1_700_000_000_000

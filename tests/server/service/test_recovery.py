@@ -132,8 +132,11 @@ class Step:
 STARTING = [
     Step("server.journal.opening._open_sound", FULL),
     Step("server.journal.opening._open_sound", BUSY),
-    Step("server.web.rejections.RejectionLog.restore", BUSY),
-    Step("server.web.rejections.RejectionLog.restore", JournalUnreadableError(path="", reason="")),
+    Step("server.callback.rejections.RejectionLog.restore", BUSY),
+    Step(
+        "server.callback.rejections.RejectionLog.restore",
+        JournalUnreadableError(path="", reason=""),
+    ),
     Step("server.sync.worker.Worker.refuse_left_over", BUSY),
     Step("server.sync.worker.Worker.refuse_left_over", FULL),
     Step("server.sync.worker.Worker.refuse_left_over", JournalDamagedError(path="", reason="")),
@@ -170,7 +173,7 @@ REFUSING = [
     ("server.config.store.ConfigStore.load", FileDamagedError(path="", reason="", backup="")),
     ("server.journal.opening._open_sound", JournalUnreadableError(path="", reason="")),
     ("server.service.service.open_socket", PortInUseError(port=1)),
-    ("server.web.listener.Listener.start", NO_THREAD),
+    ("server.callback.listener.Listener.start", NO_THREAD),
     ("server.service.housekeeper.Housekeeper.start", NO_THREAD),
 ]
 

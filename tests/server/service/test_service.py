@@ -15,6 +15,7 @@ import pytest
 
 from crypto.credentials import Keyring
 from server.app import App
+from server.callback.listener import Listener
 from server.config.files import read_image
 from server.config.paths import DataFolder
 from server.config.store import Config, ConfigStore
@@ -38,7 +39,6 @@ from server.service.instance import running_service
 from server.service.logs import SecretMask
 from server.service.service import Service, local_url, now_ms
 from server.simulator.reply import ReplyFault
-from server.web.listener import Listener
 from tests.server.clocks import WallClock
 from tests.server.folders import app_on
 from tests.server.service.driven import NEW, NEWEST, OLD, Driven, Store, driven, spoil, texts

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from server.web.listener import connection_limit
-from tests.server.web.service import Service, serving
+from server.callback.listener import connection_limit
+from tests.server.callback.service import Service, serving
 
 ROOT = Path(__file__).parents[3]
 DINGTALK_WAITS_S = 1.5
@@ -39,7 +39,7 @@ def crowd(service: Service, half_sent: int, genuine: int) -> dict[str, Any]:
         [
             sys.executable,
             "-m",
-            "tests.server.web.crowd",
+            "tests.server.callback.crowd",
             *map(str, (service.port, half_sent, genuine)),
         ],
         cwd=ROOT,

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from server.web import limits
-from server.web.limits import (
+from server.callback import limits
+from server.callback.limits import (
     BODY_LIMIT_BYTES,
     FRAMING_LIMIT_BYTES,
     HEADER_LIMIT_BYTES,
     READ_LIMIT_BYTES,
     Patience,
 )
-from tests.server.web.service import (
+from tests.server.callback.service import (
     PATH,
     Service,
     post,
@@ -238,7 +238,7 @@ def send_until_stuck(connection: socket.socket, request: bytes) -> None:
 def test_large_unfinished_requests_are_given_up_before_memory_is(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.web.listener.HELD_LIMIT_BYTES", 2 * BODY_LIMIT_BYTES)
+    monkeypatch.setattr("server.callback.listener.HELD_LIMIT_BYTES", 2 * BODY_LIMIT_BYTES)
     half = post(PATH, b"x" * BODY_LIMIT_BYTES)[:-1]
     with ExitStack() as stack:
         crowd = [stack.enter_context(service.connect()) for _ in range(4)]
@@ -253,7 +253,7 @@ def test_large_unfinished_requests_are_given_up_before_memory_is(
 def test_of_the_large_ones_no_more_are_given_up_than_need_be(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.web.listener.HELD_LIMIT_BYTES", BODY_LIMIT_BYTES + 1000)
+    monkeypatch.setattr("server.callback.listener.HELD_LIMIT_BYTES", BODY_LIMIT_BYTES + 1000)
     large = post(PATH, b"x" * BODY_LIMIT_BYTES)
     small = request_of(sealed(EVENT))
     with service.connect() as patient, service.connect() as one, service.connect() as other:
@@ -274,7 +274,7 @@ def test_a_connection_with_requests_before_the_unfinished_one_is_served_once(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The fixture fails on any error in the log."""
-    monkeypatch.setattr("server.web.listener.HELD_LIMIT_BYTES", 0)
+    monkeypatch.setattr("server.callback.listener.HELD_LIMIT_BYTES", 0)
     with service.connect() as connection:
         connection.sendall(HEALTH * 20 + post(PATH, b"x" * 1000)[:-1])
         statuses = [read_answer(connection).status]
@@ -318,7 +318,7 @@ def flood(service: Service, stopped: threading.Event, garbage: bytes) -> None:
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     assert limits.CALM.request_s > HURRIED.request_s
-    monkeypatch.setattr("server.web.listener.CALM", HURRIED)
+    monkeypatch.setattr("server.callback.listener.CALM", HURRIED)
 
 
 def test_answers_cut_by_a_reset_are_no_error(service: Service) -> None:
@@ -347,7 +347,7 @@ def test_a_body_in_sensible_chunks_is_not(service: Service) -> None:
 @pytest.fixture
 def few_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """A service with room for two dozen connections."""
-    monkeypatch.setattr("server.web.listener.connection_limit", lambda: 24)
+    monkeypatch.setattr("server.callback.listener.connection_limit", lambda: 24)
     with serving(tmp_path / "j.db") as service:
         yield service
 

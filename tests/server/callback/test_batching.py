@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from server.callback import batching as inbox_module
+from server.callback.batching import BatchingInbox
+from server.callback.handler import Outcome, Verified
 from server.errors.base import JournalBusyError, JournalFullError
 from server.journal.contact import Use
 from server.journal.events import NewEvent
 from server.journal.writer import Ticket
-from server.web import inbox as inbox_module
-from server.web.desk import Outcome, Verified
-from server.web.inbox import BatchingInbox
 
 
 @dataclass

@@ -11,6 +11,11 @@ from urllib.parse import urlencode
 
 from crypto.callback import Opener
 from crypto.credentials import Credentials, Keyring
+from server.callback.batching import Append, BatchingInbox
+from server.callback.handler import Desk
+from server.callback.listener import Listener, open_socket
+from server.callback.rejections import RejectionLog
+from server.callback.wsgi import build_app
 from server.journal import contact, listing
 from server.journal.contact import LastUse
 from server.journal.events import StoredEvent
@@ -18,11 +23,6 @@ from server.journal.journal import Journal
 from server.journal.rejections import Rejection
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience, body_of, query_of
 from server.simulator.envelope import SignedText
-from server.web.callback import build_app
-from server.web.desk import Desk
-from server.web.inbox import Append, BatchingInbox
-from server.web.listener import Listener, open_socket
-from server.web.rejections import RejectionLog
 from tests.server.simulator.seeds import seeded
 
 PATH = "/api/callback"

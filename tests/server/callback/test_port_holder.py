@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from server.web.holder import _LAYOUTS, _owner_in, holder_of_port
+from server.callback.port_holder import _LAYOUTS, _owner_in, holder_of_port
 
 IPV4, IPV6 = _LAYOUTS
 

@@ -14,14 +14,14 @@ from typing import Any
 from bottle import Bottle, HTTPError, HTTPResponse, request, response
 
 from crypto.callback import CallbackRejectedError, SealedReply
-from server.errors.base import JournalError
-from server.web.desk import (
+from server.callback.handler import (
     Arrival,
     Desk,
     NotACallbackError,
     Outcome,
     Verified,
 )
+from server.errors.base import JournalError
 
 _log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from server.payload import read_json
+from server.dingtalk.payload import read_json
 
 DIGITS = "9" * 6000
 

@@ -9,8 +9,8 @@ import sys
 import time
 
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience, event_text
+from tests.server.callback.service import AES_KEY, KEY, PATH, TOKEN, read_answer, request_of
 from tests.server.simulator.seeds import seeded
-from tests.server.web.service import AES_KEY, KEY, PATH, TOKEN, read_answer, request_of
 
 HALVES = (b"P", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{", b"GET / HTTP/1.1\r\nHost: ")
 

@@ -2,8 +2,8 @@ import logging
 
 import pytest
 
-from server.web import limits
-from server.web.limits import REPEATS_AFTER_S, BoundedBuffer, RepeatFilter
+from server.callback import limits
+from server.callback.limits import REPEATS_AFTER_S, BoundedBuffer, RepeatFilter
 
 
 @pytest.fixture

@@ -11,17 +11,17 @@ from waitress import wasyncore
 
 from crypto.callback import Opener
 from crypto.credentials import Keyring
+from server.callback.batching import BatchingInbox
+from server.callback.handler import Desk
+from server.callback.listener import Listener, connection_limit, open_socket
+from server.callback.port_holder import holder_of_port
+from server.callback.rejections import RejectionLog
+from server.callback.wsgi import build_app
 from server.errors.base import AddressUnavailableError, PortForbiddenError, PortInUseError
 from server.journal.contact import Use
 from server.journal.events import NewEvent
 from server.journal.writer import Ticket
-from server.web.callback import build_app
-from server.web.desk import Desk
-from server.web.holder import holder_of_port
-from server.web.inbox import BatchingInbox
-from server.web.listener import Listener, connection_limit, open_socket
-from server.web.rejections import RejectionLog
-from tests.server.web.service import PATH, Service, sealed, serving
+from tests.server.callback.service import PATH, Service, sealed, serving
 
 HOLD_A_PORT = """
 import socket, sys

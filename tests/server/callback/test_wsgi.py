@@ -12,7 +12,7 @@ import pytest
 from server.simulator.dingtalk_callbacks import body_of, query_of
 from server.simulator.envelope import Envelope
 from server.simulator.reply import HttpReply, check_reply
-from tests.server.web.service import (
+from tests.server.callback.service import (
     AES_KEY,
     KEY,
     OTHER,

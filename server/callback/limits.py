@@ -20,8 +20,8 @@ from waitress.receiver import ChunkedReceiver, FixedStreamReceiver
 from waitress.task import WSGITask
 from waitress.utilities import BadRequest, Error, RequestEntityTooLarge
 
-from server.web.callback import ANSWER_KEY, Answer, Application
-from server.web.desk import Outcome, Verified
+from server.callback.handler import Outcome, Verified
+from server.callback.wsgi import ANSWER_KEY, Answer, Application
 
 BODY_LIMIT_BYTES = 1024 * 1024
 # Up to here a body that is too large is still read, so that the sender gets to see the 413.

@@ -11,6 +11,16 @@ import pytest
 import crypto.envelope
 from crypto.callback import CallbackRejectedError, Opener, SealedReply
 from crypto.credentials import Keyring
+from server.callback.handler import (
+    CLOCK_TOLERANCE_MS,
+    Arrival,
+    Desk,
+    NotACallbackError,
+    Outcome,
+    Verified,
+)
+from server.callback.rejections import NEW_LINES, RejectionLog
+from server.dingtalk.payload import read_json
 from server.errors.base import (
     JournalBusyError,
     JournalDamagedError,
@@ -22,12 +32,9 @@ from server.journal.contact import Use
 from server.journal.events import NewEvent
 from server.journal.journal import Journal
 from server.journal.rejections import Rejection
-from server.payload import read_json
 from server.simulator.dingtalk_callbacks import body_of, query_of
 from server.simulator.envelope import Envelope, SignedText
-from server.web.desk import CLOCK_TOLERANCE_MS, Arrival, Desk, NotACallbackError, Outcome, Verified
-from server.web.rejections import NEW_LINES, RejectionLog
-from tests.server.web.service import AES_KEY, CREDENTIALS, KEY, OTHER, THIRD, TOKEN, sealed
+from tests.server.callback.service import AES_KEY, CREDENTIALS, KEY, OTHER, THIRD, TOKEN, sealed
 
 NOW_MS = 1_700_000_000_000
 BUSY, BUSY_AGAIN, FULL = (
@@ -545,7 +552,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         sizes.append(len(text))
         return read_json(text)
 
-    monkeypatch.setattr("server.web.desk.read_json", spy)
+    monkeypatch.setattr("server.callback.handler.read_json", spy)
     return sizes
 
 

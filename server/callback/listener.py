@@ -1,7 +1,7 @@
 """The listening socket and the thread that serves it: waitress, driven by a loop of our own.
 
 waitress normally has one thread for the sockets and a pool for the requests. Here one thread does
-both (see `server.web.inbox` for why), so waitress's wake-ups between its threads fall away too.
+both (see `server.callback.batching` for why), so waitress's wake-ups between its threads fall away too.
 """
 
 import logging
@@ -16,17 +16,8 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
-from server.errors.base import (
-    AddressUnavailableError,
-    ListenerError,
-    PortForbiddenError,
-    PortHeldError,
-    PortInUseError,
-)
-from server.web.callback import Application
-from server.web.holder import holder_of_port
-from server.web.inbox import BatchingInbox
-from server.web.limits import (
+from server.callback.batching import BatchingInbox
+from server.callback.limits import (
     CALM,
     HEADER_LIMIT_BYTES,
     HELD_LIMIT_BYTES,
@@ -34,6 +25,15 @@ from server.web.limits import (
     READ_LIMIT_BYTES,
     PatientChannel,
     RepeatFilter,
+)
+from server.callback.port_holder import holder_of_port
+from server.callback.wsgi import Application
+from server.errors.base import (
+    AddressUnavailableError,
+    ListenerError,
+    PortForbiddenError,
+    PortHeldError,
+    PortInUseError,
 )
 
 _log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ _WAITING_TICK_S = 0.005
 _DRAIN_S = 1.5
 _WINDOWS_ACCESS_DENIED = 10013
 # Who writes a line here does so once a request, and so as often as a stranger likes.
-_LOGS_OF_REQUESTS = ("waitress", "server.web.callback", "server.web.inbox")
+_LOGS_OF_REQUESTS = ("waitress", "server.callback.wsgi", "server.callback.batching")
 
 
 def open_socket(host: str, port: int) -> socket.socket:

@@ -11,6 +11,7 @@ from sqlite3 import Connection
 
 from crypto.callback import Opener
 from crypto.credentials import Keyring
+from server.callback.batching import Append
 from server.errors.base import JournalFullError
 from server.journal.contact import Use
 from server.journal.events import NewEvent
@@ -19,9 +20,7 @@ from server.journal.writer import Ticket
 from server.simulator.dingtalk_callbacks import event_text
 from server.simulator.payloads import EventMaker, as_captured
 from server.simulator.reply import ReplyFault
-from server.web.inbox import Append
-from tests.server.simulator.seeds import seeded
-from tests.server.web.service import (
+from tests.server.callback.service import (
     CREDENTIALS,
     OTHER,
     Service,
@@ -29,6 +28,7 @@ from tests.server.web.service import (
     sender_for,
     serving,
 )
+from tests.server.simulator.seeds import seeded
 from tests.waiting import until
 
 # A clock that moves on: captured events carry no eventId, so their time tells them apart.

@@ -2,8 +2,7 @@ from dataclasses import replace
 
 from crypto.callback import Opener, SealedCallback
 from crypto.credentials import Keyring
-from server.journal.rejections import Rejection
-from server.web.rejections import (
+from server.callback.rejections import (
     ALIKE_WITHIN_MS,
     EVERYBODY,
     KEPT,
@@ -14,6 +13,7 @@ from server.web.rejections import (
     RejectedCall,
     RejectionLog,
 )
+from server.journal.rejections import Rejection
 
 
 def rejection(remote: str = "a", at_ms: int = 0, verdict: str | None = "token") -> Rejection:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 
+from server.callback.handler import Outcome, Verified
+from server.callback.limits import PatientChannel
 from server.journal.contact import Use
 from server.journal.events import NewEvent
 from server.journal.writer import Ticket
-from server.web.desk import Outcome, Verified
-from server.web.limits import PatientChannel
 
 _log = logging.getLogger(__name__)
 

@@ -28,12 +28,12 @@ from crypto.credentials import Field, Role
 from crypto.doctor import diagnose
 from crypto.entry import judge
 from crypto.envelope import RANDOM_BYTES
+from server.callback.rejections import EVERYBODY, DiagnosisQueue, RejectedCall, RejectionLog
+from server.dingtalk.payload import Digits, read_json
 from server.errors.base import JournalDamagedError, JournalError
 from server.journal.contact import Use
 from server.journal.events import NewEvent, Source
 from server.journal.rejections import Rejection
-from server.payload import Digits, read_json
-from server.web.rejections import EVERYBODY, DiagnosisQueue, RejectedCall, RejectionLog
 
 _log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""The inbound HTTP side: listener, routes and the handler that verifies and stores."""

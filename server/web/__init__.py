@@ -1,1 +1,0 @@
-"""The way in from DingTalk: request, open, append, seal. Never calls DingTalk or WeCom itself."""
