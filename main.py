@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
-    from server.app import App
+    from server.api.app import App
     from server.config.paths import DataFolder
     from ui.words.text import Texts
 
@@ -73,7 +73,7 @@ def _data_folder(options: "argparse.Namespace") -> "DataFolder":
 
 
 def _carry_out(options: "argparse.Namespace") -> int:
-    from server.app import App
+    from server.api.app import App
     from server.errors.base import DingBridgeError
     from ui.console import commands
 

@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from PIL import ImageGrab
 
-from server.app import App
+from server.api.app import App
 from server.simulator.callback_registry import CheckOutcome
 from server.simulator.company import Company
 from server.simulator.contacts_dingtalk import DingTalkContacts

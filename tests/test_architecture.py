@@ -25,32 +25,32 @@ LONGEST_FUNCTION = 60
 #   server.sync.parties how they are reached. What could not be delivered comes as DingTalk wrote
 #   it, so server.sync.missed has it read by server.dingtalk.events.
 _ARROWS = """
-main                  : ui server.app server.config.paths server.errors.base server.version
+main                  : ui server.api.app server.config.paths server.errors.base server.version
 main                  : server.simulator.demo
-ui                    : ui server.app server.status server.errors.base server.errors.message
+ui                    : ui server.api.app server.api.status server.errors.base server.errors.message
 ui                    : server.config.settings server.config.merge server.config.store
 ui                    : server.config.files server.config.locks server.config.paths server.version
-ui                    : server.errors.export server.reports
+ui                    : server.errors.export server.api.checks
 server                :
-server.app            : server.selftest server.service.service server.views server.errors.credentials server.status
-server.app            : server.config server.service.instance server.journal server.service.logs server.service.disk_space
-server.app            : server.sync.parties server.subscription
-server.app            : server.mirror server.sync_views crypto server.errors.base server.errors.message
-server.app            : server.moving server.connections server.reports
-server.connections    : server.config server.dingtalk server.wecom server.rest server.trial
-server.connections    : server.sync.wishes server.reports server.errors.base server.errors.vendor server.errors.message
-server.moving         : server.config server.service.instance server.journal.copying crypto.secret
-server.moving         : server.reports server.errors.base server.errors.export server.errors.message
-server.moving         : server.version
-server.mirror         : server.sync.engine server.sync.wishes server.sync_orders server.sync_views
-server.mirror         : server.config server.journal server.directory.causes server.status
-server.mirror         : server.errors.base server.errors.message
-server.sync_orders    : server.config server.service.instance server.journal server.directory.causes
-server.sync_orders    : server.errors.base server.errors.message server.version
-server.sync_views     : server.journal server.directory.causes server.directory.hold
-server.sync_views     : server.directory.model server.status server.errors.message
-server.selftest       : server.app server.callback server.config server.service.instance server.status
-server.selftest       : server.service.disk_space server.trial server.reports crypto server.errors.base server.errors.message
+server.api.app            : server.api.selftest server.service.service server.api.views.callbacks server.errors.credentials server.api.status
+server.api.app            : server.config server.service.instance server.journal server.service.logs server.service.disk_space
+server.api.app            : server.sync.parties server.subscription
+server.api.app            : server.api.sync server.api.views.sync crypto server.errors.base server.errors.message
+server.api.app            : server.api.migration server.api.connections server.api.checks
+server.api.connections    : server.config server.dingtalk server.wecom server.rest server.api.checks
+server.api.connections    : server.sync.wishes server.api.checks server.errors.base server.errors.vendor server.errors.message
+server.api.migration         : server.config server.service.instance server.journal.copying crypto.secret
+server.api.migration         : server.api.checks server.errors.base server.errors.export server.errors.message
+server.api.migration         : server.version
+server.api.sync         : server.sync.engine server.sync.wishes server.api.sync server.api.views.sync
+server.api.sync         : server.config server.journal server.directory.causes server.api.status
+server.api.sync         : server.errors.base server.errors.message
+server.api.sync    : server.config server.service.instance server.journal server.directory.causes
+server.api.sync    : server.errors.base server.errors.message server.version
+server.api.views.sync     : server.journal server.directory.causes server.directory.hold
+server.api.views.sync     : server.directory.model server.api.status server.errors.message
+server.api.selftest       : server.api.app server.callback server.config server.service.instance server.api.status
+server.api.selftest       : server.service.disk_space server.api.checks server.api.checks crypto server.errors.base server.errors.message
 server.service.service        : server.callback server.config server.service.instance server.journal server.service.logs
 server.service.service        : server.sync.engine server.sync.parties server.sync.worker
 server.service.service        : server.subscription.watch
@@ -58,20 +58,20 @@ server.service.service        : server.service.housekeeper server.service.duties
 server.service.housekeeper    : server.service.instance server.errors.base server.errors.message
 server.service.duties         : server.callback server.service.instance server.journal server.errors.base
 server.service.running_config : server.config server.journal.contact server.service.logs crypto
-server.subscription   : server.subscription server.app server.selftest server.trial server.config
-server.subscription   : server.dingtalk server.rest server.journal server.service.instance server.status
-server.subscription   : server.sync.parties server.sync_orders server.directory.causes crypto
-server.subscription   : server.errors.base server.errors.vendor server.reports server.errors.message
-server.trial          : server.reports server.errors.base server.errors.message
+server.subscription   : server.subscription server.api.app server.api.selftest server.api.checks server.config
+server.subscription   : server.dingtalk server.rest server.journal server.service.instance server.api.status
+server.subscription   : server.sync.parties server.api.sync server.directory.causes crypto
+server.subscription   : server.errors.base server.errors.vendor server.api.checks server.errors.message
+server.api.checks          : server.api.checks server.errors.base server.errors.message
 server.service.service        : server.pruning server.service.disk_space crypto server.errors.base server.errors.message
 server.service.service        : server.version
 server.pruning        : server.config.settings server.journal server.errors.base
 server.pruning        : server.rest.vendor_clock
 server.service.service        : server.rest.vendor_clock
-server.views          : server.callback server.config server.service.instance server.journal server.errors.credentials
-server.views          : server.dingtalk.payload
+server.api.views.callbacks          : server.callback server.config server.service.instance server.journal server.errors.credentials
+server.api.views.callbacks          : server.dingtalk.payload
 server.dingtalk.payload        :
-server.views          : crypto server.errors.base server.errors.message server.status
+server.api.views.callbacks          : crypto server.errors.base server.errors.message server.api.status
 server.callback            : server.callback server.journal crypto server.errors.base server.errors.message
 server.callback            : server.dingtalk.payload
 server.sync           : server.sync server.dingtalk server.wecom server.directory
@@ -100,10 +100,10 @@ server.service.instance       : server.config server.errors.base server.errors.m
 server.config         : server.config server.errors.credentials crypto server.errors.base server.errors.message
 server.config         : server.errors.export
 server.service.disk_space           : server.config server.errors.credentials server.errors.message
-server.status         : server.errors.message
-server.reports        : server.errors.message
+server.api.status         : server.errors.message
+server.api.checks        : server.errors.message
 server.errors.credentials       : crypto server.errors.message
-server.connections    : server.errors.vendor
+server.api.connections    : server.errors.vendor
 server.subscription   : server.errors.vendor
 server.sync           : server.errors.vendor server.service.instance
 server.sync.missed    : server.errors.vendor
@@ -117,9 +117,9 @@ server.errors.vendor           :
 server.errors.message        :
 server.version        :
 server.simulator      : server.simulator
-server.simulator.demo : server.simulator server.app server.config.paths server.service.service
-server.simulator.demo : server.reports server.status server.errors.message
-server.simulator.demo_mirror : server.simulator server.app server.config.paths server.status
+server.simulator.demo : server.simulator server.api.app server.config.paths server.service.service
+server.simulator.demo : server.api.checks server.api.status server.errors.message
+server.simulator.demo_mirror : server.simulator server.api.app server.config.paths server.api.status
 server.simulator.demo_mirror : server.errors.message server.sync.parties
 server.simulator.stage : server.errors.message
 crypto                : crypto
@@ -145,16 +145,16 @@ RESERVED = {
     # The others hand a connection on to the journal's functions; SQL they know not, see below.
     "sqlite3": (
         "server.journal",
-        "server.app",
+        "server.api.app",
         "server.service.service",
         "server.service.duties",
         "server.pruning",
-        "server.mirror",
+        "server.api.sync",
         "server.sync",
-        "server.sync_orders",
-        "server.sync_views",
+        "server.api.sync",
+        "server.api.views.sync",
     ),
-    "requests": ("server.rest", "server.selftest", "server.simulator"),
+    "requests": ("server.rest", "server.api.selftest", "server.simulator"),
     "urllib3": ("server.rest",),
     "Crypto": ("crypto", "server.simulator"),
     "tkinter": ("main", "ui"),

@@ -12,15 +12,9 @@ import pytest
 import requests
 
 import main
-from server.app import App
-from server.callback.limits import BODY_LIMIT_BYTES
-from server.config.paths import DataFolder
-from server.config.settings import Language
-from server.errors.base import Problem, SettingsError
-from server.errors.message import Message
-from server.reports import SelfTestReport, Step, StepState
-from server.simulator.payloads import CONTACT_EVENTS
-from server.status import (
+from server.api.app import App
+from server.api.checks import SelfTestReport, Step, StepState
+from server.api.status import (
     ChangeView,
     CredentialSetView,
     CredentialsView,
@@ -39,6 +33,12 @@ from server.status import (
     SyncState,
     SyncView,
 )
+from server.callback.limits import BODY_LIMIT_BYTES
+from server.config.paths import DataFolder
+from server.config.settings import Language
+from server.errors.base import Problem, SettingsError
+from server.errors.message import Message
+from server.simulator.payloads import CONTACT_EVENTS
 from tests.handbook import BOTH, FROM_CODE, HELP, PROJECT, Handbook
 from tests.rendering import anchor, tokens_of
 from ui.console import commands, documents

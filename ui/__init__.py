@@ -1,4 +1,4 @@
 """What people see: the command line's output, the tray and the windows, in their language.
 
-Asks `server.app` and shows what it returns. Knows no SQL, HTTP or cryptography.
+Asks `server.api.app` and shows what it returns. Knows no SQL, HTTP or cryptography.
 """

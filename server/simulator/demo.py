@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.app import App
+from server.api.app import App
+from server.api.checks import StepState
 from server.config.paths import DataFolder
 from server.errors.message import N_
-from server.reports import StepState
 from server.service.service import now_ms
 from server.simulator.demo_mirror import PACE, MirrorScenes
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience

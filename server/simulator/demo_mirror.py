@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from server.app import App
+from server.api.app import App
+from server.api.status import ChangeView, RunView
 from server.errors.message import N_
 from server.simulator.company import Company, Payload
 from server.simulator.company_generator import generate
@@ -24,7 +25,6 @@ from server.simulator.stage import Stage
 from server.simulator.traffic import duplicated
 from server.simulator.wecom_console import WeComConsole
 from server.simulator.wecom_directory import Member
-from server.status import ChangeView, RunView
 from server.sync.parties import Pace
 
 PACE = Pace.hurried(500.0)

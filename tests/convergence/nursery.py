@@ -12,7 +12,7 @@ import time
 from argparse import Namespace
 from pathlib import Path
 
-from server.app import App
+from server.api.app import App
 from server.config.paths import DataFolder
 from server.config.settings import Language
 from server.sync.parties import Pace

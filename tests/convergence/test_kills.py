@@ -15,7 +15,7 @@ from random import Random
 
 import pytest
 
-from server.app import App
+from server.api.app import App
 from server.config.paths import DataFolder
 from server.journal.runs import RunStatus
 from server.simulator.company import Payload

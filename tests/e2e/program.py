@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from server.app import App
+from server.api.app import App
 from server.config.paths import DataFolder
 from server.config.settings import Language
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience

@@ -312,7 +312,7 @@ BREAK_WHILE_IMPORTING = """
 import runpy, signal, sys
 class Finder:
     def find_spec(self, name, *_):
-        if name == "server.app":
+        if name == "server.api.app":
             signal.raise_signal(signal.SIGINT)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.meta_path.insert(0, Finder())

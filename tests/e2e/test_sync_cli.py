@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import main
-from server.app import App
+from server.api.app import App
 from server.config.paths import DataFolder
 from server.simulator.company import Company
 from server.simulator.contacts_dingtalk import DingTalkContacts

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from server.app import App
+from server.api.app import App
 from server.config.paths import DataFolder
 from tests.crypto.made_up import AES_KEYS, KEYS, TOKENS
 

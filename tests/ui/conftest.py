@@ -8,7 +8,7 @@ from tkinter import messagebox
 
 import pytest
 
-from server.app import App
+from server.api.app import App
 from tests.ui.office import office
 from tests.ui.screen import HAS_XVFB, screen
 from tests.ui.stage import Stage, on_stage, open_main

@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 from sqlite3 import Connection
 
-from server.app import App
+from server.api.app import App
 from server.config.paths import DataFolder
 from server.journal import events
 from server.service.service import now_ms

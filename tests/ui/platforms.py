@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.app import App
+from server.api.app import App
 from server.simulator.company import Company
 from server.simulator.company_generator import generate
 from server.simulator.contacts_dingtalk import DingTalkContacts

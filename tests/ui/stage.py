@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from server.app import App
+from server.api.app import App
 from tests.ui.hand import Hand
 from tests.waiting import until
 from ui.shell.program import Program, Start

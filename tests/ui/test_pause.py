@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from server.app import App
+from server.api.app import App
 from tests.ui.office import AES_KEY, KEY, TOKEN
 from tests.ui.stage import Stage, open_main
 from ui.state.window_api import PageName

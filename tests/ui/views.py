@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from server.errors.message import Message
-from server.status import (
+from server.api.status import (
     CredentialSetView,
     CredentialsView,
     EventCounts,
@@ -13,6 +12,7 @@ from server.status import (
     Status,
     SyncView,
 )
+from server.errors.message import Message
 from ui.words.health import StatusSnapshot
 
 NOW_MS = 1_795_000_000_000

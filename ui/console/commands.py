@@ -13,7 +13,8 @@ from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
 
-from server.app import App
+from server.api.app import App
+from server.api.status import EventView
 from server.config.files import NoObjectError, parse_object
 from server.config.settings import Language
 from server.errors.base import (
@@ -27,7 +28,6 @@ from server.errors.base import (
 )
 from server.errors.export import PassphraseShortError
 from server.errors.message import N_, Message
-from server.status import EventView
 from ui.console import documents, pages, sync_pages
 from ui.console.output import say, show, show_text
 from ui.console.signals import stop_signals

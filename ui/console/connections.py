@@ -3,8 +3,8 @@
 from argparse import Namespace
 from threading import Event
 
-from server.app import App
-from server.reports import SelfTestReport, Step
+from server.api.app import App
+from server.api.checks import SelfTestReport, Step
 from ui.console import documents, pages
 from ui.console.output import show, show_text
 from ui.console.signals import stop_signals

@@ -8,10 +8,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from server.errors.base import DingBridgeError, SettingsError
-from server.errors.message import Message
-from server.reports import SelfTestReport
-from server.status import (
+from server.api.checks import SelfTestReport
+from server.api.status import (
     ChangeView,
     CredentialSetView,
     ErrorView,
@@ -24,6 +22,8 @@ from server.status import (
     SubscriptionView,
     SyncView,
 )
+from server.errors.base import DingBridgeError, SettingsError
+from server.errors.message import Message
 from ui.words.text import Texts
 
 Document = dict[str, object]

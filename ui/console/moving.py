@@ -4,10 +4,10 @@ from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
-from server.app import App
+from server.api.app import App
+from server.api.checks import ExportView, ImportView
 from server.errors.base import Problem, SettingsError
 from server.errors.message import N_, Message
-from server.reports import ExportView, ImportView
 from ui.console.output import show
 from ui.console.passphrase import passphrase
 from ui.words.moving_words import after_export, after_import

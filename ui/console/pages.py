@@ -3,12 +3,12 @@
 import json
 from collections.abc import Iterator
 
+from server.api.checks import SelfTestReport, Step, StepState
+from server.api.status import CredentialSetView, EventView, Status, SubscriptionState
 from server.config.merge import Effect
 from server.config.store import Outcome
 from server.errors.base import DingBridgeError, SettingsError
 from server.errors.message import N_
-from server.reports import SelfTestReport, Step, StepState
-from server.status import CredentialSetView, EventView, Status, SubscriptionState
 from ui.console.subscription_pages import subscription_line
 from ui.console.sync_pages import sync_lines
 from ui.words.text import Texts

@@ -2,9 +2,9 @@
 
 from argparse import Namespace
 
-from server.app import App
-from server.reports import Step
-from server.status import SubscriptionState, SubscriptionView
+from server.api.app import App
+from server.api.checks import Step
+from server.api.status import SubscriptionState, SubscriptionView
 from ui.console import documents, pages, subscription_pages
 from ui.console.output import show, show_text
 from ui.words.text import Texts

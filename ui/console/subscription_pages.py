@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from server.api.checks import SelfTestReport
+from server.api.status import SubscriptionState, SubscriptionView
 from server.errors.message import N_
-from server.reports import SelfTestReport
-from server.status import SubscriptionState, SubscriptionView
 from ui.words.text import Texts
 
 _STATES = {

@@ -2,8 +2,16 @@
 
 from collections.abc import Iterator
 
+from server.api.status import (
+    ChangeView,
+    ErrorView,
+    HeldView,
+    RunSummary,
+    RunView,
+    SyncState,
+    SyncView,
+)
 from server.errors.message import N_
-from server.status import ChangeView, ErrorView, HeldView, RunSummary, RunView, SyncState, SyncView
 from ui.words.text import Texts
 
 _STATES = {

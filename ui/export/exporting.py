@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TextIO
 
-from server.app import App
+from server.api.app import App
+from server.api.status import EventView
 from server.config.files import named
-from server.status import EventView
 from ui.console.documents import event_document
 from ui.feeds.event_feed import EventFilter, page_of
 from ui.words.event_words import state_words, subject, type_words

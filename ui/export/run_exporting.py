@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from server.app import App
-from server.status import ChangeView, RunSummary, RunView
+from server.api.app import App
+from server.api.status import ChangeView, RunSummary, RunView
 from ui.console.documents import change_document, sync_document
 from ui.export.exporting import CsvWriter, Output, is_csv, plain_cell, written
 from ui.words.change_words import action_words, arrow, field_lines, result_words, who

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from server.app import App
-from server.status import ChangeView
+from server.api.app import App
+from server.api.status import ChangeView
 from ui.state.session import Session
 from ui.words.change_words import GROUPS, action_words, brief, group_of, who
 from ui.words.text import Texts

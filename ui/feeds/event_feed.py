@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from server.app import App
-from server.status import EventPage, EventView
+from server.api.app import App
+from server.api.status import EventPage, EventView
 from ui.state.session import Session
 from ui.words.event_words import subject, type_words
 from ui.words.text import Texts

@@ -6,7 +6,7 @@ Belongs to the tk thread; what it asks runs on workers.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from server.status import RunSummary
+from server.api.status import RunSummary
 from ui.state.session import Session
 
 _PAGE = 100

@@ -4,9 +4,9 @@ import tkinter as tk
 from collections.abc import Callable
 from tkinter import ttk
 
-from server.app import App
+from server.api.app import App
+from server.api.checks import SelfTestReport
 from server.errors.message import N_
-from server.reports import SelfTestReport
 from ui.guide.step import Step
 from ui.help.opening import Topic
 from ui.state.session import Session

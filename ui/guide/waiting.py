@@ -3,8 +3,8 @@
 import tkinter as tk
 from tkinter import ttk
 
+from server.api.status import RejectionView, Status
 from server.errors.message import N_
-from server.status import RejectionView, Status
 from ui.guide.step import Step
 from ui.help.opening import Topic
 from ui.state.session import Session

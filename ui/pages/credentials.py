@@ -3,10 +3,10 @@
 import tkinter as tk
 from tkinter import ttk
 
+from server.api.status import CredentialSetView, CredentialsView, RejectionView
 from server.config.merge import Effect
 from server.config.store import Outcome
 from server.errors.message import N_
-from server.status import CredentialSetView, CredentialsView, RejectionView
 from ui.help.opening import Topic
 from ui.pages.page import Page
 from ui.state.session import Session

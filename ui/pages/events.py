@@ -6,7 +6,7 @@ from pathlib import Path
 from tkinter import filedialog, messagebox, ttk
 from typing import cast
 
-from server.status import EventView
+from server.api.status import EventView
 from ui.assets.theme import AMBER, GREY, RED
 from ui.export.exporting import export
 from ui.feeds.event_feed import EventFeed, EventFilter, EventRow

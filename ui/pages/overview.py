@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from tkinter import ttk
 
+from server.api.status import Level, Notice, Status, SyncView
 from server.errors.message import N_
-from server.status import Level, Notice, Status, SyncView
 from ui.help.opening import Topic
 from ui.pages.page import Page
 from ui.state.session import Session

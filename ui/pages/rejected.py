@@ -4,7 +4,7 @@ import tkinter as tk
 from collections.abc import Sequence
 from tkinter import ttk
 
-from server.status import RejectionView
+from server.api.status import RejectionView
 from ui.assets.theme import GREY
 from ui.help.opening import Topic
 from ui.pages.page import Page

@@ -3,7 +3,7 @@
 import tkinter as tk
 from tkinter import ttk
 
-from server.reports import SelfTestReport
+from server.api.checks import SelfTestReport
 from ui.help.opening import Topic
 from ui.pages.page import Page
 from ui.state.session import Session

@@ -11,10 +11,10 @@ from functools import partial
 from threading import Lock
 from tkinter import messagebox
 
-from server.app import App
+from server.api.app import App
+from server.api.status import Status
 from server.config.settings import Language
 from server.errors.base import AlreadyRunningError, DingBridgeError, FileAccessError
-from server.status import Status
 from ui.assets.theme import Theme
 from ui.console.signals import stop_signals
 from ui.guide.window import GuideWindow

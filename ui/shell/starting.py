@@ -3,7 +3,7 @@
 import tkinter as tk
 from tkinter import messagebox
 
-from server.app import App
+from server.api.app import App
 from server.errors.base import DingBridgeError
 from ui.assets.theme import make_dpi_aware
 from ui.shell.program import Program, Start

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from time import monotonic, time_ns
 
+from server.api.status import Level, Status
 from server.errors.base import DingBridgeError
 from server.errors.message import N_, Message
-from server.status import Level, Status
 from ui.shell.tray import Switches, Tray, TrayState, tray_state_of
 from ui.state.session import Session
 from ui.words.health import Health, StatusSnapshot, Verdict, judge

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from server.app import App
+from server.api.app import App
 from server.config.files import named
 from server.errors.base import DingBridgeError
 from server.errors.message import Message

@@ -7,8 +7,8 @@ builds the pages anew.
 import threading
 from collections.abc import Callable
 
-from server.app import App
-from server.status import RunSummary
+from server.api.app import App
+from server.api.status import RunSummary
 from ui.state.window_api import WindowApi
 from ui.state.workers import Ask
 from ui.words.run_words import count_words, status_words

@@ -7,7 +7,7 @@ better: an older one would show the press undone for a moment.
 from collections.abc import Callable
 from time import monotonic
 
-from server.app import App
+from server.api.app import App
 from server.config.store import Outcome
 from server.errors.base import DingBridgeError
 from ui.state.window_api import PageName, WindowApi

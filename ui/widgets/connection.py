@@ -6,8 +6,8 @@ from queue import Empty, SimpleQueue
 from threading import Event
 from tkinter import ttk
 
+from server.api.checks import SelfTestReport, Step
 from server.errors.base import DingBridgeError
-from server.reports import SelfTestReport, Step
 from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, Wrapped
 from ui.widgets.steps import StepList

@@ -4,7 +4,7 @@ import tkinter as tk
 from collections.abc import Callable
 from tkinter import ttk
 
-from server.app import App
+from server.api.app import App
 from server.errors.message import N_
 from ui.state.session import Session
 from ui.widgets.layout import Wrapped

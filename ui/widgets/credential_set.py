@@ -3,7 +3,7 @@
 import tkinter as tk
 from tkinter import ttk
 
-from server.status import CredentialSetView
+from server.api.status import CredentialSetView
 from ui.state.session import Session
 from ui.widgets.layout import Wrapped
 

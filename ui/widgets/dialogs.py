@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from tkinter import ttk
 
-from server.app import App
+from server.api.app import App
 from server.errors.base import DingBridgeError, SettingsError
 from server.version import VERSION
 from ui.assets.theme import Theme, bind_mnemonics, mnemonic

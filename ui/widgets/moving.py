@@ -6,9 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from tkinter import filedialog, ttk
 
-from server.app import App
+from server.api.app import App
+from server.api.checks import ExportView, ImportView
 from server.errors.base import DingBridgeError
-from server.reports import ExportView, ImportView
 from ui.help.opening import Topic
 from ui.state.session import Session
 from ui.state.window_api import PageName

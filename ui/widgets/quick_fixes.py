@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from server.api.status import Notice
 from server.errors.message import N_
-from server.status import Notice
 from ui.state.session import Session
 from ui.state.window_api import PageName
 from ui.widgets.layout import Action

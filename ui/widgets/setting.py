@@ -5,7 +5,7 @@ from collections.abc import Callable
 from tkinter import ttk
 from typing import ClassVar
 
-from server.app import App
+from server.api.app import App
 from server.config.settings import SettingInfo
 from server.errors.message import N_
 from ui.state.session import Session

@@ -3,8 +3,8 @@
 import tkinter as tk
 from tkinter import ttk
 
+from server.api.checks import SelfTestReport, Step, StepState
 from server.errors.message import N_
-from server.reports import SelfTestReport, Step, StepState
 from ui.assets.theme import Theme
 from ui.widgets.layout import Wrapped
 from ui.words.health import Health

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from tkinter import messagebox, ttk
 
+from server.api.checks import SelfTestReport, Step
+from server.api.status import CredentialSetView, Status, SubscriptionState, SubscriptionView
 from server.config.merge import Effect
 from server.config.store import Outcome
 from server.errors.message import N_
-from server.reports import SelfTestReport, Step
-from server.status import CredentialSetView, Status, SubscriptionState, SubscriptionView
 from ui.state.session import Session
 from ui.state.window_api import PageName
 from ui.widgets.layout import Action, ButtonRow, Wrapped

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from server.api.status import ChangeView
 from server.errors.message import N_
-from server.status import ChangeView
 from ui.words.text import Texts
 
 # The groups that changes are shown by, in the order in which an admin asks for them.

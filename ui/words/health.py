@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from server.api.status import CredentialSetView, Level, Notice, Status
 from server.errors.base import DingBridgeError
 from server.errors.message import N_, Message
-from server.status import CredentialSetView, Level, Notice, Status
 
 _DAY_MS = 24 * 60 * 60 * 1000
 # Contact events come with every change of the directory; a company is rarely still for so long.

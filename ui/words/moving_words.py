@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from server.reports import ExportView, ImportView
+from server.api.checks import ExportView, ImportView
 from ui.words.text import Texts
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
+from server.api.status import RunSummary, SyncState, SyncView
 from server.errors.message import N_
-from server.status import RunSummary, SyncState, SyncView
 from ui.words.health import Health
 from ui.words.text import Texts
 

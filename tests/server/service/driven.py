@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from crypto.credentials import Credentials, Keyring
-from server.app import App
+from server.api.app import App
+from server.api.status import EventView
 from server.config.paths import DataFolder
 from server.config.store import Config, ConfigStore
 from server.errors.base import Trouble
@@ -16,7 +17,6 @@ from server.service.logs import SecretMask
 from server.service.service import Service
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience
 from server.simulator.reply import ReplyFault
-from server.status import EventView
 from tests.crypto.made_up import SETS
 from tests.server.clocks import WallClock
 from tests.server.folders import app_on

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from server.app import App
+from server.api.app import App
 from server.errors.base import (
     FileAccessError,
     FileDamagedError,

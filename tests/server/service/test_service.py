@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from crypto.credentials import Keyring
-from server.app import App
+from server.api.app import App
 from server.callback.listener import Listener
 from server.config.files import read_image
 from server.config.paths import DataFolder

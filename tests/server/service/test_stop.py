@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from server.app import App
+from server.api.app import App
 from server.config.paths import DataFolder
 from server.simulator.company import Company
 from server.simulator.faults import Fault, Rule

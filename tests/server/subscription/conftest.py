@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from server.app import App
+from server.api.app import App
 from tests.server.subscription.registry import Registry, app_of, open_registry
 
 

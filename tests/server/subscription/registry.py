@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from server.app import App
+from server.api.app import App
+from server.api.subscription import Subscription
 from server.config.paths import DataFolder
 from server.rest.retry import RetryPolicy
 from server.rest.session import Limits
@@ -18,7 +19,6 @@ from server.simulator.dingtalk_callbacks import Patience
 from server.simulator.faults import DINGTALK_ANSWERS, FaultPlan
 from server.simulator.httpd import LoopbackServer
 from server.simulator.url_check import LoopbackUrlCheck
-from server.subscription.facade import Subscription
 from server.sync.parties import Pace
 
 TOKEN = "madeUpToken2026"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from server.app import App
+from server.api.app import App
 from server.config.paths import DataFolder
 from server.config.settings import Language
 from server.errors.base import (

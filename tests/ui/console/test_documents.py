@@ -4,11 +4,8 @@ import json
 
 import pytest
 
-from server.config.settings import Language
-from server.errors.base import PortInUseError, Problem, SettingsError
-from server.errors.message import Message
-from server.reports import SelfTestReport, Step, StepState
-from server.status import (
+from server.api.checks import SelfTestReport, Step, StepState
+from server.api.status import (
     CredentialSetView,
     CredentialsView,
     EventCounts,
@@ -22,6 +19,9 @@ from server.status import (
     SubscriptionView,
     SyncView,
 )
+from server.config.settings import Language
+from server.errors.base import PortInUseError, Problem, SettingsError
+from server.errors.message import Message
 from ui.console.documents import (
     dumped,
     error_document,

@@ -5,13 +5,8 @@ from dataclasses import replace
 import pytest
 
 from crypto.credentials import Field
-from server.config.merge import Effect
-from server.config.settings import Language
-from server.config.store import Config, Outcome
-from server.errors.base import Problem, SettingsError
-from server.errors.message import Message
-from server.reports import SelfTestReport, Step, StepState
-from server.status import (
+from server.api.checks import SelfTestReport, Step, StepState
+from server.api.status import (
     CredentialSetView,
     CredentialsView,
     EventCounts,
@@ -22,6 +17,11 @@ from server.status import (
     Status,
     SyncView,
 )
+from server.config.merge import Effect
+from server.config.settings import Language
+from server.config.store import Config, Outcome
+from server.errors.base import Problem, SettingsError
+from server.errors.message import Message
 from ui.console.pages import error_page, event_line, outcome_page, self_test_page, status_page
 from ui.words.text import Texts
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server.app import App
+from server.api.app import App
 from tests.ui.office import office
 from tests.waiting import PATIENCE_S, until
 

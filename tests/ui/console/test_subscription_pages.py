@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from server.api.status import ErrorView, SubscriptionState, SubscriptionView
 from server.config.settings import Language
 from server.errors.message import Message
-from server.status import ErrorView, SubscriptionState, SubscriptionView
 from ui.console.subscription_pages import subscription_line, subscription_page
 from ui.words.text import Texts
 

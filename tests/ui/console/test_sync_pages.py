@@ -3,10 +3,7 @@ from typing import Any
 
 import pytest
 
-from server.config.settings import Language
-from server.errors.base import SettingsError
-from server.errors.message import Message
-from server.status import (
+from server.api.status import (
     ChangeView,
     ErrorView,
     HeldView,
@@ -17,6 +14,9 @@ from server.status import (
     SyncState,
     SyncView,
 )
+from server.config.settings import Language
+from server.errors.base import SettingsError
+from server.errors.message import Message
 from ui.console import documents
 from ui.console.sync_pages import run_page, sync_lines
 from ui.words.text import Texts

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from server.app import App
+from server.api.app import App
+from server.api.status import EventPage, EventView
 from server.config.paths import DataFolder
 from server.config.settings import Language
-from server.status import EventPage, EventView
 from ui.export.exporting import export
 from ui.feeds.event_feed import EventFilter
 from ui.words.text import Texts

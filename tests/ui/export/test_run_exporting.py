@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from server.app import App
+from server.api.app import App
+from server.api.status import ChangeView, ErrorView, RunSummary
 from server.config.paths import DataFolder
 from server.config.settings import Language
 from server.errors.base import FileAccessError
 from server.errors.message import Message
-from server.status import ChangeView, ErrorView, RunSummary
 from ui.export.run_exporting import export_run
 from ui.words.text import Texts
 

@@ -3,8 +3,8 @@ from typing import cast
 
 import pytest
 
+from server.api.status import ChangeView
 from server.errors.base import JournalBusyError
-from server.status import ChangeView
 from tests.ui.at_once import SessionAtOnce
 from ui.feeds.change_feed import ChangeFeed, Extract
 from ui.state.session import Session

@@ -3,8 +3,8 @@ from typing import cast
 
 import pytest
 
+from server.api.status import EventPage, EventView
 from server.errors.base import JournalBusyError
-from server.status import EventPage, EventView
 from tests.ui.at_once import SessionAtOnce
 from ui.feeds.event_feed import EventFeed
 from ui.state.session import Session

@@ -3,9 +3,9 @@ from typing import cast
 
 import pytest
 
+from server.api.status import RunSummary
 from server.errors.base import JournalBusyError
 from server.errors.message import Message
-from server.status import RunSummary
 from tests.ui.at_once import SessionAtOnce
 from ui.feeds.run_feed import RunFeed
 from ui.state.session import Session

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from server.app import App
+from server.api.app import App
 from server.errors.base import FileAccessError
 from tests.ui.hand import every, shown_texts
 from tests.ui.office import AES_KEY, KEY, TOKEN, check_address, office

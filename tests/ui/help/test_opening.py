@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from server.app import App
+from server.api.app import App
 from server.config.settings import Language
 from tests.handbook import BOTH, Handbook
 from tests.ui.office import office

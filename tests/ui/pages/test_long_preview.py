@@ -5,7 +5,7 @@ from sqlite3 import Connection
 
 import pytest
 
-from server.app import App
+from server.api.app import App
 from server.directory.change import Action, Fields
 from server.directory.model import Kind
 from server.journal import runs

@@ -10,8 +10,8 @@ from tkinter import filedialog
 
 import pytest
 
-from server.app import App
-from server.status import SyncState
+from server.api.app import App
+from server.api.status import SyncState
 from tests.ui.hand import shown_texts
 from tests.ui.office import office
 from tests.ui.platforms import Platforms, mirrored, platforms

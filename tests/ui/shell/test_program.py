@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from server.app import App
+from server.api.app import App
+from server.api.status import Status
 from server.config.settings import Language
 from server.errors.base import FileAccessError, PortInUseError
-from server.status import Status
 from tests.ui.hand import every, shown_texts
 from tests.ui.office import TOKEN, check_address
 from tests.ui.platforms import mirrored, platforms

@@ -1,8 +1,8 @@
 import pytest
 
+from server.api.status import Level, Notice
 from server.config.settings import Language
 from server.errors.message import Message
-from server.status import Level, Notice
 from tests.ui.icon import FakeIcon
 from tests.ui.views import UNSET, notice, snapshot, with_notices
 from ui.shell.tray import (

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
+from server.api.status import Level, Notice, Status
 from server.config.settings import Language
 from server.errors.base import DingBridgeError, JournalBusyError
 from server.errors.message import Message
-from server.status import Level, Notice, Status
 from tests.ui.at_once import SessionAtOnce
 from tests.ui.views import FINE, with_notices
 from ui.shell.tray import Switches, Tray, TrayState

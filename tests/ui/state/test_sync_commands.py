@@ -3,9 +3,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from server.api.status import RunSummary
 from server.errors.base import JournalBusyError
 from server.errors.message import Message
-from server.status import RunSummary
 from tests.ui.at_once import SessionAtOnce
 from ui.state.sync_commands import SyncCommands
 

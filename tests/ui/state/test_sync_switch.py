@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from server.app import App
+from server.api.app import App
+from server.api.status import Status
 from server.config.store import Outcome
-from server.status import Status
 from tests.ui.office import office
 from tests.ui.sitting import Sitting
 from tests.ui.stage import Stage, shown_crash

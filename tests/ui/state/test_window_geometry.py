@@ -4,7 +4,7 @@ import tkinter as tk
 
 import pytest
 
-from server.app import App
+from server.api.app import App
 from tests.ui.stage import on_stage, open_main
 from ui.assets.theme import Theme
 from ui.widgets.layout import Scrolled

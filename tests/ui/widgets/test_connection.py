@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from server.reports import SelfTestReport
+from server.api.checks import SelfTestReport
 from server.simulator.company import Company
 from server.simulator.contacts_dingtalk import DingTalkContacts
 from server.simulator.contacts_wecom import WeComContacts

@@ -8,7 +8,7 @@ from tkinter import filedialog
 import pytest
 
 from crypto.sealed_stream import StreamCipher
-from server.app import App
+from server.api.app import App
 from server.config import replacement
 from server.errors.base import FileAccessError
 from tests.ui.hand import shown_texts

@@ -7,8 +7,8 @@ from tkinter import messagebox
 
 import pytest
 
-from server.app import App
-from server.status import SubscriptionState
+from server.api.app import App
+from server.api.status import SubscriptionState
 from tests.server.subscription.registry import (
     NEEDED,
     OTHER_AES_KEY,

@@ -1,8 +1,8 @@
 import pytest
 
+from server.api.status import ChangeView, ErrorView
 from server.config.settings import Language
 from server.errors.message import Message
-from server.status import ChangeView, ErrorView
 from ui.words.change_words import arrow, brief, field_lines, group_of, who
 from ui.words.text import Texts
 

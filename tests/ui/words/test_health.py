@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
+from server.api.status import CredentialsView, Level, ServiceView
 from server.errors.base import PortInUseError
-from server.status import CredentialsView, Level, ServiceView
 from tests.ui.views import DAY_MS, FINE, NOW_MS, UNSET, USED, notice, snapshot, with_notices
 from ui.words.health import LONG_SILENCE_MS, Health, StatusSnapshot, judge, last_contact
 

@@ -2,9 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from server.config.settings import Language
-from server.errors.message import Message
-from server.status import (
+from server.api.status import (
     ErrorView,
     HeldView,
     QuarantineView,
@@ -13,6 +11,8 @@ from server.status import (
     SyncState,
     SyncView,
 )
+from server.config.settings import Language
+from server.errors.message import Message
 from tests.ui.views import DAY_MS, NOW_MS
 from ui.pages.sync.proposal import Proposal, proposal_of
 from ui.words.health import Health

@@ -1,6 +1,6 @@
 import pytest
 
-from server.app import App
+from server.api.app import App
 from server.config.settings import Settings, known_settings
 from ui.words.setting_words import CHOICES, LABELS, SECTIONS, from_text, to_text
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from tkinter import ttk
 from typing import cast
 
-from server.status import ChangeView
+from server.api.status import ChangeView
 from ui.assets.theme import AMBER, GREEN, GREY, RED
 from ui.feeds.change_feed import ChangeFeed, ChangeRow, Extract
 from ui.state.session import Session

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tkinter import ttk
 from typing import cast
 
-from server.status import ConflictView
+from server.api.status import ConflictView
 from ui.state.session import Session
 from ui.state.window_api import PageName
 from ui.widgets.layout import Action, ButtonRow, Wrapped

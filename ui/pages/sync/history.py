@@ -6,7 +6,7 @@ from pathlib import Path
 from tkinter import filedialog, ttk
 from typing import cast
 
-from server.status import RunSummary
+from server.api.status import RunSummary
 from ui.assets.theme import AMBER, GREEN, GREY, RED
 from ui.export.run_exporting import export_run
 from ui.feeds.change_feed import Extract

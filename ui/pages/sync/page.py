@@ -4,7 +4,7 @@ import tkinter as tk
 from dataclasses import replace
 from tkinter import ttk
 
-from server.status import SyncView
+from server.api.status import SyncView
 from ui.help.opening import Topic
 from ui.pages.page import Page
 from ui.pages.sync.conflicts import ConflictsPane

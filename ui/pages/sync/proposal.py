@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from server.api.status import HeldView, RunSummary, SyncView
 from server.errors.message import Message
-from server.status import HeldView, RunSummary, SyncView
 
 
 @dataclass(frozen=True, slots=True)

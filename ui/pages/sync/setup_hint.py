@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from tkinter import ttk
 
-from server.status import ErrorView, SyncState, SyncView
+from server.api.status import ErrorView, SyncState, SyncView
 from ui.state.session import Session
 from ui.state.window_api import PageName
 from ui.widgets.layout import Action

@@ -3,7 +3,7 @@
 import tkinter as tk
 from tkinter import ttk
 
-from server.status import RunSummary, SyncView
+from server.api.status import RunSummary, SyncView
 from ui.assets.theme import bind_mnemonics, mnemonic
 from ui.state.session import Session
 from ui.widgets.layout import Action, ButtonRow, TwoLines, Wrapped

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crypto.secret import Secret
+from server.api.checks import ExportView, ImportView
 from server.config import replacement
 from server.config.export_file import read_export, write_export
 from server.config.files import JsonObject, named
@@ -20,7 +21,6 @@ from server.errors.base import JournalBusyError, JournalDamagedError
 from server.errors.export import ExportDamagedError, PassphraseShortError
 from server.errors.message import Message
 from server.journal.copying import check_database, copy_database
-from server.reports import ExportView, ImportView
 from server.service.instance import acquire
 from server.version import VERSION
 

@@ -5,15 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from sqlite3 import Connection
 
-from server.directory.causes import UNMATCHED, UNPROVEN, Cause
-from server.directory.hold import Hold, HoldReason
-from server.directory.model import Conflict, Kind
-from server.errors.message import N_, Message
-from server.journal import ledger, runs, sync_state, wecom_names
-from server.journal.progress import counts_so_far
-from server.journal.runs import RecordedChange, Run, RunCause, RunStatus
-from server.journal.sync_state import Held, Quarantine
-from server.status import (
+from server.api.status import (
     ChangeView,
     ConflictView,
     ErrorView,
@@ -27,6 +19,14 @@ from server.status import (
     SyncState,
     SyncView,
 )
+from server.directory.causes import UNMATCHED, UNPROVEN, Cause
+from server.directory.hold import Hold, HoldReason
+from server.directory.model import Conflict, Kind
+from server.errors.message import N_, Message
+from server.journal import ledger, runs, sync_state, wecom_names
+from server.journal.progress import counts_so_far
+from server.journal.runs import RecordedChange, Run, RunCause, RunStatus
+from server.journal.sync_state import Held, Quarantine
 
 _CAUSES = {
     RunCause.ASKED: N_("somebody asked for it"),

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from crypto.credentials import Field
-from server.app import App
+from server.api.app import App
+from server.api.status import EventView
 from server.config.merge import Effect
 from server.config.paths import DataFolder
 from server.config.store import ConfigStore
 from server.errors.base import FileAccessError, JournalDamagedError, NotInForceError, SettingsError
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience
-from server.status import EventView
 from tests.crypto.made_up import AES_KEYS, KEYS, TOKENS
 from tests.server.folders import ACTIVE_VALUES, OTHER_VALUES, app_on
 from tests.server.simulator.seeds import seeded

@@ -11,6 +11,7 @@ from enum import StrEnum
 from threading import Event
 from time import monotonic
 
+from server.api.checks import FaultError, SelfTestReport, Step, StepState, attempt
 from server.config.settings import Settings
 from server.config.store import Config, ConfigStore
 from server.dingtalk import client as dingtalk
@@ -20,14 +21,12 @@ from server.dingtalk.walk import offer
 from server.dingtalk.wire import DingTalkUser
 from server.errors.message import N_, Message
 from server.errors.vendor import CredentialsRejectedError, VendorRefusedError
-from server.reports import SelfTestReport, Step, StepState
 from server.rest.environment import ignored
 from server.rest.gateway import Surroundings
 from server.rest.retry import RetryPolicy
 from server.rest.session import Limits
 from server.rest.tokens import Account
 from server.sync.wishes import missing
-from server.trial import FaultError, attempt
 from server.wecom import client as wecom
 from server.wecom.client import WeComClient
 

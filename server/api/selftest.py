@@ -20,18 +20,17 @@ import requests
 from crypto.callback import SUCCESS, OpenSet, SealedCallback
 from crypto.credentials import Credentials, Role
 from crypto.envelope import RANDOM_BYTES
+from server.api.checks import FaultError, SelfTestReport, Trial
+from server.api.status import Status
 from server.callback.handler import SELF_TEST_KEY
 from server.config.files import stamp_of
 from server.config.paths import DataFolder
 from server.errors.message import N_, Message
-from server.reports import SelfTestReport
 from server.service.disk_space import shortage
 from server.service.instance import ServiceRecord, running_service
-from server.status import Status
-from server.trial import FaultError, Trial
 
 if TYPE_CHECKING:
-    from server.app import App
+    from server.api.app import App
 
 # DingTalk gives up after 2.5 s, configurations of older apps after 1.5 s.
 BUDGET_S = 1.5

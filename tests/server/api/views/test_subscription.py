@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from server.errors.message import Message
-from server.status import (
+from server.api.status import (
     CredentialSetView,
     CredentialsView,
     ErrorView,
@@ -11,7 +10,8 @@ from server.status import (
     SubscriptionState,
     SubscriptionView,
 )
-from server.subscription.views import subscription_notices
+from server.api.views.subscription import subscription_notices
+from server.errors.message import Message
 
 SINCE_MS = 1_700_000_000_000
 USED_LATER = CredentialSetView("t", "a", "k", last_used_at_ms=SINCE_MS + 1)

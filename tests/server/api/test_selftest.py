@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from server import selftest
-from server.app import App
-from server.reports import SelfTestReport, Step, StepState
-from server.selftest import is_published_address
+from server.api import selftest
+from server.api.app import App
+from server.api.checks import SelfTestReport, Step, StepState
+from server.api.selftest import is_published_address
 from server.service.instance import ServiceRecord
 from tests.server.folders import OTHER_VALUES, app_on
 

@@ -6,15 +6,15 @@ from time import sleep
 
 import pytest
 
-from server.app import App
+from server.api.app import App
+from server.api.checks import SelfTestReport, Step, StepState
+from server.api.status import Level, SubscriptionState
 from server.config.merge import Effect
 from server.errors.base import SettingsError
 from server.errors.vendor import CredentialsRejectedError, NoRecordError, RecordUnusableError
-from server.reports import SelfTestReport, Step, StepState
 from server.simulator.callback_registry import CheckOutcome, Subscription
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience
 from server.simulator.faults import Fault, Rule
-from server.status import Level, SubscriptionState
 from tests.server.simulator.seeds import seeded
 from tests.server.subscription.registry import (
     AES_KEY,

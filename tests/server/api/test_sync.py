@@ -3,7 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from server.app import App
+from server.api.app import App
+from server.api.status import SyncState
+from server.api.sync import Orders
 from server.config.paths import DataFolder
 from server.directory.causes import cause
 from server.directory.change import Action
@@ -16,8 +18,6 @@ from server.journal.opening import open_database
 from server.journal.requests import Answer
 from server.journal.runs import Ending, RecordedChange, Result, RunCause, RunStatus
 from server.journal.sync_state import Held
-from server.status import SyncState
-from server.sync_orders import Orders
 
 
 @pytest.fixture

@@ -5,6 +5,16 @@ from dataclasses import dataclass
 
 from crypto.credentials import Credentials, Field, Keyring, Role
 from crypto.doctor import Diagnosis, Verdict
+from server.api.status import (
+    CredentialSetView,
+    CredentialsView,
+    EventCounts,
+    EventView,
+    Level,
+    Notice,
+    RejectionView,
+    ServiceView,
+)
 from server.callback.handler import CLOCK_TOLERANCE_MS, NOT_A_CALLBACK
 from server.config.paths import DataFolder
 from server.config.store import Config
@@ -18,16 +28,6 @@ from server.journal.listing import Counts
 from server.journal.rejections import Rejection
 from server.journal.salvage import Salvaged
 from server.service.instance import ServiceRecord
-from server.status import (
-    CredentialSetView,
-    CredentialsView,
-    EventCounts,
-    EventView,
-    Level,
-    Notice,
-    RejectionView,
-    ServiceView,
-)
 
 _DEEPEST = 200
 

@@ -5,6 +5,7 @@ from threading import Event, Thread
 
 import pytest
 
+from server.api.sync import Orders
 from server.config.paths import DataFolder
 from server.directory.causes import Cause
 from server.errors.message import Message
@@ -14,7 +15,6 @@ from server.journal.opening import peek
 from server.journal.requests import Answer, RequestKind, SyncRequest
 from server.journal.runs import RunCause
 from server.service.instance import acquire
-from server.sync_orders import Orders
 from tests.waiting import until
 
 FULL = SyncRequest(RequestKind.FULL)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from server.api.checks import SelfTestReport, Step, StepState
+from server.api.connections import Connections, Vendor
 from server.config.paths import DataFolder
 from server.config.store import ConfigStore
-from server.connections import Connections, Vendor
 from server.errors.base import SettingsError
-from server.reports import SelfTestReport, Step, StepState
 from server.rest.retry import RetryPolicy
 from server.rest.session import Limits
 from server.simulator.company import Company

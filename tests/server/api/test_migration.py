@@ -11,7 +11,7 @@ import pytest
 
 from crypto.sealed_stream import StreamCipher
 from crypto.secret import Secret
-from server.app import App
+from server.api.app import App
 from server.config import replacement
 from server.config.export_file import write_export
 from server.config.paths import DataFolder

@@ -7,6 +7,18 @@ import pytest
 
 from crypto.credentials import Keyring
 from crypto.doctor import Verdict
+from server.api.status import Level, Notice
+from server.api.views.callbacks import (
+    Stored,
+    credentials_view,
+    doctor_view,
+    error_notice,
+    event_counts,
+    event_view,
+    notices,
+    rejection_view,
+    service_view,
+)
 from server.callback.handler import CLOCK_TOLERANCE_MS, NOT_A_CALLBACK
 from server.config.secrets import Draft, Secrets
 from server.config.store import Config
@@ -18,18 +30,6 @@ from server.journal.listing import Counts
 from server.journal.rejections import Rejection
 from server.journal.salvage import Salvaged
 from server.service.instance import ServiceRecord
-from server.status import Level, Notice
-from server.views import (
-    Stored,
-    credentials_view,
-    doctor_view,
-    error_notice,
-    event_counts,
-    event_view,
-    notices,
-    rejection_view,
-    service_view,
-)
 from tests.crypto.made_up import ACTIVE, AES_KEYS, PENDING, PREVIOUS, TOKENS
 
 NOW_MS = 1_700_000_000_000

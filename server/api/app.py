@@ -18,25 +18,10 @@ from typing import TypeVar
 from crypto.credentials import Field, Role
 from crypto.entry import clean, judge, take_apart
 from crypto.envelope import AES_KEY_CHARACTERS
-from server.config.paths import DataFolder
-from server.config.rules import UnfitError
-from server.config.settings import known_settings
-from server.config.store import Config, ConfigStore, Outcome
-from server.connections import Connections
-from server.errors.base import DingBridgeError, JournalClosedError, NotInForceError
-from server.errors.credentials import describe_problem
-from server.errors.message import Message
-from server.journal import contact, events, listing, rejections
-from server.journal.opening import peek
-from server.journal.salvage import noted
-from server.mirror import Mirror
-from server.moving import Moving
-from server.reports import SelfTestReport
-from server.service.disk_space import shortage
-from server.service.instance import ServiceRecord, running_service
-from server.service.logs import LogSetup, SecretMask, set_up_logging
-from server.service.service import Service, now_ms
-from server.status import (
+from server.api.checks import SelfTestReport
+from server.api.connections import Connections
+from server.api.migration import Moving
+from server.api.status import (
     EventPage,
     EventView,
     Notice,
@@ -46,11 +31,9 @@ from server.status import (
     SubscriptionView,
     SyncView,
 )
-from server.subscription.facade import Subscription
-from server.subscription.views import subscription_notices
-from server.sync.parties import Pace
-from server.sync_views import sync_notices, sync_view
-from server.views import (
+from server.api.subscription import Subscription
+from server.api.sync import Mirror
+from server.api.views.callbacks import (
     Stored,
     credentials_view,
     doctor_view,
@@ -62,6 +45,23 @@ from server.views import (
     rejection_view,
     service_view,
 )
+from server.api.views.subscription import subscription_notices
+from server.api.views.sync import sync_notices, sync_view
+from server.config.paths import DataFolder
+from server.config.rules import UnfitError
+from server.config.settings import known_settings
+from server.config.store import Config, ConfigStore, Outcome
+from server.errors.base import DingBridgeError, JournalClosedError, NotInForceError
+from server.errors.credentials import describe_problem
+from server.errors.message import Message
+from server.journal import contact, events, listing, rejections
+from server.journal.opening import peek
+from server.journal.salvage import noted
+from server.service.disk_space import shortage
+from server.service.instance import ServiceRecord, running_service
+from server.service.logs import LogSetup, SecretMask, set_up_logging
+from server.service.service import Service, now_ms
+from server.sync.parties import Pace
 
 T = TypeVar("T")
 
@@ -300,11 +300,11 @@ class App:
         return take_apart(block)
 
     def self_test(self) -> SelfTestReport:
-        """Make a check_url round trip through the real socket, and more; see `server.selftest`.
+        """Make a check_url round trip through the real socket, and more; see `server.api.selftest`.
 
         Starts the service for the time of the test where none runs on this data folder.
         """
-        from server.selftest import run_self_test  # noqa: PLC0415 - brings an HTTP client along
+        from server.api.selftest import run_self_test  # noqa: PLC0415 - brings an HTTP client along
 
         return run_self_test(self, self._clock_ms)
 

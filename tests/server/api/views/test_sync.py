@@ -6,6 +6,16 @@ from sqlite3 import Connection
 
 import pytest
 
+from server.api.status import ErrorView, Level, RunSummary, RunTotals, SyncState, SyncView
+from server.api.views.sync import (
+    change_views,
+    conflict_views,
+    held_view,
+    run_summary,
+    run_view,
+    sync_notices,
+    sync_view,
+)
 from server.directory.causes import UNMATCHED, Cause, cause
 from server.directory.change import Action, Fields
 from server.directory.hold import Hold, HoldReason
@@ -16,16 +26,6 @@ from server.journal.connection import connect_in_memory
 from server.journal.runs import Ending, RecordedChange, Result, RunCause, RunCounts, RunStatus
 from server.journal.schema import migrate
 from server.journal.sync_state import Held, Quarantine
-from server.status import ErrorView, Level, RunSummary, RunTotals, SyncState, SyncView
-from server.sync_views import (
-    change_views,
-    conflict_views,
-    held_view,
-    run_summary,
-    run_view,
-    sync_notices,
-    sync_view,
-)
 
 SUCCESS = Ending(RunStatus.SUCCESS, snapshot_complete=True)
 PARTIAL = Ending(RunStatus.PARTIAL, snapshot_complete=True)

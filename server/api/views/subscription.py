@@ -3,10 +3,7 @@
 from collections.abc import Iterator
 
 from crypto.credentials import Role
-from server.config.store import Config
-from server.errors.message import N_, Message
-from server.journal.subscription import Finding
-from server.status import (
+from server.api.status import (
     CredentialsView,
     ErrorView,
     Level,
@@ -14,6 +11,9 @@ from server.status import (
     SubscriptionState,
     SubscriptionView,
 )
+from server.config.store import Config
+from server.errors.message import N_, Message
+from server.journal.subscription import Finding
 from server.subscription.asking import missing
 from server.subscription.comparison import URL, Ours
 

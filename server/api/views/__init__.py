@@ -1,0 +1,1 @@
+"""Stored values turned into the values that are shown."""
