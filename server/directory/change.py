@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from server.directory.causes import Cause
-from server.directory.model import Kind, Member, TargetDepartment, TargetState, id_key
+from server.directory.model import DepartmentState, Kind, MemberState, TargetDepartment, id_key
 from server.errors.message import Message
 
 FieldValue = None | bool | int | str | tuple[str, ...] | tuple[int, ...] | tuple[bool, ...]
@@ -46,7 +46,7 @@ class Change:
     dingtalk_id: str
     wecom_id: str
     fields: Fields = field(default_factory=dict)
-    payload: Member | TargetState | None = None
+    payload: MemberState | DepartmentState | None = None
     cause: Cause | None = None
     warnings: tuple[Message, ...] = ()
     replaces: str = ""
@@ -69,16 +69,16 @@ class Change:
         }
 
 
-def member_of(change: Change) -> Member:
+def member_of(change: Change) -> MemberState:
     """Return all that WeCom is to have of the person; TypeError for a department's change."""
-    if not isinstance(change.payload, Member):
+    if not isinstance(change.payload, MemberState):
         raise TypeError(change.kind)
     return change.payload
 
 
-def state_of(change: Change) -> TargetState:
+def state_of(change: Change) -> DepartmentState:
     """Return all that WeCom is to have of the department; TypeError for a person's change."""
-    if not isinstance(change.payload, TargetState):
+    if not isinstance(change.payload, DepartmentState):
         raise TypeError(change.kind)
     return change.payload
 
@@ -93,7 +93,7 @@ def digest_of(changes: Iterable[Change]) -> str:
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
 
 
-def member_fields(member: Member) -> dict[str, FieldValue]:
+def member_fields(member: MemberState) -> dict[str, FieldValue]:
     """Spread a member over WeCom's fields."""
     fields: dict[str, FieldValue] = {
         "name": member.name,
@@ -112,12 +112,14 @@ def member_fields(member: Member) -> dict[str, FieldValue]:
     return fields
 
 
-def all_fields(member: Member) -> Fields:
+def all_fields(member: MemberState) -> Fields:
     """Everything a member has, for one whose present values are not known."""
     return {name: (None, value) for name, value in member_fields(member).items() if value}
 
 
-def member_changes(old: Member, new: Member, departments: frozenset[str] | None) -> Fields:
+def member_changes(
+    old: MemberState, new: MemberState, departments: frozenset[str] | None
+) -> Fields:
     """Compare what WeCom accepted with what it is to have.
 
     departments: where the member really is now, None where that was not read.
@@ -138,7 +140,9 @@ def member_changes(old: Member, new: Member, departments: frozenset[str] | None)
     }
 
 
-def department_changes(name: str | None, row: TargetDepartment | None, new: TargetState) -> Fields:
+def department_changes(
+    name: str | None, row: TargetDepartment | None, new: DepartmentState
+) -> Fields:
     """Compare a department as it is (name, row) with what it is to be."""
     pairs: dict[str, tuple[FieldValue, FieldValue]] = {
         "name": (name, new.name),

@@ -7,7 +7,7 @@ we know, most of those whose userids we know still bear their name or their mobi
 from dataclasses import replace
 
 from server.directory.contact import read_contact
-from server.directory.model import Ledger, Member, Person, Snapshot
+from server.directory.model import Ledger, MemberState, Person, Snapshot
 
 _MARK = "@@"
 
@@ -45,7 +45,7 @@ def _is_familiar(ledger: Ledger, snapshot: Snapshot) -> bool:
     return 2 * sum(shared) > len(shared)
 
 
-def _is_same(member: Member, person: Person) -> bool:
+def _is_same(member: MemberState, person: Person) -> bool:
     contact = read_contact(person)
     return contact.name == member.name or bool(contact.mobile and contact.mobile == member.mobile)
 

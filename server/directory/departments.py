@@ -14,12 +14,12 @@ from server.directory.model import (
     UNKNOWN,
     Department,
     DepartmentLink,
+    DepartmentState,
     Kind,
     Ledger,
     Live,
     MaybeOrder,
     Rules,
-    TargetState,
     id_key,
 )
 from server.directory.order import assign
@@ -55,7 +55,7 @@ def map_departments(
         link = ledger.departments[department_id]
         if link.accepted and link.accepted.parent_id in groups:
             groups[link.accepted.parent_id].append(_fixed(link, link.accepted))
-    states: dict[str, TargetState] = {}
+    states: dict[str, DepartmentState] = {}
     for parent, siblings in groups.items():
         states.update(_states(parent, siblings, live))
     return _judge(tree, ids, states, ledger, live, rules)
@@ -69,7 +69,7 @@ def _sibling(department: Department, link: DepartmentLink | None) -> _Sibling:
     return _Sibling(department.department_id, name, order, link, is_fixed=False)
 
 
-def _fixed(link: DepartmentLink, accepted: TargetState) -> _Sibling:
+def _fixed(link: DepartmentLink, accepted: DepartmentState) -> _Sibling:
     return _Sibling(link.department_id, accepted.name, accepted.source_order, link, is_fixed=True)
 
 
@@ -95,7 +95,7 @@ def _parent_wecom_id(parent: str, ids: Mapping[str, str], ledger: Ledger, rules:
 
 def _states(
     parent: str, siblings: list[_Sibling], live: Live | None
-) -> Iterable[tuple[str, TargetState]]:
+) -> Iterable[tuple[str, DepartmentState]]:
     names = _names(parent, siblings)
     sequence = sorted(siblings, key=_sequence_key)
     numbers = {each.department_id: _order_now(each.link, parent, live) for each in siblings}
@@ -103,7 +103,7 @@ def _states(
     for each in siblings:
         if not each.is_fixed:
             key = each.department_id
-            yield key, TargetState(names[key], parent, orders[key], each.source_order)
+            yield key, DepartmentState(names[key], parent, orders[key], each.source_order)
 
 
 def _sequence_key(sibling: _Sibling) -> tuple[bool, int, tuple[int, str]]:
@@ -153,7 +153,7 @@ def _first_free(name: str, taken: set[str]) -> str:
 def _judge(
     tree: Tree,
     ids: Mapping[str, str],
-    states: Mapping[str, TargetState],
+    states: Mapping[str, DepartmentState],
     ledger: Ledger,
     live: Live | None,
     rules: Rules,
@@ -207,7 +207,7 @@ def _is_adoptable(wecom_id: str, owners: set[str], live: Live | None, rules: Rul
     return live is None or wecom_id in live.departments
 
 
-def _warnings(department: Department, state: TargetState) -> tuple[Message, ...]:
+def _warnings(department: Department, state: DepartmentState) -> tuple[Message, ...]:
     shown = department.name.strip()
     name = text.department_name(department.name)
     found: list[Message] = []

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from server.directory.causes import Cause
-from server.directory.model import DepartmentLink, Member, PersonLink, TargetState
+from server.directory.model import DepartmentLink, DepartmentState, MemberState, PersonLink
 from server.directory.presence import Presence
 from server.errors.message import Message
 
@@ -19,7 +19,7 @@ class DesiredDepartment:
 
     department_id: str
     wecom_id: str
-    state: TargetState
+    state: DepartmentState
     link: DepartmentLink | None
     exists: bool
     is_named: bool = False
@@ -46,7 +46,7 @@ class DesiredPerson:
 
     dingtalk_userid: str
     wecom_userid: str
-    member: Member
+    member: MemberState
     link: PersonLink | None = None
     replaces: str = ""
     cause: Cause | None = None

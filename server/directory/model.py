@@ -215,7 +215,7 @@ class MemberSeat:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class MemberState:
     """All we tell WeCom about a person; seats are sorted by department id.
 
     attribute: name of the extended attribute that holds `employee_number`, "" for none.
@@ -236,12 +236,12 @@ class Member:
     source_manager: MaybeText = field(default=UNKNOWN, compare=False)
 
 
-NOBODY: Final = Member("")
+NOBODY: Final = MemberState("")
 """Stands for what WeCom accepted of somebody who is not a member yet."""
 
 
 @dataclass(frozen=True, slots=True)
-class TargetState:
+class DepartmentState:
     """All we tell WeCom about a department; `source_order` as in `MemberSeat`."""
 
     name: str
@@ -265,7 +265,7 @@ class PersonLink:
 
     dingtalk_userid: str
     wecom_userid: str
-    accepted: Member | None
+    accepted: MemberState | None
     is_enabled: bool = True
     since_s: float = 0.0
     origin: Origin = Origin.CREATED
@@ -279,7 +279,7 @@ class DepartmentLink:
 
     department_id: str
     wecom_id: str
-    accepted: TargetState | None
+    accepted: DepartmentState | None
     origin: Origin = Origin.CREATED
 
 

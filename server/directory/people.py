@@ -18,7 +18,7 @@ from server.directory.model import (
     UNKNOWN,
     Ledger,
     Live,
-    Member,
+    MemberState,
     Person,
     PersonLink,
     Rules,
@@ -68,13 +68,13 @@ def map_people(
     }
 
 
-def _base(identity: Identity) -> Member | None:
+def _base(identity: Identity) -> MemberState | None:
     return identity.link.accepted if identity.link else None
 
 
 def _colleagues(
     ledger: Ledger, identities: Mapping[str, Identity], presence: Presence
-) -> list[tuple[str, Member]]:
+) -> list[tuple[str, MemberState]]:
     """Gather the members of ours who were not read and have not left."""
     returned = {identity.replaces for identity in identities.values()}
     return [
@@ -88,7 +88,7 @@ def _colleagues(
 
 
 def _email_owners(
-    contacts: Mapping[str, Contact], bases: Mapping[str, Member | None]
+    contacts: Mapping[str, Contact], bases: Mapping[str, MemberState | None]
 ) -> dict[str, str]:
     held = {key: base.email.lower() if base else "" for key, base in bases.items()}
     wanted = {key: (contact.email or "").lower() for key, contact in contacts.items()}
@@ -108,7 +108,7 @@ class _Mapper:
     can_clear_emails: bool
 
     def map(
-        self, person: Person, contact: Contact, base: Member | None, seating: Seating
+        self, person: Person, contact: Contact, base: MemberState | None, seating: Seating
     ) -> DesiredPerson:
         """Map one person; what stops them is their `cause`."""
         key = person.dingtalk_userid
@@ -118,7 +118,7 @@ class _Mapper:
         email, is_taken = self._email(key, contact, known, mobile)
         manager = self._manager(person, known)
         attribute = self.rules.employee_number_attribute
-        member = Member(
+        member = MemberState(
             contact.name,
             mobile,
             email,
@@ -153,7 +153,9 @@ class _Mapper:
             identity.is_proven,
         )
 
-    def _email(self, key: str, contact: Contact, known: Member, mobile: str) -> tuple[str, bool]:
+    def _email(
+        self, key: str, contact: Contact, known: MemberState, mobile: str
+    ) -> tuple[str, bool]:
         """Choose the email, and say whether the wished one is somebody else's."""
         if contact.email:
             is_taken = self.email_owners[contact.email.lower()] != key
@@ -161,7 +163,7 @@ class _Mapper:
         is_cleared = contact.email == "" and self.can_clear_emails and mobile
         return "" if is_cleared else known.email, False
 
-    def _manager(self, person: Person, known: Member) -> str:
+    def _manager(self, person: Person, known: MemberState) -> str:
         """Name the DingTalk userid of the manager, "" for none.
 
         Where it was not read, who leads in WeCom is believed; where nobody does, who did last.
@@ -184,7 +186,7 @@ class _Mapper:
         return is_usable and not self.presence.has_left(link.dingtalk_userid)
 
 
-def _obstacle(key: str, member: Member, base: Member | None) -> Cause | None:
+def _obstacle(key: str, member: MemberState, base: MemberState | None) -> Cause | None:
     """Say why WeCom would refuse this member (60112, 60129, 60127)."""
     if not member.name:
         return cause("no-name", id=key)

@@ -11,10 +11,10 @@ from server.directory.change import Action, Change, department_changes
 from server.directory.desired import Desired, DesiredDepartment
 from server.directory.model import (
     DepartmentLink,
+    DepartmentState,
     Kind,
     Ledger,
     TargetDepartment,
-    TargetState,
     doubt_key,
 )
 from server.directory.structure import Structure
@@ -153,7 +153,7 @@ class DepartmentPlanner:
         while self._structure.holder_of(row.parent_id, name):
             suffix = f"_{suffix}"
             name = old[: DEPARTMENT_NAME_MAX - len(suffix)] + suffix
-        state = TargetState(name, row.parent_id, row.order)
+        state = DepartmentState(name, row.parent_id, row.order)
         fields = {"name": (known, name)}
         self.changes.append(
             Change(Action.UPDATE, Kind.DEPARTMENT, link.department_id, wecom_id, fields, state)
@@ -167,9 +167,9 @@ def _action(desired: DesiredDepartment) -> Action:
     return Action.UPDATE if desired.exists else Action.CREATE
 
 
-def _is_stale(accepted: TargetState, state: TargetState) -> bool:
+def _is_stale(accepted: DepartmentState, state: DepartmentState) -> bool:
     return (accepted, accepted.source_order) != (state, state.source_order)
 
 
-def _renewed(link: DepartmentLink, state: TargetState) -> DepartmentLink:
+def _renewed(link: DepartmentLink, state: DepartmentState) -> DepartmentLink:
     return DepartmentLink(link.department_id, link.wecom_id, state, link.origin)

@@ -13,7 +13,7 @@ from server.directory.change import (
     member_fields,
 )
 from server.directory.desired import DesiredPerson
-from server.directory.model import Kind, Ledger, Member, PersonLink, doubt_key, fold
+from server.directory.model import Kind, Ledger, MemberState, PersonLink, doubt_key, fold
 from server.directory.sequence import Step
 from server.directory.structure import Structure
 
@@ -144,7 +144,7 @@ class PeoplePlanner:
         )
 
 
-def _is_stale(accepted: Member | None, member: Member) -> bool:
+def _is_stale(accepted: MemberState | None, member: MemberState) -> bool:
     """Whether the ledger has to learn something that WeCom is not told."""
     if accepted is None:
         return True

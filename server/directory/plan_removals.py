@@ -16,8 +16,8 @@ from server.directory.model import (
     Kind,
     Leavers,
     Ledger,
-    Member,
     MemberSeat,
+    MemberState,
     PersonLink,
     Rules,
     doubt_key,
@@ -183,7 +183,9 @@ class RemovalPlanner:
             counts=action is Action.DISABLE and link.is_enabled,
         )
 
-    def _cleared(self, link: PersonLink, accepted: Member, emptied: frozenset[str]) -> Member:
+    def _cleared(
+        self, link: PersonLink, accepted: MemberState, emptied: frozenset[str]
+    ) -> MemberState:
         """Take a leaver out of the departments that go; who has no other gets the target root."""
         now = self._members_departments(link)
         if not now & emptied:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from server.directory.causes import MOBILE_MAY_STAY, Cause, cause
 from server.directory.change import Action, Change, all_fields, member_changes, member_of
 from server.directory.link import Decision, Fate
-from server.directory.model import Member, PersonLink
+from server.directory.model import MemberState, PersonLink
 
 
 def follow(change: Change, decision: Decision, link: PersonLink | None = None) -> Change:
@@ -35,7 +35,7 @@ def follow(change: Change, decision: Decision, link: PersonLink | None = None) -
     return replace(revised, action=action, fields=all_fields(member))
 
 
-def without_mobile(change: Change, accepted: Member) -> Change:
+def without_mobile(change: Change, accepted: MemberState) -> Change:
     """Leave the mobile as WeCom last accepted it, and write the rest."""
     member = replace(member_of(change), mobile=accepted.mobile)
     fields = {name: diff for name, diff in change.fields.items() if name != "mobile"}
@@ -43,14 +43,14 @@ def without_mobile(change: Change, accepted: Member) -> Change:
     return replace(change, fields=fields, payload=member, warnings=warnings)
 
 
-def without_text(change: Change, name: str, accepted: Member) -> Change:
+def without_text(change: Change, name: str, accepted: MemberState) -> Change:
     """Leave an email, position or telephone as WeCom last accepted it, and write the rest."""
     member = replace(member_of(change), **{name: getattr(accepted, name)})
     fields = {key: diff for key, diff in change.fields.items() if key != name}
     return replace(change, fields=fields, payload=member)
 
 
-def with_leader(change: Change, actual: Mapping[str, str], accepted: Member | None) -> Change:
+def with_leader(change: Change, actual: Mapping[str, str], accepted: MemberState | None) -> Change:
     """Put in the manager's actual userid (planned -> actual, "" where they did not become one)."""
     member = member_of(change)
     leader = actual.get(member.direct_leader, member.direct_leader)

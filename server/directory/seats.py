@@ -9,8 +9,8 @@ from typing import NamedTuple
 from server.directory.model import (
     UNKNOWN,
     MaybeOrder,
-    Member,
     MemberSeat,
+    MemberState,
     Person,
     Seat,
     id_key,
@@ -37,10 +37,10 @@ class _Wish(NamedTuple):
 
 def seat_people(
     people: Mapping[str, Person],
-    bases: Mapping[str, Member | None],
+    bases: Mapping[str, MemberState | None],
     places: Mapping[str, str],
     scope: frozenset[str],
-    colleagues: Iterable[tuple[str, Member]] = (),
+    colleagues: Iterable[tuple[str, MemberState]] = (),
 ) -> dict[str, Seating]:
     """Seat everybody of `people`.
 
@@ -66,7 +66,7 @@ def seat_people(
     }
 
 
-def _wish(key: str, seat: Seat, place: str, base: Member | None) -> _Wish:
+def _wish(key: str, seat: Seat, place: str, base: MemberState | None) -> _Wish:
     """Read a seat; what DingTalk did not show is what it was."""
     before = _seat_in(base, place)
     order, is_leader = seat.order, seat.is_leader
@@ -77,14 +77,14 @@ def _wish(key: str, seat: Seat, place: str, base: Member | None) -> _Wish:
     return _Wish(key, order, is_leader, before.order if before else 0)
 
 
-def _seat_in(base: Member | None, place: str) -> MemberSeat | None:
+def _seat_in(base: MemberState | None, place: str) -> MemberSeat | None:
     if base is None:
         return None
     return next((seat for seat in base.seats if seat.department_id == place), None)
 
 
 def _fixed(
-    places: Iterable[str], colleagues: Iterable[tuple[str, Member]]
+    places: Iterable[str], colleagues: Iterable[tuple[str, MemberState]]
 ) -> dict[str, list[_Wish]]:
     fixed: dict[str, list[_Wish]] = {place: [] for place in places}
     for key, member in colleagues:
@@ -110,7 +110,7 @@ def _sequence_key(wish: _Wish) -> tuple[bool, int, tuple[int, str]]:
 def _seating(
     person: Person,
     seats: tuple[MemberSeat, ...],
-    base: Member | None,
+    base: MemberState | None,
     places: Mapping[str, str],
     scope: frozenset[str],
 ) -> Seating:

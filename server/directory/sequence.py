@@ -13,7 +13,7 @@ from typing import NamedTuple
 from server.directory import causes
 from server.directory.causes import cause
 from server.directory.desired import DesiredPerson
-from server.directory.model import NOBODY, Ledger, Member, PersonLink, fold
+from server.directory.model import NOBODY, Ledger, MemberState, PersonLink, fold
 from server.directory.structure import Structure
 
 
@@ -185,7 +185,7 @@ class _Arranger:
         return Step(replace(desired, member=member), leader)
 
 
-def _base(desired: DesiredPerson) -> Member:
+def _base(desired: DesiredPerson) -> MemberState:
     return (desired.link and desired.link.accepted) or NOBODY
 
 

@@ -12,12 +12,12 @@ from server.directory.causes import Cause
 from server.directory.change import Fields, FieldValue
 from server.directory.model import (
     UNKNOWN,
+    DepartmentState,
     MaybeOrder,
-    Member,
     MemberSeat,
+    MemberState,
     Refusal,
     Scope,
-    TargetState,
 )
 from server.errors.message import Message
 
@@ -37,7 +37,7 @@ def _storable(order: MaybeOrder) -> int | None:
     return None if order is UNKNOWN else order
 
 
-def dump_member(member: Member | None) -> str | None:
+def dump_member(member: MemberState | None) -> str | None:
     """Write what WeCom accepted of a person; None where no answer is known."""
     if member is None:
         return None
@@ -62,13 +62,13 @@ def dump_member(member: Member | None) -> str | None:
     )
 
 
-def load_member(text: str | None) -> Member | None:
+def load_member(text: str | None) -> MemberState | None:
     """Read what `dump_member` wrote; former versions wrote no manager."""
     if text is None:
         return None
     name, mobile, email, position, telephone, seats, main, leader, *rest = json.loads(text)
     attribute, employee_number, manager = rest if len(rest) == 3 else (*rest, None)
-    return Member(
+    return MemberState(
         name,
         mobile,
         email,
@@ -83,19 +83,19 @@ def load_member(text: str | None) -> Member | None:
     )
 
 
-def dump_target(state: TargetState | None) -> str | None:
+def dump_target(state: DepartmentState | None) -> str | None:
     """Write what WeCom accepted of a department; None where no answer is known."""
     if state is None:
         return None
     return dump((state.name, state.parent_id, state.order, _storable(state.source_order)))
 
 
-def load_target(text: str | None) -> TargetState | None:
+def load_target(text: str | None) -> DepartmentState | None:
     """Read what `dump_target` wrote."""
     if text is None:
         return None
     name, parent_id, order, source_order = json.loads(text)
-    return TargetState(name, parent_id, order, _order(source_order))
+    return DepartmentState(name, parent_id, order, _order(source_order))
 
 
 def dump_refusals(refusals: Mapping[str, Refusal]) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from server.directory.change import Change
-from server.directory.model import NOBODY, DepartmentLink, Member, PersonLink, Refusal
+from server.directory.model import NOBODY, DepartmentLink, MemberState, PersonLink, Refusal
 from server.errors.vendor import VendorError
 from server.journal.runs import RecordedChange
 
@@ -47,7 +47,7 @@ class PersonAttempt(Attempt[PersonLink]):
     dropped: dict[str, Refusal] = field(default_factory=dict)
 
     @property
-    def accepted(self) -> Member:
+    def accepted(self) -> MemberState:
         """What WeCom last accepted."""
         return (self.link and self.link.accepted) or NOBODY
 

@@ -1,7 +1,7 @@
 """A planned change as WeCom's calls take it: only the fields that differ, the trio together."""
 
 from server.directory.change import Action, Change, member_of, state_of
-from server.directory.model import Member
+from server.directory.model import MemberState
 from server.wecom import wire
 
 _TRIO = {"department", "order", "is_leader_in_dept"}
@@ -34,7 +34,7 @@ def member_body(change: Change) -> wire.Member:
     )
 
 
-def _attributes(change: Change, member: Member) -> dict[str, str] | None:
+def _attributes(change: Change, member: MemberState) -> dict[str, str] | None:
     is_sent = any(name.startswith(_ATTRIBUTE) for name in change.fields)
     return {member.attribute: member.employee_number} if is_sent else None
 

@@ -14,7 +14,7 @@ from server.directory.link import Claim, Decision, Fate, Holder, judge_holder
 from server.directory.model import (
     Conflict,
     Kind,
-    Member,
+    MemberState,
     Origin,
     PersonLink,
     fold,
@@ -351,7 +351,7 @@ class PeopleWriter(Settler[PersonAttempt]):
         self._book.put_person(
             replace(
                 link,
-                accepted=change.payload if isinstance(change.payload, Member) else None,
+                accepted=change.payload if isinstance(change.payload, MemberState) else None,
                 is_enabled=link.is_enabled and not is_disabled,
                 since_s=self._scene.now_s if is_disabled else link.since_s,
                 is_since_sure=self._scene.is_clock_right if is_disabled else link.is_since_sure,

@@ -17,9 +17,10 @@ from server.directory.mapping import map_directory
 from server.directory.model import (
     Department,
     DepartmentLink,
+    DepartmentState,
     Ledger,
     Live,
-    Member,
+    MemberState,
     Person,
     PersonLink,
     Rules,
@@ -27,7 +28,6 @@ from server.directory.model import (
     Snapshot,
     TargetDepartment,
     TargetMembership,
-    TargetState,
 )
 from server.directory.plan import Plan, make_plan
 from server.sync.collecting import uncollected
@@ -66,12 +66,12 @@ def accept(plan: Plan) -> tuple[Ledger, Live]:
     people = {
         change.dingtalk_id: PersonLink(change.dingtalk_id, change.wecom_id, change.payload)
         for change in plan.changes
-        if isinstance(change.payload, Member)
+        if isinstance(change.payload, MemberState)
     }
     departments = {
         change.dingtalk_id: DepartmentLink(change.dingtalk_id, change.wecom_id, change.payload)
         for change in plan.changes
-        if isinstance(change.payload, TargetState)
+        if isinstance(change.payload, DepartmentState)
     }
     rows = [
         TargetDepartment(link.wecom_id, link.accepted.parent_id, link.accepted.order)

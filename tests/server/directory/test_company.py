@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from server.directory.company import as_known_to
-from server.directory.model import Ledger, Member, Person, PersonLink, Scope
+from server.directory.model import Ledger, MemberState, Person, PersonLink, Scope
 from tests.server.directory.builders import person, snapshot
 
 KNOWN = Ledger(
     {
-        "a": PersonLink("a", "A", Member("Name a", "13800000001")),
-        "b": PersonLink("b", "b", Member("Name b", "13800000002"), is_enabled=False),
+        "a": PersonLink("a", "A", MemberState("Name a", "13800000001")),
+        "b": PersonLink("b", "b", MemberState("Name b", "13800000002"), is_enabled=False),
         "c": PersonLink("c", "c", None),
     },
     approved_scope=Scope(app_key="first"),
@@ -54,7 +54,7 @@ def test_of_another_company_nobody_is_known_by_userid(people: list[Person]) -> N
 
 def test_each_company_finds_its_own_people_again() -> None:
     second = as_known_to("second", KNOWN, snapshot([person("a", name="Else")]))
-    link = PersonLink("a", "a-2", Member("Else"))
+    link = PersonLink("a", "a-2", MemberState("Else"))
     second = replace(
         second, people={**second.people, "a": link}, approved_scope=Scope(app_key="second")
     )

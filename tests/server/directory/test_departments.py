@@ -8,10 +8,10 @@ from server.directory.model import (
     UNKNOWN,
     Conflict,
     DepartmentLink,
+    DepartmentState,
     Kind,
     Scope,
     Seat,
-    TargetState,
 )
 from tests.server.directory.builders import (
     OPEN,
@@ -160,7 +160,7 @@ def test_a_department_made_anew_under_the_same_name_takes_it_from_the_old_one() 
 
 def test_a_foreign_department_of_the_same_name_is_a_conflict_and_what_lies_below_waits() -> None:
     mirror = Mirror(rules=OPEN)
-    mirror.wecom.departments["77"] = TargetState("A", "1", 1)
+    mirror.wecom.departments["77"] = DepartmentState("A", "1", 1)
     company = snapshot(
         [person("a", "6"), person("b", "6", "1")],
         [department("5", name="A"), department("6", "5")],
@@ -225,7 +225,7 @@ def test_a_department_whose_create_got_no_answer_is_recognised() -> None:
     mirror.departments["5"] = DepartmentLink("5", "5", None)
     company = snapshot([], [department("5")])
     assert brief(mirror.plan(company).changes) == [("create", "5", None)]
-    mirror.wecom.departments["5"] = TargetState("Dept 5", "1", 7)
+    mirror.wecom.departments["5"] = DepartmentState("Dept 5", "1", 7)
     assert brief(mirror.run(company).changes) == [("update", "5", None)]
     assert mirror.plan(company).changes == ()
     mirror.departments["6"] = DepartmentLink("6", "6", None)
@@ -235,7 +235,7 @@ def test_a_department_whose_create_got_no_answer_is_recognised() -> None:
 def test_a_department_that_stays_unread_keeps_its_name_where_wecom_shows_it_elsewhere() -> None:
     company = snapshot([], [department("5", name="A"), department("6", name="B")])
     mirror = mirrored(company)
-    mirror.departments["5"] = DepartmentLink("5", "5", TargetState("A", "6", 1))
+    mirror.departments["5"] = DepartmentLink("5", "5", DepartmentState("A", "6", 1))
     plan = mirror.plan(snapshot([], [department("7", name="A")], is_complete=False))
     assert brief(plan.changes) == [("conflict", "7", "department-name-taken")]
 

@@ -9,7 +9,7 @@ from server.directory.model import (
     Kind,
     Leavers,
     Ledger,
-    Member,
+    MemberState,
     PersonLink,
     Removal,
     Rules,
@@ -182,11 +182,11 @@ def test_as_many_as_may_always_go_are_no_mass() -> None:
 
 
 def test_only_who_works_with_us_can_be_shared() -> None:
-    worker = PersonLink("w", "w", Member("W"))
-    leaver = PersonLink("l", "l", Member("L"), is_enabled=False)
+    worker = PersonLink("w", "w", MemberState("W"))
+    leaver = PersonLink("l", "l", MemberState("L"), is_enabled=False)
     begun = PersonLink("b", "b", None)
     back = snapshot([person("l"), person("b")])
-    plan = Plan((Change(Action.ENABLE, Kind.PERSON, "l", "l", payload=Member("L")),))
+    plan = Plan((Change(Action.ENABLE, Kind.PERSON, "l", "l", payload=MemberState("L")),))
 
     def held(*links: PersonLink) -> list[HoldReason]:
         ledger = Ledger({link.dingtalk_userid: link for link in links})
@@ -222,10 +222,10 @@ def test_what_is_not_ours_is_refused_even_if_a_plan_contains_it() -> None:
     rules = replace(OPEN, protected_wecom_userids=frozenset({"Boss"}))
     mirror = mirrored(1)
     changes = (
-        Change(Action.UPDATE, Kind.PERSON, "x", "foreign", payload=Member("x")),
-        Change(Action.CREATE, Kind.PERSON, "b", "boss", payload=Member("x")),
+        Change(Action.UPDATE, Kind.PERSON, "x", "foreign", payload=MemberState("x")),
+        Change(Action.CREATE, Kind.PERSON, "b", "boss", payload=MemberState("x")),
         Change(Action.DELETE, Kind.DEPARTMENT, "1", "1"),
-        Change(Action.UPDATE, Kind.PERSON, "p000", "P000", payload=Member("x")),
+        Change(Action.UPDATE, Kind.PERSON, "p000", "P000", payload=MemberState("x")),
     )
     verdict = guard(Plan(changes), company(1), mirror.ledger(), rules, 0.0)
     assert [change.dingtalk_id for change in verdict.allowed] == ["p000"]
@@ -234,9 +234,9 @@ def test_what_is_not_ours_is_refused_even_if_a_plan_contains_it() -> None:
 
 
 def test_a_member_of_ours_is_ours_in_capitals_too() -> None:
-    ledger = Ledger({"p": PersonLink("p", "P000", Member("x"))})
+    ledger = Ledger({"p": PersonLink("p", "P000", MemberState("x"))})
     changes = tuple(
-        Change(Action.UPDATE, Kind.PERSON, "p", wecom_id, payload=Member("x"))
+        Change(Action.UPDATE, Kind.PERSON, "p", wecom_id, payload=MemberState("x"))
         for wecom_id in ("p000", "P000")
     )
     assert guard(Plan(changes), company(0), ledger, OPEN, 0.0).allowed == changes

@@ -12,13 +12,13 @@ from server.directory.identity import identify
 from server.directory.model import (
     UNKNOWN,
     Conflict,
+    DepartmentState,
     Kind,
     Leavers,
     Ledger,
-    Member,
+    MemberState,
     PersonLink,
     Snapshot,
-    TargetState,
 )
 from server.directory.presence import Presence
 from tests.server.directory.builders import (
@@ -252,8 +252,8 @@ def test_a_leaver_is_known_by_a_userid_in_capitals() -> None:
 
 @pytest.mark.parametrize("is_reversed", [False, True])
 def test_who_works_holds_a_mobile_before_who_left_in_any_order(is_reversed: bool) -> None:  # noqa: FBT001 - parameter
-    worker = PersonLink("worker", "worker", Member("Worker", "13800001"))
-    leaver = PersonLink("leaver", "leaver", Member("New", "13800001"), is_enabled=False)
+    worker = PersonLink("worker", "worker", MemberState("Worker", "13800001"))
+    leaver = PersonLink("leaver", "leaver", MemberState("New", "13800001"), is_enabled=False)
     links = [worker, leaver][:: -1 if is_reversed else 1]
     mirror = Mirror(rules=OPEN, people={link.dingtalk_userid: link for link in links})
     new = event([person("new", name="New", mobile="13800001")])
@@ -380,7 +380,7 @@ def test_a_department_with_foreign_members_or_children_is_kept_and_reported() ->
     tree = [department("5"), department("6", "5"), department("7")]
     mirror = mirrored(snapshot([person("c")], tree))
     mirror.wecom.members["x"] = FakeMember("x", {"department": ("6",)})
-    mirror.wecom.departments["99"] = TargetState("F", "7", 1)
+    mirror.wecom.departments["99"] = DepartmentState("F", "7", 1)
     plan = mirror.plan(snapshot([person("c")]))
     assert [code for _, _, code in brief(plan.changes)] == ["department-not-empty"] * 3
     mirror.rules = replace(OPEN, leavers=Leavers.KEEP)
@@ -422,7 +422,7 @@ def test_a_leaver_stays_in_a_department_that_stays() -> None:
     plan = mirror.plan(snapshot(staff, tree[:1]))
     assert brief(plan.changes) == [("disable", "x", None), ("delete", "6", None)]
     assert plan.changes[0].fields == {"enable": (True, False)}
-    mirror.wecom.departments["9"] = TargetState("Console", "1", 1)
+    mirror.wecom.departments["9"] = DepartmentState("Console", "1", 1)
     mirror.wecom.members["x"].fields["department"] = ("9",)  # where the admin moved them
     assert mirror.plan(snapshot(staff, tree[:1])).changes[0].fields == {"enable": (True, False)}
 

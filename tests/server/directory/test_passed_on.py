@@ -1,11 +1,11 @@
 from server.directory.causes import cause
 from server.directory.change import Action, Change
-from server.directory.model import Kind, Ledger, Member, PersonLink
+from server.directory.model import Kind, Ledger, MemberState, PersonLink
 from server.directory.passed_on import is_passed_on, waiting_for, without_mobile, without_mobiles
 from server.directory.presence import Presence
 
-GONE = PersonLink("gone", "Gone", Member("Anna", "138"), is_enabled=False)
-STAYS = PersonLink("stays", "Stays", Member("Bert", "139"))
+GONE = PersonLink("gone", "Gone", MemberState("Anna", "138"), is_enabled=False)
+STAYS = PersonLink("stays", "Stays", MemberState("Bert", "139"))
 BEGUN = PersonLink("begun", "Begun", None)
 LEDGER = Ledger({each.dingtalk_userid: each for each in (GONE, STAYS, BEGUN)})
 PRESENCE = Presence(frozenset({"stays", "heir"}), frozenset({"gone", "begun"}))
@@ -32,14 +32,14 @@ def test_only_a_leavers_mobile_may_have_been_passed_on() -> None:
 
 def test_a_leaver_is_supposed_to_have_no_mobile() -> None:
     supposed = without_mobiles(LEDGER, [GONE])
-    assert supposed.people["gone"].accepted == Member("Anna")
+    assert supposed.people["gone"].accepted == MemberState("Anna")
     assert supposed.people["stays"] is STAYS
     assert without_mobile(BEGUN) == BEGUN
 
 
 def test_it_is_passed_on_once_wecom_accepted_it_for_the_heir() -> None:
     def heir(mobile: str) -> PersonLink:
-        return PersonLink("heir", "heir", Member("Carl", mobile))
+        return PersonLink("heir", "heir", MemberState("Carl", mobile))
 
     assert is_passed_on("heir", GONE, {"gone": GONE, "heir": heir("138")})
     assert not is_passed_on("heir", GONE, {"gone": GONE, "heir": heir("137")})

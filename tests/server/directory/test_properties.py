@@ -13,6 +13,7 @@ from server.directory.mapping import map_directory
 from server.directory.model import (
     UNKNOWN,
     Department,
+    DepartmentState,
     Kind,
     Leavers,
     MaybeOrder,
@@ -21,7 +22,6 @@ from server.directory.model import (
     Rules,
     Seat,
     Snapshot,
-    TargetState,
     fold,
 )
 from server.directory.plan import make_plan
@@ -193,7 +193,7 @@ def test_nothing_foreign_or_protected_is_ever_written(
     history: list[Snapshot], foreign_userid: str
 ) -> None:
     wecom = FakeWeCom()
-    wecom.departments["5"] = TargetState("Foreign", "1", 7)
+    wecom.departments["5"] = DepartmentState("Foreign", "1", 7)
     stranger: dict[str, object] = {
         "department": ("5",),
         "mobile": "1",
@@ -206,8 +206,8 @@ def test_nothing_foreign_or_protected_is_ever_written(
     )
     for company in history:
         mirror.run(company)
-        assert wecom.departments["1"] == TargetState("Company", "0", 1)
-        assert wecom.departments["5"] == TargetState("Foreign", "1", 7)
+        assert wecom.departments["1"] == DepartmentState("Company", "0", 1)
+        assert wecom.departments["5"] == DepartmentState("Foreign", "1", 7)
         assert wecom.members[foreign_userid] == FakeMember(foreign_userid, stranger)
         assert not [change for change in mirror.applied if fold(change.wecom_id) == "u2"]
 

@@ -5,7 +5,7 @@ import pytest
 from server.directory.causes import cause
 from server.directory.change import Action, Change
 from server.directory.desired import Desired, DesiredPerson
-from server.directory.model import Kind, Ledger, Member, PersonLink, Refusal
+from server.directory.model import Kind, Ledger, MemberState, PersonLink, Refusal
 from server.directory.presence import Presence
 from server.directory.refusals import (
     DELETION,
@@ -18,14 +18,14 @@ from server.directory.refusals import (
 
 WHY = cause("no-name", id="a")
 OTHER = cause("no-name", id="b")
-ANNA = Member("Anna", "138", "a@example.com")
+ANNA = MemberState("Anna", "138", "a@example.com")
 
 
 def refusal(value: str, at_s: float = 0.0) -> Refusal:
     return Refusal(value, at_s, WHY)
 
 
-def desired(*members: Member, accepted: Member | None = None) -> Desired:
+def desired(*members: MemberState, accepted: MemberState | None = None) -> Desired:
     link = PersonLink("a", "a", accepted) if accepted else None
     people = {
         chr(ord("a") + at): DesiredPerson(chr(ord("a") + at), "w", member, link)

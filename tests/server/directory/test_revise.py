@@ -13,7 +13,14 @@ from server.directory.change import (
     state_of,
 )
 from server.directory.link import Claim, Decision, Fate, Holder, judge_holder
-from server.directory.model import NOBODY, Kind, Member, MemberSeat, PersonLink, TargetState
+from server.directory.model import (
+    NOBODY,
+    DepartmentState,
+    Kind,
+    MemberSeat,
+    MemberState,
+    PersonLink,
+)
 from server.directory.revise import (
     follow,
     with_leader,
@@ -23,7 +30,9 @@ from server.directory.revise import (
 )
 
 SEATS = (MemberSeat("5", 9), MemberSeat("6", 8))
-ANNA = Member("Anna", "138", "a@example.com", seats=SEATS, main_department="5", direct_leader="m")
+ANNA = MemberState(
+    "Anna", "138", "a@example.com", seats=SEATS, main_department="5", direct_leader="m"
+)
 CREATE = Change(Action.CREATE, Kind.PERSON, "a", "a", all_fields(ANNA), ANNA)
 CLAIM = Claim("a", "Anna", "a")
 
@@ -122,15 +131,15 @@ def test_a_cause_stops_the_change(fate: Fate, action: Action) -> None:
 
 
 def test_a_refused_mobile_or_email_leaves_the_rest() -> None:
-    accepted = Member("Anna", "137", "old@example.com")
+    accepted = MemberState("Anna", "137", "old@example.com")
     kept = without_mobile(CREATE, accepted)
-    assert isinstance(kept.payload, Member)
+    assert isinstance(kept.payload, MemberState)
     assert ("mobile" in kept.fields, kept.payload.mobile) == (False, "137")
     told = (causes.warning(causes.MOBILE_MAY_STAY), causes.warning(causes.EMAIL_TAKEN, name="A"))
     assert without_mobile(replace(CREATE, warnings=told), accepted).warnings == told[1:]
     for before, expected in ((accepted, "old@example.com"), (None, "")):
         bare = without_text(CREATE, "email", before or NOBODY)
-        assert isinstance(bare.payload, Member)
+        assert isinstance(bare.payload, MemberState)
         assert ("email" in bare.fields, bare.payload.email) == (False, expected)
 
 
@@ -161,7 +170,7 @@ def test_a_move_into_nothing_but_a_missing_department_leaves_nothing_to_write() 
 
 
 def test_a_departments_change_has_no_member_to_revise() -> None:
-    change = Change(Action.CREATE, Kind.DEPARTMENT, "5", "5", payload=TargetState("A", "1", 1))
+    change = Change(Action.CREATE, Kind.DEPARTMENT, "5", "5", payload=DepartmentState("A", "1", 1))
     with pytest.raises(TypeError):
         without_departments(change, ())
 

@@ -14,10 +14,11 @@ from server.directory.mapping import map_directory
 from server.directory.model import (
     Conflict,
     DepartmentLink,
+    DepartmentState,
     Kind,
     Ledger,
     Live,
-    Member,
+    MemberState,
     Origin,
     PersonLink,
     Removal,
@@ -25,7 +26,6 @@ from server.directory.model import (
     Snapshot,
     TargetDepartment,
     TargetMembership,
-    TargetState,
     fold,
 )
 from server.directory.plan import Plan, make_plan
@@ -52,8 +52,8 @@ class FakeMember:
 
 @dataclass
 class FakeWeCom:
-    departments: dict[str, TargetState] = field(
-        default_factory=lambda: {"1": TargetState("Company", "0", 1)}
+    departments: dict[str, DepartmentState] = field(
+        default_factory=lambda: {"1": DepartmentState("Company", "0", 1)}
     )
     members: dict[str, FakeMember] = field(default_factory=dict)
     calls: int = 0
@@ -68,7 +68,7 @@ class FakeWeCom:
             ],
         )
 
-    def _rows(self) -> Iterable[tuple[str, TargetState]]:
+    def _rows(self) -> Iterable[tuple[str, DepartmentState]]:
         return self.departments.items()
 
     def _departments(self, member: FakeMember) -> tuple[str, ...]:
@@ -76,7 +76,7 @@ class FakeWeCom:
         assert isinstance(departments, tuple)
         return departments
 
-    def put_department(self, department_id: str, new: TargetState, *, is_new: bool) -> None:
+    def put_department(self, department_id: str, new: DepartmentState, *, is_new: bool) -> None:
         self.calls += 1
         if is_new and department_id in self.departments:
             raise Refusal(60008)
@@ -267,7 +267,7 @@ class Mirror:
             del self.departments[change.dingtalk_id]
             return
         state = change.payload
-        assert isinstance(state, TargetState)
+        assert isinstance(state, DepartmentState)
         try:
             self.wecom.put_department(change.wecom_id, state, is_new=change.action is Action.CREATE)
         except Refusal as refusal:
@@ -296,7 +296,7 @@ class Mirror:
             del self.people[change.dingtalk_id]
             return
         payload = change.payload
-        assert isinstance(payload, Member)
+        assert isinstance(payload, MemberState)
         self._send(change, payload)
         self.people[change.dingtalk_id] = replace(
             link,
@@ -313,7 +313,7 @@ class Mirror:
         accepted = link.accepted if link else None
         change = with_leader(change, actual, accepted)
         known = {link.wecom_id for link in self.departments.values()}
-        assert isinstance(change.payload, Member)
+        assert isinstance(change.payload, MemberState)
         missing = {seat.department_id for seat in change.payload.seats} - known - {"1"}
         missing -= {self.rules.scope.target_department_id} | self.wecom.departments.keys()
         change = without_departments(change, missing)
@@ -324,7 +324,7 @@ class Mirror:
         if change.wecom_id != planned:
             actual[planned] = change.wecom_id
         payload = change.payload
-        assert isinstance(payload, Member)
+        assert isinstance(payload, MemberState)
         self.people.pop(change.replaces, None)
         origin = Origin.ADOPTED if change.action is Action.ADOPT else Origin.CREATED
         is_enabled = link.is_enabled if link and change.action is Action.UPDATE else True
@@ -339,7 +339,7 @@ class Mirror:
 
     def _send_settled(self, change: Change, has_left: HasLeft, link: PersonLink | None) -> Change:
         member = change.payload
-        assert isinstance(member, Member)
+        assert isinstance(member, MemberState)
         is_probe = change.action is Action.ADOPT
         try:
             self._send(change, member, is_new=is_probe or change.action is Action.CREATE)
@@ -359,7 +359,7 @@ class Mirror:
             else:
                 change = follow(change, decision, self.people.get(decision.replaces))
             revised = change.payload
-            assert isinstance(revised, Member)
+            assert isinstance(revised, MemberState)
             self._send(change, revised, is_new=change.action is Action.CREATE)
         return change
 
@@ -367,7 +367,7 @@ class Mirror:
         self, change: Change, holder: str, has_left: HasLeft, *, is_linked: bool
     ) -> Decision:
         member = change.payload
-        assert isinstance(member, Member)
+        assert isinstance(member, MemberState)
         owner = next(
             (each for each in self.people.values() if fold(each.wecom_userid) == fold(holder)), None
         )
@@ -376,7 +376,7 @@ class Mirror:
         protected = fold(holder) in self.rules.protected
         return judge_holder(claim, Holder(holder, owner, left, protected))
 
-    def _send(self, change: Change, payload: Member, *, is_new: bool = False) -> None:
+    def _send(self, change: Change, payload: MemberState, *, is_new: bool = False) -> None:
         fields: dict[str, object] = {name: new for name, (_, new) in change.fields.items()}
         trio = {
             "department": tuple(seat.department_id for seat in payload.seats),

@@ -12,16 +12,16 @@ from server.directory.model import (
     UNKNOWN,
     Conflict,
     DepartmentLink,
+    DepartmentState,
     Kind,
     Ledger,
-    Member,
     MemberSeat,
+    MemberState,
     Origin,
     PersonLink,
     Refusal,
     Removal,
     Scope,
-    TargetState,
 )
 from server.journal import ledger
 from server.journal.connection import connect_in_memory
@@ -36,7 +36,7 @@ times_s = st.floats(min_value=-1e10, max_value=1e10)
 kinds = st.sampled_from(Kind)
 seats = st.builds(MemberSeat, ids, st.integers(0, 2**32 - 1), st.booleans(), orders)
 members = st.builds(
-    Member,
+    MemberState,
     words,
     words,
     words,
@@ -62,7 +62,7 @@ department_links = st.builds(
     DepartmentLink,
     ids,
     ids,
-    st.none() | st.builds(TargetState, words, ids, st.integers(0, 2**32 - 1), orders),
+    st.none() | st.builds(DepartmentState, words, ids, st.integers(0, 2**32 - 1), orders),
     st.sampled_from(Origin),
 )
 scopes = st.builds(
@@ -133,15 +133,15 @@ def test_an_empty_database_is_an_empty_ledger(conn: Connection) -> None:
 
 def test_unknown_stays_apart_from_nought(conn: Connection) -> None:
     for key, order in (("1", UNKNOWN), ("2", 0)):
-        member = Member("Li", seats=(MemberSeat("1", 5, source_order=order),))
+        member = MemberState("Li", seats=(MemberSeat("1", 5, source_order=order),))
         ledger.put_person(conn, PersonLink(key, key, member))
-        ledger.put_department(conn, DepartmentLink(key, key, TargetState("A", "1", 5, order)))
+        ledger.put_department(conn, DepartmentLink(key, key, DepartmentState("A", "1", 5, order)))
     assert _source_orders(ledger.load(conn)) == [UNKNOWN, 0, UNKNOWN, 0]
 
 
 def test_a_link_replaces_the_one_before() -> None:
     first = PersonLink("u1", "w1", None)
-    second = PersonLink("u1", "w2", Member("Li"), is_enabled=False, since_s=5.0)
+    second = PersonLink("u1", "w2", MemberState("Li"), is_enabled=False, since_s=5.0)
     assert _after(lambda conn: ledger.put_person(conn, first), second) == {"u1": second}
 
 
@@ -215,9 +215,9 @@ def test_refusals_are_replaced_as_a_whole_and_forgotten_when_empty(conn: Connect
 
 
 def test_names_are_those_last_accepted(conn: Connection) -> None:
-    ledger.put_person(conn, PersonLink("u1", "w1", Member("李 \ud800雷")))
+    ledger.put_person(conn, PersonLink("u1", "w1", MemberState("李 \ud800雷")))
     ledger.put_person(conn, PersonLink("u2", "w2", None))
-    ledger.put_department(conn, DepartmentLink("7", "70", TargetState("销售", "1", 5)))
+    ledger.put_department(conn, DepartmentLink("7", "70", DepartmentState("销售", "1", 5)))
     people = ledger.names(conn, Kind.PERSON, ["u1", "u2", "u3"])
     assert people.keys() == {"u1"}
     assert ledger.names(conn, Kind.DEPARTMENT, ["7", "8"]) == {"7": "销售"}

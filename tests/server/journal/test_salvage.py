@@ -7,7 +7,7 @@ from sqlite3 import Connection
 
 import pytest
 
-from server.directory.model import DepartmentLink, Ledger, Member, PersonLink, TargetState
+from server.directory.model import DepartmentLink, DepartmentState, Ledger, MemberState, PersonLink
 from server.journal import (
     contact,
     events,
@@ -28,8 +28,8 @@ from server.journal.salvage import Salvaged, note, noted
 from server.journal.sync_state import NextRun
 
 MakeEvent = Callable[..., NewEvent]
-PEOPLE = {key: PersonLink(key, f"w{key}", Member("Li")) for key in ("u1", "u2")}
-DEPARTMENTS = {"1": DepartmentLink("1", "10", TargetState("A", "1", 5, 0))}
+PEOPLE = {key: PersonLink(key, f"w{key}", MemberState("Li")) for key in ("u1", "u2")}
+DEPARTMENTS = {"1": DepartmentLink("1", "10", DepartmentState("A", "1", 5, 0))}
 REJECTION = Rejection(5, "192.0.2.1", "rejected", "token", None, 3, 4)
 
 
@@ -107,7 +107,7 @@ def with_two_companies(damaged: Path) -> Path:
     with closing(connect(damaged)) as conn, transaction(conn):
         shelf.take_up(conn, "ww-first")
         shelf.take_up(conn, "ww-second")
-        ledger.put_person(conn, PersonLink("u9", "w9", Member("Wu")))
+        ledger.put_person(conn, PersonLink("u9", "w9", MemberState("Wu")))
     return damaged
 
 

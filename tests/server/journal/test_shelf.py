@@ -8,14 +8,14 @@ import pytest
 from server.directory.model import (
     Conflict,
     DepartmentLink,
+    DepartmentState,
     Kind,
     Ledger,
-    Member,
+    MemberState,
     Origin,
     PersonLink,
     Removal,
     Scope,
-    TargetState,
 )
 from server.journal import ledger, shelf, sync_state
 from server.journal.connection import connect_in_memory
@@ -32,11 +32,11 @@ BEFORE = next(
 
 
 def fill(conn: Connection) -> None:
-    ledger.put_person(conn, PersonLink("u1", "U1", Member("王伟"), since_s=0.1 + 0.2))
+    ledger.put_person(conn, PersonLink("u1", "U1", MemberState("王伟"), since_s=0.1 + 0.2))
     ledger.put_person(conn, PersonLink("u2", "u2", None, is_enabled=False, is_hidden=True))
     ledger.put_person(conn, PersonLink("u4", "u4", None, is_since_sure=True))
     ledger.put_department(
-        conn, DepartmentLink("7", "7", TargetState("研发部", "1", 9), Origin.ADOPTED)
+        conn, DepartmentLink("7", "7", DepartmentState("研发部", "1", 9), Origin.ADOPTED)
     )
     ledger.put_conflict(conn, Conflict(Kind.DEPARTMENT, "8", "8", "销售部", "1"))
     ledger.put_conflict(conn, Conflict(Kind.PERSON, "u3", "boss", "13800000000"))
@@ -65,7 +65,7 @@ def test_the_way_back_finds_everything_as_it_was(conn: Connection) -> None:
     fill(conn)
     before = ledger.load(conn)
     shelf.take_up(conn, "ww2")
-    ledger.put_person(conn, PersonLink("u1", "other", Member("外人")))
+    ledger.put_person(conn, PersonLink("u1", "other", MemberState("外人")))
     other = ledger.load(conn)
     shelf.take_up(conn, "ww1")
     assert ledger.load(conn) == before

@@ -1,15 +1,15 @@
 from sqlite3 import Connection
 
 from server.directory.change import Action
-from server.directory.model import DepartmentLink, Kind, Member, PersonLink, TargetState
+from server.directory.model import DepartmentLink, DepartmentState, Kind, MemberState, PersonLink
 from server.journal import ledger, runs, wecom_names
 from server.journal.runs import RecordedChange, Result, RunCause
 
 
 def test_ids_are_named_as_the_ledger_and_the_run_know_them(conn: Connection) -> None:
-    ledger.put_person(conn, PersonLink("u1", "w1", Member("赵")))
-    ledger.put_department(conn, DepartmentLink("10", "2", TargetState("旧部", "1", 5)))
-    ledger.put_department(conn, DepartmentLink("11", "3", TargetState("研发", "1", 6)))
+    ledger.put_person(conn, PersonLink("u1", "w1", MemberState("赵")))
+    ledger.put_department(conn, DepartmentLink("10", "2", DepartmentState("旧部", "1", 5)))
+    ledger.put_department(conn, DepartmentLink("11", "3", DepartmentState("研发", "1", 6)))
     run_id = runs.begin(conn, RunCause.ASKED, 100)
     renamed = {"name": ("旧部", "新部")}
     for change in (

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from server.directory.causes import cause
-from server.directory.model import Ledger, Member, PersonLink, Refusal
+from server.directory.model import Ledger, MemberState, PersonLink, Refusal
 from server.journal import ledger as stored
 from server.journal.journal import Journal
 from server.sync.book import Book
 
-LINK = PersonLink("u1", "ZhangSan", Member("张三"))
+LINK = PersonLink("u1", "ZhangSan", MemberState("张三"))
 
 
 @pytest.fixture

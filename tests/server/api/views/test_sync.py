@@ -19,7 +19,14 @@ from server.api.views.sync import (
 from server.directory.causes import UNMATCHED, Cause, cause
 from server.directory.change import Action, Fields
 from server.directory.hold import Hold, HoldReason
-from server.directory.model import Conflict, DepartmentLink, Kind, Member, PersonLink, TargetState
+from server.directory.model import (
+    Conflict,
+    DepartmentLink,
+    DepartmentState,
+    Kind,
+    MemberState,
+    PersonLink,
+)
 from server.errors.message import Message
 from server.journal import ledger, runs, sync_state
 from server.journal.connection import connect_in_memory
@@ -162,7 +169,7 @@ def _change(dingtalk_id: str, fields: Fields, action: Action = Action.UPDATE) ->
 
 
 def test_a_change_is_shown_with_the_name_it_has_or_had(conn: Connection) -> None:
-    ledger.put_person(conn, PersonLink("u3", "w3", Member("赵")))
+    ledger.put_person(conn, PersonLink("u3", "w3", MemberState("赵")))
     run_id = _run(conn)
     named = _change("u1", {"name": ("李", "王")})
     cleared = _change("u2", {"name": ("李", "")})
@@ -177,8 +184,8 @@ def test_a_change_is_shown_with_the_name_it_has_or_had(conn: Connection) -> None
 
 
 def test_ids_in_fields_are_shown_with_their_names(conn: Connection) -> None:
-    ledger.put_person(conn, PersonLink("u3", "w3", Member("赵")))
-    ledger.put_department(conn, DepartmentLink("10", "2", TargetState("研发", "1", 5)))
+    ledger.put_person(conn, PersonLink("u3", "w3", MemberState("赵")))
+    ledger.put_department(conn, DepartmentLink("10", "2", DepartmentState("研发", "1", 5)))
     run_id = _run(conn)
     fields: Fields = {"department": (("2", "9"), ("2",)), "direct_leader": (None, "w3")}
     runs.record(conn, run_id, _change("u1", fields), _change("u2", {}))
