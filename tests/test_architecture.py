@@ -47,7 +47,7 @@ server.api.sync         : server.config server.journal server.directory.causes s
 server.api.sync         : server.errors.base server.errors.message
 server.api.sync    : server.config server.service.instance server.journal server.directory.causes
 server.api.sync    : server.errors.base server.errors.message server.version
-server.api.views.sync     : server.journal server.directory.causes server.directory.hold
+server.api.views.sync     : server.journal server.directory.causes server.directory.change
 server.api.views.sync     : server.directory.model server.api.status server.errors.message
 server.api.selftest       : server.api.app server.callback server.config server.service.instance server.api.status
 server.api.selftest       : server.service.disk_space server.api.checks server.api.checks crypto server.errors.base server.errors.message
@@ -93,7 +93,7 @@ server.rest           : server.rest server.config.rules crypto.secret
 server.rest           : server.errors.base server.errors.vendor server.errors.message
 server.directory      : server.directory server.errors.message
 server.journal        : server.journal server.errors.base server.errors.message
-server.journal        : server.directory.causes server.directory.change server.directory.hold
+server.journal        : server.directory.causes server.directory.change server.directory.change
 server.journal        : server.directory.model
 server.service.logs           : server.config crypto server.errors.base server.errors.message
 server.service.instance       : server.config server.errors.base server.errors.message

@@ -10,7 +10,8 @@ from enum import Enum, auto
 
 from server.directory import causes
 from server.directory.change import Action, Change
-from server.directory.company import is_of_another
+from server.directory.desired import Presence
+from server.directory.mapping import is_of_another
 from server.directory.model import (
     DINGTALK_ROOT,
     Department,
@@ -20,8 +21,7 @@ from server.directory.model import (
     Rules,
     Snapshot,
 )
-from server.directory.passed_on import waiting_for
-from server.directory.presence import Presence
+from server.directory.reassigned_mobiles import waiting_for
 from server.errors.message import Message
 
 _REMOVALS = (Action.DISABLE, Action.DELETE)

@@ -5,8 +5,26 @@ from dataclasses import dataclass
 
 from server.directory.causes import Cause
 from server.directory.model import DepartmentLink, DepartmentState, MemberState, PersonLink
-from server.directory.presence import Presence
 from server.errors.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """The people in scope of a snapshot, and who of the others has left.
+
+    gone: whose absence is proven; to be missing from a list proves nothing. is_settled: everything
+    in scope was read, and whoever is missing from it is known to be gone.
+    """
+
+    present: frozenset[str]
+    gone: frozenset[str] = frozenset()
+    is_settled: bool = False
+
+    def has_left(self, dingtalk_userid: str) -> bool | None:
+        """Whether a linked person is no longer mirrored; None where that is not known."""
+        if dingtalk_userid in self.present:
+            return False
+        return True if dingtalk_userid in self.gone else None
 
 
 @dataclass(frozen=True, slots=True)

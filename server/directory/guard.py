@@ -8,8 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from server.directory.causes import cause
-from server.directory.change import Action, Change, digest_of
-from server.directory.hold import Hold, HoldReason
+from server.directory.change import Action, Change, Hold, HoldReason, digest_of
 from server.directory.model import Kind, Ledger, Rules, Snapshot, fold
 from server.directory.plan import Plan
 

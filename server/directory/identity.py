@@ -7,16 +7,167 @@ would get is probably that person: where WeCom was not asked who holds the mobil
 planned, and proven while it is made.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 
-from server.directory import text
+from server.directory import causes, text
 from server.directory.causes import Cause, cause, unnamed_holder
-from server.directory.claims import give_out
-from server.directory.contact import Contact
-from server.directory.link import Claim, Decision, Fate, Holder, judge_holder
-from server.directory.model import Conflict, Kind, Ledger, Live, PersonLink, Rules, fold, id_key
-from server.directory.presence import Presence
+from server.directory.desired import Presence
+from server.directory.model import (
+    UNKNOWN,
+    Conflict,
+    Kind,
+    Ledger,
+    Live,
+    MaybeText,
+    Person,
+    PersonLink,
+    Rules,
+    fold,
+    id_key,
+)
+from server.directory.text import give_out
+from server.errors.message import Message
+
+
+class Fate(Enum):
+    """What follows from the holder of the mobile."""
+
+    SAME = "same"  # our own earlier create, whose answer was lost: update it
+    ADOPT = "adopt"  # a member that is nobody's yet: the mobile proves who it is
+    RETURN = "return"  # one of ours who left and is back: enable and link anew
+    CONFLICT = "conflict"  # the admin decides
+    WAIT = "wait"  # the holder was not read this time; a full run decides
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A person who wants a mobile, and the member they have or are about to get."""
+
+    dingtalk_userid: str
+    name: str
+    wecom_userid: str
+    is_linked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The member that has the mobile.
+
+    link: the ledger's entry if the member is ours; has_left: whether its person is no longer
+    mirrored, None where that is not known.
+    """
+
+    wecom_userid: str
+    link: PersonLink | None
+    has_left: bool | None
+    is_protected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The fate, the member it is about, whose link it replaces, and the cause if it stops here."""
+
+    fate: Fate
+    wecom_userid: str
+    replaces: str = ""
+    cause: Cause | None = None
+
+
+def judge_holder(claim: Claim, holder: Holder) -> Decision:
+    """Decide about a mobile that `holder` has and `claim` wants; never hands over a stranger's."""
+    wecom_userid = holder.wecom_userid
+    if holder.is_protected:
+        return _conflict("member-protected", claim, wecom_userid)
+    link = holder.link
+    if link and link.dingtalk_userid == claim.dingtalk_userid:
+        return Decision(Fate.SAME, wecom_userid)
+    if claim.is_linked:  # one person cannot be two members
+        return _conflict("mobile-held", claim, wecom_userid)
+    if link is None:
+        return Decision(Fate.ADOPT, wecom_userid)
+    return _judge_ours(claim, link, holder)
+
+
+def _judge_ours(claim: Claim, link: PersonLink, holder: Holder) -> Decision:
+    if holder.has_left is None and link.is_enabled:
+        reason = cause("mobile-undecided", name=claim.name, wecom_id=link.wecom_userid)
+        return Decision(Fate.WAIT, link.wecom_userid, cause=reason)
+    if holder.has_left is False:
+        return _conflict("mobile-held", claim, link.wecom_userid)
+    known_name = link.accepted.name if link.accepted else ""
+    if known_name == claim.name:
+        return Decision(Fate.RETURN, link.wecom_userid, replaces=link.dingtalk_userid)
+    return _conflict("mobile-of-leaver", claim, link.wecom_userid, other=known_name)
+
+
+def _conflict(code: str, claim: Claim, wecom_userid: str, **values: str) -> Decision:
+    reason = cause(code, name=claim.name, wecom_id=wecom_userid, **values)
+    return Decision(Fate.CONFLICT, wecom_userid, cause=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Cleaned values of a person.
+
+    An empty mobile or email may just be a forbidden one; title, telephone and job number need no
+    field permission (5.3).
+    """
+
+    name: str
+    mobile: str | None
+    email: str | None
+    position: str
+    telephone: str | None
+    employee_number: str
+    warnings: tuple[Message, ...]
+
+
+def read_contact(person: Person) -> Contact:
+    """Clean every value of `person`; what was cut or left out is noted as a warning."""
+    reader = _Reader(person.name.strip() or person.dingtalk_userid)
+    state_code = _known(person.state_code)
+
+    def to_mobile(number: str) -> str | None:
+        return text.mobile(number, state_code)
+
+    return Contact(
+        name=reader.cut("name", person.name, text.MEMBER_NAME_MAX),
+        mobile=reader.take("mobile", person.mobile, to_mobile),
+        email=reader.take("email", person.email, text.email),
+        position=reader.cut("position", person.title, text.POSITION_MAX),
+        telephone=reader.take("telephone", person.telephone, text.telephone),
+        employee_number=reader.cut("employee number", person.job_number, text.ATTRIBUTE_MAX),
+        warnings=tuple(reader.warnings),
+    )
+
+
+def _known(value: MaybeText) -> str:
+    return "" if value is UNKNOWN else value
+
+
+class _Reader:
+    """Takes values one by one and collects what had to be adjusted."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.warnings: list[Message] = []
+
+    def cut(self, field: str, value: MaybeText, limit: int) -> str:
+        known = _known(value).strip()
+        if len(known) > limit:
+            self.warnings.append(causes.warning(causes.CUT, field=field, name=self.label))
+        return known[:limit]
+
+    def take(self, field: str, value: MaybeText, clean: Callable[[str], str | None]) -> str | None:
+        known = _known(value)
+        if not known.strip():
+            return ""
+        cleaned = clean(known)
+        if cleaned is None:
+            self.warnings.append(causes.warning(causes.UNUSABLE, field=field, name=self.label))
+        return cleaned
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,69 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from server.directory import causes
-from server.directory.departments import map_departments
-from server.directory.desired import Desired, DesiredDepartment
-from server.directory.model import DINGTALK_ROOT, Ledger, Live, Rules, Snapshot, id_key
+from server.directory.departments import Tree, grow, map_departments
+from server.directory.desired import Desired, DesiredDepartment, Presence
+from server.directory.identity import read_contact
+from server.directory.model import (
+    DINGTALK_ROOT,
+    Ledger,
+    Live,
+    MemberState,
+    Person,
+    Rules,
+    Snapshot,
+    id_key,
+)
 from server.directory.people import Places, map_people
-from server.directory.presence import Presence
 from server.directory.takeovers import unknown
-from server.directory.tree import Tree, grow
 from server.errors.message import Message
+
+_MARK = "@@"
+
+
+def as_known_to(app_key: str, ledger: Ledger, snapshot: Snapshot) -> Ledger:
+    """Return the ledger as it reads for the company that `app_key` shows in `snapshot`.
+
+    For another company than before, all links get keys that are nobody's userid there: these people
+    count as gone, and who is there too is found by mobile and name. Back with the former app, every
+    key is what it was.
+    """
+    before = ledger.approved_scope
+    if before is None or before.app_key == app_key or not snapshot.people:
+        return ledger
+    if _is_familiar(ledger, snapshot):
+        return ledger
+    links = [
+        replace(link, dingtalk_userid=_renamed(key, before.app_key, app_key))
+        for key, link in ledger.people.items()
+    ]
+    return replace(ledger, people={link.dingtalk_userid: link for link in links})
+
+
+def is_of_another(dingtalk_userid: str) -> bool:
+    """Whether a key stands for somebody of another company, so that nobody here has it."""
+    return _MARK in dingtalk_userid
+
+
+def _is_familiar(ledger: Ledger, snapshot: Snapshot) -> bool:
+    shared = [
+        _is_same(link.accepted, snapshot.people[key])
+        for key, link in ledger.people.items()
+        if link.accepted and key in snapshot.people
+    ]
+    return 2 * sum(shared) > len(shared)
+
+
+def _is_same(member: MemberState, person: Person) -> bool:
+    contact = read_contact(person)
+    return contact.name == member.name or bool(contact.mobile and contact.mobile == member.mobile)
+
+
+def _renamed(key: str, before: str, now: str) -> str:
+    userid, mark, app_key = key.rpartition(_MARK)
+    if mark and app_key == now:
+        return userid
+    return key if mark else f"{key}{_MARK}{before}"
 
 
 def map_directory(

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from server.directory.change import Change, digest_of
 from server.directory.desired import Desired
 from server.directory.model import DepartmentLink, Ledger, Live, PersonLink, Rules
-from server.directory.plan_departments import DepartmentPlanner
+from server.directory.plan_departments import DepartmentPlanner, Structure
 from server.directory.plan_people import PeoplePlanner
 from server.directory.plan_removals import RemovalPlanner, leaving_departments
 from server.directory.sequence import arrange
-from server.directory.structure import Structure
 from server.errors.message import Message
 
 

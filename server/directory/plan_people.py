@@ -14,8 +14,8 @@ from server.directory.change import (
 )
 from server.directory.desired import DesiredPerson
 from server.directory.model import Kind, Ledger, MemberState, PersonLink, doubt_key, fold
+from server.directory.plan_departments import Structure
 from server.directory.sequence import Step
-from server.directory.structure import Structure
 
 
 class PeoplePlanner:

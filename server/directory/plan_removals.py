@@ -24,7 +24,7 @@ from server.directory.model import (
     fold,
     id_key,
 )
-from server.directory.structure import Structure
+from server.directory.plan_departments import Structure
 
 _DAY_S = 86_400.0
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from server.directory.causes import MOBILE_MAY_STAY, Cause, cause
 from server.directory.change import Action, Change, all_fields, member_changes, member_of
-from server.directory.link import Decision, Fate
+from server.directory.identity import Decision, Fate
 from server.directory.model import MemberState, PersonLink
 
 

@@ -14,7 +14,7 @@ from server.directory import causes
 from server.directory.causes import cause
 from server.directory.desired import DesiredPerson
 from server.directory.model import NOBODY, Ledger, MemberState, PersonLink, fold
-from server.directory.structure import Structure
+from server.directory.plan_departments import Structure
 
 
 class Step(NamedTuple):

@@ -10,7 +10,7 @@ from sqlite3 import Connection
 from typing import TypeVar
 
 from server.directory.causes import Cause
-from server.directory.hold import Hold, HoldReason
+from server.directory.change import Hold, HoldReason
 from server.directory.model import Kind
 from server.journal.coding import cause_of, dump, dump_cause, load_cause, plain_cause
 from server.journal.misread import decoding

@@ -14,10 +14,10 @@ from threading import Event
 from server.config.store import Config
 from server.directory.absence import missing_from
 from server.directory.causes import Cause
-from server.directory.company import as_known_to
 from server.directory.guard import WINDOW_S
+from server.directory.mapping import as_known_to
 from server.directory.model import Ledger, Live, Rules, Snapshot
-from server.directory.passed_on import waiting_for, without_mobiles
+from server.directory.reassigned_mobiles import waiting_for, without_mobiles
 from server.errors.base import DingBridgeError
 from server.errors.vendor import CallCancelledError, VendorError
 from server.journal import ledger as stored

@@ -9,8 +9,8 @@ from server.directory.desired import Desired
 from server.directory.guard import Verdict, guard
 from server.directory.mapping import map_directory
 from server.directory.model import Conflict, Kind, Ledger, Live, PersonLink, Rules, Snapshot, fold
-from server.directory.passed_on import is_passed_on, waiting_for, without_mobile
 from server.directory.plan import Plan, make_plan
+from server.directory.reassigned_mobiles import is_passed_on, waiting_for, without_mobile
 from server.directory.refusals import fresh, left_out, spare, spare_deletions
 from server.errors.message import Message
 from server.errors.vendor import VendorError

@@ -10,7 +10,7 @@ from functools import partial
 
 from server.directory.causes import IF_SAME_MOBILE, cause, unnamed_holder
 from server.directory.change import Action, Change, all_fields, member_of
-from server.directory.link import Claim, Decision, Fate, Holder, judge_holder
+from server.directory.identity import Claim, Decision, Fate, Holder, judge_holder
 from server.directory.model import (
     Conflict,
     Kind,

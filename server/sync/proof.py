@@ -17,8 +17,7 @@ from server.directory.absence import (
     place_of,
     settle,
 )
-from server.directory.company import is_of_another
-from server.directory.mapping import scope_of
+from server.directory.mapping import is_of_another, scope_of
 from server.directory.model import Department, Ledger, Person, Rules, Snapshot
 from server.errors.vendor import Fate, VendorError
 from server.sync.gathering import CHUNK, deepen, is_refused_for_all

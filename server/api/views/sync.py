@@ -20,7 +20,7 @@ from server.api.status import (
     SyncView,
 )
 from server.directory.causes import UNMATCHED, UNPROVEN, Cause
-from server.directory.hold import Hold, HoldReason
+from server.directory.change import Hold, HoldReason
 from server.directory.model import Conflict, Kind
 from server.errors.message import N_, Message
 from server.journal import ledger, runs, sync_state, wecom_names

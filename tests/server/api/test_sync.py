@@ -8,8 +8,7 @@ from server.api.status import SyncState
 from server.api.sync import Orders
 from server.config.paths import DataFolder
 from server.directory.causes import cause
-from server.directory.change import Action
-from server.directory.hold import Hold, HoldReason
+from server.directory.change import Action, Hold, HoldReason
 from server.directory.model import Conflict, Kind
 from server.errors.base import SettingsError
 from server.journal import ledger, runs, sync_state

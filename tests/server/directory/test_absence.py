@@ -18,6 +18,7 @@ from server.directory.absence import (
     settle,
 )
 from server.directory.change import Action
+from server.directory.desired import Presence
 from server.directory.mapping import map_directory, scope_of
 from server.directory.model import (
     Department,
@@ -31,7 +32,6 @@ from server.directory.model import (
     Snapshot,
 )
 from server.directory.plan import Plan, make_plan
-from server.directory.presence import Presence
 from tests.server.directory.builders import OPEN, department, mirrored, person, snapshot
 from tests.server.directory.world import Mirror
 

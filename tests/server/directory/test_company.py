@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from server.directory.company import as_known_to
+from server.directory.mapping import as_known_to
 from server.directory.model import Ledger, MemberState, Person, PersonLink, Scope
 from tests.server.directory.builders import person, snapshot
 

@@ -2,9 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from server.directory.change import Action, Change
+from server.directory.change import Action, Change, HoldReason
 from server.directory.guard import Verdict, allowance, guard, linked_count
-from server.directory.hold import HoldReason
 from server.directory.model import (
     Kind,
     Leavers,

@@ -7,8 +7,8 @@ import pytest
 
 from server.directory import causes
 from server.directory.change import Action
-from server.directory.contact import Contact, read_contact
-from server.directory.identity import identify
+from server.directory.desired import Presence
+from server.directory.identity import Contact, identify, read_contact
 from server.directory.model import (
     UNKNOWN,
     Conflict,
@@ -20,7 +20,6 @@ from server.directory.model import (
     PersonLink,
     Snapshot,
 )
-from server.directory.presence import Presence
 from tests.server.directory.builders import (
     DAY_S,
     OPEN,

@@ -4,9 +4,8 @@ import pytest
 
 from server.directory.causes import cause
 from server.directory.change import Action, Change
-from server.directory.desired import Desired, DesiredPerson
+from server.directory.desired import Desired, DesiredPerson, Presence
 from server.directory.model import Kind, Ledger, MemberState, PersonLink, Refusal
-from server.directory.presence import Presence
 from server.directory.refusals import (
     DELETION,
     PATIENCE_S,

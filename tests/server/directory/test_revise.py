@@ -12,7 +12,7 @@ from server.directory.change import (
     member_of,
     state_of,
 )
-from server.directory.link import Claim, Decision, Fate, Holder, judge_holder
+from server.directory.identity import Claim, Decision, Fate, Holder, judge_holder
 from server.directory.model import (
     NOBODY,
     DepartmentState,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from server.directory.change import Action, Change
 from server.directory.desired import Desired
 from server.directory.guard import Verdict, guard
-from server.directory.link import Claim, Decision, Holder, judge_holder
+from server.directory.identity import Claim, Decision, Holder, judge_holder
 from server.directory.mapping import map_directory
 from server.directory.model import (
     Conflict,

@@ -3,8 +3,7 @@ from sqlite3 import Connection
 
 import pytest
 
-from server.directory.change import Action
-from server.directory.hold import Hold, HoldReason
+from server.directory.change import Action, Hold, HoldReason
 from server.directory.model import Kind
 from server.journal import runs, sync_state
 from server.journal.events import CODES, NewEvent, append, claim, complete, fail, ignore

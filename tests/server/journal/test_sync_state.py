@@ -2,7 +2,7 @@ from dataclasses import replace
 from sqlite3 import Connection
 
 from server.directory.causes import Cause
-from server.directory.hold import Hold, HoldReason
+from server.directory.change import Hold, HoldReason
 from server.directory.model import Kind, Scope
 from server.errors.message import Message
 from server.journal import ledger, sync_state

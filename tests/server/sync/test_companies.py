@@ -7,7 +7,7 @@ from sqlite3 import Connection
 
 import pytest
 
-from server.directory.hold import HoldReason
+from server.directory.change import HoldReason
 from server.journal.runs import RunStatus
 from server.simulator.contacts_wecom import WeComContacts, WeComRules
 from server.simulator.faults import Fault, Rule

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from server.directory.hold import HoldReason
+from server.directory.change import HoldReason
 from server.journal import sync_state
 from server.journal.runs import Result, RunStatus
 from server.simulator.company_generator import generate

@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.directory.hold import HoldReason
+from server.directory.change import HoldReason
 from server.directory.model import Kind, Snapshot
 from server.journal import runs, sync_state
 from server.journal.runs import Result, RunStatus

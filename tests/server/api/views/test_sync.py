@@ -17,8 +17,7 @@ from server.api.views.sync import (
     sync_view,
 )
 from server.directory.causes import UNMATCHED, Cause, cause
-from server.directory.change import Action, Fields
-from server.directory.hold import Hold, HoldReason
+from server.directory.change import Action, Fields, Hold, HoldReason
 from server.directory.model import (
     Conflict,
     DepartmentLink,

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from server.directory.change import Change
+from server.directory.desired import Presence
 from server.directory.model import Kind, Ledger, PersonLink, fold
-from server.directory.presence import Presence
 
 _CODES = ("mobile-of-leaver", "mobile-held")
 

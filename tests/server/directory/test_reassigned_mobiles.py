@@ -1,8 +1,13 @@
 from server.directory.causes import cause
 from server.directory.change import Action, Change
+from server.directory.desired import Presence
 from server.directory.model import Kind, Ledger, MemberState, PersonLink
-from server.directory.passed_on import is_passed_on, waiting_for, without_mobile, without_mobiles
-from server.directory.presence import Presence
+from server.directory.reassigned_mobiles import (
+    is_passed_on,
+    waiting_for,
+    without_mobile,
+    without_mobiles,
+)
 
 GONE = PersonLink("gone", "Gone", MemberState("Anna", "138"), is_enabled=False)
 STAYS = PersonLink("stays", "Stays", MemberState("Bert", "139"))
