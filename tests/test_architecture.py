@@ -39,7 +39,7 @@ server.api.app            : server.api.sync server.api.views.sync crypto server.
 server.api.app            : server.api.migration server.api.connections server.api.checks
 server.api.connections    : server.config server.dingtalk server.wecom server.rest server.api.checks
 server.api.connections    : server.sync.wishes server.api.checks server.errors.base server.errors.vendor server.errors.message
-server.api.migration         : server.config server.service.instance server.journal.copying crypto.secret
+server.api.migration         : server.config server.service.instance server.journal.opening crypto.secret
 server.api.migration         : server.api.checks server.errors.base server.errors.export server.errors.message
 server.api.migration         : server.version
 server.api.sync         : server.sync.engine server.sync.wishes server.api.sync server.api.views.sync
@@ -57,16 +57,16 @@ server.service.service        : server.subscription.watch
 server.service.service        : server.service.housekeeper server.service.duties server.service.running_config
 server.service.housekeeper    : server.service.instance server.errors.base server.errors.message
 server.service.duties         : server.callback server.service.instance server.journal server.errors.base
-server.service.running_config : server.config server.journal.contact server.service.logs crypto
+server.service.running_config : server.config server.journal.rejections server.service.logs crypto
 server.subscription   : server.subscription server.api.app server.api.selftest server.api.checks server.config
 server.subscription   : server.dingtalk server.rest server.journal server.service.instance server.api.status
 server.subscription   : server.sync.parties server.api.sync server.directory.causes crypto
 server.subscription   : server.errors.base server.errors.vendor server.api.checks server.errors.message
 server.api.checks          : server.api.checks server.errors.base server.errors.message
-server.service.service        : server.pruning server.service.disk_space crypto server.errors.base server.errors.message
+server.service.service        : server.journal.retention server.service.disk_space crypto server.errors.base server.errors.message
 server.service.service        : server.version
-server.pruning        : server.config.settings server.journal server.errors.base
-server.pruning        : server.rest.vendor_clock
+server.journal.retention        : server.config.settings server.journal server.errors.base
+server.journal.retention        : server.rest.vendor_clock
 server.service.service        : server.rest.vendor_clock
 server.api.views.callbacks          : server.callback server.config server.service.instance server.journal server.errors.credentials
 server.api.views.callbacks          : server.dingtalk.payload
@@ -148,7 +148,7 @@ RESERVED = {
         "server.api.app",
         "server.service.service",
         "server.service.duties",
-        "server.pruning",
+        "server.journal.retention",
         "server.api.sync",
         "server.sync",
         "server.api.sync",

@@ -54,7 +54,8 @@ from server.config.store import Config, ConfigStore, Outcome
 from server.errors.base import DingBridgeError, JournalClosedError, NotInForceError
 from server.errors.credentials import describe_problem
 from server.errors.message import Message
-from server.journal import contact, events, listing, rejections
+from server.journal import events, listing, rejections
+from server.journal import rejections as contact
 from server.journal.opening import peek
 from server.journal.salvage import noted
 from server.service.disk_space import shortage

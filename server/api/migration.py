@@ -20,7 +20,7 @@ from server.config.store import Config, ConfigStore
 from server.errors.base import JournalBusyError, JournalDamagedError
 from server.errors.export import ExportDamagedError, PassphraseShortError
 from server.errors.message import Message
-from server.journal.copying import check_database, copy_database
+from server.journal.opening import check_database, copy_database
 from server.service.instance import acquire
 from server.version import VERSION
 

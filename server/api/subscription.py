@@ -28,7 +28,7 @@ from server.errors.vendor import (
     RecordUnusableError,
     VendorRefusedError,
 )
-from server.journal import contact
+from server.journal import rejections as contact
 from server.journal import subscription as stored
 from server.journal.opening import peek
 from server.journal.subscription import Finding

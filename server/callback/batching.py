@@ -13,8 +13,8 @@ from time import monotonic
 
 from server.callback.handler import Outcome, Verified
 from server.callback.limits import PatientChannel
-from server.journal.contact import Use
 from server.journal.events import NewEvent
+from server.journal.rejections import Use
 from server.journal.writer import Ticket
 
 _log = logging.getLogger(__name__)

@@ -31,9 +31,8 @@ from crypto.envelope import RANDOM_BYTES
 from server.callback.rejections import EVERYBODY, DiagnosisQueue, RejectedCall, RejectionLog
 from server.dingtalk.payload import Digits, read_json
 from server.errors.base import JournalDamagedError, JournalError
-from server.journal.contact import Use
 from server.journal.events import NewEvent, Source
-from server.journal.rejections import Rejection
+from server.journal.rejections import Rejection, Use
 
 _log = logging.getLogger(__name__)
 

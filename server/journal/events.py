@@ -12,7 +12,7 @@ from enum import IntEnum, StrEnum
 from sqlite3 import Connection, Row
 from typing import Any
 
-from server.journal.misread import decoding
+from server.journal.connection import decoding
 
 
 class EventState(StrEnum):

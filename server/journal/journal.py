@@ -14,10 +14,11 @@ from server.errors.base import (
     JournalError,
     JournalGoneError,
 )
-from server.journal import contact, events
-from server.journal.contact import Use
+from server.journal import events
+from server.journal import rejections as contact
 from server.journal.events import NewEvent
 from server.journal.opening import Opened, open_database, read, suspect
+from server.journal.rejections import Use
 from server.journal.writer import Ticket, Writer
 
 T = TypeVar("T")

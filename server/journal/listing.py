@@ -9,6 +9,7 @@ from itertools import pairwise
 from sqlite3 import Connection
 from typing import Any
 
+from server.journal.connection import decoding
 from server.journal.events import (
     CODES,
     COLUMNS,
@@ -18,7 +19,6 @@ from server.journal.events import (
     first_id_since,
     stored_event,
 )
-from server.journal.misread import decoding
 
 # How many rows a filter that no index answers looks at in one call: a few ms.
 SCAN_ROWS = 10_000

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sqlite3 import Connection
 
 from server.journal.coding import dump
-from server.journal.misread import decoding
+from server.journal.connection import decoding
 
 _NAME = "mobile-lookups"
 

@@ -15,8 +15,7 @@ from typing import TypeVar
 
 from server.directory.causes import Cause
 from server.journal.coding import dump_cause, load_cause
-from server.journal.connection import connect, transaction, translated
-from server.journal.misread import decoding
+from server.journal.connection import connect, decoding, transaction, translated
 from server.journal.schema import check_not_newer
 
 T = TypeVar("T")

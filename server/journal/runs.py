@@ -25,7 +25,7 @@ from server.journal.coding import (
     load_fields,
     load_messages,
 )
-from server.journal.misread import decoding
+from server.journal.connection import decoding
 
 
 class RunCause(StrEnum):
@@ -372,3 +372,15 @@ def _change(row: tuple[Any, ...]) -> RecordedChange:
         load_cause(error),
         load_messages(warnings),
     )
+
+
+@decoding()
+def counts_so_far(conn: Connection, run_id: int) -> RunCounts:
+    """Count the results of a run; how much it read is known at its end only."""
+    rows = conn.execute(
+        "SELECT result, count(*), sum(action = ?) FROM sync_changes WHERE run_id = ?"
+        " GROUP BY result",
+        (Action.CONFLICT.value, run_id),
+    ).fetchall()
+    counted = {Result(result).value: count for result, count, _ in rows}
+    return RunCounts(**counted, conflicts=sum(conflicts for _, _, conflicts in rows))

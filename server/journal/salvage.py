@@ -13,16 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from sqlite3 import Connection
 
-from server.journal import (
-    contact,
-    ledger,
-    listing,
-    lookups,
-    rejections,
-    runs,
-    shelf,
-    sync_state,
-)
+from server.journal import ledger, listing, lookups, rejections, runs, sync_state
+from server.journal import ledger as shelf
+from server.journal import rejections as contact
 from server.journal.connection import connect, transaction
 from server.journal.events import Source, StateCode
 

@@ -11,7 +11,7 @@ from sqlite3 import Connection
 
 from server.directory.causes import Cause
 from server.journal.coding import cause_of, dump, plain_cause
-from server.journal.misread import decoding
+from server.journal.connection import decoding
 
 
 class Standing(StrEnum):

@@ -13,7 +13,7 @@ from server.directory.causes import Cause
 from server.directory.change import Hold, HoldReason
 from server.directory.model import Kind
 from server.journal.coding import cause_of, dump, dump_cause, load_cause, plain_cause
-from server.journal.misread import decoding
+from server.journal.connection import decoding
 from server.journal.runs import RunCause
 
 T = TypeVar("T")

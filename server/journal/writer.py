@@ -20,10 +20,8 @@ from server.errors.base import (
     JournalDamagedError,
     JournalGoneError,
 )
-from server.journal.connection import roll_back, translate
-from server.journal.misread import MisreadError
+from server.journal.connection import MisreadError, Place, roll_back, translate
 from server.journal.opening import suspect
-from server.journal.place import Place
 
 T = TypeVar("T")
 

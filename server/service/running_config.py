@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from crypto.callback import Opener
 from crypto.credentials import Keyring
 from server.config.store import Config, ConfigStore
-from server.journal.contact import LastUse
+from server.journal.rejections import LastUse
 from server.service.logs import SecretMask
 
 _log = logging.getLogger(__name__)

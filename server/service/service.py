@@ -24,11 +24,12 @@ from server.callback.wsgi import build_app
 from server.config.paths import DataFolder
 from server.config.store import Config, ConfigStore
 from server.errors.base import JournalBusyError, JournalFullError, Trouble
-from server.journal import contact, requests
+from server.journal import rejections as contact
 from server.journal import rejections as stored_rejections
+from server.journal import requests
 from server.journal.journal import Journal
 from server.journal.rejections import Rejection
-from server.pruning import Pruning
+from server.journal.retention import Pruning
 from server.rest.vendor_clock import VendorClock
 from server.service.duties import JOB_S, Publish, ReopenJournal, StoreRejections
 from server.service.housekeeper import Duty, Housekeeper, Once, Routine

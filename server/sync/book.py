@@ -23,8 +23,9 @@ from server.directory.model import (
     doubt_key,
     fold,
 )
+from server.journal import ledger as shelf
 from server.journal import ledger as stored
-from server.journal import runs, shelf
+from server.journal import runs
 from server.journal.journal import Journal
 from server.journal.runs import RecordedChange
 from server.journal.writer import Ticket

@@ -22,10 +22,9 @@ from server.dingtalk.payload import read_json
 from server.errors.base import DingBridgeError
 from server.errors.credentials import Advice, describe_diagnosis
 from server.errors.message import N_, Message
-from server.journal.contact import LastUse
 from server.journal.events import StoredEvent
 from server.journal.listing import Counts
-from server.journal.rejections import Rejection
+from server.journal.rejections import LastUse, Rejection
 from server.journal.salvage import Salvaged
 from server.service.instance import ServiceRecord
 

@@ -23,9 +23,9 @@ from server.directory.causes import UNMATCHED, UNPROVEN, Cause
 from server.directory.change import Hold, HoldReason
 from server.directory.model import Conflict, Kind
 from server.errors.message import N_, Message
-from server.journal import ledger, runs, sync_state, wecom_names
-from server.journal.progress import counts_so_far
-from server.journal.runs import RecordedChange, Run, RunCause, RunStatus
+from server.journal import ledger, runs, sync_state
+from server.journal import ledger as wecom_names
+from server.journal.runs import RecordedChange, Run, RunCause, RunStatus, counts_so_far
 from server.journal.sync_state import Held, Quarantine
 
 _CAUSES = {

@@ -16,11 +16,11 @@ from server.callback.handler import Desk
 from server.callback.listener import Listener, open_socket
 from server.callback.rejections import RejectionLog
 from server.callback.wsgi import build_app
-from server.journal import contact, listing
-from server.journal.contact import LastUse
+from server.journal import listing
+from server.journal import rejections as contact
 from server.journal.events import StoredEvent
 from server.journal.journal import Journal
-from server.journal.rejections import Rejection
+from server.journal.rejections import LastUse, Rejection
 from server.simulator.dingtalk_callbacks import CallbackSender, Patience, body_of, query_of
 from server.simulator.envelope import SignedText
 from tests.server.simulator.seeds import seeded

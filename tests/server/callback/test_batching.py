@@ -10,8 +10,8 @@ from server.callback import batching as inbox_module
 from server.callback.batching import BatchingInbox
 from server.callback.handler import Outcome, Verified
 from server.errors.base import JournalBusyError, JournalFullError
-from server.journal.contact import Use
 from server.journal.events import NewEvent
+from server.journal.rejections import Use
 from server.journal.writer import Ticket
 
 

@@ -28,10 +28,9 @@ from server.errors.base import (
     JournalFullError,
 )
 from server.journal import listing
-from server.journal.contact import Use
 from server.journal.events import NewEvent
 from server.journal.journal import Journal
-from server.journal.rejections import Rejection
+from server.journal.rejections import Rejection, Use
 from server.simulator.dingtalk_callbacks import body_of, query_of
 from server.simulator.envelope import Envelope, SignedText
 from tests.server.callback.service import AES_KEY, CREDENTIALS, KEY, OTHER, THIRD, TOKEN, sealed

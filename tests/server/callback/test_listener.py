@@ -18,8 +18,8 @@ from server.callback.port_holder import holder_of_port
 from server.callback.rejections import RejectionLog
 from server.callback.wsgi import build_app
 from server.errors.base import AddressUnavailableError, PortForbiddenError, PortInUseError
-from server.journal.contact import Use
 from server.journal.events import NewEvent
+from server.journal.rejections import Use
 from server.journal.writer import Ticket
 from tests.server.callback.service import PATH, Service, sealed, serving
 

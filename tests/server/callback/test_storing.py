@@ -13,9 +13,9 @@ from crypto.callback import Opener
 from crypto.credentials import Keyring
 from server.callback.batching import Append
 from server.errors.base import JournalFullError
-from server.journal.contact import Use
 from server.journal.events import NewEvent
 from server.journal.journal import Journal
+from server.journal.rejections import Use
 from server.journal.writer import Ticket
 from server.simulator.dingtalk_callbacks import event_text
 from server.simulator.payloads import EventMaker, as_captured

@@ -1,6 +1,6 @@
 from sqlite3 import Connection
 
-from server.journal.contact import LastUse, Use, record, uses
+from server.journal.rejections import LastUse, Use, record, uses
 
 
 def test_the_first_use_is_kept_and_the_last_one_replaced(conn: Connection) -> None:

@@ -7,11 +7,10 @@ import pytest
 
 from server.errors.base import JournalAccessError, JournalDamagedError, JournalNewerError
 from server.journal import sync_state
-from server.journal.copying import check_database, copy_database
 from server.journal.events import NewEvent
 from server.journal.journal import Journal
 from server.journal.listing import counts
-from server.journal.opening import peek
+from server.journal.opening import check_database, copy_database, peek
 from server.journal.schema import MIGRATIONS
 
 NOW_MS = 1_790_000_000_000

@@ -19,12 +19,13 @@ from server.errors.base import (
     JournalFullError,
     JournalGoneError,
 )
-from server.journal import contact, events, listing
+from server.journal import events, listing
+from server.journal import rejections as contact
 from server.journal.connection import connect
-from server.journal.contact import LastUse, Use
 from server.journal.events import NewEvent
 from server.journal.journal import Journal
 from server.journal.opening import Opened, open_database, peek
+from server.journal.rejections import LastUse, Use
 from server.journal.writer import Writer
 
 MakeEvent = Callable[..., NewEvent]

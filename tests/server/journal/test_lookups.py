@@ -3,8 +3,8 @@ import sqlite3
 import pytest
 
 from server.journal import lookups
+from server.journal.connection import MisreadError
 from server.journal.lookups import Answer, Lookups
-from server.journal.misread import MisreadError
 
 KNOWN = Lookups((1, 2), {"13800000001": Answer("zhang", 5), "13800000002": Answer("", 6)})
 

@@ -3,8 +3,7 @@ from sqlite3 import Connection
 from server.directory.change import Action
 from server.directory.model import Kind
 from server.journal import runs
-from server.journal.progress import counts_so_far
-from server.journal.runs import RecordedChange, Result, RunCause, RunCounts
+from server.journal.runs import RecordedChange, Result, RunCause, RunCounts, counts_so_far
 
 
 def _change(dingtalk_id: str, result: Result, action: Action = Action.UPDATE) -> RecordedChange:

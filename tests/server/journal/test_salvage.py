@@ -8,21 +8,13 @@ from sqlite3 import Connection
 import pytest
 
 from server.directory.model import DepartmentLink, DepartmentState, Ledger, MemberState, PersonLink
-from server.journal import (
-    contact,
-    events,
-    ledger,
-    listing,
-    rejections,
-    salvage,
-    shelf,
-    sync_state,
-)
+from server.journal import events, ledger, listing, rejections, salvage, sync_state
+from server.journal import ledger as shelf
+from server.journal import rejections as contact
 from server.journal.connection import connect, transaction
-from server.journal.contact import Use
 from server.journal.events import NewEvent
 from server.journal.opening import open_database
-from server.journal.rejections import Rejection
+from server.journal.rejections import Rejection, Use
 from server.journal.runs import RunCause
 from server.journal.salvage import Salvaged, note, noted
 from server.journal.sync_state import NextRun

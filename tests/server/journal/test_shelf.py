@@ -17,7 +17,8 @@ from server.directory.model import (
     Removal,
     Scope,
 )
-from server.journal import ledger, shelf, sync_state
+from server.journal import ledger, sync_state
+from server.journal import ledger as shelf
 from server.journal.connection import connect_in_memory
 from server.journal.journal import Journal
 from server.journal.runs import RunCause

@@ -2,7 +2,8 @@ from sqlite3 import Connection
 
 from server.directory.change import Action
 from server.directory.model import DepartmentLink, DepartmentState, Kind, MemberState, PersonLink
-from server.journal import ledger, runs, wecom_names
+from server.journal import ledger, runs
+from server.journal import ledger as wecom_names
 from server.journal.runs import RecordedChange, Result, RunCause
 
 

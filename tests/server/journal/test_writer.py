@@ -19,8 +19,7 @@ from server.errors.base import (
     JournalUnreadableError,
 )
 from server.journal import connection, writer
-from server.journal.connection import connect
-from server.journal.misread import decoding
+from server.journal.connection import connect, decoding
 from server.journal.writer import Ticket, Writer
 
 

@@ -145,7 +145,7 @@ STARTING = [
     Step("server.service.instance.write_atomically", REFUSED, is_told_to_others=False),
     Step("server.service.instance.InstanceLock.keep", REFUSED),
     Step("server.service.running_config.RunningConfig.has_changed", REFUSED),
-    Step("server.pruning.Pruning.do_what_is_due", BUSY),
+    Step("server.journal.retention.Pruning.do_what_is_due", BUSY),
     Step("server.journal.requests.is_waiting", BUSY),
 ]
 
@@ -342,7 +342,7 @@ DUTIES = [
     ("server.config.store.ConfigStore.changed_since_load", REFUSED),
     ("server.journal.rejections.replace_all", BUSY),
     ("server.service.instance.InstanceLock.keep", REFUSED),
-    ("server.pruning.Pruning.do_what_is_due", ZeroDivisionError()),
+    ("server.journal.retention.Pruning.do_what_is_due", ZeroDivisionError()),
     ("server.journal.requests.is_waiting", BUSY),
 ]
 

@@ -32,8 +32,8 @@ from server.errors.base import (
     PortInUseError,
     Trouble,
 )
+from server.journal.retention import Pruning
 from server.journal.writer import Ticket
-from server.pruning import Pruning
 from server.service.housekeeper import Housekeeper, Routine
 from server.service.instance import running_service
 from server.service.logs import SecretMask

@@ -24,10 +24,9 @@ from server.config.secrets import Draft, Secrets
 from server.config.store import Config
 from server.errors.base import JournalFullError, Trouble
 from server.errors.message import Message
-from server.journal.contact import LastUse
 from server.journal.events import EventState, Source, StoredEvent
 from server.journal.listing import Counts
-from server.journal.rejections import Rejection
+from server.journal.rejections import LastUse, Rejection
 from server.journal.salvage import Salvaged
 from server.service.instance import ServiceRecord
 from tests.crypto.made_up import ACTIVE, AES_KEYS, PENDING, PREVIOUS, TOKENS

@@ -12,8 +12,8 @@ from server.config.settings import JournalSettings
 from server.journal import events, listing
 from server.journal.connection import connect_in_memory, transaction
 from server.journal.events import NewEvent
+from server.journal.retention import Pruning
 from server.journal.schema import migrate
-from server.pruning import Pruning
 from server.rest.vendor_clock import DAY_MS, VendorClock
 from tests.server.clocks import SteadyClock, WallClock
 
