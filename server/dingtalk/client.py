@@ -23,8 +23,7 @@ from server.dingtalk.wire import (
 )
 from server.errors.vendor import CallCancelledError, Fate, VendorError, VendorRefusedError
 from server.rest import fields
-from server.rest.client import Client
-from server.rest.gateway import Gateway, Surroundings
+from server.rest.gateway import Client, Gateway, Surroundings
 from server.rest.session import Call, Purpose
 from server.rest.tokens import Account
 

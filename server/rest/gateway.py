@@ -17,8 +17,7 @@ from server.errors.vendor import (
     VendorRefusedError,
     VendorReplyError,
 )
-from server.rest.limiter import RateLimiter
-from server.rest.retry import Retrier, RetryPolicy
+from server.rest.retry import RateLimiter, Retrier, RetryPolicy
 from server.rest.session import Call, Channel, Limits, Purpose
 from server.rest.tokens import Account, Token, TokenCache, parse_token
 
@@ -167,3 +166,22 @@ class Gateway:
                     raise OutcomeUnknownError(error) from error
                 raise
         return answer
+
+
+class Client:
+    """A vendor's calls, made through one gateway. Safe to use from several threads."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._gateway.close()
+
+    def cut(self) -> None:
+        """Give up: calls under way and all later ones end in `CallCancelledError`."""
+        self._gateway.cut()
+
+    def log_in(self) -> None:
+        """Make sure that id and secret give a token; that proves nothing more."""
+        self._gateway.log_in()

@@ -32,7 +32,7 @@ from server.errors.vendor import (
     VendorReplyError,
 )
 from server.rest import environment, failures, fields
-from server.rest.lines import Lines
+from server.rest.open_connections import Lines
 
 _LOG = logging.getLogger(__name__)
 _CHUNK_BYTES = 64 * 1024

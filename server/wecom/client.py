@@ -10,8 +10,7 @@ from typing import Any
 from crypto.secret import Secret
 from server.errors.vendor import Fate, VendorRefusedError
 from server.rest import fields
-from server.rest.client import Client
-from server.rest.gateway import Gateway, Surroundings
+from server.rest.gateway import Client, Gateway, Surroundings
 from server.rest.session import Call, Purpose
 from server.rest.tokens import Account
 from server.wecom.errors import VENDOR, format_warning, raise_for_error

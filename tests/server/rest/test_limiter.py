@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.rest.limiter import RateLimiter
+from server.rest.retry import RateLimiter
 from tests.server.rest.loopback import FakeTime
 
 PATH = "topapi/v2/user/list"

@@ -25,7 +25,7 @@ from server.errors.vendor import (
 from server.rest import environment
 from server.rest.environment import certificates, ignored
 from server.rest.failures import explain
-from server.rest.lines import Lines
+from server.rest.open_connections import Lines
 from server.rest.session import Call, Channel, Limits, build_session, quotable
 from tests.server.rest.loopback import (
     UNTRUSTED_CERTIFICATE,
