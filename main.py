@@ -152,7 +152,7 @@ def _command(options: "argparse.Namespace") -> "Command":
 
 
 def _demo(app: "App", texts: "Texts", options: "argparse.Namespace") -> int:
-    from server.simulator.demo import run_demo
+    from server.demo.callback_demo import run_demo
     from ui.console.output import show_text
 
     del app, options

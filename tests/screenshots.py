@@ -14,11 +14,11 @@ from unittest.mock import patch
 from PIL import ImageGrab
 
 from server.api.app import App
-from server.simulator.callback_registry import CheckOutcome
 from server.simulator.company import Company
-from server.simulator.contacts_dingtalk import DingTalkContacts
-from server.simulator.contacts_wecom import WeComContacts
+from server.simulator.dingtalk.callback_registry import CheckOutcome
+from server.simulator.dingtalk.contacts import DingTalkContacts
 from server.simulator.httpd import LoopbackServer
+from server.simulator.wecom.contacts import WeComContacts
 from tests.server.subscription.registry import NEEDED, OTHER_TOKEN, app_of, open_registry
 from tests.ui.office import check_address, let_age, office, send_events
 from tests.ui.platforms import Platforms, mirrored, platforms

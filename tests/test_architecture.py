@@ -26,7 +26,7 @@ LONGEST_FUNCTION = 60
 #   it, so server.sync.missed has it read by server.dingtalk.events.
 _ARROWS = """
 main                  : ui server.api.app server.config.paths server.errors.base server.version
-main                  : server.simulator.demo
+main                  : server.demo.callback_demo
 ui                    : ui server.api.app server.api.status server.errors.base server.errors.message
 ui                    : server.config.settings server.config.merge server.config.store
 ui                    : server.config.files server.config.locks server.config.paths server.version
@@ -117,11 +117,11 @@ server.errors.vendor           :
 server.errors.message        :
 server.version        :
 server.simulator      : server.simulator
-server.simulator.demo : server.simulator server.api.app server.config.paths server.service.service
-server.simulator.demo : server.api.checks server.api.status server.errors.message
-server.simulator.demo_mirror : server.simulator server.api.app server.config.paths server.api.status
-server.simulator.demo_mirror : server.errors.message server.sync.parties
-server.simulator.stage : server.errors.message
+server.demo.callback_demo : server.simulator server.api.app server.config.paths server.service.service
+server.demo.callback_demo : server.api.checks server.api.status server.errors.message
+server.demo.mirror_demo : server.simulator server.api.app server.config.paths server.api.status
+server.demo.mirror_demo : server.errors.message server.sync.parties
+server.demo.stage : server.errors.message
 crypto                : crypto
 """
 # The rooms of ui: each may import from itself and from those before it.

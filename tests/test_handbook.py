@@ -38,7 +38,7 @@ from server.config.paths import DataFolder
 from server.config.settings import Language
 from server.errors.base import Problem, SettingsError
 from server.errors.message import Message
-from server.simulator.payloads import CONTACT_EVENTS
+from server.simulator.dingtalk.payloads import CONTACT_EVENTS
 from tests.handbook import BOTH, FROM_CODE, HELP, PROJECT, Handbook
 from tests.rendering import anchor, tokens_of
 from ui.console import commands, documents

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from server.simulator.roster import ROOT_ID, Person, Roster
-from server.simulator.wecom_directory import Member, Snapshot, WeComDirectory
+from server.simulator.wecom.directory import Member, Snapshot, WeComDirectory
 
 _DEPARTMENT_NAME_MAX = 32
 _MEMBER_NAME_MAX = 64

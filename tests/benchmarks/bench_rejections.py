@@ -21,8 +21,8 @@ from pathlib import Path
 from statistics import median
 from urllib.parse import urlencode
 
-from server.simulator.dingtalk_callbacks import body_of, query_of
-from server.simulator.envelope import Envelope, SignedText
+from server.simulator.dingtalk.callbacks import body_of, query_of
+from server.simulator.dingtalk.envelope import Envelope, SignedText
 from tests.server.callback.service import (
     AES_KEY,
     KEY,

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from server.simulator.dingtalk_callbacks import body_of, query_of
-from server.simulator.envelope import Envelope
-from server.simulator.payloads import EventMaker
+from server.simulator.dingtalk.callbacks import body_of, query_of
+from server.simulator.dingtalk.envelope import Envelope
+from server.simulator.dingtalk.payloads import EventMaker
 
 TOKEN = "benchmarkToken"  # made up
 AES_KEY = "benchmarkbenchmarkbenchmarkbenchmarkbenchma"

@@ -10,12 +10,12 @@ from typing import Any
 from server.journal.events import NewEvent
 from server.journal.journal import Journal
 from server.simulator.company import Company, CompanyError, Payload
-from server.simulator.contacts_wecom import WeComContacts
-from server.simulator.faults import Fault, Rule
 from server.simulator.roster import ROOT_ID
-from server.simulator.wecom_console import WeComConsole
-from server.simulator.wecom_directory import Member
+from server.simulator.wecom.console import WeComConsole
+from server.simulator.wecom.contacts import WeComContacts
+from server.simulator.wecom.directory import Member
 from server.sync.result import RunResult
+from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.world import World, differences
 
 _LOST, _TWICE = 0.3, 0.2

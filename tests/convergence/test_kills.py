@@ -20,13 +20,13 @@ from server.config.paths import DataFolder
 from server.journal.runs import RunStatus
 from server.simulator.company import Payload
 from server.simulator.company_generator import generate
-from server.simulator.dingtalk_callbacks import CallbackSender, Patience
-from server.simulator.faults import Fault, Rule
-from server.simulator.wecom_console import WeComConsole
+from server.simulator.dingtalk.callbacks import CallbackSender, Patience
+from server.simulator.wecom.console import WeComConsole
 from server.sync.schedule import MINUTE_MS
 from tests.convergence.history import History, foreigners, settle_foreigners, unexplained
 from tests.convergence.lives import Life, Nursery, Order, Started, forked
 from tests.e2e.program import FIRST
+from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.world import DAY_MS, Sides, open_sides
 
 CASES = int(os.environ.get("DINGBRIDGE_CONVERGENCE_CASES", "40")) // 10

@@ -19,7 +19,7 @@ import pytest
 
 from server.journal import listing
 from server.journal.journal import Journal
-from server.simulator.dingtalk_callbacks import CallbackSender, Patience
+from server.simulator.dingtalk.callbacks import CallbackSender, Patience
 from tests.server.callback.service import AES_KEY, KEY, PATH, TOKEN
 from tests.server.simulator.seeds import seeded
 

@@ -2,7 +2,7 @@
 
 from crypto.callback import OpenSet, SealedCallback
 from crypto.credentials import Credentials, Role
-from server.simulator.envelope import Envelope as DingTalkEnvelope
+from server.simulator.dingtalk.envelope import Envelope as DingTalkEnvelope
 
 TOKENS = ("tokenOfActive1", "tokenOfPending2", "tokenOfPrevious3", "tokenOfNobody4")
 AES_KEYS = tuple(f"{letter * 42}9" for letter in "AbCd")

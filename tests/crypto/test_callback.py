@@ -2,8 +2,8 @@ import pytest
 
 from crypto.callback import SUCCESS, CallbackRejectedError, Opener, OpenSet, SealedCallback
 from crypto.credentials import Credentials, Keyring, Role
-from server.simulator.envelope import Envelope as DingTalkEnvelope
-from server.simulator.envelope import SignedText
+from server.simulator.dingtalk.envelope import Envelope as DingTalkEnvelope
+from server.simulator.dingtalk.envelope import SignedText
 from tests.crypto.made_up import (
     ACTIVE,
     AES_KEYS,

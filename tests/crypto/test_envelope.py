@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crypto.envelope import Envelope, EnvelopeError, EnvelopeFault, Letter
-from server.simulator.envelope import Envelope as DingTalkEnvelope
-from server.simulator.envelope import framed, padded
-from server.simulator.malformed import FAULTS, Damage, damaged
+from server.simulator.dingtalk.envelope import Envelope as DingTalkEnvelope
+from server.simulator.dingtalk.envelope import framed, padded
 from tests.crypto.made_up import AES_KEYS, RANDOM16
 from tests.crypto.vectors import VECTORS, Vector, is_encrypt_of, plaintext
+from tests.server.simulator.malformed import FAULTS, Damage, damaged
 
 AES_KEY, KEY = AES_KEYS[0], "dingmadeupappkey0001"
 MIXED_TEXT = st.text(st.sampled_from('aZ09 "\\{}\n钉桥企业微信😀👨‍👩‍👧é\0'), max_size=200)

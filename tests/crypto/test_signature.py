@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto.signature import is_signed, sign
-from server.simulator.envelope import Envelope as DingTalkEnvelope
+from server.simulator.dingtalk.envelope import Envelope as DingTalkEnvelope
 from tests.crypto.made_up import AES_KEYS
 from tests.crypto.vectors import VECTORS, Vector
 

@@ -13,7 +13,7 @@ from typing import Any
 from server.api.app import App
 from server.config.paths import DataFolder
 from server.config.settings import Language
-from server.simulator.dingtalk_callbacks import CallbackSender, Patience
+from server.simulator.dingtalk.callbacks import CallbackSender, Patience
 from tests.server.simulator.seeds import seeded
 from tests.waiting import PATIENCE_S, until
 from ui.console.documents import status_document

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from server.simulator.dingtalk_callbacks import CallbackSender
-from server.simulator.envelope import SignedText
-from server.simulator.payloads import EventMaker, as_captured
+from server.simulator.dingtalk.callbacks import CallbackSender
+from server.simulator.dingtalk.envelope import SignedText
+from server.simulator.dingtalk.payloads import EventMaker, as_captured
 from tests.crypto.vectors import VECTORS, Vector
 from tests.e2e.program import FIRST, Program, Service, Values
 from tests.server.simulator.seeds import seeded

@@ -7,10 +7,10 @@ import pytest
 from crypto.secret import Secret
 from server.config import replacement
 from server.simulator.company import Company
-from server.simulator.contacts_dingtalk import DingTalkContacts
-from server.simulator.contacts_wecom import WeComContacts
+from server.simulator.dingtalk.contacts import DingTalkContacts
+from server.simulator.dingtalk.payloads import check_url
 from server.simulator.httpd import LoopbackServer
-from server.simulator.payloads import check_url
+from server.simulator.wecom.contacts import WeComContacts
 from tests.e2e.program import FIRST, Program
 
 PASSPHRASE = "four made up words"

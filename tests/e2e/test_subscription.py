@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from server.simulator.callback_registry import CheckOutcome
+from server.simulator.dingtalk.callback_registry import CheckOutcome
 from tests.e2e.program import FIRST, SECOND, Program
 from tests.server.subscription.registry import NEEDED, RECORD, Registry, open_registry
 from tests.waiting import until

@@ -19,11 +19,11 @@ import main
 from server.api.app import App
 from server.config.paths import DataFolder
 from server.simulator.company import Company
-from server.simulator.contacts_dingtalk import DingTalkContacts
-from server.simulator.contacts_wecom import WeComContacts
+from server.simulator.dingtalk.contacts import DingTalkContacts
 from server.simulator.httpd import LoopbackServer, Reply, Request
 from server.simulator.roster import ROOT_ID
-from server.simulator.wecom_console import WeComConsole
+from server.simulator.wecom.console import WeComConsole
+from server.simulator.wecom.contacts import WeComContacts
 
 CHANGE_FIELDS = {
     "action",

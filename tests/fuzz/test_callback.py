@@ -23,10 +23,9 @@ from crypto.credentials import Keyring
 from server.callback.handler import Desk, Outcome, Verified
 from server.callback.rejections import KEPT, RejectionLog
 from server.callback.wsgi import build_app
-from server.simulator.dingtalk_callbacks import query_of
-from server.simulator.envelope import Envelope, SignedText
-from server.simulator.malformed import Damage, damaged
-from server.simulator.payloads import CONTACT_EVENTS, OTHER_EVENTS, EventMaker, check_url
+from server.simulator.dingtalk.callbacks import query_of
+from server.simulator.dingtalk.envelope import Envelope, SignedText
+from server.simulator.dingtalk.payloads import CONTACT_EVENTS, OTHER_EVENTS, EventMaker, check_url
 from tests.server.callback.service import (
     AES_KEY,
     CREDENTIALS,
@@ -37,6 +36,7 @@ from tests.server.callback.service import (
     Service,
     post,
 )
+from tests.server.simulator.malformed import Damage, damaged
 from tests.server.simulator.seeds import seeded
 
 SEED: int | None = None

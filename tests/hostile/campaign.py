@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from server.simulator.dingtalk_callbacks import event_text
-from server.simulator.envelope import Envelope
+from server.simulator.dingtalk.callbacks import event_text
+from server.simulator.dingtalk.envelope import Envelope
 from tests.hostile.attacks import ATTACKS
 from tests.server.callback.service import (
     AES_KEY,

@@ -8,8 +8,8 @@ from server.api.app import App
 from server.config.paths import DataFolder
 from server.journal import events
 from server.service.service import now_ms
-from server.simulator.dingtalk_callbacks import CallbackSender, Patience
-from server.simulator.payloads import CONTACT_EVENTS, EventMaker, check_url
+from server.simulator.dingtalk.callbacks import CallbackSender, Patience
+from server.simulator.dingtalk.payloads import CONTACT_EVENTS, EventMaker, check_url
 
 TOKEN = "madeUpToken2026"
 AES_KEY = "AbCdEf0123456789AbCdEf0123456789AbCdEf01239"

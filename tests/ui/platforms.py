@@ -8,12 +8,12 @@ from pathlib import Path
 from server.api.app import App
 from server.simulator.company import Company
 from server.simulator.company_generator import generate
-from server.simulator.contacts_dingtalk import DingTalkContacts
-from server.simulator.contacts_wecom import WeComContacts
-from server.simulator.faults import WECOM_ANSWERS, Fault, FaultPlan, Rule
+from server.simulator.dingtalk.contacts import DingTalkContacts
 from server.simulator.httpd import LoopbackServer
-from server.simulator.wecom_console import WeComConsole
+from server.simulator.wecom.console import WeComConsole
+from server.simulator.wecom.contacts import WeComContacts
 from server.sync.parties import Pace
+from tests.server.simulator.faults import WECOM_ANSWERS, Fault, FaultPlan, Rule
 from tests.ui.office import office
 
 _SPEED = 500.0

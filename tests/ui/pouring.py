@@ -7,8 +7,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from server.service.service import now_ms
-from server.simulator.dingtalk_callbacks import CallbackSender, Patience
-from server.simulator.payloads import CONTACT_EVENTS, EventMaker
+from server.simulator.dingtalk.callbacks import CallbackSender, Patience
+from server.simulator.dingtalk.payloads import CONTACT_EVENTS, EventMaker
 
 _CONNECTIONS = 8
 

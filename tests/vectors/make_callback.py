@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from server.simulator.envelope import Envelope, SignedText, framed, padded
-from server.simulator.malformed import FAULTS, Damage, damaged
+from server.simulator.dingtalk.envelope import Envelope, SignedText, framed, padded
+from tests.server.simulator.malformed import FAULTS, Damage, damaged
 
 PATH = Path(__file__).with_name("callback.json")
 MADE_HERE = "made for this project by server/simulator/{module}.py"

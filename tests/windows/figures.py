@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from server.simulator.payloads import check_url
+from server.simulator.dingtalk.payloads import check_url
 from tests.windows.build import ensure_built
 from tests.windows.program import Program
 from tests.windows.wine import Wine, ensure_wine

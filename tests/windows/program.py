@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from server.simulator.dingtalk_callbacks import CallbackSender, Patience
+from server.simulator.dingtalk.callbacks import CallbackSender, Patience
 from tests.crypto.made_up import AES_KEYS, KEYS, TOKENS
 from tests.windows.wine import Wine, outcome, windows_path
 

@@ -15,8 +15,8 @@ import pytest
 from server.callback.port_holder import holder_of_port
 from server.config.settings import CallbackSettings, Language
 from server.errors.message import Message
-from server.simulator.dingtalk_callbacks import CallbackSender
-from server.simulator.payloads import check_url
+from server.simulator.dingtalk.callbacks import CallbackSender
+from server.simulator.dingtalk.payloads import check_url
 from tests.windows.desktop import Desktop, Look, desktop
 from tests.windows.program import (
     AES_KEY,

@@ -4,7 +4,7 @@ import socket
 import threading
 from pathlib import Path
 
-from server.simulator.payloads import CONTACT_EVENTS, EventMaker, check_url
+from server.simulator.dingtalk.payloads import CONTACT_EVENTS, EventMaker, check_url
 from tests.windows.program import AES_KEY, KEY, SETTINGS, TOKEN, Program, Serving, until
 from tests.windows.wine import outcome, windows_path
 

@@ -13,7 +13,7 @@ from server.config.merge import Effect
 from server.config.paths import DataFolder
 from server.config.store import ConfigStore
 from server.errors.base import FileAccessError, JournalDamagedError, NotInForceError, SettingsError
-from server.simulator.dingtalk_callbacks import CallbackSender, Patience
+from server.simulator.dingtalk.callbacks import CallbackSender, Patience
 from tests.crypto.made_up import AES_KEYS, KEYS, TOKENS
 from tests.server.folders import ACTIVE_VALUES, OTHER_VALUES, app_on
 from tests.server.simulator.seeds import seeded

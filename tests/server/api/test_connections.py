@@ -17,12 +17,12 @@ from server.errors.base import SettingsError
 from server.rest.retry import RetryPolicy
 from server.rest.session import Limits
 from server.simulator.company import Company
-from server.simulator.contacts_dingtalk import DingTalkContacts
-from server.simulator.contacts_wecom import WeComContacts
-from server.simulator.dingtalk_records import Sight
-from server.simulator.faults import DINGTALK_ANSWERS, WECOM_ANSWERS, Fault, FaultPlan, Rule
+from server.simulator.dingtalk.contacts import DingTalkContacts
+from server.simulator.dingtalk.records import Sight
 from server.simulator.httpd import LoopbackServer, Reply
+from server.simulator.wecom.contacts import WeComContacts
 from tests.server.clocks import SteadyClock
+from tests.server.simulator.faults import DINGTALK_ANSWERS, WECOM_ANSWERS, Fault, FaultPlan, Rule
 from tests.waiting import until
 
 DINGTALK, WECOM = Vendor.DINGTALK, Vendor.WECOM

@@ -12,9 +12,9 @@ from server.api.status import Level, SubscriptionState
 from server.config.merge import Effect
 from server.errors.base import SettingsError
 from server.errors.vendor import CredentialsRejectedError, NoRecordError, RecordUnusableError
-from server.simulator.callback_registry import CheckOutcome, Subscription
-from server.simulator.dingtalk_callbacks import CallbackSender, Patience
-from server.simulator.faults import Fault, Rule
+from server.simulator.dingtalk.callback_registry import CheckOutcome, Subscription
+from server.simulator.dingtalk.callbacks import CallbackSender, Patience
+from tests.server.simulator.faults import Fault, Rule
 from tests.server.simulator.seeds import seeded
 from tests.server.subscription.registry import (
     AES_KEY,

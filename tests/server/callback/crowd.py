@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 
-from server.simulator.dingtalk_callbacks import CallbackSender, Patience, event_text
+from server.simulator.dingtalk.callbacks import CallbackSender, Patience, event_text
 from tests.server.callback.service import AES_KEY, KEY, PATH, TOKEN, read_answer, request_of
 from tests.server.simulator.seeds import seeded
 

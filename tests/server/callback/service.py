@@ -21,8 +21,8 @@ from server.journal import rejections as contact
 from server.journal.events import StoredEvent
 from server.journal.journal import Journal
 from server.journal.rejections import LastUse, Rejection
-from server.simulator.dingtalk_callbacks import CallbackSender, Patience, body_of, query_of
-from server.simulator.envelope import SignedText
+from server.simulator.dingtalk.callbacks import CallbackSender, Patience, body_of, query_of
+from server.simulator.dingtalk.envelope import SignedText
 from tests.server.simulator.seeds import seeded
 
 PATH = "/api/callback"

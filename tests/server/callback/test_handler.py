@@ -31,8 +31,8 @@ from server.journal import listing
 from server.journal.events import NewEvent
 from server.journal.journal import Journal
 from server.journal.rejections import Rejection, Use
-from server.simulator.dingtalk_callbacks import body_of, query_of
-from server.simulator.envelope import Envelope, SignedText
+from server.simulator.dingtalk.callbacks import body_of, query_of
+from server.simulator.dingtalk.envelope import Envelope, SignedText
 from tests.server.callback.service import AES_KEY, CREDENTIALS, KEY, OTHER, THIRD, TOKEN, sealed
 
 NOW_MS = 1_700_000_000_000

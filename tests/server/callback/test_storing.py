@@ -17,9 +17,9 @@ from server.journal.events import NewEvent
 from server.journal.journal import Journal
 from server.journal.rejections import Use
 from server.journal.writer import Ticket
-from server.simulator.dingtalk_callbacks import event_text
-from server.simulator.payloads import EventMaker, as_captured
-from server.simulator.reply import ReplyFault
+from server.simulator.dingtalk.callbacks import event_text
+from server.simulator.dingtalk.payloads import EventMaker, as_captured
+from server.simulator.dingtalk.reply import ReplyFault
 from tests.server.callback.service import (
     CREDENTIALS,
     OTHER,

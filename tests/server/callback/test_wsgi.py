@@ -9,9 +9,9 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from server.simulator.dingtalk_callbacks import body_of, query_of
-from server.simulator.envelope import Envelope
-from server.simulator.reply import HttpReply, check_reply
+from server.simulator.dingtalk.callbacks import body_of, query_of
+from server.simulator.dingtalk.envelope import Envelope
+from server.simulator.dingtalk.reply import HttpReply, check_reply
 from tests.server.callback.service import (
     AES_KEY,
     KEY,

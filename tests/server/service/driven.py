@@ -15,8 +15,8 @@ from server.errors.base import Trouble
 from server.service.instance import running_service
 from server.service.logs import SecretMask
 from server.service.service import Service
-from server.simulator.dingtalk_callbacks import CallbackSender, Patience
-from server.simulator.reply import ReplyFault
+from server.simulator.dingtalk.callbacks import CallbackSender, Patience
+from server.simulator.dingtalk.reply import ReplyFault
 from tests.crypto.made_up import SETS
 from tests.server.clocks import WallClock
 from tests.server.folders import app_on

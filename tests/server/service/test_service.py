@@ -38,7 +38,7 @@ from server.service.housekeeper import Housekeeper, Routine
 from server.service.instance import running_service
 from server.service.logs import SecretMask
 from server.service.service import Service, local_url, now_ms
-from server.simulator.reply import ReplyFault
+from server.simulator.dingtalk.reply import ReplyFault
 from tests.server.clocks import WallClock
 from tests.server.folders import app_on
 from tests.server.service.driven import NEW, NEWEST, OLD, Driven, Store, driven, spoil, texts

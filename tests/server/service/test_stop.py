@@ -5,8 +5,8 @@ from pathlib import Path
 from server.api.app import App
 from server.config.paths import DataFolder
 from server.simulator.company import Company
-from server.simulator.faults import Fault, Rule
 from tests.e2e.program import FIRST
+from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.world import open_sides
 from tests.waiting import until
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import requests
 
-from server.simulator.callback_registry import CheckOutcome, Subscription
 from server.simulator.company import Company
-from server.simulator.contacts_dingtalk import DingTalkContacts
+from server.simulator.dingtalk.callback_registry import CheckOutcome, Subscription
+from server.simulator.dingtalk.contacts import DingTalkContacts
 from server.simulator.httpd import LoopbackServer
 from server.simulator.roster import ROOT_ID
 from tests.server.clocks import SteadyClock

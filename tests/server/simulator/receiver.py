@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from server.simulator.envelope import Envelope, SignedText
+from server.simulator.dingtalk.envelope import Envelope, SignedText
 
 TOKEN = "madeUpToken01"
 AES_KEY = "AbCdEf0123456789AbCdEf0123456789AbCdEf01239"

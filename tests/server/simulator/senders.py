@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from server.simulator.dingtalk_callbacks import CallbackSender, Patience
-from server.simulator.payloads import EventMaker
+from server.simulator.dingtalk.callbacks import CallbackSender, Patience
+from server.simulator.dingtalk.payloads import EventMaker
 from tests.server.simulator.receiver import AES_KEY, KEY, PATIENCE_OF_TESTS_S, TOKEN
 from tests.server.simulator.seeds import seeded
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 import crypto.envelope
 from crypto.signature import is_signed, sign
-from server.simulator.envelope import EnvelopeFault, SignedText
-from server.simulator.malformed import FAULTS, Damage, damaged
+from server.simulator.dingtalk.envelope import EnvelopeFault, SignedText
+from tests.server.simulator.malformed import FAULTS, Damage, damaged
 from tests.server.simulator.receiver import AES_KEY, ENVELOPE, KEY, TOKEN
 
 PROGRAM = crypto.envelope.Envelope(AES_KEY)

@@ -6,10 +6,10 @@ import pytest
 
 from server.simulator.company import Company
 from server.simulator.comparison import Pairs, differences
-from server.simulator.contacts_wecom import WeComContacts
 from server.simulator.roster import ROOT_ID
-from server.simulator.wecom_console import WeComConsole
-from server.simulator.wecom_directory import Membership
+from server.simulator.wecom.console import WeComConsole
+from server.simulator.wecom.contacts import WeComContacts
+from server.simulator.wecom.directory import Membership
 
 
 class _Sides:

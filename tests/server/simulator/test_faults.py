@@ -9,16 +9,16 @@ import pytest
 import requests
 
 from server.simulator.company import Company
-from server.simulator.contacts_dingtalk import DingTalkContacts
-from server.simulator.contacts_wecom import WeComContacts
-from server.simulator.faults import (
+from server.simulator.dingtalk.contacts import DingTalkContacts
+from server.simulator.httpd import LoopbackServer, Reply, Request
+from server.simulator.wecom.contacts import WeComContacts
+from tests.server.simulator.faults import (
     DINGTALK_ANSWERS,
     WECOM_ANSWERS,
     Fault,
     FaultPlan,
     Rule,
 )
-from server.simulator.httpd import LoopbackServer, Reply, Request
 from tests.waiting import until
 
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.simulator.envelope import EnvelopeError
-from server.simulator.malformed import FAULTS, OTHER_KEY, Damage, damaged
+from server.simulator.dingtalk.envelope import EnvelopeError
+from tests.server.simulator.malformed import FAULTS, OTHER_KEY, Damage, damaged
 from tests.server.simulator.receiver import ENVELOPE
 
 

@@ -4,9 +4,8 @@ import socket
 
 import pytest
 
-from server.simulator.callback_registry import CheckOutcome, Subscription
-from server.simulator.dingtalk_callbacks import Patience
-from server.simulator.url_check import LoopbackUrlCheck
+from server.simulator.dingtalk.callback_registry import CheckOutcome, Subscription
+from server.simulator.dingtalk.callbacks import Patience
 from tests.server.simulator.receiver import (
     AES_KEY,
     ENVELOPE,
@@ -18,6 +17,7 @@ from tests.server.simulator.receiver import (
     success,
 )
 from tests.server.simulator.seeds import seeded
+from tests.server.simulator.url_check import LoopbackUrlCheck
 
 
 def check(url: str) -> CheckOutcome:

@@ -7,10 +7,10 @@ from typing import Any
 
 import requests
 
-from server.simulator.contacts_wecom import WeComContacts
 from server.simulator.httpd import LoopbackServer
-from server.simulator.wecom_console import WeComConsole
-from server.simulator.wecom_directory import Member
+from server.simulator.wecom.console import WeComConsole
+from server.simulator.wecom.contacts import WeComContacts
+from server.simulator.wecom.directory import Member
 from tests.server.clocks import SteadyClock
 
 ZHANG = {"userid": "zhangsan", "name": "张三", "mobile": "13800000001", "department": [1]}

@@ -12,14 +12,14 @@ from server.config.paths import DataFolder
 from server.rest.retry import RetryPolicy
 from server.rest.session import Limits
 from server.service.service import now_ms
-from server.simulator.callback_registry import Subscription as Registered
 from server.simulator.company import Company
-from server.simulator.contacts_dingtalk import DingTalkContacts
-from server.simulator.dingtalk_callbacks import Patience
-from server.simulator.faults import DINGTALK_ANSWERS, FaultPlan
+from server.simulator.dingtalk.callback_registry import Subscription as Registered
+from server.simulator.dingtalk.callbacks import Patience
+from server.simulator.dingtalk.contacts import DingTalkContacts
 from server.simulator.httpd import LoopbackServer
-from server.simulator.url_check import LoopbackUrlCheck
 from server.sync.parties import Pace
+from tests.server.simulator.faults import DINGTALK_ANSWERS, FaultPlan
+from tests.server.simulator.url_check import LoopbackUrlCheck
 
 TOKEN = "madeUpToken2026"
 AES_KEY = "AbCdEf0123456789AbCdEf0123456789AbCdEf01239"

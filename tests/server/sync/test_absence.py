@@ -12,10 +12,10 @@ from server.config.settings import Leavers
 from server.directory.change import Action
 from server.journal import sync_state
 from server.journal.runs import RunStatus
-from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
 from server.simulator.roster import ROOT_ID
 from server.sync.result import RunResult
+from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.world import DAY_MS, World, differences
 
 USER_GET, USER_LIST = "/topapi/v2/user/get", "/topapi/v2/user/list"

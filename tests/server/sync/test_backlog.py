@@ -7,11 +7,11 @@ from hypothesis import given
 
 from server.journal import listing
 from server.journal.events import EventState, Source, StoredEvent
-from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
 from server.sync.backlog import Backlog
 from server.sync.worker import Worker
 from tests.server.dingtalk.absurd import payloads
+from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.test_worker import _calls, _counts, _loop, _send
 from tests.server.sync.world import World, differences
 

@@ -13,10 +13,10 @@ from server.journal import events, listing, requests, runs, sync_state
 from server.journal.requests import RequestKind, SyncRequest
 from server.journal.runs import RunCause
 from server.journal.sync_state import NextRun, Quarantine
-from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
 from server.sync.schedule import HOUR_MS, MINUTE_MS
 from server.sync.worker import Worker
+from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.test_worker import _counts, _loop, _minutes_pass, _runs, _send
 from tests.server.sync.world import DAY_MS, World, differences, open_world
 

@@ -9,11 +9,11 @@ import pytest
 
 from server.directory.change import HoldReason
 from server.journal.runs import RunStatus
-from server.simulator.contacts_wecom import WeComContacts, WeComRules
-from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import LoopbackServer
-from server.simulator.wecom_directory import Member, Membership
-from server.simulator.wecom_tree import Department
+from server.simulator.wecom.contacts import WeComContacts, WeComRules
+from server.simulator.wecom.directory import Member, Membership
+from server.simulator.wecom.tree import Department
+from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.world import World, differences, open_world
 
 

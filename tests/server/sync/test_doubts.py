@@ -13,11 +13,11 @@ from server.directory.model import Kind
 from server.errors.vendor import CallCancelledError
 from server.journal import ledger as stored
 from server.journal.runs import RunStatus
-from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
 from server.simulator.roster import ROOT_ID
 from server.wecom import wire
 from server.wecom.wire import Accepted
+from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.world import World, differences
 
 REFUSED = Reply.of_json({"errcode": 60112, "errmsg": "invalid name"})

@@ -4,8 +4,8 @@ import pytest
 
 from server.errors.vendor import Fate
 from server.journal.runs import Result, RunStatus
-from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
+from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.world import World
 from tests.server.wecom.rows import ROWS
 

@@ -3,7 +3,7 @@
 import pytest
 
 from server.journal.runs import RunStatus
-from server.simulator.faults import Fault, Rule
+from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.world import World, differences
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from server.directory.change import Action
 from server.journal.runs import RunStatus
-from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
+from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.world import World, differences
 
 ODD: list[Any] = ["abc", "²", "1_0", "٣", None, [], {}, 1.5, 10**400, "[" * 100_000, "\0"]

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from server.journal.runs import Result, RunStatus
-from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
 from server.simulator.roster import Person
+from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.world import DAY_MS, World, differences, open_world
 
 REFUSED = {

@@ -16,7 +16,7 @@ from server.journal.requests import RequestKind, SyncRequest, write_beside
 from server.journal.runs import RunStatus
 from server.service.logs import SecretMask
 from server.service.service import Service
-from server.simulator.dingtalk_callbacks import CallbackSender
+from server.simulator.dingtalk.callbacks import CallbackSender
 from tests.server.sync.world import FAST, World, differences, open_world
 from tests.waiting import until
 

@@ -10,11 +10,11 @@ from server.directory import causes
 from server.directory.model import Kind, Origin
 from server.journal import lookups, runs
 from server.journal.runs import RecordedChange, Result, RunCause, RunStatus
-from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
 from server.simulator.roster import Person
 from server.sync.lookups import MOST_MISSES
 from server.sync.result import RunResult
+from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.world import DAY_MS, World, open_world
 
 GETUSERID = "user/getuserid"

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from server.journal.runs import Result, RunStatus
-from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
+from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.world import World, differences, open_world
 
 NO_PARENT = Reply.of_json({"errcode": 60004, "errmsg": "parent department not found"})

@@ -22,14 +22,14 @@ from server.journal.requests import RequestKind, SyncRequest
 from server.journal.runs import RunCause, RunStatus
 from server.journal.sync_state import NextRun, Quarantine
 from server.journal.writer import Ticket
-from server.simulator.contacts_wecom import WeComRules
-from server.simulator.faults import Fault, Rule
 from server.simulator.httpd import Reply
+from server.simulator.wecom.contacts import WeComRules
 from server.sync.backlog import FAULT, Backlog
 from server.sync.result import Followed, RunResult
 from server.sync.schedule import HOUR_MS, MINUTE_MS
 from server.sync.stopping import Stop
 from server.sync.worker import _FAULT_HINT, _FAULT_TITLE, Worker
+from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.world import DAY_MS, World, differences
 from tests.waiting import until
 

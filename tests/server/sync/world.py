@@ -25,17 +25,17 @@ from server.rest.vendor_clock import VendorClock
 from server.simulator.company import Company
 from server.simulator.comparison import Pairs
 from server.simulator.comparison import differences as compared
-from server.simulator.contacts_dingtalk import DingTalkContacts
-from server.simulator.contacts_wecom import WeComContacts
-from server.simulator.faults import DINGTALK_ANSWERS, WECOM_ANSWERS, FaultPlan
+from server.simulator.dingtalk.contacts import DingTalkContacts
 from server.simulator.httpd import LoopbackServer
 from server.simulator.roster import ROOT_ID, Person
-from server.simulator.wecom_console import WeComConsole
-from server.simulator.wecom_directory import Member
+from server.simulator.wecom.console import WeComConsole
+from server.simulator.wecom.contacts import WeComContacts
+from server.simulator.wecom.directory import Member
 from server.sync.engine import Engine
 from server.sync.parties import Pace, Road
 from server.sync.result import RunResult
 from server.sync.worker import Worker
+from tests.server.simulator.faults import DINGTALK_ANSWERS, WECOM_ANSWERS, FaultPlan
 
 DAY_MS = 86_400_000
 START_MS = 1_790_000_000_000

@@ -9,9 +9,9 @@ import pytest
 
 from server.api.checks import SelfTestReport
 from server.simulator.company import Company
-from server.simulator.contacts_dingtalk import DingTalkContacts
-from server.simulator.contacts_wecom import WeComContacts
+from server.simulator.dingtalk.contacts import DingTalkContacts
 from server.simulator.httpd import Handler, LoopbackServer, Reply, Request
+from server.simulator.wecom.contacts import WeComContacts
 from tests.ui.hand import every, shown_texts
 from tests.ui.stage import Stage, shown_crash
 from ui.pages.settings import SettingsPage

@@ -2,7 +2,7 @@ import pytest
 
 from server.config.settings import Language
 from server.journal.events import EventState
-from server.simulator.payloads import CONTACT_EVENTS
+from server.simulator.dingtalk.payloads import CONTACT_EVENTS
 from ui.words.event_words import STATES, TYPES, payload_words, state_words, subject, type_words
 from ui.words.text import Texts
 

@@ -1,0 +1,1 @@
+"""A small DingTalk on loopback: contacts, callbacks and their registry."""

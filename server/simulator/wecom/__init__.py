@@ -1,0 +1,1 @@
+"""A small WeCom on loopback: members, departments and the admin console."""
