@@ -34,8 +34,14 @@ from server.journal.opening import peek
 from server.journal.subscription import Finding
 from server.rest.tokens import TokenCache
 from server.service.instance import running_service
-from server.subscription.asking import ensure_askable, line, look
-from server.subscription.comparison import Ours, compare, unusable_values
+from server.subscription.comparison import (
+    Ours,
+    compare,
+    ensure_askable,
+    line,
+    look,
+    unusable_values,
+)
 from server.sync.parties import Pace
 
 if TYPE_CHECKING:

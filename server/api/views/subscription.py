@@ -14,8 +14,7 @@ from server.api.status import (
 from server.config.store import Config
 from server.errors.message import N_, Message
 from server.journal.subscription import Finding
-from server.subscription.asking import missing
-from server.subscription.comparison import URL, Ours
+from server.subscription.comparison import URL, Ours, missing
 
 
 def subscription_view(finding: Finding | None, config: Config) -> SubscriptionView:

@@ -1,6 +1,6 @@
 """When DingTalk is asked; and that nobody outside can make us ask often."""
 
-from server.subscription.timing import DAY_MS, MINUTE_MS, QUIET_MS, Timing
+from server.subscription.watch import DAY_MS, MINUTE_MS, QUIET_MS, Timing
 
 NOW_MS = 1_700_000_000_000
 

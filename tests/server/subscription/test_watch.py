@@ -12,8 +12,7 @@ from server.journal import subscription as stored
 from server.journal.journal import Journal
 from server.journal.rejections import Rejection
 from server.journal.subscription import Finding, Standing
-from server.subscription.timing import DAY_MS, QUIET_MS
-from server.subscription.watch import Watch
+from server.subscription.watch import DAY_MS, QUIET_MS, Watch
 from tests.server.clocks import WallClock
 from tests.server.subscription.registry import (
     FAST,
