@@ -14,6 +14,9 @@ from server.directory.causes import Cause
 from server.directory.model import DepartmentState, Kind, MemberState, TargetDepartment, id_key
 from server.errors.message import Message
 
+Key = tuple[Kind, str]
+"""What a change is about: the kind and the id in DingTalk."""
+
 
 class HoldReason(Enum):
     """Why nothing at all, or no removal, is done without the admin."""

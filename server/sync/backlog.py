@@ -14,11 +14,11 @@ from server.dingtalk.events import (
     read_hint,
 )
 from server.directory.causes import Cause
+from server.directory.change import Key
 from server.directory.model import Kind
 from server.errors.message import N_, Message
 from server.journal import events
 from server.journal.events import StoredEvent
-from server.sync.gathering import Key
 from server.sync.result import Followed
 from server.sync.schedule import event_patience_ms, event_retry_ms, look_again_ms
 

@@ -14,6 +14,7 @@ from threading import Event
 from server.config.store import Config
 from server.directory.absence import missing_from
 from server.directory.causes import Cause
+from server.directory.change import Key
 from server.directory.guard import WINDOW_S
 from server.directory.mapping import as_known_to
 from server.directory.model import Ledger, Live, Rules, Snapshot
@@ -28,7 +29,6 @@ from server.sync.book import WAIT_S, Book, take_up_ledger
 from server.sync.gathering import (
     Gathered,
     HintReader,
-    Key,
     deepen,
     due_for_a_look,
     in_motion,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from sqlite3 import Connection
 
+from server.directory.change import Key
 from server.directory.model import Kind
 from server.errors.base import DingBridgeError
 from server.journal import events
@@ -13,7 +14,6 @@ from server.journal.journal import Journal
 from server.sync.backlog import FAULT, Backlog
 from server.sync.book import WAIT_S
 from server.sync.engine import Engine
-from server.sync.gathering import Key
 from server.sync.result import Followed
 from server.sync.schedule import EVENT_RETRY_MS, Moment, was_set
 from server.sync.stopping import Stop

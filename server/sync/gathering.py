@@ -12,7 +12,7 @@ from server.dingtalk.errors import is_permission_missing
 from server.dingtalk.reader import Outcome, Reader
 from server.dingtalk.walk import Gap
 from server.directory.causes import Cause
-from server.directory.change import Action, Change
+from server.directory.change import Action, Change, Key
 from server.directory.model import (
     DINGTALK_ROOT,
     Department,
@@ -39,9 +39,6 @@ _SLICES = 7
 CHUNK = 200
 """So many people are asked for in one go, after which the answers are looked at."""
 _HIGHEST_LADDER = 15  # levels, more than either vendor allows
-
-Key = tuple[Kind, str]
-"""What a hint is about."""
 
 
 def read_scope(reader: Reader, rules: Rules) -> Snapshot:

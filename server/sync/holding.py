@@ -9,13 +9,12 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from sqlite3 import Connection
 
-from server.directory.change import Action
+from server.directory.change import Action, Key
 from server.directory.guard import Verdict
 from server.directory.model import Kind, Ledger, Live, Snapshot
 from server.directory.plan import Plan
 from server.journal import runs, sync_state
 from server.journal.runs import Result
-from server.sync.gathering import Key
 from server.sync.passing import Pass, Prospect
 
 UNDECIDED = "mobile-undecided"

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from server.directory.change import Action, Change
+from server.directory.change import Action, Change, Key
 from server.directory.desired import Desired
 from server.directory.guard import Verdict, guard
 from server.directory.mapping import map_directory
@@ -19,7 +19,6 @@ from server.rest.vendor_clock import VendorClock
 from server.sync.applying import Applier
 from server.sync.book import Book
 from server.sync.collecting import uncollected
-from server.sync.gathering import Key
 from server.sync.lookups import HolderLookup, ask_about_new_people
 from server.sync.result import RunResult, status_of
 from server.sync.scene import Scene

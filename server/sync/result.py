@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from server.directory.causes import Cause
-from server.directory.change import Hold
+from server.directory.change import Hold, Key
 from server.errors.message import Message
 from server.journal.runs import RecordedChange, Result, RunStatus
-from server.sync.gathering import Key
 
 
 @dataclass(frozen=True, slots=True)
