@@ -22,8 +22,8 @@ LONGEST_FUNCTION = 60
 # - server.directory knows nothing but sentences: what it is asked and what it answers are plain
 #   values, which the journal keeps and everybody above may hold.
 # - server.dingtalk and server.wecom never meet; server.sync knows both, and of it only
-#   server.sync.parties how they are reached. What could not be delivered comes as DingTalk wrote
-#   it, so server.sync.missed has it read by server.dingtalk.events.
+#   server.sync.clients how they are reached. What could not be delivered comes as DingTalk wrote
+#   it, so server.sync.events has it read by server.dingtalk.events.
 _ARROWS = """
 main                  : ui server.api.app server.config.paths server.errors.base server.version
 main                  : server.demo.callback_demo
@@ -34,15 +34,15 @@ ui                    : server.errors.export server.api.checks
 server                :
 server.api.app            : server.api.selftest server.service.service server.api.views.callbacks server.errors.credentials server.api.status
 server.api.app            : server.config server.service.instance server.journal server.service.logs server.service.disk_space
-server.api.app            : server.sync.parties server.subscription
+server.api.app            : server.sync.clients server.subscription
 server.api.app            : server.api.sync server.api.views.sync crypto server.errors.base server.errors.message
 server.api.app            : server.api.migration server.api.connections server.api.checks
 server.api.connections    : server.config server.dingtalk server.wecom server.rest server.api.checks
-server.api.connections    : server.sync.wishes server.api.checks server.errors.base server.errors.vendor server.errors.message
+server.api.connections    : server.sync.clients server.api.checks server.errors.base server.errors.vendor server.errors.message
 server.api.migration         : server.config server.service.instance server.journal.opening crypto.secret
 server.api.migration         : server.api.checks server.errors.base server.errors.export server.errors.message
 server.api.migration         : server.version
-server.api.sync         : server.sync.engine server.sync.wishes server.api.sync server.api.views.sync
+server.api.sync         : server.sync.engine server.sync.clients server.api.sync server.api.views.sync
 server.api.sync         : server.config server.journal server.directory.causes server.api.status
 server.api.sync         : server.errors.base server.errors.message
 server.api.sync    : server.config server.service.instance server.journal server.directory.causes
@@ -52,7 +52,7 @@ server.api.views.sync     : server.directory.model server.api.status server.erro
 server.api.selftest       : server.api.app server.callback server.config server.service.instance server.api.status
 server.api.selftest       : server.service.disk_space server.api.checks server.api.checks crypto server.errors.base server.errors.message
 server.service.service        : server.callback server.config server.service.instance server.journal server.service.logs
-server.service.service        : server.sync.engine server.sync.parties server.sync.worker
+server.service.service        : server.sync.engine server.sync.clients server.sync.worker
 server.service.service        : server.subscription.watch
 server.service.service        : server.service.housekeeper server.service.duties server.service.running_config
 server.service.housekeeper    : server.service.instance server.errors.base server.errors.message
@@ -60,7 +60,7 @@ server.service.duties         : server.callback server.service.instance server.j
 server.service.running_config : server.config server.journal.rejections server.service.logs crypto
 server.subscription   : server.subscription server.api.app server.api.selftest server.api.checks server.config
 server.subscription   : server.dingtalk server.rest server.journal server.service.instance server.api.status
-server.subscription   : server.sync.parties server.api.sync server.directory.causes crypto
+server.subscription   : server.sync.clients server.api.sync server.directory.causes crypto
 server.subscription   : server.errors.base server.errors.vendor server.api.checks server.errors.message
 server.api.checks          : server.api.checks server.errors.base server.errors.message
 server.service.service        : server.journal.retention server.service.disk_space crypto server.errors.base server.errors.message
@@ -76,14 +76,14 @@ server.callback            : server.callback server.journal crypto server.errors
 server.callback            : server.dingtalk.payload
 server.sync           : server.sync server.dingtalk server.wecom server.directory
 server.sync           : server.journal server.config server.errors.base server.errors.vendor server.errors.message
-server.sync.missed    : server.sync.book server.dingtalk.client server.dingtalk.events
-server.sync.missed    : server.journal server.errors.base
+server.sync.events    : server.sync.ledger server.dingtalk.client server.dingtalk.events
+server.sync.events    : server.journal server.errors.base
 server.sync.worker    : server.sync server.directory server.journal server.config server.service.instance
 server.sync.worker    : server.errors.base server.errors.message server.errors.vendor
-server.sync.parties   : server.sync.stopping server.dingtalk server.wecom server.rest
-server.sync.parties   : server.config.store crypto.secret
-server.sync.passing   : server.sync server.directory server.journal server.rest.vendor_clock
-server.sync.passing   : server.errors.message server.errors.vendor
+server.sync.clients   : server.sync.clients server.dingtalk server.wecom server.rest
+server.sync.clients   : server.config.store crypto.secret
+server.sync.reconcile   : server.sync server.directory server.journal server.rest.vendor_clock
+server.sync.reconcile   : server.errors.message server.errors.vendor
 server.dingtalk       : server.dingtalk server.rest crypto.secret
 server.dingtalk       : server.errors.base server.errors.vendor server.errors.message
 server.dingtalk.events : server.dingtalk server.rest server.dingtalk.payload server.errors.message
@@ -106,7 +106,7 @@ server.errors.credentials       : crypto server.errors.message
 server.api.connections    : server.errors.vendor
 server.subscription   : server.errors.vendor
 server.sync           : server.errors.vendor server.service.instance
-server.sync.missed    : server.errors.vendor
+server.sync.events    : server.errors.vendor
 server.dingtalk       : server.errors.vendor
 server.wecom          : server.errors.vendor
 server.rest           : server.errors.vendor
@@ -120,7 +120,7 @@ server.simulator      : server.simulator
 server.demo.callback_demo : server.simulator server.api.app server.config.paths server.service.service
 server.demo.callback_demo : server.api.checks server.api.status server.errors.message
 server.demo.mirror_demo : server.simulator server.api.app server.config.paths server.api.status
-server.demo.mirror_demo : server.errors.message server.sync.parties
+server.demo.mirror_demo : server.errors.message server.sync.clients
 server.demo.stage : server.errors.message
 crypto                : crypto
 """

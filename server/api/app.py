@@ -62,7 +62,7 @@ from server.service.disk_space import shortage
 from server.service.instance import ServiceRecord, running_service
 from server.service.logs import LogSetup, SecretMask, set_up_logging
 from server.service.service import Service, now_ms
-from server.sync.parties import Pace
+from server.sync.clients import Pace
 
 T = TypeVar("T")
 

@@ -26,7 +26,7 @@ from server.rest.gateway import Surroundings
 from server.rest.retry import RetryPolicy
 from server.rest.session import Limits
 from server.rest.tokens import Account
-from server.sync.wishes import missing
+from server.sync.clients import missing
 from server.wecom import client as wecom
 from server.wecom.client import WeComClient
 

@@ -42,7 +42,7 @@ from server.subscription.comparison import (
     look,
     unusable_values,
 )
-from server.sync.parties import Pace
+from server.sync.clients import Pace
 
 if TYPE_CHECKING:
     from server.api.app import App

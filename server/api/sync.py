@@ -22,7 +22,7 @@ from server.journal.opening import peek
 from server.journal.requests import Answer, RequestKind, SyncRequest, write_beside
 from server.journal.runs import Result
 from server.service.instance import InstanceLock, ServiceRecord, acquire, running_service
-from server.sync.wishes import missing
+from server.sync.clients import missing
 from server.version import VERSION
 
 T = TypeVar("T")

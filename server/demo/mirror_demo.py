@@ -25,7 +25,7 @@ from server.simulator.roster import ROOT_ID, Person
 from server.simulator.wecom.console import WeComConsole
 from server.simulator.wecom.contacts import WeComContacts
 from server.simulator.wecom.directory import Member
-from server.sync.parties import Pace
+from server.sync.clients import Pace
 
 PACE = Pace.hurried(500.0)
 _PEOPLE, _DEPARTMENTS, _SEED = 300, 40, 2026

@@ -37,8 +37,8 @@ from server.service.instance import InstanceLock, ServiceRecord, acquire
 from server.service.logs import SecretMask
 from server.service.running_config import RunningConfig
 from server.subscription.watch import Watch
+from server.sync.clients import Pace, Road
 from server.sync.engine import Engine
-from server.sync.parties import Pace, Road
 from server.sync.worker import Worker
 from server.version import VERSION
 

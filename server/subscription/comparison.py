@@ -23,7 +23,7 @@ from server.errors.message import N_, Message
 from server.errors.vendor import CallCancelledError, Fate, VendorError
 from server.journal.subscription import Finding, ShownRecord, Standing
 from server.rest.tokens import TokenCache
-from server.sync.parties import Pace
+from server.sync.clients import Pace
 
 URL = "url"
 _DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -19,7 +19,7 @@ from server.journal.rejections import Rejection
 from server.journal.subscription import Finding, Standing
 from server.rest.tokens import TokenCache
 from server.subscription.comparison import Ours, line, look, missing
-from server.sync.parties import Pace
+from server.sync.clients import Pace
 
 MINUTE_MS = 60_000
 DAY_MS = 24 * 60 * MINUTE_MS

@@ -11,9 +11,8 @@ from server.directory.model import Conflict, DepartmentLink, Kind, Origin
 from server.directory.revise import refused
 from server.errors.vendor import Fate, Fix, VendorError
 from server.journal.runs import RecordedChange, Result
-from server.sync.attempt import Attempt
-from server.sync.bodies import department_body
-from server.sync.settling import Settler
+from server.sync.executor import Attempt, Settler
+from server.sync.target import department_body
 from server.wecom.wire import Accepted
 
 _Attempt = Attempt[DepartmentLink]

@@ -25,26 +25,14 @@ from server.journal import ledger as stored
 from server.journal import runs, sync_state
 from server.journal.journal import Journal
 from server.journal.runs import Ending, Result, RunCause, RunCounts, RunStatus
-from server.sync.book import WAIT_S, Book, take_up_ledger
-from server.sync.gathering import (
-    Gathered,
-    HintReader,
-    deepen,
-    due_for_a_look,
-    in_motion,
-    read_scope,
-)
-from server.sync.holding import UNDECIDED, hold_together, load_open_list
-from server.sync.live import WECOM_ROOT, ensure_target, read_live, read_members
+from server.sync.clients import Asked, Parties, Road, Stop, missing, rules_of
+from server.sync.hold import UNDECIDED, hold_together, load_open_list
+from server.sync.ledger import WAIT_S, Book, take_up_ledger
 from server.sync.lookups import HolderLookup
-from server.sync.parties import Parties, Road
-from server.sync.passing import Pass, Prospect
-from server.sync.proof import prove
-from server.sync.result import Followed, RunResult
-from server.sync.stopping import Asked, Stop
-from server.sync.target import RecordingTarget, WeComTarget
-from server.sync.troubles import (
+from server.sync.outcome import (
     FAULT,
+    Followed,
+    RunResult,
     cause_of,
     end_of,
     not_set_up,
@@ -52,7 +40,24 @@ from server.sync.troubles import (
     stops_all,
     will_pass,
 )
-from server.sync.wishes import missing, rules_of
+from server.sync.proof import prove
+from server.sync.reading import (
+    Gathered,
+    HintReader,
+    deepen,
+    due_for_a_look,
+    in_motion,
+    read_scope,
+)
+from server.sync.reconcile import Pass, Prospect
+from server.sync.target import (
+    WECOM_ROOT,
+    RecordingTarget,
+    WeComTarget,
+    ensure_target,
+    read_live,
+    read_members,
+)
 
 _LOG = logging.getLogger(__name__)
 _NOT_EMPTY = "department-not-empty"

@@ -11,12 +11,12 @@ from server.errors.base import DingBridgeError
 from server.journal import events
 from server.journal.events import StoredEvent
 from server.journal.journal import Journal
-from server.sync.backlog import FAULT, Backlog
-from server.sync.book import WAIT_S
+from server.sync.clients import Stop
 from server.sync.engine import Engine
-from server.sync.result import Followed
+from server.sync.events import FAULT, Backlog
+from server.sync.ledger import WAIT_S
+from server.sync.outcome import Followed
 from server.sync.schedule import EVENT_RETRY_MS, Moment, was_set
-from server.sync.stopping import Stop
 
 _LOG = logging.getLogger(__name__)
 _BATCH = 1000

@@ -15,7 +15,7 @@ from server.errors.vendor import CallCancelledError, VendorError, VendorRefusedE
 from server.journal import lookups as stored
 from server.journal.journal import Journal
 from server.journal.lookups import Answer, Lookups
-from server.sync.book import WAIT_S
+from server.sync.ledger import WAIT_S
 from server.wecom.client import WeComClient
 
 _LOG = logging.getLogger(__name__)

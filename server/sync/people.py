@@ -29,12 +29,9 @@ from server.directory.text import free_userid
 from server.errors.vendor import Fate as VendorFate
 from server.errors.vendor import Fix, MobileTakenError, VendorError
 from server.journal.runs import RecordedChange, Result
-from server.sync.attempt import PersonAttempt
-from server.sync.bodies import member_body
-from server.sync.refusals import Refusals
-from server.sync.scene import Scene
-from server.sync.settling import Settler
-from server.sync.troubles import cause_of
+from server.sync.executor import PersonAttempt, Refusals, Scene, Settler
+from server.sync.outcome import cause_of
+from server.sync.target import member_body
 from server.wecom import wire
 from server.wecom.wire import Accepted
 

@@ -20,8 +20,14 @@ from server.directory.absence import (
 from server.directory.mapping import is_of_another, scope_of
 from server.directory.model import Department, Ledger, Person, Rules, Snapshot
 from server.errors.vendor import Fate, VendorError
-from server.sync.gathering import CHUNK, deepen, is_refused_for_all
-from server.sync.reading import deepened, department_of, person_of
+from server.sync.reading import (
+    CHUNK,
+    deepen,
+    deepened,
+    department_of,
+    is_refused_for_all,
+    person_of,
+)
 
 _T = TypeVar("_T")
 _DENIALS = {Outcome.GONE: Denial.GONE, Outcome.OUT_OF_SCOPE: Denial.OUT_OF_SCOPE}

@@ -12,7 +12,7 @@ from server.directory.causes import Cause
 from server.journal import sync_state
 from server.journal.journal import Journal
 from server.journal.sync_state import Quarantine
-from server.sync.book import WAIT_S
+from server.sync.ledger import WAIT_S
 from server.sync.schedule import MINUTE_MS, Moment, quarantine_after
 
 _LOG = logging.getLogger(__name__)

@@ -1,12 +1,117 @@
 """What a run writes to: WeCom itself, or for a preview a target that only says yes."""
 
+from collections.abc import Iterable
 from typing import Protocol
 
-from server.directory.model import TargetDepartment, fold
-from server.sync.live import departments_of
+from server.directory.change import Action, Change, member_of, state_of
+from server.directory.model import (
+    Ledger,
+    Live,
+    MemberState,
+    Scope,
+    TargetDepartment,
+    TargetMembership,
+    fold,
+)
+from server.errors.base import TargetMissingError
+from server.sync.clients import Parties
 from server.sync.lookups import HolderLookup
-from server.sync.parties import Parties
-from server.wecom.wire import Accepted, Department, Member
+from server.wecom import wire
+from server.wecom.client import WeComClient
+from server.wecom.wire import Accepted, Department, Member, PlacedDepartment
+
+WECOM_ROOT = "1"
+"""The company itself, which is always there."""
+
+
+def departments_of(rows: Iterable[PlacedDepartment]) -> dict[str, TargetDepartment]:
+    """Turn rows of `department/simplelist`, by id."""
+    return {
+        row.department_id: TargetDepartment(row.department_id, row.parent_id, row.order)
+        for row in rows
+    }
+
+
+def read_live(client: WeComClient) -> Live:
+    """Read departments and members: two calls for up to 10,000 memberships."""
+    departments = departments_of(client.list_departments())
+    return Live.of(departments.values(), _memberships(client))
+
+
+def ensure_target(live: Live, scope: Scope) -> None:
+    """Raise `TargetMissingError` where WeCom lacks the department under which all is to stand."""
+    target = scope.target_department_id
+    if target not in live.departments.keys() | {WECOM_ROOT}:
+        raise TargetMissingError(department_id=target)
+
+
+def read_members(client: WeComClient, ledger: Ledger) -> Live:
+    """Read members only; the departments are those of ours as WeCom last accepted them.
+
+    For an event's new person: which userids are taken has to be known, departments do not.
+    """
+    departments = [
+        TargetDepartment(link.wecom_id, link.accepted.parent_id, link.accepted.order)
+        for link in ledger.departments.values()
+        if link.accepted
+    ]
+    return Live.of(departments, _memberships(client))
+
+
+def _memberships(client: WeComClient) -> list[TargetMembership]:
+    return [
+        TargetMembership(wecom_userid, department_id)
+        for wecom_userid, department_ids in client.list_members().items()
+        for department_id in department_ids
+    ]
+
+
+_TRIO = {"department", "order", "is_leader_in_dept"}
+_ATTRIBUTE = "extattr."
+
+
+def member_body(change: Change) -> wire.Member:
+    """Return the fields of a member that are to be sent."""
+    names = change.fields.keys()
+    member = member_of(change)
+    is_placed = bool(names & _TRIO) or change.action is Action.CREATE
+
+    def text(name: str, value: str) -> str | None:
+        return value if name in names else None
+
+    return wire.Member(
+        change.wecom_id,
+        name=text("name", member.name),
+        mobile=text("mobile", member.mobile),
+        email=text("email", member.email),
+        position=text("position", member.position),
+        telephone=text("telephone", member.telephone),
+        department_ids=tuple(seat.department_id for seat in member.seats) if is_placed else None,
+        orders=tuple(seat.order for seat in member.seats) if is_placed else None,
+        leads=tuple(seat.is_leader for seat in member.seats) if is_placed else None,
+        main_department_id=text("main_department", member.main_department),
+        direct_leader=text("direct_leader", member.direct_leader),
+        is_enabled=bool(change.fields["enable"][1]) if "enable" in names else None,
+        attributes=_attributes(change, member),
+    )
+
+
+def _attributes(change: Change, member: MemberState) -> dict[str, str] | None:
+    is_sent = any(name.startswith(_ATTRIBUTE) for name in change.fields)
+    return {member.attribute: member.employee_number} if is_sent else None
+
+
+def department_body(change: Change) -> wire.Department:
+    """Return a department whole where it is created, else the fields that differ."""
+    state = state_of(change)
+    names = change.fields.keys()
+    is_new = change.action is Action.CREATE
+    return wire.Department(
+        change.wecom_id,
+        name=state.name if is_new or "name" in names else None,
+        parent_id=state.parent_id if is_new or "parentid" in names else None,
+        order=state.order if is_new or "order" in names else None,
+    )
 
 
 class Target(Protocol):

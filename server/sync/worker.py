@@ -27,13 +27,13 @@ from server.journal.journal import Journal
 from server.journal.requests import Answer, RequestKind, SyncRequest
 from server.journal.runs import RunCause, RunStatus
 from server.journal.sync_state import NextRun
-from server.sync.book import WAIT_S
+from server.sync.clients import Account, missing, rules_of
 from server.sync.engine import Engine, wall_ms
+from server.sync.events import fetch_missed
 from server.sync.following import Follower
-from server.sync.missed import fetch_missed
-from server.sync.parties import Account
+from server.sync.ledger import WAIT_S
+from server.sync.outcome import RunResult, cause_of, passes_after_s
 from server.sync.quarantine import Gate
-from server.sync.result import RunResult
 from server.sync.schedule import (
     LONG_SLEEP_S,
     LONGEST_WISH_MS,
@@ -44,8 +44,6 @@ from server.sync.schedule import (
     Schedule,
     slept_s,
 )
-from server.sync.troubles import cause_of, passes_after_s
-from server.sync.wishes import missing, rules_of
 
 T = TypeVar("T")
 

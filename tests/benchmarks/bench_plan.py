@@ -30,7 +30,7 @@ from server.directory.model import (
     TargetMembership,
 )
 from server.directory.plan import Plan, make_plan
-from server.sync.collecting import uncollected
+from server.sync.reconcile import uncollected
 
 
 def company(people: int, departments: int) -> Snapshot:

@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from server.rest.session import Limits
 from server.simulator.company import Company
 from server.simulator.company_generator import generate
+from server.sync.clients import Pace, Road
 from server.sync.engine import Engine
-from server.sync.parties import Pace, Road
 from tests.server.sync.world import World, open_world
 
 _DINGTALK_A_SECOND, _WECOM_A_SECOND = 20, 15

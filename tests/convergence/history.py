@@ -14,7 +14,7 @@ from server.simulator.roster import ROOT_ID
 from server.simulator.wecom.console import WeComConsole
 from server.simulator.wecom.contacts import WeComContacts
 from server.simulator.wecom.directory import Member
-from server.sync.result import RunResult
+from server.sync.outcome import RunResult
 from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.world import World, differences
 

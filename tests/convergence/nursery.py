@@ -15,7 +15,7 @@ from pathlib import Path
 from server.api.app import App
 from server.config.paths import DataFolder
 from server.config.settings import Language
-from server.sync.parties import Pace
+from server.sync.clients import Pace
 from tests.convergence.lives import Order
 from tests.server.sync.world import FAST
 from ui.console import commands

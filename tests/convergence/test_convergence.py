@@ -13,7 +13,7 @@ import pytest
 from server.errors.vendor import CallCancelledError
 from server.journal.runs import RunStatus
 from server.simulator.company_generator import generate
-from server.sync.stopping import Asked
+from server.sync.clients import Asked
 from server.sync.worker import Worker
 from tests.convergence.history import History, foreigners, settle_foreigners, unexplained
 from tests.server.sync.world import DAY_MS, World, open_world

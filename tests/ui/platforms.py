@@ -12,7 +12,7 @@ from server.simulator.dingtalk.contacts import DingTalkContacts
 from server.simulator.httpd import LoopbackServer
 from server.simulator.wecom.console import WeComConsole
 from server.simulator.wecom.contacts import WeComContacts
-from server.sync.parties import Pace
+from server.sync.clients import Pace
 from tests.server.simulator.faults import WECOM_ANSWERS, Fault, FaultPlan, Rule
 from tests.ui.office import office
 

@@ -17,7 +17,7 @@ from server.simulator.dingtalk.callback_registry import Subscription as Register
 from server.simulator.dingtalk.callbacks import Patience
 from server.simulator.dingtalk.contacts import DingTalkContacts
 from server.simulator.httpd import LoopbackServer
-from server.sync.parties import Pace
+from server.sync.clients import Pace
 from tests.server.simulator.faults import DINGTALK_ANSWERS, FaultPlan
 from tests.server.simulator.url_check import LoopbackUrlCheck
 

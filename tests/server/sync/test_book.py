@@ -9,7 +9,7 @@ from server.directory.causes import cause
 from server.directory.model import Ledger, MemberState, PersonLink, Refusal
 from server.journal import ledger as stored
 from server.journal.journal import Journal
-from server.sync.book import Book
+from server.sync.ledger import Book
 
 LINK = PersonLink("u1", "ZhangSan", MemberState("张三"))
 

@@ -7,7 +7,7 @@ import pytest
 from server.journal.runs import RunStatus
 from server.simulator.httpd import Reply
 from server.simulator.roster import ROOT_ID, Person
-from server.sync.result import RunResult
+from server.sync.outcome import RunResult
 from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.world import DAY_MS, World, differences
 

@@ -7,7 +7,7 @@ import pytest
 from server.journal import ledger as stored
 from server.journal.runs import Result, RunStatus
 from server.simulator.httpd import Reply
-from server.sync.result import RunResult
+from server.sync.outcome import RunResult
 from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.world import DAY_MS, World, differences
 

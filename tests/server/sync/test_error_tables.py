@@ -13,7 +13,7 @@ import pytest
 from server.errors.vendor import Fate, Fix
 from server.journal.runs import Result, RunStatus
 from server.simulator.httpd import Reply
-from server.sync.result import RunResult
+from server.sync.outcome import RunResult
 from tests.server.dingtalk.rows import ROWS as DINGTALK
 from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.world import DAY_MS, World, differences

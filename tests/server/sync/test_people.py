@@ -9,7 +9,7 @@ from server.directory.model import Origin
 from server.errors.vendor import CallCancelledError
 from server.journal.runs import Result, RunCause, RunStatus
 from server.simulator.httpd import Reply
-from server.sync.stopping import Asked
+from server.sync.clients import Asked
 from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.world import DAY_MS, World, differences, open_world
 

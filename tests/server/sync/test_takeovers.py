@@ -13,7 +13,7 @@ from server.journal.runs import RecordedChange, Result, RunCause, RunStatus
 from server.simulator.httpd import Reply
 from server.simulator.roster import Person
 from server.sync.lookups import MOST_MISSES
-from server.sync.result import RunResult
+from server.sync.outcome import RunResult
 from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.world import DAY_MS, World, open_world
 

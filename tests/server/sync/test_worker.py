@@ -24,10 +24,10 @@ from server.journal.sync_state import NextRun, Quarantine
 from server.journal.writer import Ticket
 from server.simulator.httpd import Reply
 from server.simulator.wecom.contacts import WeComRules
-from server.sync.backlog import FAULT, Backlog
-from server.sync.result import Followed, RunResult
+from server.sync.clients import Stop
+from server.sync.events import FAULT, Backlog
+from server.sync.outcome import Followed, RunResult
 from server.sync.schedule import HOUR_MS, MINUTE_MS
-from server.sync.stopping import Stop
 from server.sync.worker import _FAULT_HINT, _FAULT_TITLE, Worker
 from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.world import DAY_MS, World, differences
@@ -693,7 +693,7 @@ def test_an_event_that_cannot_be_read_fails_alone_and_says_so(
             raise MemoryError("made up")
         return read_hint(payload)
 
-    monkeypatch.setattr("server.sync.backlog.read_hint", broken)
+    monkeypatch.setattr("server.sync.events.read_hint", broken)
     _send(world, [{"EventType": "user_modify_org", "eventId": "made-up"}])
     _send(world, world.company.change(next(iter(world.company.roster.people)), title="经理"))
     _loop(worker, world)

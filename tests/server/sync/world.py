@@ -31,9 +31,9 @@ from server.simulator.roster import ROOT_ID, Person
 from server.simulator.wecom.console import WeComConsole
 from server.simulator.wecom.contacts import WeComContacts
 from server.simulator.wecom.directory import Member
+from server.sync.clients import Pace, Road
 from server.sync.engine import Engine
-from server.sync.parties import Pace, Road
-from server.sync.result import RunResult
+from server.sync.outcome import RunResult
 from server.sync.worker import Worker
 from tests.server.simulator.faults import DINGTALK_ANSWERS, WECOM_ANSWERS, FaultPlan
 

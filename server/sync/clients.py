@@ -4,19 +4,85 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from threading import Event
 from time import monotonic
+from typing import Protocol
 
 from crypto.secret import Secret
+from server.config.settings import Settings
 from server.config.store import Config
 from server.dingtalk import client as dingtalk
 from server.dingtalk.reader import Reader
+from server.directory.model import Leavers, Rules, Scope
 from server.rest.gateway import Surroundings
 from server.rest.retry import RetryPolicy
 from server.rest.session import Limits
 from server.rest.tokens import TokenCache
 from server.rest.vendor_clock import VendorClock
-from server.sync.stopping import Stop
 from server.wecom import client as wecom
 from server.wecom.writer import Writer
+
+
+def rules_of(settings: Settings) -> Rules:
+    """Turn settings into rules; ids become strings."""
+    sync = settings.sync
+    return Rules(
+        scope=Scope(
+            tuple(map(str, sync.source_department_ids)),
+            frozenset(map(str, sync.excluded_department_ids)),
+            str(sync.target_department_id),
+            settings.dingtalk.app_key,
+            settings.wecom.corp_id,
+        ),
+        protected_wecom_userids=frozenset(sync.protected_wecom_userids),
+        leavers=Leavers(str(sync.leavers)),
+        delete_after_days=sync.delete_after_days,
+        max_removals=sync.max_removals,
+        max_removal_percent=sync.max_removal_percent,
+        approve_first_run=sync.approve_first_run,
+        department_links={str(key): str(value) for key, value in sync.department_links.items()},
+        employee_number_attribute=sync.employee_number_attribute,
+    )
+
+
+def missing(config: Config) -> tuple[str, ...]:
+    """Name the settings that are empty although no call can be made without them."""
+    needed = {
+        "dingtalk.app_key": bool(config.settings.dingtalk.app_key),
+        "dingtalk.app_secret": bool(config.secrets.app_secret),
+        "wecom.corp_id": bool(config.settings.wecom.corp_id),
+        "wecom.contact_secret": bool(config.secrets.contact_secret),
+    }
+    return tuple(name for name, is_there in needed.items() if not is_there)
+
+
+_ASK_EVERY_S = 0.2
+
+
+class Stop(Protocol):
+    """What `threading.Event` has of it."""
+
+    def is_set(self) -> bool:
+        """Whether to end now."""
+
+    def wait(self, timeout: float | None = None, /) -> bool:
+        """Wait, but no longer than until the end is wished; return whether it is."""
+
+
+class Asked:
+    """A stop that is known only by asking `is_wanted`, such as a command's Ctrl+C."""
+
+    def __init__(self, is_wanted: Callable[[], bool]) -> None:
+        self.is_set = is_wanted
+        self._never = Event()
+
+    def wait(self, timeout: float | None = None, /) -> bool:
+        """Wait in short steps, asking between them."""
+        until = None if timeout is None else monotonic() + timeout
+        while not self.is_set():
+            left_s = _ASK_EVERY_S if until is None else until - monotonic()
+            if left_s <= 0:
+                return False
+            self._never.wait(min(left_s, _ASK_EVERY_S))
+        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from server.directory.model import Kind, Snapshot
 from server.journal import runs, sync_state
 from server.journal.runs import Result, RunStatus
 from server.journal.sync_state import Held
-from server.sync.holding import OpenList, load_open_list
-from server.sync.result import Followed
+from server.sync.hold import OpenList, load_open_list
+from server.sync.outcome import Followed
 from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.world import World, differences
 

@@ -15,7 +15,7 @@ from server.directory.model import Kind, Ledger, Live, Snapshot
 from server.directory.plan import Plan
 from server.journal import runs, sync_state
 from server.journal.runs import Result
-from server.sync.passing import Pass, Prospect
+from server.sync.reconcile import Pass, Prospect
 
 UNDECIDED = "mobile-undecided"
 """The cause of a change that waits for what becomes of somebody whom the run did not read."""

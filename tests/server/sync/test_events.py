@@ -8,7 +8,7 @@ from hypothesis import given
 from server.journal import listing
 from server.journal.events import EventState, Source, StoredEvent
 from server.simulator.httpd import Reply
-from server.sync.backlog import Backlog
+from server.sync.events import Backlog
 from server.sync.worker import Worker
 from tests.server.dingtalk.absurd import payloads
 from tests.server.simulator.faults import Fault, Rule

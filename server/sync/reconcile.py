@@ -1,7 +1,9 @@
 """One pass over a plan: planned, divided by the guard, applied, and judged."""
 
+import gc
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from server.directory.change import Action, Change, Key
@@ -16,15 +18,26 @@ from server.errors.message import Message
 from server.errors.vendor import VendorError
 from server.journal.runs import RecordedChange, Result, RunStatus
 from server.rest.vendor_clock import VendorClock
-from server.sync.applying import Applier
-from server.sync.book import Book
-from server.sync.collecting import uncollected
+from server.sync.apply import Applier
+from server.sync.clients import Stop
+from server.sync.executor import Scene
+from server.sync.ledger import Book
 from server.sync.lookups import HolderLookup, ask_about_new_people
-from server.sync.result import RunResult, status_of
-from server.sync.scene import Scene
-from server.sync.stopping import Stop
+from server.sync.outcome import RunResult, cause_of, passes_after_s, status_of, stops_all, will_pass
 from server.sync.target import RecordingTarget, Target
-from server.sync.troubles import cause_of, passes_after_s, stops_all, will_pass
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Keep the collector away meanwhile; it is as it was afterwards."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
 
 _LOG = logging.getLogger(__name__)
 _WAITS = ("department-waits", "person-waits")

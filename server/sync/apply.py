@@ -12,11 +12,11 @@ from server.directory.change import Action, Change
 from server.directory.model import Kind
 from server.errors.vendor import CallCancelledError, Fate, Fix, VendorError
 from server.journal.runs import RecordedChange, Result
+from server.sync.clients import Stop
 from server.sync.departments import DepartmentsWriter
+from server.sync.executor import Scene
+from server.sync.outcome import cause_of, is_for_good, stops_all
 from server.sync.people import PeopleWriter
-from server.sync.scene import Scene
-from server.sync.stopping import Stop
-from server.sync.troubles import cause_of, is_for_good, stops_all
 
 _LOG = logging.getLogger(__name__)
 
