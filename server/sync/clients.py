@@ -18,7 +18,7 @@ from server.rest.session import Limits
 from server.rest.tokens import TokenCache
 from server.rest.vendor_clock import VendorClock
 from server.wecom import client as wecom
-from server.wecom.writer import Writer
+from server.wecom.client import Writer
 
 
 def rules_of(settings: Settings) -> Rules:

@@ -1,10 +1,11 @@
 """WeCom's calls, one method each (facts, WeCom 1 and 2), with the Contacts Sync secret.
 
 Every method raises `VendorError`. Reads only what that secret may read: ids and structure. Changes
-go through `server.wecom.writer`, which makes them one at a time.
+go through `server.wecom.client`, which makes them one at a time.
 """
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from crypto.secret import Secret
@@ -171,3 +172,47 @@ def _accepted(answer: Mapping[str, Any], call: Call, department_id: str | None =
         warning=format_warning(answer, call),
         created_departments=parse_created_departments(answer),
     )
+
+
+class Writer:
+    """The only writer to a company's contacts in this process."""
+
+    def __init__(self, client: WeComClient) -> None:
+        self._client = client
+        self._turn = threading.Lock()
+
+    def create_member(self, member: Member, *, invite: bool = False) -> Accepted:
+        """Create a member; without `invite` nobody gets a message."""
+        return self._one_at_a_time(lambda: self._client.create_member(member, invite=invite))
+
+    def update_member(self, member: Member) -> Accepted:
+        """Change the given fields of a member."""
+        return self._one_at_a_time(lambda: self._client.update_member(member))
+
+    def enable_member(self, userid: str) -> Accepted:
+        """Let a disabled member in again."""
+        return self.update_member(Member(userid, is_enabled=True))
+
+    def disable_member(self, userid: str) -> Accepted:
+        """Shut a member out and keep everything of theirs."""
+        return self.update_member(Member(userid, is_enabled=False))
+
+    def delete_member(self, userid: str) -> Accepted:
+        """Delete a member for good."""
+        return self._one_at_a_time(lambda: self._client.delete_member(userid))
+
+    def create_department(self, department: Department) -> Accepted:
+        """Create a department below a parent that exists."""
+        return self._one_at_a_time(lambda: self._client.create_department(department))
+
+    def update_department(self, department: Department) -> Accepted:
+        """Rename, move or reorder a department."""
+        return self._one_at_a_time(lambda: self._client.update_department(department))
+
+    def delete_department(self, department_id: str) -> Accepted:
+        """Delete an empty department."""
+        return self._one_at_a_time(lambda: self._client.delete_department(department_id))
+
+    def _one_at_a_time(self, change: Callable[[], Accepted]) -> Accepted:
+        with self._turn:
+            return change()

@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 
 from server.errors.vendor import VendorRefusedError
-from server.wecom.client import WeComClient
+from server.wecom.client import WeComClient, Writer
 from server.wecom.wire import Accepted, Department, Member
-from server.wecom.writer import Writer
 from tests.server.rest.loopback import OK, Request, Vendor
 
 
