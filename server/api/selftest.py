@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Event
-from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 import requests
@@ -21,6 +20,7 @@ from crypto.callback import SUCCESS, OpenSet, SealedCallback
 from crypto.credentials import Credentials, Role
 from crypto.envelope import RANDOM_BYTES
 from server.api.checks import FaultError, SelfTestReport, Trial
+from server.api.context import Context
 from server.api.status import Status
 from server.callback.handler import SELF_TEST_KEY
 from server.config.files import stamp_of
@@ -28,9 +28,6 @@ from server.config.paths import DataFolder
 from server.errors.message import N_, Message
 from server.service.disk_space import shortage
 from server.service.instance import ServiceRecord, running_service
-
-if TYPE_CHECKING:
-    from server.api.app import App
 
 # DingTalk gives up after 2.5 s, configurations of older apps after 1.5 s.
 BUDGET_S = 1.5
@@ -62,7 +59,7 @@ def is_published_address(address: str) -> bool:
     return any(parsed in network for network in PUBLISHED_RANGES)
 
 
-def run_self_test(app: "App", clock_ms: Callable[[], int]) -> SelfTestReport:
+def run_self_test(app: Context, clock_ms: Callable[[], int]) -> SelfTestReport:
     """Run all steps; starts the service for the time of the test where none runs."""
     trial = Trial()
     credentials: list[Credentials] = []
@@ -97,7 +94,7 @@ def run_self_test(app: "App", clock_ms: Callable[[], int]) -> SelfTestReport:
     return SelfTestReport(tuple(trial.steps))
 
 
-def _credentials(app: "App") -> Credentials:
+def _credentials(app: Context) -> Credentials:
     active = app.config().secrets.keyring.active
     if active is None:
         raise FaultError(
@@ -128,14 +125,14 @@ def _let_changes_be_taken_up(folder: DataFolder) -> None:
         Event().wait(left_s)
 
 
-def _check_room(app: "App") -> None:
+def _check_room(app: Context) -> None:
     advice = shortage(app.folder)
     if advice is not None:
         raise FaultError(advice.title, advice.hint)
 
 
 def _rounds(
-    app: "App",
+    app: Context,
     addresses: list[str],
     credentials: list[Credentials],
     session: requests.Session,

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
-from typing import TYPE_CHECKING
 
 from crypto.credentials import Credentials
 from server.api.checks import FaultError, SelfTestReport, Step, StepState, Trial
+from server.api.context import Context
 from server.api.selftest import run_self_test
 from server.api.status import RejectionView, SubscriptionView
 from server.api.sync import Orders
@@ -44,16 +44,13 @@ from server.subscription.comparison import (
 )
 from server.sync.clients import Pace
 
-if TYPE_CHECKING:
-    from server.api.app import App
-
 _TOKEN_CHARACTERS = range(6, 64)  # of register_call_back; the console takes others
 _SEEN_WITHIN_S = 2.5  # a service beside this process stores its list of rejected calls every second
 _LOOK_EVERY_S = 0.1
 
 
 def register(
-    app: "App",
+    app: Context,
     client: DingTalkClient,
     clock_ms: Callable[[], int],
     heard: Callable[[Step], object],
@@ -66,7 +63,7 @@ def register(
 
 
 @contextmanager
-def _serving(app: "App") -> Iterator[None]:
+def _serving(app: Context) -> Iterator[None]:
     """Have the address answered: by whoever does already, else by this process meanwhile."""
     if running_service(app.folder) is not None:
         yield
@@ -82,7 +79,7 @@ def _serving(app: "App") -> Iterator[None]:
 class _Registration:
     """One registration under way."""
 
-    app: "App"
+    app: Context
     client: DingTalkClient
     clock_ms: Callable[[], int]
     trial: Trial
@@ -247,10 +244,6 @@ def _with_needed(event_types: tuple[str, ...]) -> tuple[str, ...]:
     return (*dict.fromkeys(event_types), *added)
 
 
-if TYPE_CHECKING:
-    from server.api.app import App
-
-
 def _unheard(step: Step) -> None:
     del step
 
@@ -258,7 +251,7 @@ def _unheard(step: Step) -> None:
 class Subscription:
     """What can be asked and ordered about the subscription of one data folder."""
 
-    def __init__(self, app: "App", clock_ms: Callable[[], int], pace: Pace | None = None) -> None:
+    def __init__(self, app: Context, clock_ms: Callable[[], int], pace: Pace | None = None) -> None:
         self._app = app
         self._clock_ms = clock_ms
         self._pace = pace or Pace()

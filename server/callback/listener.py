@@ -1,7 +1,8 @@
 """The listening socket and the thread that serves it: waitress, driven by a loop of our own.
 
 waitress normally has one thread for the sockets and a pool for the requests. Here one thread does
-both (see `server.callback.batching` for why), so waitress's wake-ups between its threads fall away too.
+both (see `server.callback.batching` for why), so waitress's wake-ups between its threads fall
+away too.
 """
 
 import logging

@@ -26,7 +26,7 @@ class Fault(Enum):
     BUSY = "errcode -1"
     LATE_BUSY = "errcode -1, after the call took effect"
     THROTTLED = "the platform's code for too many calls"
-    TOKEN_ENDED = "the token ends before its time"  # noqa: S105 - a sentence, no credential
+    TOKEN_ENDED = "the token ends before its time"
     ANSWERED = "the answer that the rule gives, any errcode for instance"
     PAGE = "HTTP 200 with a page instead of JSON"
     IP_BANNED = "a body without an errcode: the caller's address is shut out for minutes"

@@ -4,4 +4,4 @@ from random import Random
 
 
 def seeded(seed: int) -> Random:
-    return Random(seed)  # noqa: S311 - repeatable, not secret
+    return Random(seed)
