@@ -87,7 +87,8 @@ PURE = frozenset(
 )
 # `server.directory` decides and does nothing else: no files, network, clocks or threads.
 DECIDING = frozenset(
-    {"bisect", "collections", "dataclasses", "enum", "hashlib", "json", "re", "typing", "server"}
+    {"bisect", "collections", "dataclasses", "enum", "hashlib", "json", "math", "re"}
+    | {"typing", "server"}
 )
 _SQL_CALLS = frozenset({"execute", "executemany", "executescript"})
 # Patterns, so that this file does not name what it forbids.
