@@ -240,7 +240,8 @@ class Worker:
             self._store_next(now)
             return left_ms / 1000
         if self._gate.has_quarantine:
-            self._engine.road.forgive()  # one more try; the next wait follows if it is in vain
+            # One more try; where it fails the next wait follows.
+            self._engine.road.forgive()
             self._schedule.ask(now, RunCause.RETRY)
         self._fetch_missed(config, now)
         if self._gate.left_ms(now):
