@@ -51,18 +51,18 @@ class Applier:
                 self._apply(change, deferred)
             for change in deferred:
                 self._apply(change, None)
-        self._scene.book.ensure_stored()
+        self._scene.run_ledger.ensure_stored()
 
     def _apply(self, change: Change, deferred: list[Change] | None) -> None:
         if self._stop.is_set():
-            self._scene.book.ensure_stored()
+            self._scene.run_ledger.ensure_stored()
             raise CallCancelledError(_CANCELLED)
         refusal = self._refusal(change)
         if refusal:
             self._mark_failed(change)
-            self._scene.book.record([RecordedChange.of(change, Result.SKIPPED, refusal)])
+            self._scene.run_ledger.record([RecordedChange.of(change, Result.SKIPPED, refusal)])
         else:
-            self._scene.book.record(self._attempt(change, deferred))
+            self._scene.run_ledger.record(self._attempt(change, deferred))
 
     def _refusal(self, change: Change) -> Cause | None:
         if self.stopped_by:
@@ -75,7 +75,7 @@ class Applier:
         try:
             results = writer.write(change)
         except CallCancelledError:
-            self._scene.book.ensure_stored()
+            self._scene.run_ledger.ensure_stored()
             raise
         except VendorError as error:
             if deferred is not None and _can_wait(error):

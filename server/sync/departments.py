@@ -31,7 +31,7 @@ class DepartmentsWriter(Settler[_Attempt]):
         if state.parent_id in self._scene.lost:
             self._lose(change)
             return (self._skipped(change, cause("department-waits", name=state.name)),)
-        link = self._book.departments.get(change.dingtalk_id)
+        link = self._run_ledger.departments.get(change.dingtalk_id)
         return self._settle(_Attempt(change, link))
 
     def _send(self, attempt: _Attempt) -> Accepted:
@@ -39,14 +39,14 @@ class DepartmentsWriter(Settler[_Attempt]):
         if attempt.is_created or not change.fields:
             return Accepted()
         if change.action is not Action.CREATE:
-            self._book.doubt(change)
+            self._run_ledger.mark_unconfirmed(change)
             return self._scene.target.update_department(department_body(change))
         if not attempt.was_intended:
             origin = attempt.link.origin if attempt.link else Origin.CREATED
-            self._book.put_department(
+            self._run_ledger.put_department(
                 DepartmentLink(change.dingtalk_id, change.wecom_id, None, origin)
             )
-            self._book.ensure_stored()
+            self._run_ledger.ensure_stored()
         return self._scene.target.create_department(department_body(change))
 
     def _correct(self, attempt: _Attempt, error: VendorError) -> None:
@@ -73,8 +73,10 @@ class DepartmentsWriter(Settler[_Attempt]):
                 fields = department_changes(None, row, state)
                 attempt.change = replace(change, action=Action.UPDATE, fields=fields)
                 return
-        self._book.trust(change.kind, change.wecom_id)  # refused, so nothing of it was written
-        self._book.put_conflict(
+        self._run_ledger.confirm(
+            change.kind, change.wecom_id
+        )  # refused, so nothing of it was written
+        self._run_ledger.put_conflict(
             Conflict(
                 Kind.DEPARTMENT, change.dingtalk_id, change.wecom_id, state.name, state.parent_id
             )
@@ -92,37 +94,37 @@ class DepartmentsWriter(Settler[_Attempt]):
 
     def _withdraw_intent(self, attempt: _Attempt) -> None:
         key = attempt.change.dingtalk_id
-        known = self._book.departments.get(key)
+        known = self._run_ledger.departments.get(key)
         if known is None or known.accepted is not None or attempt.was_intended:
             return
         if attempt.link:
-            self._book.put_department(attempt.link)
+            self._run_ledger.put_department(attempt.link)
         else:
-            self._book.drop_department(key)
+            self._run_ledger.drop_department(key)
 
     def _accept(self, attempt: _Attempt, answer: Accepted) -> RecordedChange:
         change = attempt.change
         made = Origin.ADOPTED if change.action is Action.ADOPT else Origin.CREATED
         origin = attempt.link.origin if attempt.link else made
-        self._book.trust(change.kind, change.wecom_id)
-        self._book.put_department(
+        self._run_ledger.confirm(change.kind, change.wecom_id)
+        self._run_ledger.put_department(
             DepartmentLink(change.dingtalk_id, change.wecom_id, state_of(change), origin)
         )
-        self._book.drop_conflict(Kind.DEPARTMENT, change.dingtalk_id)
+        self._run_ledger.drop_conflict(Kind.DEPARTMENT, change.dingtalk_id)
         return RecordedChange.of(self._told(change, answer), self._scene.done)
 
     def _delete(self, change: Change) -> RecordedChange:
         still_in = change.requires & self._scene.failed_people
         if still_in:
-            link = self._book.departments.get(change.dingtalk_id)
+            link = self._run_ledger.departments.get(change.dingtalk_id)
             name = link.accepted.name if link and link.accepted else change.dingtalk_id
             return self._skipped(
                 change, cause("department-not-empty", name=name, count=len(still_in))
             )
         self._scene.target.delete_department(change.wecom_id)
-        self._book.trust(change.kind, change.wecom_id)
-        self._book.drop_department(change.dingtalk_id)
-        self._book.drop_conflict(Kind.DEPARTMENT, change.dingtalk_id)
+        self._run_ledger.confirm(change.kind, change.wecom_id)
+        self._run_ledger.drop_department(change.dingtalk_id)
+        self._run_ledger.drop_conflict(Kind.DEPARTMENT, change.dingtalk_id)
         self._count(change)
         return RecordedChange.of(change, self._scene.done)
 

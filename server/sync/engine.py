@@ -27,7 +27,7 @@ from server.journal.journal import Journal
 from server.journal.runs import Ending, Result, RunCause, RunCounts, RunStatus
 from server.sync.clients import Asked, Parties, Road, Stop, missing, rules_of
 from server.sync.hold import UNDECIDED, hold_together, load_open_list
-from server.sync.ledger import WAIT_S, Book, take_up_ledger
+from server.sync.ledger import WAIT_S, RunLedger, take_up_ledger
 from server.sync.lookups import HolderLookup
 from server.sync.outcome import (
     FAULT,
@@ -151,12 +151,12 @@ class Engine:
         rules = rules_of(config.settings)
         parties = self.road.parties(config, stop)
         known = take_up_ledger(self._journal, rules.scope.corp_id, is_preview=preview)
-        book = Book(self._journal, known, run_id, is_preview=preview)
-        run = self._pass(parties, config, book, stop, preview=preview)
+        run_ledger = RunLedger(self._journal, known, run_id, is_preview=preview)
+        run = self._pass(parties, config, run_ledger, stop, preview=preview)
         is_asked = cause in (RunCause.ASKED, RunCause.PREVIEW)
         may_ask = is_asked or self._journal.read(sync_state.load).held is None
         prospect = self._look(parties, run, may_ask=may_ask and allow is None)
-        verdict = run.judge(prospect, book.ledger, allow)
+        verdict = run.judge(prospect, run_ledger.ledger, allow)
         retries = cause in (RunCause.ASKED, RunCause.DAILY)
         again = run.carry_out(prospect, verdict, retries_conflicts=retries)
         if again:
@@ -190,17 +190,17 @@ class Engine:
 
     def _known_here(self, snapshot: Snapshot, run: Pass) -> Ledger:
         """Return the ledger as it reads for the company that was read."""
-        ledger = run.book.ledger
+        ledger = run.run_ledger.ledger
         known = as_known_to(run.rules.scope.app_key, ledger, snapshot)
         if known is not ledger:
-            run.book.rename(known)
+            run.run_ledger.rename(known)
         return known
 
     def _look_again(
         self, parties: Parties, prospect: Prospect, again: frozenset[Key], run: Pass
     ) -> None:
         """Try conflicts once more, as somebody may have solved them in the WeCom console."""
-        known, snapshot = run.book.ledger, prospect.snapshot
+        known, snapshot = run.run_ledger.ledger, prospect.snapshot
         without = tuple(one for one in known.conflicts if (one.kind, one.dingtalk_id) not in again)
         passed_on = waiting_for(prospect.plan.changes, known, prospect.desired.presence)
         known = without_mobiles(replace(known, conflicts=without), passed_on.values())
@@ -239,8 +239,8 @@ class Engine:
         gathered = hints.read(people, departments)
         if gathered.needs_full or not _holds_anything(gathered):
             return Followed(gathered.failed, gathered.needs_full, seen=gathered.seen)
-        book = Book(self._journal, known, 0)
-        run = self._pass(parties, config, book, stop, preview=False)
+        run_ledger = RunLedger(self._journal, known, 0)
+        run = self._pass(parties, config, run_ledger, stop, preview=False)
         return self._bring_in_step(parties, gathered, known, run)
 
     def _bring_in_step(
@@ -258,11 +258,11 @@ class Engine:
             prospect = run.plan(deepen(parties.reader, snapshot, shallow), known, live)
         holding = hold_together(run, prospect, known, live, self._journal.read(load_open_list))
         if prospect.plan.changes or holding.is_news:
-            run.book.run_id = self._begin(RunCause.EVENTS, is_full=False)
+            run.run_ledger.run_id = self._begin(RunCause.EVENTS, is_full=False)
         run.carry_out(prospect, holding.verdict, retries_conflicts=False)
         result = run.result(prospect, holding.verdict, is_preview=False)
-        if run.book.run_id:
-            self._finish(replace(result, run_id=run.book.run_id), tells_held=holding.is_news)
+        if run.run_ledger.run_id:
+            self._finish(replace(result, run_id=run.run_ledger.run_id), tells_held=holding.is_news)
         is_unclear = bool(prospect.plan.unplaced or prospect.snapshot.disputed)
         needs_full = is_unclear or holding.needs_full or _is_kept(result)
         failed = {**gathered.failed, **_unfinished(result)}
@@ -293,13 +293,13 @@ class Engine:
     # --- the journal
 
     def _pass(
-        self, parties: Parties, config: Config, book: Book, stop: Stop, *, preview: bool
+        self, parties: Parties, config: Config, run_ledger: RunLedger, stop: Stop, *, preview: bool
     ) -> Pass:
         rules, now_ms = rules_of(config.settings), self._clock_ms()
         lookup = HolderLookup(self._journal, parties.wecom, rules.scope.corp_id, now_ms)
         real = WeComTarget(parties, lookup, may_invite=config.settings.sync.invite)
         target = RecordingTarget() if preview else real
-        return Pass(book, rules, target, lookup, now_ms, stop, self.road.clock)
+        return Pass(run_ledger, rules, target, lookup, now_ms, stop, self.road.clock)
 
     def _begin(self, cause: RunCause, *, is_full: bool) -> int:
         at_ms = self._clock_ms()

@@ -27,7 +27,7 @@ from server.directory.revise import without_mobile, without_text
 from server.errors.message import Message
 from server.errors.vendor import CallCancelledError, VendorError, VendorRefusedError
 from server.journal.runs import RecordedChange, Result
-from server.sync.ledger import Book
+from server.sync.ledger import RunLedger
 from server.sync.outcome import cause_of, is_certain, is_for_good
 from server.sync.target import Target
 from server.wecom.wire import Accepted
@@ -46,7 +46,7 @@ class Scene:
     is_clock_right: whether days can be counted from `now_s`.
     """
 
-    book: Book
+    run_ledger: RunLedger
     target: Target
     rules: Rules
     has_left: Callable[[str], bool | None]
@@ -116,7 +116,7 @@ class Refusals:
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        self._book = scene.book
+        self._run_ledger = scene.run_ledger
 
     def drop(self, field: str, attempt: PersonAttempt, error: VendorError) -> None:
         """Leave a value as WeCom last accepted it; raises the error where nothing would remain.
@@ -141,7 +141,7 @@ class Refusals:
     def remember(self, attempt: PersonAttempt) -> bool:
         """Keep what was dropped, once that has helped; return whether any of it is news."""
         key = attempt.change.dingtalk_id
-        news = [self._book.refuse(key, field, one) for field, one in attempt.dropped.items()]
+        news = [self._run_ledger.refuse(key, field, one) for field, one in attempt.dropped.items()]
         return any(news)
 
     def delete(self, change: Change) -> Accepted:
@@ -150,7 +150,7 @@ class Refusals:
             return self._scene.target.delete_member(change.wecom_id)
         except VendorError as error:
             if is_for_good(error):
-                self._book.refuse(change.dingtalk_id, DELETION, self._refusal("", error))
+                self._run_ledger.refuse(change.dingtalk_id, DELETION, self._refusal("", error))
             raise
 
     def _refusal(self, value: str, error: VendorError) -> Refusal:
@@ -169,7 +169,7 @@ class Settler(ABC, Generic[AttemptT]):
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        self._book = scene.book
+        self._run_ledger = scene.run_ledger
 
     @abstractmethod
     def write(self, change: Change) -> tuple[RecordedChange, ...]:
@@ -251,7 +251,7 @@ class Settler(ABC, Generic[AttemptT]):
         """Note a removal that uses up the guard's allowance."""
         if change.counts:
             is_approved = id(change) in self._scene.approved
-            self._book.add_removal(
+            self._run_ledger.add_removal(
                 Removal(
                     change.kind, change.dingtalk_id, change.wecom_id, self._scene.now_s, is_approved
                 )

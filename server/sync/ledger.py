@@ -36,7 +36,7 @@ WAIT_S = 60.0
 """Patience with the disk; a journal that takes longer is broken, and the run fails."""
 
 
-class Book:
+class RunLedger:
     """The ledger under work. With `is_preview` only results are stored, and no link changes."""
 
     def __init__(
@@ -105,8 +105,8 @@ class Book:
         if self._conflicts.pop((kind, dingtalk_id), None):
             self._steps.append(partial(stored.drop_conflict, kind=kind, dingtalk_id=dingtalk_id))
 
-    def doubt(self, change: Change) -> bool:
-        """Note on the disk what is about to be written, until `trust`; False where it was noted.
+    def mark_unconfirmed(self, change: Change) -> bool:
+        """Note on the disk what is about to be written, until `confirm`; False where it was noted.
 
         Should the answer be lost, or this process be killed, nobody knows what WeCom has then. The
         next plan writes these fields again, also where DingTalk has gone back on them meanwhile.
@@ -122,7 +122,7 @@ class Book:
         self.ensure_stored()
         return not before
 
-    def trust(self, kind: Kind, wecom_id: str) -> None:
+    def confirm(self, kind: Kind, wecom_id: str) -> None:
         """Note that WeCom answered, as part of what is stored next."""
         key = doubt_key(kind, wecom_id)
         if self._doubts.pop(key, None) is not None:

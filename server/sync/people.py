@@ -59,7 +59,7 @@ class PeopleWriter(Settler[PersonAttempt]):
         """Make a change and tell what became of it; raises `VendorError` where it was refused."""
         if change.action is Action.DELETE:
             return self._delete(change)
-        link = self._book.people.get(change.replaces or change.dingtalk_id)
+        link = self._run_ledger.people.get(change.replaces or change.dingtalk_id)
         if change.action is Action.DISABLE or _is_leavers_move(change, link):
             return self._put_aside(change, link)
         change = with_leader(change, self._scene.actual, link.accepted if link else None)
@@ -90,7 +90,7 @@ class PeopleWriter(Settler[PersonAttempt]):
         if change.action is Action.ADOPT and not attempt.is_proven:
             return self._probe(attempt)
         if change.action is not Action.CREATE:
-            attempt.is_news |= self._book.doubt(change)
+            attempt.is_news |= self._run_ledger.mark_unconfirmed(change)
             return self._scene.target.update_member(member_body(change))
         self._intend(attempt)
         return self._scene.target.create_member(member_body(change))
@@ -117,25 +117,25 @@ class PeopleWriter(Settler[PersonAttempt]):
     def _intend(self, attempt: PersonAttempt) -> None:
         """Announce a member before the call, so that a crash does not create a second one."""
         change = attempt.change
-        known = self._book.people.get(change.dingtalk_id)
+        known = self._run_ledger.people.get(change.dingtalk_id)
         if known and known.accepted is None and known.wecom_userid == change.wecom_id:
             return
-        self._book.put_person(
+        self._run_ledger.put_person(
             PersonLink(change.dingtalk_id, change.wecom_id, None, since_s=self._scene.now_s)
         )
-        self._book.doubt(change)
-        self._book.ensure_stored()
+        self._run_ledger.mark_unconfirmed(change)
+        self._run_ledger.ensure_stored()
 
     def _withdraw_intent(self, attempt: PersonAttempt) -> None:
         key = attempt.change.dingtalk_id
-        known = self._book.people.get(key)
+        known = self._run_ledger.people.get(key)
         if known is None or known.accepted is not None or attempt.was_intended:
             return
-        self._book.trust(Kind.PERSON, known.wecom_userid)
+        self._run_ledger.confirm(Kind.PERSON, known.wecom_userid)
         if attempt.link and not attempt.change.replaces:
-            self._book.put_person(attempt.link)
+            self._run_ledger.put_person(attempt.link)
         else:
-            self._book.drop_person(key)
+            self._run_ledger.drop_person(key)
 
     def _withdraw(self, attempt: PersonAttempt) -> None:
         super()._withdraw(attempt)
@@ -144,7 +144,7 @@ class PeopleWriter(Settler[PersonAttempt]):
     def _withdraw_doubt(self, attempt: PersonAttempt) -> None:
         """Take back the doubt about an update that WeCom refused; an older one stays."""
         if attempt.is_news:
-            self._book.trust(Kind.PERSON, attempt.change.wecom_id)
+            self._run_ledger.confirm(Kind.PERSON, attempt.change.wecom_id)
 
     def _correct(self, attempt: PersonAttempt, error: VendorError) -> None:
         is_probe = attempt.change.action is Action.ADOPT and not attempt.is_proven
@@ -172,14 +172,16 @@ class PeopleWriter(Settler[PersonAttempt]):
         if decision.fate is Fate.CONFLICT and not self._is_in_ledger(holder, mobile):
             is_other = decision.cause is not None and decision.cause.code == "takeover-changed"
             value = "" if is_other else mobile  # decided anew by the next run
-            self._book.put_conflict(Conflict(Kind.PERSON, change.dingtalk_id, holder, value))
+            self._run_ledger.put_conflict(Conflict(Kind.PERSON, change.dingtalk_id, holder, value))
         if decision.cause and is_linked:
             attempt.change = change = without_mobile(change, attempt.accepted)
             conflict = replace(change, action=Action.CONFLICT, fields={}, cause=decision.cause)
             attempt.beside += (RecordedChange.of(conflict, Result.SKIPPED),)
             return
         attempt.is_proven = True
-        attempt.change = _proven(follow(change, decision, self._book.people.get(decision.replaces)))
+        attempt.change = _proven(
+            follow(change, decision, self._run_ledger.people.get(decision.replaces))
+        )
         if decision.fate is Fate.SAME:
             self._take_up(attempt)
 
@@ -208,13 +210,13 @@ class PeopleWriter(Settler[PersonAttempt]):
 
     def _is_in_ledger(self, holder: str, mobile: str) -> bool:
         """Whether every plan meets this conflict by itself: a leaver's mobile, as we know it."""
-        owner = self._book.owner_of(holder)
+        owner = self._run_ledger.owner_of(holder)
         if owner is None or owner.accepted is None or owner.accepted.mobile != mobile:
             return False
         return self._scene.has_left(owner.dingtalk_userid) is True
 
     def _judge(self, change: Change, holder: str, *, is_linked: bool) -> Decision:
-        owner = self._book.owner_of(holder)
+        owner = self._run_ledger.owner_of(holder)
         left = self._scene.has_left(owner.dingtalk_userid) if owner else None
         claim = Claim(change.dingtalk_id, member_of(change).name, change.wecom_id, is_linked)
         is_protected = fold(holder) in self._scene.rules.protected
@@ -241,7 +243,7 @@ class PeopleWriter(Settler[PersonAttempt]):
         if is_ours:
             self._take_up(attempt)
             return
-        taken = {fold(each.wecom_userid) for each in self._book.people.values()}
+        taken = {fold(each.wecom_userid) for each in self._run_ledger.people.values()}
         taken |= {fold(change.wecom_id), *(self._scene.live.members if self._scene.live else ())}
         attempt.change = replace(change, wecom_id=free_userid(change.dingtalk_id, taken))
 
@@ -249,7 +251,9 @@ class PeopleWriter(Settler[PersonAttempt]):
         """Take over nobody: the member has another mobile, since 60104 would come first."""
         change, member = attempt.change, member_of(attempt.change)
         self._scene.target.learn_holder(member.mobile, None)
-        self._book.put_conflict(Conflict(Kind.PERSON, change.dingtalk_id, change.wecom_id, ""))
+        self._run_ledger.put_conflict(
+            Conflict(Kind.PERSON, change.dingtalk_id, change.wecom_id, "")
+        )
         reason = cause("userid-of-another", name=member.name, wecom_id=change.wecom_id)
         attempt.change = _proven(replace(change, action=Action.CONFLICT, fields={}, cause=reason))
 
@@ -291,19 +295,19 @@ class PeopleWriter(Settler[PersonAttempt]):
         planned = attempt.asked.wecom_id
         if change.wecom_id != planned:
             self._scene.actual[planned] = change.wecom_id
-        former = self._book.people.get(change.replaces) if change.replaces else None
+        former = self._run_ledger.people.get(change.replaces) if change.replaces else None
         if change.replaces and change.replaces != change.dingtalk_id:
-            self._book.drop_person(change.replaces)
+            self._run_ledger.drop_person(change.replaces)
         link = former or link
-        self._book.trust(Kind.PERSON, change.wecom_id)
-        self._book.trust(Kind.PERSON, planned)
+        self._run_ledger.confirm(Kind.PERSON, change.wecom_id)
+        self._run_ledger.confirm(Kind.PERSON, planned)
         is_new = change.action in (Action.CREATE, Action.ADOPT)
         switched = change.fields.get("enable")
         is_enabled = change.action is not Action.UPDATE or bool(
             switched[1] if switched else link is None or link.is_enabled
         )
         has_turned = link is None or link.is_enabled is not is_enabled or is_new
-        self._book.put_person(
+        self._run_ledger.put_person(
             PersonLink(
                 change.dingtalk_id,
                 change.wecom_id,
@@ -317,10 +321,10 @@ class PeopleWriter(Settler[PersonAttempt]):
                 is_hidden=self._is_hidden(change),
             )
         )
-        self._book.drop_refusals(change.dingtalk_id, change.fields)
+        self._run_ledger.drop_refusals(change.dingtalk_id, change.fields)
         self._refusals.remember(attempt)
         if is_new or "mobile" in change.fields:
-            self._book.drop_conflict(Kind.PERSON, change.dingtalk_id)
+            self._run_ledger.drop_conflict(Kind.PERSON, change.dingtalk_id)
         return RecordedChange.of(self._told(change, answer), self._scene.done)
 
     def _is_hidden(self, change: Change) -> bool:
@@ -334,18 +338,18 @@ class PeopleWriter(Settler[PersonAttempt]):
         """Disable a leaver, or move one out of a department that goes."""
         if link is None:
             return ()
-        self._book.doubt(change)
+        self._run_ledger.mark_unconfirmed(change)
         try:
             answer = self._scene.target.update_member(_aside_body(change))
         except VendorError as error:
             if error.fix is not Fix.CREATE_INSTEAD:
                 raise
-            self._book.trust(change.kind, change.wecom_id)
-            self._book.drop_person(link.dingtalk_userid)  # deleted in the console meanwhile
+            self._run_ledger.confirm(change.kind, change.wecom_id)
+            self._run_ledger.drop_person(link.dingtalk_userid)  # deleted in the console meanwhile
             return (RecordedChange.of(change, self._scene.done),)
-        self._book.trust(change.kind, change.wecom_id)
+        self._run_ledger.confirm(change.kind, change.wecom_id)
         is_disabled = change.action is Action.DISABLE
-        self._book.put_person(
+        self._run_ledger.put_person(
             replace(
                 link,
                 accepted=change.payload if isinstance(change.payload, MemberState) else None,
@@ -359,8 +363,8 @@ class PeopleWriter(Settler[PersonAttempt]):
 
     def _delete(self, change: Change) -> tuple[RecordedChange, ...]:
         answer = self._refusals.delete(change)
-        self._book.trust(change.kind, change.wecom_id)
-        self._book.drop_person(change.dingtalk_id)
+        self._run_ledger.confirm(change.kind, change.wecom_id)
+        self._run_ledger.drop_person(change.dingtalk_id)
         self._count(change)
         return (RecordedChange.of(self._told(change, answer), self._scene.done),)
 

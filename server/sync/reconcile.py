@@ -21,7 +21,7 @@ from server.rest.vendor_clock import VendorClock
 from server.sync.apply import Applier
 from server.sync.clients import Stop
 from server.sync.executor import Scene
-from server.sync.ledger import Book
+from server.sync.ledger import RunLedger
 from server.sync.lookups import HolderLookup, ask_about_new_people
 from server.sync.outcome import RunResult, cause_of, passes_after_s, status_of, stops_all, will_pass
 from server.sync.target import RecordingTarget, Target
@@ -63,7 +63,7 @@ class Pass:
 
     def __init__(
         self,
-        book: Book,
+        run_ledger: RunLedger,
         rules: Rules,
         target: Target,
         lookup: HolderLookup,
@@ -71,7 +71,7 @@ class Pass:
         stop: Stop,
         clock: VendorClock,
     ) -> None:
-        self.book = book
+        self.run_ledger = run_ledger
         self.rules = rules
         self.now_s = now_ms / 1000
         self._target = target
@@ -167,7 +167,7 @@ class Pass:
         """List what would have got another look; what else was done stays what it is."""
         if again:
             _LOG.warning("Conflicts are not tried once more: %s", error)
-        self.book.record(
+        self.run_ledger.record(
             RecordedChange.of(change, Result.SKIPPED)
             for change in prospect.plan.changes
             if (change.kind, change.dingtalk_id) in again and change.cause
@@ -179,7 +179,7 @@ class Pass:
         Who failed or was held before is not tried again, and removals stay as they were judged.
         """
         prospect = replace(prospect, is_second=True)
-        listed = self.book.results
+        listed = self.run_ledger.results
         over = {(one.kind, one.dingtalk_id) for one in listed if one.result is not Result.DONE}
         over -= again
         rest = tuple(
@@ -209,7 +209,7 @@ class Pass:
             held = {id(change) for change in verdict.held}
             open_changes = [each for each in prospect.plan.executable if id(each) not in held]
             listed += [RecordedChange.of(change, Result.PLANNED) for change in open_changes]
-        self.book.record(listed)
+        self.run_ledger.record(listed)
 
     def _remembered(self, prospect: Prospect) -> frozenset[Key]:
         """Name the listed changes that an earlier conflict keeps from being tried.
@@ -217,7 +217,9 @@ class Pass:
         They are the conflicts themselves, and what waits for a department among them.
         """
         known = {
-            (one.kind, one.dingtalk_id) for one in self.book.ledger.conflicts if one.is_refusal
+            (one.kind, one.dingtalk_id)
+            for one in self.run_ledger.ledger.conflicts
+            if one.is_refusal
         }
         refused = {
             (one.kind, one.dingtalk_id): one.cause.code
@@ -232,26 +234,28 @@ class Pass:
     def _passed_on(self, prospect: Prospect) -> frozenset[Key]:
         """Name who waits for a mobile that only our ledger gives to somebody who left."""
         presence = prospect.desired.presence
-        found = waiting_for(prospect.plan.changes, self.book.ledger, presence)
+        found = waiting_for(prospect.plan.changes, self.run_ledger.ledger, presence)
         return frozenset((Kind.PERSON, userid) for userid in found)
 
     def note_passed_on(self, waiting: Mapping[str, PersonLink]) -> None:
         """Believe WeCom about mobiles that somebody waited for, and got."""
         for userid, leaver in waiting.items():
-            if is_passed_on(userid, leaver, self.book.people):
-                self.book.put_person(without_mobile(self.book.people[leaver.dingtalk_userid]))
-        self.book.ensure_stored()
+            if is_passed_on(userid, leaver, self.run_ledger.people):
+                self.run_ledger.put_person(
+                    without_mobile(self.run_ledger.people[leaver.dingtalk_userid])
+                )
+        self.run_ledger.ensure_stored()
 
     def _note(self, prospect: Prospect, verdict: Verdict) -> None:
         """Store what needs no write to WeCom: approval, orders behind ours, conflicts."""
         is_idle = not prospect.plan.executable and prospect.desired.presence.is_settled
         is_free = not self.rules.approve_first_run and bool(prospect.snapshot.people)
         if verdict.approved or is_idle or is_free:
-            self.book.approve(self.rules.scope)
+            self.run_ledger.approve(self.rules.scope)
         for person in prospect.plan.noted_people:
-            self.book.put_person(person)
+            self.run_ledger.put_person(person)
         for department in prospect.plan.noted_departments:
-            self.book.put_department(department)
+            self.run_ledger.put_department(department)
         if prospect.desired.presence.is_settled:
             self._forget_unmade(prospect)
         self._note_conflicts(prospect)
@@ -262,7 +266,7 @@ class Pass:
         planned = {_key(each) for each in plan.changes}
         waiting = [each for each in plan.changes if each.action is Action.CONFLICT]
         met = {_key(each): _noticed(each) for each in waiting}
-        known = {(each.kind, each.dingtalk_id): each for each in self.book.ledger.conflicts}
+        known = {(each.kind, each.dingtalk_id): each for each in self.run_ledger.ledger.conflicts}
         for key, conflict in known.items():
             if conflict.is_refusal:
                 is_solved = presence.is_settled and key not in planned
@@ -270,31 +274,31 @@ class Pass:
                 was_looked_at = presence.is_settled or _is_mapped(key, prospect.desired)
                 is_solved = was_looked_at and key not in met and not prospect.is_second
             if is_solved:
-                self.book.drop_conflict(*key)
+                self.run_ledger.drop_conflict(*key)
         for key, noticed in met.items():
             former = known.get(key)
             if former != noticed and not (former and former.is_refusal):
-                self.book.put_conflict(noticed)
+                self.run_ledger.put_conflict(noticed)
 
     def _forget_unmade(self, prospect: Prospect) -> None:
         """Drop what was announced, never made, and is not wanted any more."""
         live, desired = prospect.live, prospect.desired
         if live is None:
             return
-        for department in tuple(self.book.departments.values()):
+        for department in tuple(self.run_ledger.departments.values()):
             is_there = department.accepted is not None or department.wecom_id in live.departments
             if not is_there and department.department_id not in desired.departments:
-                self.book.drop_department(department.department_id)
-        for person in tuple(self.book.people.values()):
+                self.run_ledger.drop_department(department.department_id)
+        for person in tuple(self.run_ledger.people.values()):
             is_there = person.accepted is not None or fold(person.wecom_userid) in live.members
             if not is_there and person.dingtalk_userid not in desired.people:
-                self.book.drop_person(person.dingtalk_userid)
-        self.book.keep_refusals_of({*desired.people, *self.book.people})
+                self.run_ledger.drop_person(person.dingtalk_userid)
+        self.run_ledger.keep_refusals_of({*desired.people, *self.run_ledger.people})
 
     def _apply(self, prospect: Prospect, verdict: Verdict) -> None:
         is_preview = isinstance(self._target, RecordingTarget)
         scene = Scene(
-            self.book,
+            self.run_ledger,
             self._target,
             self.rules,
             prospect.desired.presence.has_left,
@@ -315,7 +319,7 @@ class Pass:
         is_full = prospect.snapshot.is_full
         is_complete = prospect.desired.presence.is_settled or not is_full
         reasons = () if is_complete else _reasons(prospect)
-        changes = tuple(self.book.results)
+        changes = tuple(self.run_ledger.results)
         status = status_of(
             changes,
             is_complete=is_complete,
@@ -336,12 +340,12 @@ class Pass:
             reasons,
             cause_of(error) if error else None,
             changes,
-            self.book.run_id,
+            self.run_ledger.run_id,
             verdict.holds if verdict.held else (),
             (
                 *self._alarms,
                 *(each for each in prospect.desired.warnings if each not in reasons),
-                *left_out(prospect.desired, self.book.ledger),
+                *left_out(prospect.desired, self.run_ledger.ledger),
             ),
             retryable=will_pass(error) if error else not is_complete or not failed <= self.refused,
             blocked=bool(error and stops_all(error)),
