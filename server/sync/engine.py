@@ -49,7 +49,7 @@ from server.sync.reading import (
     in_motion,
     read_scope,
 )
-from server.sync.reconcile import Pass, Prospect
+from server.sync.reconcile import Proposal, Reconciliation
 from server.sync.target import (
     WECOM_ROOT,
     RecordingTarget,
@@ -155,15 +155,15 @@ class Engine:
         run = self._pass(parties, config, run_ledger, stop, preview=preview)
         is_asked = cause in (RunCause.ASKED, RunCause.PREVIEW)
         may_ask = is_asked or self._journal.read(sync_state.load).held is None
-        prospect = self._look(parties, run, may_ask=may_ask and allow is None)
-        verdict = run.judge(prospect, run_ledger.ledger, allow)
+        proposal = self._look(parties, run, may_ask=may_ask and allow is None)
+        verdict = run.judge(proposal, run_ledger.ledger, allow)
         retries = cause in (RunCause.ASKED, RunCause.DAILY)
-        again = run.carry_out(prospect, verdict, retries_conflicts=retries)
+        again = run.carry_out(proposal, verdict, retries_conflicts=retries)
         if again:
-            self._look_again(parties, prospect, again, run)
-        return run.result(prospect, verdict, is_preview=preview)
+            self._look_again(parties, proposal, again, run)
+        return run.result(proposal, verdict, is_preview=preview)
 
-    def _look(self, parties: Parties, run: Pass, *, may_ask: bool) -> Prospect:
+    def _look(self, parties: Parties, run: Reconciliation, *, may_ask: bool) -> Proposal:
         """Read both sides; WeCom first, since its refusals (60020) cost one call.
 
         Whoever seems to be gone is asked for before anything is planned in earnest.
@@ -171,24 +171,24 @@ class Engine:
         scope, live = run.rules.scope, self._read_live(parties, run.rules)
         snapshot = read_scope(parties.reader, run.rules)
         known = self._known_here(snapshot, run)
-        prospect = run.foresee(snapshot, known, live, may_ask=may_ask, supposes_absence=True)
-        presence = prospect.desired.presence
+        proposal = run.foresee(snapshot, known, live, may_ask=may_ask, supposes_absence=True)
+        presence = proposal.desired.presence
         is_new_corp = known.approved_scope and known.approved_scope.corp_id != scope.corp_id
         last_look_ms = None if is_new_corp else self._journal.read(runs.last_written_ms)
         linked = known.people.keys() & presence.present
         is_somebody_lost = len(presence.present) < len(snapshot.people)
-        deep = in_motion(prospect.plan.changes, snapshot)
+        deep = in_motion(proposal.plan.changes, snapshot)
         deep |= due_for_a_look(linked, last_look_ms, self._clock_ms())
-        if deep or presence.gone or prospect.desired.gone_departments or is_somebody_lost:
-            missing = missing_from(prospect.plan.changes, known, presence)
+        if deep or presence.gone or proposal.desired.gone_departments or is_somebody_lost:
+            missing = missing_from(proposal.plan.changes, known, presence)
             snapshot = prove(parties.reader, snapshot, known, run.rules, missing, deep)
-            prospect = run.plan(snapshot, known, live)
+            proposal = run.plan(snapshot, known, live)
         self._outside = {
             seat.department_id for one in snapshot.people.values() for seat in one.seats
         } - snapshot.departments.keys()
-        return prospect
+        return proposal
 
-    def _known_here(self, snapshot: Snapshot, run: Pass) -> Ledger:
+    def _known_here(self, snapshot: Snapshot, run: Reconciliation) -> Ledger:
         """Return the ledger as it reads for the company that was read."""
         ledger = run.run_ledger.ledger
         known = as_known_to(run.rules.scope.app_key, ledger, snapshot)
@@ -197,23 +197,23 @@ class Engine:
         return known
 
     def _look_again(
-        self, parties: Parties, prospect: Prospect, again: frozenset[Key], run: Pass
+        self, parties: Parties, proposal: Proposal, again: frozenset[Key], run: Reconciliation
     ) -> None:
         """Try conflicts once more, as somebody may have solved them in the WeCom console."""
-        known, snapshot = run.run_ledger.ledger, prospect.snapshot
+        known, snapshot = run.run_ledger.ledger, proposal.snapshot
         without = tuple(one for one in known.conflicts if (one.kind, one.dingtalk_id) not in again)
-        passed_on = waiting_for(prospect.plan.changes, known, prospect.desired.presence)
+        passed_on = waiting_for(proposal.plan.changes, known, proposal.desired.presence)
         known = without_mobiles(replace(known, conflicts=without), passed_on.values())
         try:
             live = read_live(parties.wecom)
         except CallCancelledError:
             raise
         except VendorError as error:
-            run.leave(prospect, again, error)
+            run.leave(proposal, again, error)
             return
         fresh = run.plan(snapshot, known, live)
         shallow = in_motion(fresh.plan.changes, snapshot)
-        shallow -= in_motion(prospect.plan.changes, snapshot)
+        shallow -= in_motion(proposal.plan.changes, snapshot)
         if shallow:
             fresh = run.plan(deepen(parties.reader, snapshot, shallow), known, live)
         run.carry_out_rest(fresh, known, again)
@@ -244,7 +244,7 @@ class Engine:
         return self._bring_in_step(parties, gathered, known, run)
 
     def _bring_in_step(
-        self, parties: Parties, gathered: Gathered, known: Ledger, run: Pass
+        self, parties: Parties, gathered: Gathered, known: Ledger, run: Reconciliation
     ) -> Followed:
         snapshot, live = gathered.snapshot, None
         has_departments = bool(snapshot.departments or snapshot.gone_departments)
@@ -252,18 +252,18 @@ class Engine:
             live = self._read_live(parties, run.rules)
         elif snapshot.people.keys() - known.people.keys():
             live = read_members(parties.wecom, known)
-        prospect = run.foresee(snapshot, known, live, may_ask=True)
-        shallow = in_motion(prospect.plan.changes, snapshot) - gathered.deep
+        proposal = run.foresee(snapshot, known, live, may_ask=True)
+        shallow = in_motion(proposal.plan.changes, snapshot) - gathered.deep
         if shallow:
-            prospect = run.plan(deepen(parties.reader, snapshot, shallow), known, live)
-        holding = hold_together(run, prospect, known, live, self._journal.read(load_open_list))
-        if prospect.plan.changes or holding.is_news:
+            proposal = run.plan(deepen(parties.reader, snapshot, shallow), known, live)
+        holding = hold_together(run, proposal, known, live, self._journal.read(load_open_list))
+        if proposal.plan.changes or holding.is_news:
             run.run_ledger.run_id = self._begin(RunCause.EVENTS, is_full=False)
-        run.carry_out(prospect, holding.verdict, retries_conflicts=False)
-        result = run.result(prospect, holding.verdict, is_preview=False)
+        run.carry_out(proposal, holding.verdict, retries_conflicts=False)
+        result = run.result(proposal, holding.verdict, is_preview=False)
         if run.run_ledger.run_id:
             self._finish(replace(result, run_id=run.run_ledger.run_id), tells_held=holding.is_news)
-        is_unclear = bool(prospect.plan.unplaced or prospect.snapshot.disputed)
+        is_unclear = bool(proposal.plan.unplaced or proposal.snapshot.disputed)
         needs_full = is_unclear or holding.needs_full or _is_kept(result)
         failed = {**gathered.failed, **_unfinished(result)}
         return Followed(
@@ -294,12 +294,12 @@ class Engine:
 
     def _pass(
         self, parties: Parties, config: Config, run_ledger: RunLedger, stop: Stop, *, preview: bool
-    ) -> Pass:
+    ) -> Reconciliation:
         rules, now_ms = rules_of(config.settings), self._clock_ms()
         lookup = HolderLookup(self._journal, parties.wecom, rules.scope.corp_id, now_ms)
         real = WeComTarget(parties, lookup, may_invite=config.settings.sync.invite)
         target = RecordingTarget() if preview else real
-        return Pass(run_ledger, rules, target, lookup, now_ms, stop, self.road.clock)
+        return Reconciliation(run_ledger, rules, target, lookup, now_ms, stop, self.road.clock)
 
     def _begin(self, cause: RunCause, *, is_full: bool) -> int:
         at_ms = self._clock_ms()

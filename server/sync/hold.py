@@ -15,7 +15,7 @@ from server.directory.model import Kind, Ledger, Live, Snapshot
 from server.directory.plan import Plan
 from server.journal import runs, sync_state
 from server.journal.runs import Result
-from server.sync.reconcile import Pass, Prospect
+from server.sync.reconcile import Proposal, Reconciliation
 
 UNDECIDED = "mobile-undecided"
 """The cause of a change that waits for what becomes of somebody whom the run did not read."""
@@ -79,16 +79,16 @@ def load_open_list(conn: Connection) -> OpenList:
 
 
 def hold_together(
-    run: Pass, prospect: Prospect, known: Ledger, live: Live | None, open_list: OpenList
+    run: Reconciliation, proposal: Proposal, known: Ledger, live: Live | None, open_list: OpenList
 ) -> Holding:
     """Judge what an event's run found, together with what is held already."""
-    own = run.judge(prospect, known)
-    is_waited_for = bool(open_list.removals) and _waits_for_others(prospect.plan)
-    if not open_list.concerns(prospect.snapshot, own):
+    own = run.judge(proposal, known)
+    is_waited_for = bool(open_list.removals) and _waits_for_others(proposal.plan)
+    if not open_list.concerns(proposal.snapshot, own):
         is_left = bool(own.held) and open_list.is_whole
         needs_full = is_left or is_waited_for or _holds_more(own)
         return Holding(own, bool(own.held) and not is_left, needs_full)
-    together = run.plan(open_list.added_to(prospect.snapshot), known, live)
+    together = run.plan(open_list.added_to(proposal.snapshot), known, live)
     verdict = _joined(own, run.judge(together, known))
     is_set_free = not verdict.held and open_list.is_in(together.plan)
     return Holding(

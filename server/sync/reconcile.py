@@ -28,7 +28,7 @@ from server.sync.target import RecordingTarget, Target
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Keep the collector away meanwhile; it is as it was afterwards."""
     was_enabled = gc.isenabled()
     gc.disable()
@@ -45,7 +45,7 @@ _WAITS = ("department-waits", "person-waits")
 
 
 @dataclass(frozen=True, slots=True)
-class Prospect:
+class Proposal:
     """What was read, what is wished, and the way there.
 
     is_second: planned as if what waits for the admin were solved, to see whether it is.
@@ -58,7 +58,7 @@ class Prospect:
     is_second: bool = False
 
 
-class Pass:
+class Reconciliation:
     """A run's common things, and what became of it so far; `refused` would only fail again."""
 
     def __init__(
@@ -90,7 +90,7 @@ class Pass:
         *,
         may_ask: bool,
         supposes_absence: bool = False,
-    ) -> Prospect:
+    ) -> Proposal:
         """Plan, once WeCom is asked for what only its answers decide.
 
         may_ask: not for an approved list, nor for one that awaits approval and would change.
@@ -99,12 +99,12 @@ class Pass:
         lookup, is_full = self._lookup, snapshot.is_full
         if may_ask and is_full:
             lookup.forget_old()
-        prospect = self.plan(snapshot, known, live, supposes_absence=supposes_absence)
+        proposal = self.plan(snapshot, known, live, supposes_absence=supposes_absence)
         if live is None or not may_ask:
-            return prospect
-        desired, asked = prospect.desired, prospect.live or live
+            return proposal
+        desired, asked = proposal.desired, proposal.live or live
         if not ask_about_new_people(lookup, desired, known, asked, is_full=is_full):
-            return prospect
+            return proposal
         return self.plan(snapshot, known, live, supposes_absence=supposes_absence)
 
     def plan(
@@ -114,14 +114,14 @@ class Pass:
         live: Live | None,
         *,
         supposes_absence: bool = False,
-    ) -> Prospect:
+    ) -> Proposal:
         """Map and plan, with what WeCom said about mobiles so far.
 
         supposes_absence: as in `map_directory`.
         """
         if live is not None:
             live = replace(live, holders=self._lookup.holders)
-        with uncollected():
+        with gc_paused():
             desired = map_directory(
                 snapshot, known, live, self.rules, supposes_absence=supposes_absence
             )
@@ -135,16 +135,16 @@ class Pass:
                 is_clock_right=self._clock.is_right(),
             )
             plan = replace(plan, changes=spare_deletions(plan.changes, refusals))
-        return Prospect(snapshot, desired, plan, live)
+        return Proposal(snapshot, desired, plan, live)
 
-    def judge(self, prospect: Prospect, known: Ledger, allow: str | None = None) -> Verdict:
+    def judge(self, proposal: Proposal, known: Ledger, allow: str | None = None) -> Verdict:
         """Ask the guard; `allow` is the digest that the admin approved."""
         # By a clock that is off nobody's removal is long ago: it would be forgotten too early.
         now_s = 0.0 if self._clock.is_wrong() else self.now_s
-        return guard(prospect.plan, prospect.snapshot, known, self.rules, now_s, allow)
+        return guard(proposal.plan, proposal.snapshot, known, self.rules, now_s, allow)
 
     def carry_out(
-        self, prospect: Prospect, verdict: Verdict, *, retries_conflicts: bool
+        self, proposal: Proposal, verdict: Verdict, *, retries_conflicts: bool
     ) -> frozenset[Key]:
         """Apply what the guard allows and list the rest.
 
@@ -153,65 +153,65 @@ class Pass:
         """
         again: frozenset[Key] = frozenset()
         if retries_conflicts and not _is_whole(verdict):
-            again = self._remembered(prospect) | self._passed_on(prospect)
-        self._list(prospect, verdict, again)
+            again = self._remembered(proposal) | self._passed_on(proposal)
+        self._list(proposal, verdict, again)
         if not _is_whole(verdict):
-            self._note(prospect, verdict)
-        self._apply(prospect, verdict)
+            self._note(proposal, verdict)
+        self._apply(proposal, verdict)
         if not self._stopped_by:
             return again
-        self.leave(prospect, again, self._stopped_by)
+        self.leave(proposal, again, self._stopped_by)
         return frozenset()
 
-    def leave(self, prospect: Prospect, again: frozenset[Key], error: VendorError) -> None:
+    def leave(self, proposal: Proposal, again: frozenset[Key], error: VendorError) -> None:
         """List what would have got another look; what else was done stays what it is."""
         if again:
             _LOG.warning("Conflicts are not tried once more: %s", error)
         self.run_ledger.record(
             RecordedChange.of(change, Result.SKIPPED)
-            for change in prospect.plan.changes
+            for change in proposal.plan.changes
             if (change.kind, change.dingtalk_id) in again and change.cause
         )
 
-    def carry_out_rest(self, prospect: Prospect, known: Ledger, again: frozenset[Key]) -> None:
+    def carry_out_rest(self, proposal: Proposal, known: Ledger, again: frozenset[Key]) -> None:
         """Apply what a second look found: `again`, and whatever else is possible now.
 
         Who failed or was held before is not tried again, and removals stay as they were judged.
         """
-        prospect = replace(prospect, is_second=True)
+        proposal = replace(proposal, is_second=True)
         listed = self.run_ledger.results
         over = {(one.kind, one.dingtalk_id) for one in listed if one.result is not Result.DONE}
         over -= again
         rest = tuple(
             change
-            for change in prospect.plan.changes
+            for change in proposal.plan.changes
             if change.action not in (Action.DISABLE, Action.DELETE)
             and (change.kind, change.dingtalk_id) not in over
         )
-        narrowed = replace(prospect, plan=replace(prospect.plan, changes=rest))
+        narrowed = replace(proposal, plan=replace(proposal.plan, changes=rest))
         verdict = self.judge(narrowed, known)
         self._list(narrowed, verdict)
-        self._note(prospect, verdict)
+        self._note(proposal, verdict)
         self._apply(narrowed, verdict)
 
     def _list(
-        self, prospect: Prospect, verdict: Verdict, without: frozenset[Key] = frozenset()
+        self, proposal: Proposal, verdict: Verdict, without: frozenset[Key] = frozenset()
     ) -> None:
         """Record what is not applied, and why."""
         listed = [
             RecordedChange.of(change, Result.SKIPPED)
-            for change in prospect.plan.changes
+            for change in proposal.plan.changes
             if change.cause and (change.kind, change.dingtalk_id) not in without
         ]
         listed += [RecordedChange.of(change, Result.SKIPPED) for change in verdict.refused]
         listed += [RecordedChange.of(change, Result.HELD) for change in verdict.held]
         if verdict.is_mismatch:
             held = {id(change) for change in verdict.held}
-            open_changes = [each for each in prospect.plan.executable if id(each) not in held]
+            open_changes = [each for each in proposal.plan.executable if id(each) not in held]
             listed += [RecordedChange.of(change, Result.PLANNED) for change in open_changes]
         self.run_ledger.record(listed)
 
-    def _remembered(self, prospect: Prospect) -> frozenset[Key]:
+    def _remembered(self, proposal: Proposal) -> frozenset[Key]:
         """Name the listed changes that an earlier conflict keeps from being tried.
 
         They are the conflicts themselves, and what waits for a department among them.
@@ -223,7 +223,7 @@ class Pass:
         }
         refused = {
             (one.kind, one.dingtalk_id): one.cause.code
-            for one in prospect.plan.changes
+            for one in proposal.plan.changes
             if one.cause
         }
         conflicts = known & refused.keys()
@@ -231,10 +231,10 @@ class Pass:
             conflicts |= {key for key, code in refused.items() if code in _WAITS}
         return frozenset(conflicts)
 
-    def _passed_on(self, prospect: Prospect) -> frozenset[Key]:
+    def _passed_on(self, proposal: Proposal) -> frozenset[Key]:
         """Name who waits for a mobile that only our ledger gives to somebody who left."""
-        presence = prospect.desired.presence
-        found = waiting_for(prospect.plan.changes, self.run_ledger.ledger, presence)
+        presence = proposal.desired.presence
+        found = waiting_for(proposal.plan.changes, self.run_ledger.ledger, presence)
         return frozenset((Kind.PERSON, userid) for userid in found)
 
     def note_passed_on(self, waiting: Mapping[str, PersonLink]) -> None:
@@ -246,23 +246,23 @@ class Pass:
                 )
         self.run_ledger.ensure_stored()
 
-    def _note(self, prospect: Prospect, verdict: Verdict) -> None:
+    def _note(self, proposal: Proposal, verdict: Verdict) -> None:
         """Store what needs no write to WeCom: approval, orders behind ours, conflicts."""
-        is_idle = not prospect.plan.executable and prospect.desired.presence.is_settled
-        is_free = not self.rules.approve_first_run and bool(prospect.snapshot.people)
+        is_idle = not proposal.plan.executable and proposal.desired.presence.is_settled
+        is_free = not self.rules.approve_first_run and bool(proposal.snapshot.people)
         if verdict.approved or is_idle or is_free:
             self.run_ledger.approve(self.rules.scope)
-        for person in prospect.plan.noted_people:
+        for person in proposal.plan.noted_people:
             self.run_ledger.put_person(person)
-        for department in prospect.plan.noted_departments:
+        for department in proposal.plan.noted_departments:
             self.run_ledger.put_department(department)
-        if prospect.desired.presence.is_settled:
-            self._forget_unmade(prospect)
-        self._note_conflicts(prospect)
+        if proposal.desired.presence.is_settled:
+            self._forget_unmade(proposal)
+        self._note_conflicts(proposal)
 
-    def _note_conflicts(self, prospect: Prospect) -> None:
+    def _note_conflicts(self, proposal: Proposal) -> None:
         """Forget the conflicts that are solved, and keep those that the rules met by themselves."""
-        presence, plan = prospect.desired.presence, prospect.plan
+        presence, plan = proposal.desired.presence, proposal.plan
         planned = {_key(each) for each in plan.changes}
         waiting = [each for each in plan.changes if each.action is Action.CONFLICT]
         met = {_key(each): _noticed(each) for each in waiting}
@@ -271,8 +271,8 @@ class Pass:
             if conflict.is_refusal:
                 is_solved = presence.is_settled and key not in planned
             else:
-                was_looked_at = presence.is_settled or _is_mapped(key, prospect.desired)
-                is_solved = was_looked_at and key not in met and not prospect.is_second
+                was_looked_at = presence.is_settled or _is_mapped(key, proposal.desired)
+                is_solved = was_looked_at and key not in met and not proposal.is_second
             if is_solved:
                 self.run_ledger.drop_conflict(*key)
         for key, noticed in met.items():
@@ -280,9 +280,9 @@ class Pass:
             if former != noticed and not (former and former.is_refusal):
                 self.run_ledger.put_conflict(noticed)
 
-    def _forget_unmade(self, prospect: Prospect) -> None:
+    def _forget_unmade(self, proposal: Proposal) -> None:
         """Drop what was announced, never made, and is not wanted any more."""
-        live, desired = prospect.live, prospect.desired
+        live, desired = proposal.live, proposal.desired
         if live is None:
             return
         for department in tuple(self.run_ledger.departments.values()):
@@ -295,14 +295,14 @@ class Pass:
                 self.run_ledger.drop_person(person.dingtalk_userid)
         self.run_ledger.keep_refusals_of({*desired.people, *self.run_ledger.people})
 
-    def _apply(self, prospect: Prospect, verdict: Verdict) -> None:
+    def _apply(self, proposal: Proposal, verdict: Verdict) -> None:
         is_preview = isinstance(self._target, RecordingTarget)
         scene = Scene(
             self.run_ledger,
             self._target,
             self.rules,
-            prospect.desired.presence.has_left,
-            prospect.live,
+            proposal.desired.presence.has_left,
+            proposal.live,
             self.now_s,
             approved=frozenset(id(change) for change in verdict.approved),
             done=Result.PLANNED if is_preview else Result.DONE,
@@ -314,11 +314,11 @@ class Pass:
         self._alarms += scene.alarms
         self.refused |= scene.refused
 
-    def result(self, prospect: Prospect, verdict: Verdict, *, is_preview: bool) -> RunResult:
+    def result(self, proposal: Proposal, verdict: Verdict, *, is_preview: bool) -> RunResult:
         """Judge the run."""
-        is_full = prospect.snapshot.is_full
-        is_complete = prospect.desired.presence.is_settled or not is_full
-        reasons = () if is_complete else _reasons(prospect)
+        is_full = proposal.snapshot.is_full
+        is_complete = proposal.desired.presence.is_settled or not is_full
+        reasons = () if is_complete else _reasons(proposal)
         changes = tuple(self.run_ledger.results)
         status = status_of(
             changes,
@@ -344,15 +344,15 @@ class Pass:
             verdict.holds if verdict.held else (),
             (
                 *self._alarms,
-                *(each for each in prospect.desired.warnings if each not in reasons),
-                *left_out(prospect.desired, self.run_ledger.ledger),
+                *(each for each in proposal.desired.warnings if each not in reasons),
+                *left_out(proposal.desired, self.run_ledger.ledger),
             ),
             retryable=will_pass(error) if error else not is_complete or not failed <= self.refused,
             blocked=bool(error and stops_all(error)),
             wait_s=passes_after_s(error) if error else None,
-            has_moved=prospect.snapshot.has_moved,
-            people=len(prospect.snapshot.people),
-            departments=len(prospect.snapshot.departments),
+            has_moved=proposal.snapshot.has_moved,
+            people=len(proposal.snapshot.people),
+            departments=len(proposal.snapshot.departments),
         )
 
 
@@ -378,5 +378,5 @@ def _is_whole(verdict: Verdict) -> bool:
     )
 
 
-def _reasons(prospect: Prospect) -> tuple[Message, ...]:
-    return prospect.snapshot.reasons or prospect.desired.warnings[:1]
+def _reasons(proposal: Proposal) -> tuple[Message, ...]:
+    return proposal.snapshot.reasons or proposal.desired.warnings[:1]

@@ -30,7 +30,7 @@ from server.directory.model import (
     TargetMembership,
 )
 from server.directory.plan import Plan, make_plan
-from server.sync.reconcile import uncollected
+from server.sync.reconcile import gc_paused
 
 
 def company(people: int, departments: int) -> Snapshot:
@@ -92,7 +92,7 @@ def measure(name: str, snapshot: Snapshot, ledger: Ledger, live: Live) -> Plan:
     """Map, plan and guard once; print what it took."""
     rules = Rules(approve_first_run=False)
     begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
-    with uncollected():  # as a run does
+    with gc_paused():  # as a run does
         plan = make_plan(map_directory(snapshot, ledger, live, rules), ledger, live, rules, 0.0)
     verdict = guard(plan, snapshot, ledger, rules, 0.0)
     took_s, cpu_s = time.perf_counter() - begun_s, time.process_time() - begun_cpu_s
