@@ -36,7 +36,7 @@ from server.service.disk_space import shortage
 from server.service.instance import ServiceRecord, running_service
 from server.service.logs import LogSetup, SecretMask, set_up_logging
 from server.service.service import Service, now_ms
-from server.sync.clients import Pace
+from server.sync.clients import Throttle
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ class Context:
         return set_up_logging(self.folder, self._mask, **options)  # type: ignore[arg-type] # handed through as they are
 
     def start(
-        self, host: str | None = None, port: int | None = None, pace: Pace | None = None
+        self, host: str | None = None, port: int | None = None, pace: Throttle | None = None
     ) -> str:
         """Serve this data folder in this process; returns the callback address.
 

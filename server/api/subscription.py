@@ -42,7 +42,7 @@ from server.subscription.comparison import (
     look,
     unusable_values,
 )
-from server.sync.clients import Pace
+from server.sync.clients import Throttle
 
 _TOKEN_CHARACTERS = range(6, 64)  # of register_call_back; the console takes others
 _SEEN_WITHIN_S = 2.5  # a service beside this process stores its list of rejected calls every second
@@ -251,10 +251,12 @@ def _unheard(step: Step) -> None:
 class Subscription:
     """What can be asked and ordered about the subscription of one data folder."""
 
-    def __init__(self, app: Context, clock_ms: Callable[[], int], pace: Pace | None = None) -> None:
+    def __init__(
+        self, app: Context, clock_ms: Callable[[], int], pace: Throttle | None = None
+    ) -> None:
         self._app = app
         self._clock_ms = clock_ms
-        self._pace = pace or Pace()
+        self._pace = pace or Throttle()
         self._orders = Orders(app.folder, clock_ms)
 
     def view(self, config: Config) -> SubscriptionView:

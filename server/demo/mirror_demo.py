@@ -25,9 +25,9 @@ from server.simulator.roster import ROOT_ID, Person
 from server.simulator.wecom.console import WeComConsole
 from server.simulator.wecom.contacts import WeComContacts
 from server.simulator.wecom.directory import Member
-from server.sync.clients import Pace
+from server.sync.clients import Throttle
 
-PACE = Pace.hurried(500.0)
+PACE = Throttle.hurried(500.0)
 _PEOPLE, _DEPARTMENTS, _SEED = 300, 40, 2026
 # As many leave as the guard lets go without asking, so that every further one is held.
 _LEAVERS, _MASS = 3, 12

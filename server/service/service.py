@@ -37,7 +37,7 @@ from server.service.instance import InstanceLock, ServiceRecord, acquire
 from server.service.logs import SecretMask
 from server.service.running_config import RunningConfig
 from server.subscription.watch import Watch
-from server.sync.clients import Pace, Road
+from server.sync.clients import ClientPool, Throttle
 from server.sync.engine import Engine
 from server.sync.worker import Worker
 from server.version import VERSION
@@ -70,7 +70,7 @@ class Service:
         store: ConfigStore,
         mask: SecretMask,
         clock_ms: Callable[[], int] = now_ms,
-        pace: Pace | None = None,
+        pace: Throttle | None = None,
     ) -> None:
         """Take the service's parts; `pace` makes the sync run faster, for simulated vendors."""
         self._folder = folder
@@ -218,8 +218,8 @@ class Service:
         self._listener = Listener(bound, build_app(self._desk, settings.callback.path), inbox)
         self._address = local_url(*self._listener.address, settings.callback.path)
         # The sync and the comparison read the settings in force whenever they do something.
-        road = Road(self._pace, self._vendor_clock)
-        engine = Engine(self._journal, config.now, road, self._clock_ms)
+        client_pool = ClientPool(self._pace, self._vendor_clock)
+        engine = Engine(self._journal, config.now, client_pool, self._clock_ms)
         self._worker = Worker(self._journal, engine, config.now, clock_ms=self._clock_ms)
         self._watch = Watch(self._journal, config.now, clock_ms=self._clock_ms, pace=self._pace)
         config.on_keyring, config.on_change = self._use_keyring, self._changed

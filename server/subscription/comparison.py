@@ -23,7 +23,7 @@ from server.errors.message import N_, Message
 from server.errors.vendor import CallCancelledError, Fate, VendorError
 from server.journal.subscription import Finding, ShownRecord, Standing
 from server.rest.tokens import TokenCache
-from server.sync.clients import Pace
+from server.sync.clients import Throttle
 
 URL = "url"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -172,7 +172,7 @@ def ensure_askable(config: Config) -> None:
 
 @contextmanager
 def line(
-    config: Config, pace: Pace, tokens: TokenCache, stop: Event | None = None
+    config: Config, pace: Throttle, tokens: TokenCache, stop: Event | None = None
 ) -> Iterator[DingTalkClient]:
     """Provide a client for the app in `config`; its waits end when `stop` is set.
 

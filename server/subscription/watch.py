@@ -19,7 +19,7 @@ from server.journal.rejections import Rejection
 from server.journal.subscription import Finding, Standing
 from server.rest.tokens import TokenCache
 from server.subscription.comparison import Ours, line, look, missing
-from server.sync.clients import Pace
+from server.sync.clients import Throttle
 
 MINUTE_MS = 60_000
 DAY_MS = 24 * 60 * MINUTE_MS
@@ -96,14 +96,14 @@ class Watch:
         *,
         clock_ms: Callable[[], int],
         steady_ms: Callable[[], int] = _steady_ms,
-        pace: Pace | None = None,
+        pace: Throttle | None = None,
     ) -> None:
         """Take what it needs; `steady_ms` measures waits and is set by nobody."""
         self._journal = journal
         self._config = config
         self._clock_ms = clock_ms
         self._steady_ms = steady_ms
-        self._pace = pace or Pace()
+        self._pace = pace or Throttle()
         self._tokens = TokenCache(self._pace.clock)
         self._timing = Timing()
         self._known: tuple[str, Secret] | None = None

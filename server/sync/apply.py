@@ -12,7 +12,7 @@ from server.directory.change import Action, Change
 from server.directory.model import Kind
 from server.errors.vendor import CallCancelledError, Fate, Fix, VendorError
 from server.journal.runs import RecordedChange, Result
-from server.sync.clients import Stop
+from server.sync.clients import StopSignal
 from server.sync.departments import DepartmentsWriter
 from server.sync.executor import Scene
 from server.sync.outcome import cause_of, is_for_good, stops_all
@@ -29,7 +29,7 @@ _CANCELLED = {"vendor": "WeCom", "call": "sync"}
 class Applier:
     """Applies changes of one run. `stopped_by` is what ended the writing, if anything did."""
 
-    def __init__(self, scene: Scene, stop: Stop) -> None:
+    def __init__(self, scene: Scene, stop: StopSignal) -> None:
         self._scene = scene
         self._stop = stop
         self._people = PeopleWriter(scene)

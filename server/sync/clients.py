@@ -57,7 +57,7 @@ def missing(config: Config) -> tuple[str, ...]:
 _ASK_EVERY_S = 0.2
 
 
-class Stop(Protocol):
+class StopSignal(Protocol):
     """What `threading.Event` has of it."""
 
     def is_set(self) -> bool:
@@ -67,7 +67,7 @@ class Stop(Protocol):
         """Wait, but no longer than until the end is wished; return whether it is."""
 
 
-class Asked:
+class PolledStop:
     """A stop that is known only by asking `is_wanted`, such as a command's Ctrl+C."""
 
     def __init__(self, is_wanted: Callable[[], bool]) -> None:
@@ -110,7 +110,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Throttle:
     """How calls are made: time limits, retries, speed. The defaults are the vendors' rules.
 
     speed: how much faster time runs for waits and rates, for trials with simulated vendors.
@@ -121,7 +121,7 @@ class Pace:
     speed: float = 1.0
 
     @classmethod
-    def hurried(cls, speed: float) -> "Pace":
+    def hurried(cls, speed: float) -> "Throttle":
         """Return the vendors' rules with time running so much faster."""
         limits = Limits()
         return cls(replace(limits, total_s=limits.total_s * speed), speed=speed)
@@ -142,7 +142,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Parties:
+class Clients:
     """Both sides as a run needs them."""
 
     dingtalk: dingtalk.DingTalkClient
@@ -151,18 +151,18 @@ class Parties:
     writer: Writer
 
 
-class Road:
+class ClientPool:
     """The way to both vendors. Used by one run at a time."""
 
-    def __init__(self, pace: Pace | None = None, clock: VendorClock | None = None) -> None:
-        self._pace = pace or Pace()
+    def __init__(self, pace: Throttle | None = None, clock: VendorClock | None = None) -> None:
+        self._pace = pace or Throttle()
         self.clock = clock or VendorClock()
         self._tokens = TokenCache(self._pace.clock)
-        self._stop: Stop = Event()
+        self._stop: StopSignal = Event()
         self._account: Account | None = None
-        self._parties: Parties | None = None
+        self._parties: Clients | None = None
 
-    def parties(self, config: Config, stop: Stop) -> Parties:
+    def clients(self, config: Config, stop: StopSignal) -> Clients:
         """Return the clients for the account in `config`; their waits end when `stop` is set."""
         self._stop = stop
         account = Account.of(config)
@@ -171,16 +171,16 @@ class Road:
             self._account, self._parties = account, self._connect(account)
         return self._parties
 
-    def forgive(self) -> None:
+    def retry_rejected_credentials(self) -> None:
         """Let rejected credentials be tried once more, because somebody asked for it."""
         self._tokens.forget_refusals()
 
     def cut(self) -> None:
         """Give up the calls under way, from any thread; only a new road leads anywhere then."""
-        parties = self._parties
-        if parties is not None:
-            parties.dingtalk.cut()
-            parties.wecom.cut()
+        clients = self._parties
+        if clients is not None:
+            clients.dingtalk.cut()
+            clients.wecom.cut()
 
     def close(self) -> None:
         """Close idle connections."""
@@ -189,7 +189,7 @@ class Road:
             self._parties.wecom.close()
             self._parties = None
 
-    def _connect(self, account: Account) -> Parties:
+    def _connect(self, account: Account) -> Clients:
         around = self._pace.surroundings(self._wait, self._tokens)
         around = replace(around, hear_date=self.clock.hear)
         source = dingtalk.connect(
@@ -201,7 +201,7 @@ class Road:
             account.wecom_base,
             around,
         )
-        return Parties(source, Reader(source), target, Writer(target))
+        return Clients(source, Reader(source), target, Writer(target))
 
     def _wait(self, seconds: float) -> bool:
         """Wait on the stop of the run that goes on now; clients outlive it."""

@@ -25,7 +25,7 @@ from server.journal import ledger as stored
 from server.journal import runs, sync_state
 from server.journal.journal import Journal
 from server.journal.runs import Ending, Result, RunCause, RunCounts, RunStatus
-from server.sync.clients import Asked, Parties, Road, Stop, missing, rules_of
+from server.sync.clients import ClientPool, Clients, PolledStop, StopSignal, missing, rules_of
 from server.sync.hold import UNDECIDED, hold_together, load_open_list
 from server.sync.ledger import WAIT_S, RunLedger, take_up_ledger
 from server.sync.lookups import HolderLookup
@@ -75,19 +75,19 @@ class Engine:
         self,
         journal: Journal,
         config: Callable[[], Config],
-        road: Road | None = None,
+        client_pool: ClientPool | None = None,
         clock_ms: Callable[[], int] = wall_ms,
     ) -> None:
         self._journal = journal
         self._config = config
         self._clock_ms = clock_ms
-        self.road = road or Road()
+        self.client_pool = client_pool or ClientPool()
         self._outside: set[str] = set()
         self._seen_target: tuple[str, str] | None = None
 
     def close(self) -> None:
         """Close idle connections."""
-        self.road.close()
+        self.client_pool.close()
 
     def run(
         self,
@@ -95,7 +95,7 @@ class Engine:
         *,
         preview: bool = False,
         allow: str | None = None,
-        stop: Stop | None = None,
+        stop: StopSignal | None = None,
         is_resumed: bool = True,
     ) -> RunResult:
         """Make a full run; `allow` approves exactly what is held under that digest.
@@ -121,7 +121,7 @@ class Engine:
         return result
 
     def follow(
-        self, people: Collection[str], departments: Collection[str], stop: Stop | None = None
+        self, people: Collection[str], departments: Collection[str], stop: StopSignal | None = None
     ) -> Followed:
         """Read these people and subtrees again and bring WeCom in step; raises as `run` does."""
         try:
@@ -142,34 +142,34 @@ class Engine:
     # --- full runs
 
     def _full(
-        self, run_id: int, cause: RunCause, allow: str | None, stop: Stop, *, preview: bool
+        self, run_id: int, cause: RunCause, allow: str | None, stop: StopSignal, *, preview: bool
     ) -> RunResult:
         config = self._config()
         lacking = missing(config)
         if lacking:
             return RunResult(RunStatus.FAILED, error=not_set_up(lacking), blocked=True)
         rules = rules_of(config.settings)
-        parties = self.road.parties(config, stop)
+        clients = self.client_pool.clients(config, stop)
         known = take_up_ledger(self._journal, rules.scope.corp_id, is_preview=preview)
         run_ledger = RunLedger(self._journal, known, run_id, is_preview=preview)
-        run = self._pass(parties, config, run_ledger, stop, preview=preview)
+        run = self._pass(clients, config, run_ledger, stop, preview=preview)
         is_asked = cause in (RunCause.ASKED, RunCause.PREVIEW)
         may_ask = is_asked or self._journal.read(sync_state.load).held is None
-        proposal = self._look(parties, run, may_ask=may_ask and allow is None)
+        proposal = self._look(clients, run, may_ask=may_ask and allow is None)
         verdict = run.judge(proposal, run_ledger.ledger, allow)
         retries = cause in (RunCause.ASKED, RunCause.DAILY)
         again = run.carry_out(proposal, verdict, retries_conflicts=retries)
         if again:
-            self._look_again(parties, proposal, again, run)
+            self._look_again(clients, proposal, again, run)
         return run.result(proposal, verdict, is_preview=preview)
 
-    def _look(self, parties: Parties, run: Reconciliation, *, may_ask: bool) -> Proposal:
+    def _look(self, clients: Clients, run: Reconciliation, *, may_ask: bool) -> Proposal:
         """Read both sides; WeCom first, since its refusals (60020) cost one call.
 
         Whoever seems to be gone is asked for before anything is planned in earnest.
         """
-        scope, live = run.rules.scope, self._read_live(parties, run.rules)
-        snapshot = read_scope(parties.reader, run.rules)
+        scope, live = run.rules.scope, self._read_live(clients, run.rules)
+        snapshot = read_scope(clients.reader, run.rules)
         known = self._known_here(snapshot, run)
         proposal = run.foresee(snapshot, known, live, may_ask=may_ask, supposes_absence=True)
         presence = proposal.desired.presence
@@ -181,7 +181,7 @@ class Engine:
         deep |= due_for_a_look(linked, last_look_ms, self._clock_ms())
         if deep or presence.gone or proposal.desired.gone_departments or is_somebody_lost:
             missing = missing_from(proposal.plan.changes, known, presence)
-            snapshot = prove(parties.reader, snapshot, known, run.rules, missing, deep)
+            snapshot = prove(clients.reader, snapshot, known, run.rules, missing, deep)
             proposal = run.plan(snapshot, known, live)
         self._outside = {
             seat.department_id for one in snapshot.people.values() for seat in one.seats
@@ -197,7 +197,7 @@ class Engine:
         return known
 
     def _look_again(
-        self, parties: Parties, proposal: Proposal, again: frozenset[Key], run: Reconciliation
+        self, clients: Clients, proposal: Proposal, again: frozenset[Key], run: Reconciliation
     ) -> None:
         """Try conflicts once more, as somebody may have solved them in the WeCom console."""
         known, snapshot = run.run_ledger.ledger, proposal.snapshot
@@ -205,7 +205,7 @@ class Engine:
         passed_on = waiting_for(proposal.plan.changes, known, proposal.desired.presence)
         known = without_mobiles(replace(known, conflicts=without), passed_on.values())
         try:
-            live = read_live(parties.wecom)
+            live = read_live(clients.wecom)
         except CallCancelledError:
             raise
         except VendorError as error:
@@ -215,14 +215,14 @@ class Engine:
         shallow = in_motion(fresh.plan.changes, snapshot)
         shallow -= in_motion(proposal.plan.changes, snapshot)
         if shallow:
-            fresh = run.plan(deepen(parties.reader, snapshot, shallow), known, live)
+            fresh = run.plan(deepen(clients.reader, snapshot, shallow), known, live)
         run.carry_out_rest(fresh, known, again)
         run.note_passed_on(passed_on)
 
     # --- hints
 
     def _follow(
-        self, people: Collection[str], departments: Collection[str], stop: Stop
+        self, people: Collection[str], departments: Collection[str], stop: StopSignal
     ) -> Followed:
         config = self._config()
         lacking = missing(config)
@@ -231,31 +231,31 @@ class Engine:
         rules = rules_of(config.settings)
         if not set(departments).isdisjoint({"1", *rules.scope.source_department_ids}):
             return Followed(needs_full=True)
-        parties = self.road.parties(config, stop)
+        clients = self.client_pool.clients(config, stop)
         known = take_up_ledger(self._journal, rules.scope.corp_id)
         if known.approved_scope and known.approved_scope.app_key != rules.scope.app_key:
             return Followed(needs_full=True)  # perhaps another company: only its people tell
-        hints = HintReader(parties.reader, known, rules, self._outside)
+        hints = HintReader(clients.reader, known, rules, self._outside)
         gathered = hints.read(people, departments)
         if gathered.needs_full or not _holds_anything(gathered):
             return Followed(gathered.failed, gathered.needs_full, seen=gathered.seen)
         run_ledger = RunLedger(self._journal, known, 0)
-        run = self._pass(parties, config, run_ledger, stop, preview=False)
-        return self._bring_in_step(parties, gathered, known, run)
+        run = self._pass(clients, config, run_ledger, stop, preview=False)
+        return self._bring_in_step(clients, gathered, known, run)
 
     def _bring_in_step(
-        self, parties: Parties, gathered: Gathered, known: Ledger, run: Reconciliation
+        self, clients: Clients, gathered: Gathered, known: Ledger, run: Reconciliation
     ) -> Followed:
         snapshot, live = gathered.snapshot, None
         has_departments = bool(snapshot.departments or snapshot.gone_departments)
         if has_departments or not self._knows_target(run.rules):
-            live = self._read_live(parties, run.rules)
+            live = self._read_live(clients, run.rules)
         elif snapshot.people.keys() - known.people.keys():
-            live = read_members(parties.wecom, known)
+            live = read_members(clients.wecom, known)
         proposal = run.foresee(snapshot, known, live, may_ask=True)
         shallow = in_motion(proposal.plan.changes, snapshot) - gathered.deep
         if shallow:
-            proposal = run.plan(deepen(parties.reader, snapshot, shallow), known, live)
+            proposal = run.plan(deepen(clients.reader, snapshot, shallow), known, live)
         holding = hold_together(run, proposal, known, live, self._journal.read(load_open_list))
         if proposal.plan.changes or holding.is_news:
             run.run_ledger.run_id = self._begin(RunCause.EVENTS, is_full=False)
@@ -278,9 +278,9 @@ class Engine:
 
     # --- WeCom
 
-    def _read_live(self, parties: Parties, rules: Rules) -> Live:
+    def _read_live(self, clients: Clients, rules: Rules) -> Live:
         """Read WeCom's structure; raises `TargetMissingError` before anything is written."""
-        live, self._seen_target = read_live(parties.wecom), None
+        live, self._seen_target = read_live(clients.wecom), None
         ensure_target(live, rules.scope)
         self._seen_target = (rules.scope.corp_id, rules.scope.target_department_id)
         return live
@@ -293,13 +293,21 @@ class Engine:
     # --- the journal
 
     def _pass(
-        self, parties: Parties, config: Config, run_ledger: RunLedger, stop: Stop, *, preview: bool
+        self,
+        clients: Clients,
+        config: Config,
+        run_ledger: RunLedger,
+        stop: StopSignal,
+        *,
+        preview: bool,
     ) -> Reconciliation:
         rules, now_ms = rules_of(config.settings), self._clock_ms()
-        lookup = HolderLookup(self._journal, parties.wecom, rules.scope.corp_id, now_ms)
-        real = WeComTarget(parties, lookup, may_invite=config.settings.sync.invite)
+        lookup = HolderLookup(self._journal, clients.wecom, rules.scope.corp_id, now_ms)
+        real = WeComTarget(clients, lookup, may_invite=config.settings.sync.invite)
         target = RecordingTarget() if preview else real
-        return Reconciliation(run_ledger, rules, target, lookup, now_ms, stop, self.road.clock)
+        return Reconciliation(
+            run_ledger, rules, target, lookup, now_ms, stop, self.client_pool.clock
+        )
 
     def _begin(self, cause: RunCause, *, is_full: bool) -> int:
         at_ms = self._clock_ms()
@@ -324,7 +332,7 @@ class Engine:
 
         def store(conn: Connection) -> None:
             runs.finish(conn, result.run_id, ending, at_ms)
-            if not self.road.clock.is_wrong():
+            if not self.client_pool.clock.is_wrong():
                 stored.age_removals(conn, at_ms / 1000, 2 * WINDOW_S)
             if tells_held:
                 sync_state.set_held(conn, held)
@@ -384,6 +392,8 @@ def run_once(
     """
     engine = Engine(journal, lambda: config)
     try:
-        return engine.run(preview=preview, allow=allow, stop=Asked(stop), is_resumed=False).run_id
+        return engine.run(
+            preview=preview, allow=allow, stop=PolledStop(stop), is_resumed=False
+        ).run_id
     finally:
         engine.close()

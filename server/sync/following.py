@@ -11,7 +11,7 @@ from server.errors.base import DingBridgeError
 from server.journal import events
 from server.journal.events import StoredEvent
 from server.journal.journal import Journal
-from server.sync.clients import Stop
+from server.sync.clients import StopSignal
 from server.sync.engine import Engine
 from server.sync.events import FAULT, Backlog
 from server.sync.ledger import WAIT_S
@@ -44,7 +44,7 @@ class Batch:
 class Follower:
     """Follows events, some at a time. Used by one thread; nobody else claims events."""
 
-    def __init__(self, journal: Journal, engine: Engine, stop: Stop) -> None:
+    def __init__(self, journal: Journal, engine: Engine, stop: StopSignal) -> None:
         self._journal = journal
         self._engine = engine
         self._stop = stop

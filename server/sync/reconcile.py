@@ -19,7 +19,7 @@ from server.errors.vendor import VendorError
 from server.journal.runs import RecordedChange, Result, RunStatus
 from server.rest.vendor_clock import VendorClock
 from server.sync.apply import Applier
-from server.sync.clients import Stop
+from server.sync.clients import StopSignal
 from server.sync.executor import Scene
 from server.sync.ledger import RunLedger
 from server.sync.lookups import HolderLookup, ask_about_new_people
@@ -68,7 +68,7 @@ class Reconciliation:
         target: Target,
         lookup: HolderLookup,
         now_ms: int,
-        stop: Stop,
+        stop: StopSignal,
         clock: VendorClock,
     ) -> None:
         self.run_ledger = run_ledger

@@ -14,7 +14,7 @@ from server.directory.model import (
     fold,
 )
 from server.errors.base import TargetMissingError
-from server.sync.clients import Parties
+from server.sync.clients import Clients
 from server.sync.lookups import HolderLookup
 from server.wecom import wire
 from server.wecom.client import WeComClient
@@ -151,15 +151,15 @@ class Target(Protocol):
 class WeComTarget:
     """The real one. `may_invite`: WeCom sends new members an invitation."""
 
-    def __init__(self, parties: Parties, lookup: HolderLookup, *, may_invite: bool) -> None:
-        self._client = parties.wecom
-        self._writer = parties.writer
+    def __init__(self, clients: Clients, lookup: HolderLookup, *, may_invite: bool) -> None:
+        self._client = clients.wecom
+        self._writer = clients.writer
         self._may_invite = may_invite
-        self.update_member = parties.writer.update_member
-        self.delete_member = parties.writer.delete_member
-        self.create_department = parties.writer.create_department
-        self.update_department = parties.writer.update_department
-        self.delete_department = parties.writer.delete_department
+        self.update_member = clients.writer.update_member
+        self.delete_member = clients.writer.delete_member
+        self.create_department = clients.writer.create_department
+        self.update_department = clients.writer.update_department
+        self.delete_department = clients.writer.delete_department
         self._lookup = lookup
         self.learn_holder = lookup.learn
 

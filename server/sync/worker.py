@@ -114,7 +114,7 @@ class Worker:
 
     def cut(self) -> None:
         """Do not wait for answers any longer; what became of a write is found out next time."""
-        self._engine.road.cut()
+        self._engine.client_pool.cut()
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the end, at most `timeout_s`; return whether the thread has ended."""
@@ -241,7 +241,7 @@ class Worker:
             return left_ms / 1000
         if self._gate.has_quarantine:
             # One more try; where it fails the next wait follows.
-            self._engine.road.forgive()
+            self._engine.client_pool.retry_rejected_credentials()
             self._schedule.ask(now, RunCause.RETRY)
         self._fetch_missed(config, now)
         if self._gate.left_ms(now):
@@ -266,7 +266,7 @@ class Worker:
             return
         if before[2] != known[2]:
             self._gate.lift()
-            self._engine.road.forgive()
+            self._engine.client_pool.retry_rejected_credentials()
         if config.settings.sync.enabled:
             cause = RunCause.SETTINGS if before[0] else RunCause.ENABLED
             self._schedule.ask(now, cause)
@@ -285,7 +285,7 @@ class Worker:
         is_preview = request.kind is RequestKind.PREVIEW
         if not is_preview:
             self._gate.lift()
-        self._engine.road.forgive()
+        self._engine.client_pool.retry_rejected_credentials()
         allow = request.digest if request.kind is RequestKind.ALLOW else None
         try:
             result = self._engine.run(preview=is_preview, allow=allow, stop=self._stopping)
@@ -333,7 +333,7 @@ class Worker:
             return
         wished_ms = config.settings.sync.missed_events_minutes * MINUTE_MS
         self._polling.asked(now, wished_ms)
-        client = self._engine.road.parties(config, self._stopping).dingtalk
+        client = self._engine.client_pool.clients(config, self._stopping).dingtalk
         try:
             missed = fetch_missed(client, self._journal, now.wall_ms)
         except CallCancelledError:

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from server.rest.session import Limits
 from server.simulator.company import Company
 from server.simulator.company_generator import generate
-from server.sync.clients import Pace, Road
+from server.sync.clients import ClientPool, Throttle
 from server.sync.engine import Engine
 from tests.server.sync.world import World, open_world
 
@@ -77,8 +77,10 @@ def main(people: int = 10_000, departments: int = 500, speed: float = 20.0) -> N
         open_world(Path(folder), company, approve_first_run=False) as world,
     ):
         world.engine.close()
-        pace = replace(Pace(), speed=speed, limits=Limits(total_s=60 * speed))
-        world.engine = Engine(world.journal, lambda: world.config, Road(pace), lambda: world.now_ms)
+        pace = replace(Throttle(), speed=speed, limits=Limits(total_s=60 * speed))
+        world.engine = Engine(
+            world.journal, lambda: world.config, ClientPool(pace), lambda: world.now_ms
+        )
         roster = company.roster
         writes = people + departments
         bound = least(company, user_gets=people, writes=writes, largest_writes=people)

@@ -15,7 +15,7 @@ from pathlib import Path
 from server.api.app import App
 from server.config.paths import DataFolder
 from server.config.settings import Language
-from server.sync.clients import Pace
+from server.sync.clients import Throttle
 from tests.convergence.lives import Order
 from tests.server.sync.world import FAST
 from ui.console import commands
@@ -26,7 +26,7 @@ class _Hurried(App):
     """The facade as it is, with the vendors' limits and waits passing quickly."""
 
     def start(
-        self, host: str | None = None, port: int | None = None, pace: Pace | None = FAST
+        self, host: str | None = None, port: int | None = None, pace: Throttle | None = FAST
     ) -> str:
         return super().start(host, port, pace)
 

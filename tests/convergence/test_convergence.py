@@ -13,7 +13,7 @@ import pytest
 from server.errors.vendor import CallCancelledError
 from server.journal.runs import RunStatus
 from server.simulator.company_generator import generate
-from server.sync.clients import Asked
+from server.sync.clients import PolledStop
 from server.sync.worker import Worker
 from tests.convergence.history import History, foreigners, settle_foreigners, unexplained
 from tests.server.sync.world import DAY_MS, World, open_world
@@ -75,6 +75,6 @@ def _die_in_a_run(world: World, looks: int) -> None:
     """End a run after so many looks at the stop, wherever it is then; its end is never written."""
     left = iter(range(looks))
     try:
-        world.engine.run(stop=Asked(lambda: next(left, None) is None))
+        world.engine.run(stop=PolledStop(lambda: next(left, None) is None))
     except CallCancelledError:
         return

@@ -12,7 +12,7 @@ from server.simulator.dingtalk.contacts import DingTalkContacts
 from server.simulator.httpd import LoopbackServer
 from server.simulator.wecom.console import WeComConsole
 from server.simulator.wecom.contacts import WeComContacts
-from server.sync.clients import Pace
+from server.sync.clients import Throttle
 from tests.server.simulator.faults import WECOM_ANSWERS, Fault, FaultPlan, Rule
 from tests.ui.office import office
 
@@ -23,9 +23,9 @@ class HurriedApp(App):
     """The facade with time running faster for waits and rates, as the vendors are simulated."""
 
     def start(
-        self, host: str | None = None, port: int | None = None, pace: Pace | None = None
+        self, host: str | None = None, port: int | None = None, pace: Throttle | None = None
     ) -> str:
-        return super().start(host, port, pace or Pace.hurried(_SPEED))
+        return super().start(host, port, pace or Throttle.hurried(_SPEED))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from server.simulator.dingtalk.callback_registry import Subscription as Register
 from server.simulator.dingtalk.callbacks import Patience
 from server.simulator.dingtalk.contacts import DingTalkContacts
 from server.simulator.httpd import LoopbackServer
-from server.sync.clients import Pace
+from server.sync.clients import Throttle
 from tests.server.simulator.faults import DINGTALK_ANSWERS, FaultPlan
 from tests.server.simulator.url_check import LoopbackUrlCheck
 
@@ -30,7 +30,7 @@ NEEDED = (
     *("org_dept_create", "org_dept_modify", "org_dept_remove"),
 )
 URL = "https://ding.example.com/api/callback"
-FAST = Pace(Limits(connect_s=5, read_s=10), RetryPolicy(patience=0.01))
+FAST = Throttle(Limits(connect_s=5, read_s=10), RetryPolicy(patience=0.01))
 RECORD = Registered(NEEDED, URL, TOKEN, AES_KEY)
 
 

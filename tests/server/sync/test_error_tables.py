@@ -159,7 +159,7 @@ def test_what_wecom_refuses_has_the_outcome_of_its_row_and_is_made_up_for(
         attempts = len(world.wecom_faults.injected) - before
         actual[row.number] = _outcome(result, key, attempts)
         world.wecom_faults.switch_off()
-        world.engine.road.forgive()
+        world.engine.client_pool.retry_rejected_credentials()
         world.now_ms += DAY_MS
         assert world.sync().status is RunStatus.SUCCESS, row.number
     assert actual == {row.number: _expected(row, scene.call) for row in WECOM if _is_plain(row)}
@@ -278,7 +278,7 @@ def test_whatever_dingtalk_refuses_removes_nobody_and_is_told_in_the_words_of_it
     assert len(world.dingtalk_faults.injected) == attempts.get(row.fate, 1)
     assert all(member.is_enabled for member in world.wecom.directory.snapshot().members.values())
     world.dingtalk_faults.switch_off()
-    world.engine.road.forgive()
+    world.engine.client_pool.retry_rejected_credentials()
     assert world.sync().status is RunStatus.SUCCESS
     assert differences(world) == []
 

@@ -88,6 +88,6 @@ def test_a_run_that_meets_an_odd_answer_is_no_fault_of_ours(
         assert removed == [], odd
         world.dingtalk_faults.switch_off()
         world.wecom_faults.switch_off()
-        world.engine.road.forgive()
+        world.engine.client_pool.retry_rejected_credentials()
         assert world.sync().status is RunStatus.SUCCESS, (odd, person.name)
     assert differences(world) == []

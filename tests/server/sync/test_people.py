@@ -9,7 +9,7 @@ from server.directory.model import Origin
 from server.errors.vendor import CallCancelledError
 from server.journal.runs import Result, RunCause, RunStatus
 from server.simulator.httpd import Reply
-from server.sync.clients import Asked
+from server.sync.clients import PolledStop
 from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.world import DAY_MS, World, differences, open_world
 
@@ -55,7 +55,7 @@ def test_a_run_cut_short_anywhere_is_resumed_without_doing_anything_twice(
         world.hire(f"王伟{number}", department, mobile=f"1380000000{number}")
     left = iter(range(looks))
     try:
-        world.engine.run(stop=Asked(lambda: next(left, None) is None))
+        world.engine.run(stop=PolledStop(lambda: next(left, None) is None))
     except CallCancelledError:
         world.restart()
     assert world.sync().status is RunStatus.SUCCESS

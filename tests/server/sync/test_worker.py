@@ -24,7 +24,7 @@ from server.journal.sync_state import NextRun, Quarantine
 from server.journal.writer import Ticket
 from server.simulator.httpd import Reply
 from server.simulator.wecom.contacts import WeComRules
-from server.sync.clients import Stop
+from server.sync.clients import StopSignal
 from server.sync.events import FAULT, Backlog
 from server.sync.outcome import Followed, RunResult
 from server.sync.schedule import HOUR_MS, MINUTE_MS
@@ -708,7 +708,7 @@ def test_a_fault_of_our_own_about_one_person_fails_their_events_alone(
 ) -> None:
     follow, poison = world.engine.follow, list(world.company.roster.people)[3]
 
-    def broken(people: list[str], departments: list[str], stop: Stop) -> Followed:
+    def broken(people: list[str], departments: list[str], stop: StopSignal) -> Followed:
         if poison in people:
             raise TypeError("made up")
         return follow(people, departments, stop)

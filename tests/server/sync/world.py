@@ -31,7 +31,7 @@ from server.simulator.roster import ROOT_ID, Person
 from server.simulator.wecom.console import WeComConsole
 from server.simulator.wecom.contacts import WeComContacts
 from server.simulator.wecom.directory import Member
-from server.sync.clients import Pace, Road
+from server.sync.clients import ClientPool, Throttle
 from server.sync.engine import Engine
 from server.sync.outcome import RunResult
 from server.sync.worker import Worker
@@ -40,7 +40,7 @@ from tests.server.simulator.faults import DINGTALK_ANSWERS, WECOM_ANSWERS, Fault
 DAY_MS = 86_400_000
 START_MS = 1_790_000_000_000
 SPEED = 500.0
-FAST = Pace(
+FAST = Throttle(
     Limits(connect_s=5, read_s=10, total_s=60 * SPEED), RetryPolicy(patience=0.01), speed=SPEED
 )
 
@@ -66,8 +66,8 @@ class World:
         self.engine = self.new_engine()
 
     def new_engine(self) -> Engine:
-        road = Road(FAST, VendorClock(lambda: self.now_ms, self.steady_s))
-        return Engine(self.journal, lambda: self.config, road, lambda: self.now_ms)
+        client_pool = ClientPool(FAST, VendorClock(lambda: self.now_ms, self.steady_s))
+        return Engine(self.journal, lambda: self.config, client_pool, lambda: self.now_ms)
 
     def new_worker(self) -> Worker:
         """A worker whose thread does not run: its loop is gone through by hand."""
