@@ -14,7 +14,7 @@ from server.errors.vendor import CallCancelledError, Fate, Fix, VendorError
 from server.journal.runs import RecordedChange, Result
 from server.sync.clients import StopSignal
 from server.sync.departments import DepartmentsWriter
-from server.sync.executor import Scene
+from server.sync.executor import RunContext
 from server.sync.outcome import cause_of, is_for_good, stops_all
 from server.sync.people import PeopleWriter
 
@@ -26,14 +26,14 @@ _SUSPICIOUS_IN_A_ROW = 10
 _CANCELLED = {"vendor": "WeCom", "call": "sync"}
 
 
-class Applier:
+class Executor:
     """Applies changes of one run. `stopped_by` is what ended the writing, if anything did."""
 
-    def __init__(self, scene: Scene, stop: StopSignal) -> None:
-        self._scene = scene
+    def __init__(self, context: RunContext, stop: StopSignal) -> None:
+        self._context = context
         self._stop = stop
-        self._people = PeopleWriter(scene)
-        self._departments = DepartmentsWriter(scene)
+        self._people = PeopleWriter(context)
+        self._departments = DepartmentsWriter(context)
         self._creates_refused: Cause | None = None
         self._exhausted = 0
         self._suspicious = 0
@@ -51,18 +51,18 @@ class Applier:
                 self._apply(change, deferred)
             for change in deferred:
                 self._apply(change, None)
-        self._scene.run_ledger.ensure_stored()
+        self._context.run_ledger.ensure_stored()
 
     def _apply(self, change: Change, deferred: list[Change] | None) -> None:
         if self._stop.is_set():
-            self._scene.run_ledger.ensure_stored()
+            self._context.run_ledger.ensure_stored()
             raise CallCancelledError(_CANCELLED)
         refusal = self._refusal(change)
         if refusal:
             self._mark_failed(change)
-            self._scene.run_ledger.record([RecordedChange.of(change, Result.SKIPPED, refusal)])
+            self._context.run_ledger.record([RecordedChange.of(change, Result.SKIPPED, refusal)])
         else:
-            self._scene.run_ledger.record(self._attempt(change, deferred))
+            self._context.run_ledger.record(self._attempt(change, deferred))
 
     def _refusal(self, change: Change) -> Cause | None:
         if self.stopped_by:
@@ -75,7 +75,7 @@ class Applier:
         try:
             results = writer.write(change)
         except CallCancelledError:
-            self._scene.run_ledger.ensure_stored()
+            self._context.run_ledger.ensure_stored()
             raise
         except VendorError as error:
             if deferred is not None and _can_wait(error):
@@ -93,7 +93,7 @@ class Applier:
         )
         self._mark_failed(change)
         if is_for_good(error):
-            self._scene.refused.add((change.kind, change.dingtalk_id))
+            self._context.refused.add((change.kind, change.dingtalk_id))
         self._judge(error)
         return RecordedChange.of(change, Result.FAILED, cause_of(error))
 
@@ -113,11 +113,11 @@ class Applier:
     def _mark_failed(self, change: Change) -> None:
         """Let nothing be built on what is not there."""
         if change.kind is Kind.PERSON:
-            self._scene.failed_people.add(change.dingtalk_id)
+            self._context.failed_people.add(change.dingtalk_id)
             if change.action in (Action.CREATE, Action.ADOPT):
-                self._scene.actual.setdefault(change.wecom_id, "")
+                self._context.actual.setdefault(change.wecom_id, "")
         elif change.action is Action.CREATE:
-            self._scene.lost.add(change.wecom_id)
+            self._context.lost.add(change.wecom_id)
 
 
 def _stage(change: Change) -> tuple[Kind, bool]:

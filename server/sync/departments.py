@@ -11,14 +11,14 @@ from server.directory.model import Conflict, DepartmentLink, Kind, Origin
 from server.directory.revise import refused
 from server.errors.vendor import Fate, Fix, VendorError
 from server.journal.runs import RecordedChange, Result
-from server.sync.executor import Attempt, Settler
+from server.sync.executor import Attempt, ChangeExecutor
 from server.sync.target import department_body
 from server.wecom.wire import Accepted
 
 _Attempt = Attempt[DepartmentLink]
 
 
-class DepartmentsWriter(Settler[_Attempt]):
+class DepartmentsWriter(ChangeExecutor[_Attempt]):
     """Writes departments, one at a time."""
 
     most_attempts = 5
@@ -28,7 +28,7 @@ class DepartmentsWriter(Settler[_Attempt]):
         if change.action is Action.DELETE:
             return (self._delete(change),)
         state = state_of(change)
-        if state.parent_id in self._scene.lost:
+        if state.parent_id in self._context.lost:
             self._lose(change)
             return (self._skipped(change, cause("department-waits", name=state.name)),)
         link = self._run_ledger.departments.get(change.dingtalk_id)
@@ -40,20 +40,20 @@ class DepartmentsWriter(Settler[_Attempt]):
             return Accepted()
         if change.action is not Action.CREATE:
             self._run_ledger.mark_unconfirmed(change)
-            return self._scene.target.update_department(department_body(change))
+            return self._context.target.update_department(department_body(change))
         if not attempt.was_intended:
             origin = attempt.link.origin if attempt.link else Origin.CREATED
             self._run_ledger.put_department(
                 DepartmentLink(change.dingtalk_id, change.wecom_id, None, origin)
             )
             self._run_ledger.ensure_stored()
-        return self._scene.target.create_department(department_body(change))
+        return self._context.target.create_department(department_body(change))
 
     def _correct(self, attempt: _Attempt, error: VendorError) -> None:
         is_new = attempt.change.action is Action.CREATE
         if error.fate is Fate.LOOK and is_new:
             attempt.was_intended = True
-            there = self._aside(self._scene.target.departments, error)
+            there = self._aside(self._context.target.departments, error)
             attempt.is_created = attempt.change.wecom_id in there
         elif error.fix is Fix.NAME_TAKEN:
             attempt.was_intended = attempt.was_intended or error.attempts > 1
@@ -68,7 +68,7 @@ class DepartmentsWriter(Settler[_Attempt]):
         change, state = attempt.change, state_of(attempt.change)
         is_new = change.action is Action.CREATE
         if is_new and attempt.was_intended:
-            row = self._aside(self._scene.target.departments, error).get(change.wecom_id)
+            row = self._aside(self._context.target.departments, error).get(change.wecom_id)
             if row is not None:
                 fields = department_changes(None, row, state)
                 attempt.change = replace(change, action=Action.UPDATE, fields=fields)
@@ -83,7 +83,7 @@ class DepartmentsWriter(Settler[_Attempt]):
         )
         reason = cause("department-name-taken", name=state.name, id=change.dingtalk_id)
         if is_new:
-            self._scene.lost.add(change.wecom_id)
+            self._context.lost.add(change.wecom_id)
         attempt.change = replace(change, action=Action.CONFLICT, cause=reason)
 
     def _create_instead(self, attempt: _Attempt) -> None:
@@ -111,26 +111,26 @@ class DepartmentsWriter(Settler[_Attempt]):
             DepartmentLink(change.dingtalk_id, change.wecom_id, state_of(change), origin)
         )
         self._run_ledger.drop_conflict(Kind.DEPARTMENT, change.dingtalk_id)
-        return RecordedChange.of(self._told(change, answer), self._scene.done)
+        return RecordedChange.of(self._told(change, answer), self._context.done)
 
     def _delete(self, change: Change) -> RecordedChange:
-        still_in = change.requires & self._scene.failed_people
+        still_in = change.requires & self._context.failed_people
         if still_in:
             link = self._run_ledger.departments.get(change.dingtalk_id)
             name = link.accepted.name if link and link.accepted else change.dingtalk_id
             return self._skipped(
                 change, cause("department-not-empty", name=name, count=len(still_in))
             )
-        self._scene.target.delete_department(change.wecom_id)
+        self._context.target.delete_department(change.wecom_id)
         self._run_ledger.confirm(change.kind, change.wecom_id)
         self._run_ledger.drop_department(change.dingtalk_id)
         self._run_ledger.drop_conflict(Kind.DEPARTMENT, change.dingtalk_id)
         self._count(change)
-        return RecordedChange.of(change, self._scene.done)
+        return RecordedChange.of(change, self._context.done)
 
     def _lose(self, change: Change) -> None:
         if change.action is Action.CREATE:
-            self._scene.lost.add(change.wecom_id)
+            self._context.lost.add(change.wecom_id)
 
     @staticmethod
     def _skipped(change: Change, reason: Cause) -> RecordedChange:

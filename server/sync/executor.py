@@ -34,7 +34,7 @@ from server.wecom.wire import Accepted
 
 
 @dataclass(slots=True)
-class Scene:
+class RunContext:
     """A run under way.
 
     has_left: whether a linked person is no longer mirrored, None where that is not known. live:
@@ -114,9 +114,9 @@ class PersonAttempt(Attempt[PersonLink]):
 class Refusals:
     """Deals with the refusals of one run."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
-        self._run_ledger = scene.run_ledger
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._run_ledger = context.run_ledger
 
     def drop(self, field: str, attempt: PersonAttempt, error: VendorError) -> None:
         """Leave a value as WeCom last accepted it; raises the error where nothing would remain.
@@ -147,14 +147,14 @@ class Refusals:
     def delete(self, change: Change) -> Accepted:
         """Delete a member; one that WeCom never lets go (301005) is remembered."""
         try:
-            return self._scene.target.delete_member(change.wecom_id)
+            return self._context.target.delete_member(change.wecom_id)
         except VendorError as error:
             if is_for_good(error):
                 self._run_ledger.refuse(change.dingtalk_id, DELETION, self._refusal("", error))
             raise
 
     def _refusal(self, value: str, error: VendorError) -> Refusal:
-        return Refusal(value, self._scene.now_s, cause_of(error))
+        return Refusal(value, self._context.now_s, cause_of(error))
 
 
 _LOG = logging.getLogger(__name__)
@@ -162,14 +162,14 @@ T = TypeVar("T")
 AttemptT = TypeVar("AttemptT", bound=Attempt[PersonLink] | Attempt[DepartmentLink])
 
 
-class Settler(ABC, Generic[AttemptT]):
+class ChangeExecutor(ABC, Generic[AttemptT]):
     """Settles changes of one kind, one at a time."""
 
     most_attempts: ClassVar[int]
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
-        self._run_ledger = scene.run_ledger
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._run_ledger = context.run_ledger
 
     @abstractmethod
     def write(self, change: Change) -> tuple[RecordedChange, ...]:
@@ -243,16 +243,20 @@ class Settler(ABC, Generic[AttemptT]):
     def _told(self, change: Change, answer: Accepted) -> Change:
         """Add what WeCom remarked."""
         if answer.alarm:
-            self._scene.alarms.append(answer.alarm)
+            self._context.alarms.append(answer.alarm)
         remarks = tuple(each for each in (answer.warning, answer.alarm) if each)
         return replace(change, warnings=(*change.warnings, *remarks)) if remarks else change
 
     def _count(self, change: Change) -> None:
         """Note a removal that uses up the guard's allowance."""
         if change.counts:
-            is_approved = id(change) in self._scene.approved
+            is_approved = id(change) in self._context.approved
             self._run_ledger.add_removal(
                 Removal(
-                    change.kind, change.dingtalk_id, change.wecom_id, self._scene.now_s, is_approved
+                    change.kind,
+                    change.dingtalk_id,
+                    change.wecom_id,
+                    self._context.now_s,
+                    is_approved,
                 )
             )

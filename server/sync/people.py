@@ -29,21 +29,21 @@ from server.directory.text import free_userid
 from server.errors.vendor import Fate as VendorFate
 from server.errors.vendor import Fix, MobileTakenError, VendorError
 from server.journal.runs import RecordedChange, Result
-from server.sync.executor import PersonAttempt, Refusals, Scene, Settler
+from server.sync.executor import ChangeExecutor, PersonAttempt, Refusals, RunContext
 from server.sync.outcome import cause_of
 from server.sync.target import member_body
 from server.wecom import wire
 from server.wecom.wire import Accepted
 
 
-class PeopleWriter(Settler[PersonAttempt]):
+class PeopleWriter(ChangeExecutor[PersonAttempt]):
     """Writes people, one at a time."""
 
     most_attempts = 8
 
-    def __init__(self, scene: Scene) -> None:
-        super().__init__(scene)
-        self._refusals = Refusals(scene)
+    def __init__(self, context: RunContext) -> None:
+        super().__init__(context)
+        self._refusals = Refusals(context)
         self._fixes: Mapping[Fix, Callable[[PersonAttempt, VendorError], None]] = {
             Fix.ADOPT_HOLDER: self._settle_mobile,
             Fix.UPDATE_INSTEAD: self._settle_userid,
@@ -62,8 +62,8 @@ class PeopleWriter(Settler[PersonAttempt]):
         link = self._run_ledger.people.get(change.replaces or change.dingtalk_id)
         if change.action is Action.DISABLE or _is_leavers_move(change, link):
             return self._put_aside(change, link)
-        change = with_leader(change, self._scene.actual, link.accepted if link else None)
-        change = without_departments(change, self._scene.lost)
+        change = with_leader(change, self._context.actual, link.accepted if link else None)
+        change = without_departments(change, self._context.lost)
         return self._settle(PersonAttempt(change, link))
 
     def _ending(self, attempt: PersonAttempt) -> tuple[RecordedChange, ...] | None:
@@ -91,9 +91,9 @@ class PeopleWriter(Settler[PersonAttempt]):
             return self._probe(attempt)
         if change.action is not Action.CREATE:
             attempt.is_news |= self._run_ledger.mark_unconfirmed(change)
-            return self._scene.target.update_member(member_body(change))
+            return self._context.target.update_member(member_body(change))
         self._intend(attempt)
-        return self._scene.target.create_member(member_body(change))
+        return self._context.target.create_member(member_body(change))
 
     def _probe(self, attempt: PersonAttempt) -> Accepted:
         """Ask to create the very member that is to be taken over, which WeCom must refuse.
@@ -102,14 +102,14 @@ class PeopleWriter(Settler[PersonAttempt]):
         be old. Nothing is announced before: the member is not ours until the mobile proves it.
         """
         change = attempt.change
-        answer = self._scene.target.create_member(member_body(change))
-        if self._scene.done is Result.DONE:  # deleted in the console meanwhile
+        answer = self._context.target.create_member(member_body(change))
+        if self._context.done is Result.DONE:  # deleted in the console meanwhile
             attempt.change = replace(change, action=Action.CREATE)
         return answer
 
     def _prove_by_asking(self, attempt: PersonAttempt, error: VendorError) -> None:
         """Ask who holds the mobile where the probe did not tell; raises the error otherwise."""
-        holder = self._scene.target.holder_of(member_of(attempt.change).mobile)
+        holder = self._context.target.holder_of(member_of(attempt.change).mobile)
         if fold(holder or "") != fold(attempt.change.wecom_id):
             raise error
         attempt.is_proven = True
@@ -121,7 +121,7 @@ class PeopleWriter(Settler[PersonAttempt]):
         if known and known.accepted is None and known.wecom_userid == change.wecom_id:
             return
         self._run_ledger.put_person(
-            PersonLink(change.dingtalk_id, change.wecom_id, None, since_s=self._scene.now_s)
+            PersonLink(change.dingtalk_id, change.wecom_id, None, since_s=self._context.now_s)
         )
         self._run_ledger.mark_unconfirmed(change)
         self._run_ledger.ensure_stored()
@@ -166,7 +166,7 @@ class PeopleWriter(Settler[PersonAttempt]):
         """Find out whose the mobile is (60104): ours, to adopt, or a conflict."""
         change, mobile = attempt.change, member_of(attempt.change).mobile
         named = error.holder if isinstance(error, MobileTakenError) else None
-        holder = named or self._scene.target.holder_of(mobile) or self._told_before(mobile)
+        holder = named or self._context.target.holder_of(mobile) or self._told_before(mobile)
         is_linked = change.action not in (Action.CREATE, Action.ADOPT)
         decision = self._decide(change, holder, is_linked=is_linked)
         if decision.fate is Fate.CONFLICT and not self._is_in_ledger(holder, mobile):
@@ -195,7 +195,7 @@ class PeopleWriter(Settler[PersonAttempt]):
         is_as_listed = decision.fate is Fate.ADOPT and fold(holder) == fold(change.wecom_id)
         if change.action is not Action.ADOPT or is_as_listed:
             return decision
-        self._scene.target.learn_holder(member.mobile, holder)
+        self._context.target.learn_holder(member.mobile, holder)
         if decision.cause:
             return decision
         reason = cause(
@@ -205,7 +205,7 @@ class PeopleWriter(Settler[PersonAttempt]):
 
     def _told_before(self, mobile: str) -> str:
         """Return whom WeCom named as the holder before the plan, "" for nobody."""
-        live = self._scene.live
+        live = self._context.live
         return live.holders.get(mobile, "") if live else ""
 
     def _is_in_ledger(self, holder: str, mobile: str) -> bool:
@@ -213,13 +213,13 @@ class PeopleWriter(Settler[PersonAttempt]):
         owner = self._run_ledger.owner_of(holder)
         if owner is None or owner.accepted is None or owner.accepted.mobile != mobile:
             return False
-        return self._scene.has_left(owner.dingtalk_userid) is True
+        return self._context.has_left(owner.dingtalk_userid) is True
 
     def _judge(self, change: Change, holder: str, *, is_linked: bool) -> Decision:
         owner = self._run_ledger.owner_of(holder)
-        left = self._scene.has_left(owner.dingtalk_userid) if owner else None
+        left = self._context.has_left(owner.dingtalk_userid) if owner else None
         claim = Claim(change.dingtalk_id, member_of(change).name, change.wecom_id, is_linked)
-        is_protected = fold(holder) in self._scene.rules.protected
+        is_protected = fold(holder) in self._context.rules.protected
         return judge_holder(claim, Holder(holder, owner, left, is_protected))
 
     def _take_up(self, attempt: PersonAttempt) -> None:
@@ -244,13 +244,16 @@ class PeopleWriter(Settler[PersonAttempt]):
             self._take_up(attempt)
             return
         taken = {fold(each.wecom_userid) for each in self._run_ledger.people.values()}
-        taken |= {fold(change.wecom_id), *(self._scene.live.members if self._scene.live else ())}
+        taken |= {
+            fold(change.wecom_id),
+            *(self._context.live.members if self._context.live else ()),
+        }
         attempt.change = replace(change, wecom_id=free_userid(change.dingtalk_id, taken))
 
     def _leave_to_admin(self, attempt: PersonAttempt) -> None:
         """Take over nobody: the member has another mobile, since 60104 would come first."""
         change, member = attempt.change, member_of(attempt.change)
-        self._scene.target.learn_holder(member.mobile, None)
+        self._context.target.learn_holder(member.mobile, None)
         self._run_ledger.put_conflict(
             Conflict(Kind.PERSON, change.dingtalk_id, change.wecom_id, "")
         )
@@ -277,7 +280,7 @@ class PeopleWriter(Settler[PersonAttempt]):
 
     def _drop_departments(self, attempt: PersonAttempt, error: VendorError) -> None:
         """Leave out the departments that are not there (40066, 60123)."""
-        there = self._aside(self._scene.target.departments, error)
+        there = self._aside(self._context.target.departments, error)
         seats = member_of(attempt.change).seats
         missing = {seat.department_id for seat in seats} - there.keys()
         if not missing:
@@ -286,7 +289,7 @@ class PeopleWriter(Settler[PersonAttempt]):
         attempt.change = without_departments(attempt.change, missing)
 
     def _has_member(self, wecom_userid: str, error: VendorError) -> bool:
-        return self._aside(lambda: self._scene.target.has_member(wecom_userid), error)
+        return self._aside(lambda: self._context.target.has_member(wecom_userid), error)
 
     # --- the ledger
 
@@ -294,7 +297,7 @@ class PeopleWriter(Settler[PersonAttempt]):
         change, link = attempt.change, attempt.link
         planned = attempt.asked.wecom_id
         if change.wecom_id != planned:
-            self._scene.actual[planned] = change.wecom_id
+            self._context.actual[planned] = change.wecom_id
         former = self._run_ledger.people.get(change.replaces) if change.replaces else None
         if change.replaces and change.replaces != change.dingtalk_id:
             self._run_ledger.drop_person(change.replaces)
@@ -313,9 +316,11 @@ class PeopleWriter(Settler[PersonAttempt]):
                 change.wecom_id,
                 member_of(change),
                 is_enabled=is_enabled,
-                since_s=self._scene.now_s if has_turned or link is None else link.since_s,
+                since_s=self._context.now_s if has_turned or link is None else link.since_s,
                 is_since_sure=(
-                    self._scene.is_clock_right if has_turned or link is None else link.is_since_sure
+                    self._context.is_clock_right
+                    if has_turned or link is None
+                    else link.is_since_sure
                 ),
                 origin=_origin(change, link),
                 is_hidden=self._is_hidden(change),
@@ -325,11 +330,11 @@ class PeopleWriter(Settler[PersonAttempt]):
         self._refusals.remember(attempt)
         if is_new or "mobile" in change.fields:
             self._run_ledger.drop_conflict(Kind.PERSON, change.dingtalk_id)
-        return RecordedChange.of(self._told(change, answer), self._scene.done)
+        return RecordedChange.of(self._told(change, answer), self._context.done)
 
     def _is_hidden(self, change: Change) -> bool:
         """Whether WeCom took a change of somebody whom its list does not show."""
-        live = self._scene.live
+        live = self._context.live
         if live is None or change.action in (Action.CREATE, Action.ENABLE):
             return False
         return fold(change.wecom_id) not in live.members
@@ -340,13 +345,13 @@ class PeopleWriter(Settler[PersonAttempt]):
             return ()
         self._run_ledger.mark_unconfirmed(change)
         try:
-            answer = self._scene.target.update_member(_aside_body(change))
+            answer = self._context.target.update_member(_aside_body(change))
         except VendorError as error:
             if error.fix is not Fix.CREATE_INSTEAD:
                 raise
             self._run_ledger.confirm(change.kind, change.wecom_id)
             self._run_ledger.drop_person(link.dingtalk_userid)  # deleted in the console meanwhile
-            return (RecordedChange.of(change, self._scene.done),)
+            return (RecordedChange.of(change, self._context.done),)
         self._run_ledger.confirm(change.kind, change.wecom_id)
         is_disabled = change.action is Action.DISABLE
         self._run_ledger.put_person(
@@ -354,19 +359,19 @@ class PeopleWriter(Settler[PersonAttempt]):
                 link,
                 accepted=change.payload if isinstance(change.payload, MemberState) else None,
                 is_enabled=link.is_enabled and not is_disabled,
-                since_s=self._scene.now_s if is_disabled else link.since_s,
-                is_since_sure=self._scene.is_clock_right if is_disabled else link.is_since_sure,
+                since_s=self._context.now_s if is_disabled else link.since_s,
+                is_since_sure=self._context.is_clock_right if is_disabled else link.is_since_sure,
             )
         )
         self._count(change)
-        return (RecordedChange.of(self._told(change, answer), self._scene.done),)
+        return (RecordedChange.of(self._told(change, answer), self._context.done),)
 
     def _delete(self, change: Change) -> tuple[RecordedChange, ...]:
         answer = self._refusals.delete(change)
         self._run_ledger.confirm(change.kind, change.wecom_id)
         self._run_ledger.drop_person(change.dingtalk_id)
         self._count(change)
-        return (RecordedChange.of(self._told(change, answer), self._scene.done),)
+        return (RecordedChange.of(self._told(change, answer), self._context.done),)
 
 
 def _proven(change: Change) -> Change:

@@ -18,9 +18,9 @@ from server.errors.message import Message
 from server.errors.vendor import VendorError
 from server.journal.runs import RecordedChange, Result, RunStatus
 from server.rest.vendor_clock import VendorClock
-from server.sync.apply import Applier
+from server.sync.apply import Executor
 from server.sync.clients import StopSignal
-from server.sync.executor import Scene
+from server.sync.executor import RunContext
 from server.sync.ledger import RunLedger
 from server.sync.lookups import HolderLookup, ask_about_new_people
 from server.sync.outcome import RunResult, cause_of, passes_after_s, status_of, stops_all, will_pass
@@ -297,7 +297,7 @@ class Reconciliation:
 
     def _apply(self, proposal: Proposal, verdict: Verdict) -> None:
         is_preview = isinstance(self._target, RecordingTarget)
-        scene = Scene(
+        context = RunContext(
             self.run_ledger,
             self._target,
             self.rules,
@@ -308,11 +308,11 @@ class Reconciliation:
             done=Result.PLANNED if is_preview else Result.DONE,
             is_clock_right=self._clock.is_right(),
         )
-        applier = Applier(scene, self._stop)
-        applier.apply(verdict.allowed)
-        self._stopped_by = self._stopped_by or applier.stopped_by
-        self._alarms += scene.alarms
-        self.refused |= scene.refused
+        executor = Executor(context, self._stop)
+        executor.apply(verdict.allowed)
+        self._stopped_by = self._stopped_by or executor.stopped_by
+        self._alarms += context.alarms
+        self.refused |= context.refused
 
     def result(self, proposal: Proposal, verdict: Verdict, *, is_preview: bool) -> RunResult:
         """Judge the run."""

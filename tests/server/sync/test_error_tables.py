@@ -149,11 +149,11 @@ def test_what_wecom_refuses_has_the_outcome_of_its_row_and_is_made_up_for(
 ) -> None:
     world.hire("老板", mobile="13900000000")
     world.sync()
-    scene = scenes(world)
+    context = scenes(world)
     actual: dict[int, Outcome] = {}
     for row in filter(_is_plain, WECOM):
-        key = scene.happen(world, row.number % 100_000_000)
-        world.wecom_faults.add(_refuse(row.number, scene.call, _named(world, scene.call, key)))
+        key = context.happen(world, row.number % 100_000_000)
+        world.wecom_faults.add(_refuse(row.number, context.call, _named(world, context.call, key)))
         before = len(world.wecom_faults.injected)
         result = world.sync()
         attempts = len(world.wecom_faults.injected) - before
@@ -162,7 +162,7 @@ def test_what_wecom_refuses_has_the_outcome_of_its_row_and_is_made_up_for(
         world.engine.client_pool.retry_rejected_credentials()
         world.now_ms += DAY_MS
         assert world.sync().status is RunStatus.SUCCESS, row.number
-    assert actual == {row.number: _expected(row, scene.call) for row in WECOM if _is_plain(row)}
+    assert actual == {row.number: _expected(row, context.call) for row in WECOM if _is_plain(row)}
     assert differences(world) == []
 
 
