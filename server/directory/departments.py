@@ -18,10 +18,10 @@ from server.directory.model import (
     DepartmentState,
     Kind,
     Ledger,
-    Live,
     MaybeOrder,
     Rules,
     Snapshot,
+    TargetSnapshot,
     id_key,
 )
 from server.directory.order import assign
@@ -158,7 +158,7 @@ class _Sibling:
 
 
 def map_departments(
-    tree: Tree, ledger: Ledger, live: Live | None, rules: Rules, staying: Iterable[str]
+    tree: Tree, ledger: Ledger, live: TargetSnapshot | None, rules: Rules, staying: Iterable[str]
 ) -> dict[str, DesiredDepartment]:
     """Map every department of the tree, parents first.
 
@@ -192,7 +192,9 @@ def _fixed(link: DepartmentLink, accepted: DepartmentState) -> _Sibling:
     return _Sibling(link.department_id, accepted.name, accepted.source_order, link, is_fixed=True)
 
 
-def _wecom_ids(tree: Tree, ledger: Ledger, live: Live | None, rules: Rules) -> dict[str, str]:
+def _wecom_ids(
+    tree: Tree, ledger: Ledger, live: TargetSnapshot | None, rules: Rules
+) -> dict[str, str]:
     """Find or choose the WeCom id of every department; the same choice in every run."""
     taken = {link.wecom_id for link in ledger.departments.values()}
     taken |= {"1", rules.scope.target_department_id, *rules.department_links.values()}
@@ -213,7 +215,7 @@ def _parent_wecom_id(parent: str, ids: Mapping[str, str], ledger: Ledger, rules:
 
 
 def _states(
-    parent: str, siblings: list[_Sibling], live: Live | None
+    parent: str, siblings: list[_Sibling], live: TargetSnapshot | None
 ) -> Iterable[tuple[str, DepartmentState]]:
     names = _names(parent, siblings)
     sequence = sorted(siblings, key=_sequence_key)
@@ -231,7 +233,7 @@ def _sequence_key(sibling: _Sibling) -> tuple[bool, int, tuple[int, str]]:
     return order is UNKNOWN, place, id_key(sibling.department_id)
 
 
-def _order_now(link: DepartmentLink | None, parent: str, live: Live | None) -> int:
+def _order_now(link: DepartmentLink | None, parent: str, live: TargetSnapshot | None) -> int:
     """Tell the order a department has below `parent` now, 0 where it is not there."""
     if not link or not link.accepted:
         return 0
@@ -274,7 +276,7 @@ def _judge(
     ids: Mapping[str, str],
     states: Mapping[str, DepartmentState],
     ledger: Ledger,
-    live: Live | None,
+    live: TargetSnapshot | None,
     rules: Rules,
 ) -> dict[str, DesiredDepartment]:
     """Put the parts together and say what cannot be brought about; what lies below waits."""
@@ -314,13 +316,15 @@ def _judge(
     return mapped
 
 
-def _exists(link: DepartmentLink | None, live: Live | None) -> bool:
+def _exists(link: DepartmentLink | None, live: TargetSnapshot | None) -> bool:
     if link is None:
         return False
     return link.accepted is not None if live is None else link.wecom_id in live.departments
 
 
-def _is_adoptable(wecom_id: str, owners: set[str], live: Live | None, rules: Rules) -> bool:
+def _is_adoptable(
+    wecom_id: str, owners: set[str], live: TargetSnapshot | None, rules: Rules
+) -> bool:
     if wecom_id in owners | {"1", rules.scope.target_department_id}:
         return False
     return live is None or wecom_id in live.departments

@@ -19,11 +19,11 @@ from server.directory.model import (
     Conflict,
     Kind,
     Ledger,
-    Live,
     MaybeText,
     Person,
     PersonLink,
     Rules,
+    TargetSnapshot,
     fold,
     id_key,
 )
@@ -189,7 +189,7 @@ class _Known:
     """What the decisions rest on; `holders` maps a mobile to the member of ours who holds it."""
 
     ledger: Ledger
-    live: Live | None
+    live: TargetSnapshot | None
     protected: frozenset[str]
     holders: Mapping[str, PersonLink]
     refused: Mapping[str, Conflict]
@@ -200,7 +200,7 @@ class _Known:
 def identify(
     contacts: Mapping[str, Contact],
     ledger: Ledger,
-    live: Live | None,
+    live: TargetSnapshot | None,
     rules: Rules,
     presence: Presence,
 ) -> dict[str, Identity]:
@@ -232,7 +232,7 @@ class _Userids:
 
     def __init__(self, known: _Known, contacts: Mapping[str, Contact]) -> None:
         self._known = known
-        self._live = known.live or Live({}, {})
+        self._live = known.live or TargetSnapshot({}, {})
         holders = self._live.holders
         named = {
             fold(holders.get(contact.mobile or "", ""))
@@ -269,7 +269,9 @@ class _Userids:
         return self._live.spellings.get(fold(userid), userid)
 
 
-def _gather(ledger: Ledger, live: Live | None, rules: Rules, presence: Presence) -> _Known:
+def _gather(
+    ledger: Ledger, live: TargetSnapshot | None, rules: Rules, presence: Presence
+) -> _Known:
     links = sorted(ledger.people.values(), key=lambda each: each.is_enabled)
     return _Known(
         ledger,
@@ -365,10 +367,10 @@ def _as_identity(decision: Decision, link: PersonLink | None) -> Identity:
     return Identity(decision.wecom_userid, link, replaces=decision.replaces)
 
 
-def _is_there(wecom_userid: str, live: Live | None) -> bool:
+def _is_there(wecom_userid: str, live: TargetSnapshot | None) -> bool:
     return live is None or fold(wecom_userid) in live.members
 
 
-def holds_already(link: PersonLink | None, live: Live | None) -> bool:
+def holds_already(link: PersonLink | None, live: TargetSnapshot | None) -> bool:
     """Whether the member of a link is there, and so holds what the ledger says."""
     return link is not None and (link.is_hidden or _is_there(link.wecom_userid, live))

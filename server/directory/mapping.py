@@ -14,11 +14,11 @@ from server.directory.identity import read_contact
 from server.directory.model import (
     DINGTALK_ROOT,
     Ledger,
-    Live,
     MemberState,
     Person,
     Rules,
     Snapshot,
+    TargetSnapshot,
     id_key,
 )
 from server.directory.people import Places, map_people
@@ -76,7 +76,7 @@ def _renamed(key: str, before: str, now: str) -> str:
 def map_directory(
     snapshot: Snapshot,
     ledger: Ledger,
-    live: Live | None,
+    live: TargetSnapshot | None,
     rules: Rules,
     *,
     supposes_absence: bool = False,

@@ -170,7 +170,7 @@ class TargetMembership:
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class TargetSnapshot:
     """WeCom's structure now; members are keyed by their folded userid.
 
     spellings: the userids as WeCom writes them. holders: mobile -> who holds it in WeCom, "" for
@@ -185,7 +185,7 @@ class Live:
     @classmethod
     def of(
         cls, departments: Iterable[TargetDepartment], memberships: Iterable[TargetMembership]
-    ) -> "Live":
+    ) -> "TargetSnapshot":
         """Gather the rows of both lists."""
         members: dict[str, set[str]] = {}
         spellings: dict[str, str] = {}

@@ -16,7 +16,6 @@ from server.directory.model import (
     NOBODY,
     UNKNOWN,
     Ledger,
-    Live,
     MaybeOrder,
     MemberSeat,
     MemberState,
@@ -25,6 +24,7 @@ from server.directory.model import (
     Rules,
     Seat,
     Snapshot,
+    TargetSnapshot,
     fold,
     id_key,
 )
@@ -151,7 +151,7 @@ def map_people(
     places: Places,
     presence: Presence,
     ledger: Ledger,
-    live: Live | None,
+    live: TargetSnapshot | None,
     rules: Rules,
 ) -> dict[str, DesiredPerson]:
     """Map everybody `presence` calls present; the result is sorted by DingTalk userid."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from server.directory.change import Change, digest_of
 from server.directory.desired import Desired
-from server.directory.model import DepartmentLink, Ledger, Live, PersonLink, Rules
+from server.directory.model import DepartmentLink, Ledger, PersonLink, Rules, TargetSnapshot
 from server.directory.plan_departments import DepartmentPlanner, Structure
 from server.directory.plan_people import PeoplePlanner
 from server.directory.plan_removals import RemovalPlanner, leaving_departments
@@ -45,7 +45,7 @@ class Plan:
 def make_plan(
     desired: Desired,
     ledger: Ledger,
-    live: Live | None,
+    live: TargetSnapshot | None,
     rules: Rules,
     now_s: float,
     *,

@@ -14,8 +14,8 @@ from server.directory.model import (
     DepartmentState,
     Kind,
     Ledger,
-    Live,
     TargetDepartment,
+    TargetSnapshot,
     doubt_key,
     fold,
 )
@@ -25,7 +25,7 @@ from server.directory.text import DEPARTMENT_NAME_MAX
 class Structure:
     """A working copy: departments by id, the names of ours, and members by folded userid."""
 
-    def __init__(self, live: Live | None, ledger: Ledger) -> None:
+    def __init__(self, live: TargetSnapshot | None, ledger: Ledger) -> None:
         self.is_live = live is not None
         known = live or _remembered(ledger)
         self.rows: dict[str, TargetDepartment] = dict(known.departments)
@@ -76,8 +76,8 @@ class Structure:
         return self.members.get(fold(wecom_userid))
 
 
-def _remembered(ledger: Ledger) -> Live:
-    return Live(
+def _remembered(ledger: Ledger) -> TargetSnapshot:
+    return TargetSnapshot(
         {
             link.wecom_id: TargetDepartment(
                 link.wecom_id, link.accepted.parent_id, link.accepted.order

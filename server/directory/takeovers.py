@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterable, Mapping
 from server.directory import causes
 from server.directory.desired import DesiredPerson
 from server.directory.identity import holds_already
-from server.directory.model import Ledger, Live, fold
+from server.directory.model import Ledger, TargetSnapshot, fold
 from server.errors.message import Message
 
 
 def worth_asking(
-    people: Collection[DesiredPerson], ledger: Ledger, live: Live
+    people: Collection[DesiredPerson], ledger: Ledger, live: TargetSnapshot
 ) -> tuple[list[DesiredPerson], list[DesiredPerson]]:
     """Name the new people whose mobile is worth a question, likely hits first.
 
@@ -43,11 +43,11 @@ def worth_asking(
     return alike + stopped, [each for each in unasked if not _is_alike(each, live)]
 
 
-def _is_alike(person: DesiredPerson, live: Live) -> bool:
+def _is_alike(person: DesiredPerson, live: TargetSnapshot) -> bool:
     return person.adopts or fold(person.dingtalk_userid) in live.members
 
 
-def strangers(people: Iterable[DesiredPerson], ledger: Ledger, live: Live) -> set[str]:
+def strangers(people: Iterable[DesiredPerson], ledger: Ledger, live: TargetSnapshot) -> set[str]:
     """Name the members who are linked to nobody and matched by nobody, protected or not."""
     matched = {fold(each.wecom_userid) for each in people if each.link is None}
     owned = {fold(link.wecom_userid) for link in ledger.people.values()}
@@ -55,7 +55,7 @@ def strangers(people: Iterable[DesiredPerson], ledger: Ledger, live: Live) -> se
 
 
 def unknown(
-    people: Mapping[str, DesiredPerson], ledger: Ledger, live: Live | None
+    people: Mapping[str, DesiredPerson], ledger: Ledger, live: TargetSnapshot | None
 ) -> tuple[Message, ...]:
     """Say above the list what it cannot foresee."""
     if live is None:

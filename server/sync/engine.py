@@ -17,7 +17,7 @@ from server.directory.causes import Cause
 from server.directory.change import Key
 from server.directory.guard import WINDOW_S
 from server.directory.mapping import as_known_to
-from server.directory.model import Ledger, Live, Rules, Snapshot
+from server.directory.model import Ledger, Rules, Snapshot, TargetSnapshot
 from server.directory.reassigned_mobiles import waiting_for, without_mobiles
 from server.errors.base import DingBridgeError
 from server.errors.vendor import CallCancelledError, VendorError
@@ -42,11 +42,11 @@ from server.sync.outcome import (
 )
 from server.sync.proof import prove
 from server.sync.reading import (
-    Gathered,
-    HintReader,
-    deepen,
+    EventReader,
+    PartialSnapshot,
+    changed_people,
     due_for_a_look,
-    in_motion,
+    read_details,
     read_scope,
 )
 from server.sync.reconcile import Proposal, Reconciliation
@@ -55,8 +55,8 @@ from server.sync.target import (
     RecordingTarget,
     WeComTarget,
     ensure_target,
-    read_live,
     read_members,
+    read_target,
 )
 
 _LOG = logging.getLogger(__name__)
@@ -177,7 +177,7 @@ class Engine:
         last_look_ms = None if is_new_corp else self._journal.read(runs.last_written_ms)
         linked = known.people.keys() & presence.present
         is_somebody_lost = len(presence.present) < len(snapshot.people)
-        deep = in_motion(proposal.plan.changes, snapshot)
+        deep = changed_people(proposal.plan.changes, snapshot)
         deep |= due_for_a_look(linked, last_look_ms, self._clock_ms())
         if deep or presence.gone or proposal.desired.gone_departments or is_somebody_lost:
             missing = missing_from(proposal.plan.changes, known, presence)
@@ -205,17 +205,17 @@ class Engine:
         passed_on = waiting_for(proposal.plan.changes, known, proposal.desired.presence)
         known = without_mobiles(replace(known, conflicts=without), passed_on.values())
         try:
-            live = read_live(clients.wecom)
+            live = read_target(clients.wecom)
         except CallCancelledError:
             raise
         except VendorError as error:
             run.leave(proposal, again, error)
             return
         fresh = run.plan(snapshot, known, live)
-        shallow = in_motion(fresh.plan.changes, snapshot)
-        shallow -= in_motion(proposal.plan.changes, snapshot)
+        shallow = changed_people(fresh.plan.changes, snapshot)
+        shallow -= changed_people(proposal.plan.changes, snapshot)
         if shallow:
-            fresh = run.plan(deepen(clients.reader, snapshot, shallow), known, live)
+            fresh = run.plan(read_details(clients.reader, snapshot, shallow), known, live)
         run.carry_out_rest(fresh, known, again)
         run.note_passed_on(passed_on)
 
@@ -235,27 +235,27 @@ class Engine:
         known = take_up_ledger(self._journal, rules.scope.corp_id)
         if known.approved_scope and known.approved_scope.app_key != rules.scope.app_key:
             return Followed(needs_full=True)  # perhaps another company: only its people tell
-        hints = HintReader(clients.reader, known, rules, self._outside)
-        gathered = hints.read(people, departments)
-        if gathered.needs_full or not _holds_anything(gathered):
-            return Followed(gathered.failed, gathered.needs_full, seen=gathered.seen)
+        hints = EventReader(clients.reader, known, rules, self._outside)
+        partial = hints.read(people, departments)
+        if partial.needs_full or not _holds_anything(partial):
+            return Followed(partial.failed, partial.needs_full, seen=partial.seen)
         run_ledger = RunLedger(self._journal, known, 0)
         run = self._pass(clients, config, run_ledger, stop, preview=False)
-        return self._bring_in_step(clients, gathered, known, run)
+        return self._bring_in_step(clients, partial, known, run)
 
     def _bring_in_step(
-        self, clients: Clients, gathered: Gathered, known: Ledger, run: Reconciliation
+        self, clients: Clients, partial: PartialSnapshot, known: Ledger, run: Reconciliation
     ) -> Followed:
-        snapshot, live = gathered.snapshot, None
+        snapshot, live = partial.snapshot, None
         has_departments = bool(snapshot.departments or snapshot.gone_departments)
         if has_departments or not self._knows_target(run.rules):
             live = self._read_live(clients, run.rules)
         elif snapshot.people.keys() - known.people.keys():
             live = read_members(clients.wecom, known)
         proposal = run.foresee(snapshot, known, live, may_ask=True)
-        shallow = in_motion(proposal.plan.changes, snapshot) - gathered.deep
+        shallow = changed_people(proposal.plan.changes, snapshot) - partial.deep
         if shallow:
-            proposal = run.plan(deepen(clients.reader, snapshot, shallow), known, live)
+            proposal = run.plan(read_details(clients.reader, snapshot, shallow), known, live)
         holding = hold_together(run, proposal, known, live, self._journal.read(load_open_list))
         if proposal.plan.changes or holding.is_news:
             run.run_ledger.run_id = self._begin(RunCause.EVENTS, is_full=False)
@@ -265,22 +265,22 @@ class Engine:
             self._finish(replace(result, run_id=run.run_ledger.run_id), tells_held=holding.is_news)
         is_unclear = bool(proposal.plan.unplaced or proposal.snapshot.disputed)
         needs_full = is_unclear or holding.needs_full or _is_kept(result)
-        failed = {**gathered.failed, **_unfinished(result)}
+        failed = {**partial.failed, **_unfinished(result)}
         return Followed(
             failed,
             needs_full,
             result.error,
             result.blocked,
             result.wait_s,
-            frozenset(run.refused - gathered.failed.keys()),
-            gathered.seen,
+            frozenset(run.refused - partial.failed.keys()),
+            partial.seen,
         )
 
     # --- WeCom
 
-    def _read_live(self, clients: Clients, rules: Rules) -> Live:
+    def _read_live(self, clients: Clients, rules: Rules) -> TargetSnapshot:
         """Read WeCom's structure; raises `TargetMissingError` before anything is written."""
-        live, self._seen_target = read_live(clients.wecom), None
+        live, self._seen_target = read_target(clients.wecom), None
         ensure_target(live, rules.scope)
         self._seen_target = (rules.scope.corp_id, rules.scope.target_department_id)
         return live
@@ -352,8 +352,8 @@ def _failure(error: DingBridgeError) -> RunResult:
     )
 
 
-def _holds_anything(gathered: Gathered) -> bool:
-    snapshot = gathered.snapshot
+def _holds_anything(partial: PartialSnapshot) -> bool:
+    snapshot = partial.snapshot
     return bool(
         snapshot.people or snapshot.departments or snapshot.gone_people or snapshot.gone_departments
     )

@@ -15,12 +15,12 @@ from server.directory.model import (
     NOBODY,
     DepartmentLink,
     Kind,
-    Live,
     MemberState,
     PersonLink,
     Refusal,
     Removal,
     Rules,
+    TargetSnapshot,
 )
 from server.directory.refusals import DELETION
 from server.directory.revise import without_mobile, without_text
@@ -50,7 +50,7 @@ class RunContext:
     target: Target
     rules: Rules
     has_left: Callable[[str], bool | None]
-    live: Live | None
+    live: TargetSnapshot | None
     now_s: float
     approved: frozenset[int] = frozenset()
     done: Result = Result.DONE

@@ -11,7 +11,7 @@ from sqlite3 import Connection
 
 from server.directory.change import Action, Key
 from server.directory.guard import Verdict
-from server.directory.model import Kind, Ledger, Live, Snapshot
+from server.directory.model import Kind, Ledger, Snapshot, TargetSnapshot
 from server.directory.plan import Plan
 from server.journal import runs, sync_state
 from server.journal.runs import Result
@@ -79,7 +79,11 @@ def load_open_list(conn: Connection) -> OpenList:
 
 
 def hold_together(
-    run: Reconciliation, proposal: Proposal, known: Ledger, live: Live | None, open_list: OpenList
+    run: Reconciliation,
+    proposal: Proposal,
+    known: Ledger,
+    live: TargetSnapshot | None,
+    open_list: OpenList,
 ) -> Holding:
     """Judge what an event's run found, together with what is held already."""
     own = run.judge(proposal, known)

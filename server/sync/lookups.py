@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from server.directory.desired import Desired
-from server.directory.model import Ledger, Live, fold
+from server.directory.model import Ledger, TargetSnapshot, fold
 from server.directory.takeovers import strangers, worth_asking
 from server.errors.vendor import CallCancelledError, VendorError, VendorRefusedError
 from server.journal import lookups as stored
@@ -121,7 +121,7 @@ def ask_about_new_people(
     lookup: HolderLookup,
     desired: Desired,
     ledger: Ledger,
-    live: Live,
+    live: TargetSnapshot,
     *,
     is_full: bool,
 ) -> bool:

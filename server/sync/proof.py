@@ -22,11 +22,11 @@ from server.directory.model import Department, Ledger, Person, Rules, Snapshot
 from server.errors.vendor import Fate, VendorError
 from server.sync.reading import (
     CHUNK,
-    deepen,
-    deepened,
     department_of,
     is_refused_for_all,
     person_of,
+    read_details,
+    with_details,
 )
 
 _T = TypeVar("_T")
@@ -47,7 +47,7 @@ def prove(
 
     An incomplete snapshot removes nobody, so that nobody is asked for then.
     """
-    snapshot = deepen(reader, snapshot, deep)
+    snapshot = read_details(reader, snapshot, deep)
     scope = scope_of(snapshot, ledger, rules)
     if not snapshot.is_complete:
         return settle(snapshot, ledger, rules, scope, Missing(), Answers())
@@ -55,7 +55,7 @@ def prove(
     answers = Answers(departments=_departments_asked_for(reader, missing.departments))
     wanted = (missing.people | homeless(snapshot, scope)) - frozenset(deep)
     answers.people = _people_asked_for(reader, {key for key in wanted if not is_of_another(key)})
-    snapshot = deepened(
+    snapshot = with_details(
         snapshot,
         [answer for answer in answers.people.values() if isinstance(answer, Person)],
         [key for key, answer in answers.people.items() if answer is Denial.GONE],

@@ -91,7 +91,7 @@ def _maybe(value: str | None) -> MaybeText:
     return UNKNOWN if value is None else value
 
 
-def deepened(snapshot: Snapshot, people: Iterable[Person], gone: Iterable[str]) -> Snapshot:
+def with_details(snapshot: Snapshot, people: Iterable[Person], gone: Iterable[str]) -> Snapshot:
     """Lay what `user/get` told over what lists told.
 
     Where `user/get` is silent about a value that the list showed, the list is believed. Who is gone
@@ -170,12 +170,12 @@ def _ordered(reader: Reader, snapshot: Snapshot, wanted: Iterable[str]) -> list[
     return [department_of(each.value) for each in found if each.value is not None]
 
 
-def deepen(reader: Reader, snapshot: Snapshot, userids: Iterable[str]) -> Snapshot:
+def read_details(reader: Reader, snapshot: Snapshot, userids: Iterable[str]) -> Snapshot:
     """Read the managers of these people; who cannot be read keeps what the list told."""
     wanted = sorted(userids)
     for start in range(0, len(wanted), CHUNK):
         found = reader.read_people(wanted[start : start + CHUNK])
-        snapshot = deepened(
+        snapshot = with_details(
             snapshot,
             [person_of(each.value) for each in found if each.value is not None],
             [each.dingtalk_id for each in found if each.outcome is Outcome.GONE],
@@ -193,7 +193,7 @@ def is_refused_for_all(error: VendorError | None) -> bool:
     return error is not None and is_permission_missing(error)
 
 
-def in_motion(changes: Iterable[Change], snapshot: Snapshot) -> set[str]:
+def changed_people(changes: Iterable[Change], snapshot: Snapshot) -> set[str]:
     """Name the people of a snapshot who are new or changed."""
     there = (Action.CREATE, Action.ADOPT, Action.UPDATE, Action.ENABLE)
     tried_again = Action.CONFLICT
@@ -218,7 +218,7 @@ def due_for_a_look(userids: Iterable[str], last_ms: int | None, now_ms: int) -> 
 
 
 @dataclass(slots=True)
-class Gathered:
+class PartialSnapshot:
     """What hints led to.
 
     deep: whose manager is known already. failed: what could not be read, and why. needs_full: what
@@ -232,7 +232,7 @@ class Gathered:
     seen: dict[Key, bool] = field(default_factory=dict)
 
 
-class HintReader:
+class EventReader:
     """Reads what events named. `outside` are departments known to lie out of scope."""
 
     def __init__(self, reader: Reader, ledger: Ledger, rules: Rules, outside: set[str]) -> None:
@@ -240,9 +240,9 @@ class HintReader:
         self._ledger = ledger
         self._rules = rules
         self._outside = outside
-        self._gathered = Gathered()
+        self._partial = PartialSnapshot()
 
-    def read(self, people: Collection[str], departments: Collection[str]) -> Gathered:
+    def read(self, people: Collection[str], departments: Collection[str]) -> PartialSnapshot:
         """Read each person once and each subtree once, and who was in what is gone by now."""
         for department_id in departments:
             self._read_subtree(department_id)
@@ -250,21 +250,21 @@ class HintReader:
         if everybody:
             self._read_people(everybody)
         self._place_strangers()
-        self._gathered.seen = self._seen(people, departments)
-        return self._gathered
+        self._partial.seen = self._seen(people, departments)
+        return self._partial
 
     def _seen(self, people: Collection[str], departments: Collection[str]) -> dict[Key, bool]:
         """Tell of all that was read whether it is there; nothing is read of what is excluded."""
-        snapshot, excluded = self._gathered.snapshot, self._rules.scope.excluded_department_ids
+        snapshot, excluded = self._partial.snapshot, self._rules.scope.excluded_department_ids
         there = {(Kind.PERSON, key) for key, person in snapshot.people.items() if person.seats}
         there |= {(Kind.DEPARTMENT, key) for key in snapshot.departments}
         asked: list[Key] = [(Kind.PERSON, key) for key in people]
         asked += [(Kind.DEPARTMENT, key) for key in departments if key not in excluded]
-        return {key: key in there for key in asked if key not in self._gathered.failed}
+        return {key: key in there for key in asked if key not in self._partial.failed}
 
     def _read_subtree(self, department_id: str) -> None:
-        gathered = self._gathered
-        known = gathered.snapshot
+        partial = self._partial
+        known = partial.snapshot
         if department_id in known.departments or department_id in known.gone_departments:
             return  # below one that was read already
         excluded = self._rules.scope.excluded_department_ids
@@ -274,7 +274,7 @@ class HintReader:
         gaps = {reason.gap for reason in reading.reasons}
         if gaps == {Gap.ROOT_GONE}:
             gone = known.gone_departments | {department_id}
-            gathered.snapshot = replace(known, gone_departments=gone)
+            partial.snapshot = replace(known, gone_departments=gone)
             self._read_below(department_id)
         elif gaps == {Gap.ROOT_OUT_OF_SCOPE}:
             self._outside.add(department_id)
@@ -283,14 +283,14 @@ class HintReader:
             first = next(text for reason in reading.reasons for text in reason.messages)
             failed = Cause("incomplete", first, first)
             key = (Kind.DEPARTMENT, department_id)
-            gathered.failed[key] = cause_of(error) if error else failed
+            partial.failed[key] = cause_of(error) if error else failed
         else:
             part = snapshot_of(reading, is_full=False)
             self._outside -= part.departments.keys()
             self._add(part.people, part.departments)
             fresh = [key for key in part.departments if key not in self._ledger.departments]
-            ordered = _ordered(self._reader, gathered.snapshot, fresh)
-            gathered.snapshot = with_orders(gathered.snapshot, ordered)
+            ordered = _ordered(self._reader, partial.snapshot, fresh)
+            partial.snapshot = with_orders(partial.snapshot, ordered)
 
     def _read_below(self, department_id: str) -> None:
         """Read what lay below a department that is gone: its events may still be on their way."""
@@ -306,37 +306,37 @@ class HintReader:
 
         They have left or are elsewhere by now, and until WeCom knows that it keeps the department.
         """
-        gone = self._gathered.snapshot.gone_departments & self._ledger.departments.keys()
+        gone = self._partial.snapshot.gone_departments & self._ledger.departments.keys()
         places = {self._ledger.departments[key].wecom_id for key in gone}
         return [key for key, link in self._ledger.people.items() if _is_in(link, places)]
 
     def _add(self, people: Mapping[str, Person], departments: Mapping[str, Department]) -> None:
-        known = self._gathered.snapshot
-        self._gathered.snapshot = replace(
+        known = self._partial.snapshot
+        self._partial.snapshot = replace(
             known,
             people={**known.people, **people},
             departments={**known.departments, **departments},
         )
 
     def _read_people(self, userids: Collection[str]) -> None:
-        gathered = self._gathered
+        partial = self._partial
         found = self._reader.read_people(userids)
         for each in found:
             if each.outcome is Outcome.FAILED and each.error is not None:
-                gathered.failed[Kind.PERSON, each.dingtalk_id] = cause_of(each.error)
+                partial.failed[Kind.PERSON, each.dingtalk_id] = cause_of(each.error)
         people = [person_of(each.value) for each in found if each.value is not None]
         gone = [each.dingtalk_id for each in found if each.outcome is Outcome.GONE]
-        gathered.deep |= {person.dingtalk_userid for person in people}
-        gathered.snapshot = deepened(gathered.snapshot, people, gone)
+        partial.deep |= {person.dingtalk_userid for person in people}
+        partial.snapshot = with_details(partial.snapshot, people, gone)
 
     def _place_strangers(self) -> None:
         """Find out where departments lie that people are in and nobody has told us of."""
-        people = self._gathered.snapshot.people.values()
+        people = self._partial.snapshot.people.values()
         for department_id in sorted({seat.department_id for one in people for seat in one.seats}):
             self._climb(department_id)
-        self._gathered.snapshot = replace(
-            self._gathered.snapshot,
-            people={key: self._seated(one) for key, one in self._gathered.snapshot.people.items()},
+        self._partial.snapshot = replace(
+            self._partial.snapshot,
+            people={key: self._seated(one) for key, one in self._partial.snapshot.people.items()},
         )
 
     def _seated(self, person: Person) -> Person:
@@ -355,7 +355,7 @@ class HintReader:
                 self._outside |= {*ladder, department_id}
                 return
             if found.value is None or len(ladder) > _HIGHEST_LADDER:
-                self._gathered.needs_full = True
+                self._partial.needs_full = True
                 return
             ladder[department_id] = department_of(found.value)
             department_id = ladder[department_id].parent_id or DINGTALK_ROOT
@@ -368,7 +368,7 @@ class HintReader:
         return (
             department_id in scope.source_department_ids
             or department_id in self._ledger.departments
-            or department_id in self._gathered.snapshot.departments
+            or department_id in self._partial.snapshot.departments
         )
 
     def _is_outside(self, department_id: str) -> bool:

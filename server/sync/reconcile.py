@@ -10,7 +10,16 @@ from server.directory.change import Action, Change, Key
 from server.directory.desired import Desired
 from server.directory.guard import Verdict, guard
 from server.directory.mapping import map_directory
-from server.directory.model import Conflict, Kind, Ledger, Live, PersonLink, Rules, Snapshot, fold
+from server.directory.model import (
+    Conflict,
+    Kind,
+    Ledger,
+    PersonLink,
+    Rules,
+    Snapshot,
+    TargetSnapshot,
+    fold,
+)
 from server.directory.plan import Plan, make_plan
 from server.directory.reassigned_mobiles import is_passed_on, waiting_for, without_mobile
 from server.directory.refusals import fresh, left_out, spare, spare_deletions
@@ -54,7 +63,7 @@ class Proposal:
     snapshot: Snapshot
     desired: Desired
     plan: Plan
-    live: Live | None
+    live: TargetSnapshot | None
     is_second: bool = False
 
 
@@ -86,7 +95,7 @@ class Reconciliation:
         self,
         snapshot: Snapshot,
         known: Ledger,
-        live: Live | None,
+        live: TargetSnapshot | None,
         *,
         may_ask: bool,
         supposes_absence: bool = False,
@@ -111,7 +120,7 @@ class Reconciliation:
         self,
         snapshot: Snapshot,
         known: Ledger,
-        live: Live | None,
+        live: TargetSnapshot | None,
         *,
         supposes_absence: bool = False,
     ) -> Proposal:

@@ -6,11 +6,11 @@ from typing import Protocol
 from server.directory.change import Action, Change, member_of, state_of
 from server.directory.model import (
     Ledger,
-    Live,
     MemberState,
     Scope,
     TargetDepartment,
     TargetMembership,
+    TargetSnapshot,
     fold,
 )
 from server.errors.base import TargetMissingError
@@ -32,20 +32,20 @@ def departments_of(rows: Iterable[PlacedDepartment]) -> dict[str, TargetDepartme
     }
 
 
-def read_live(client: WeComClient) -> Live:
+def read_target(client: WeComClient) -> TargetSnapshot:
     """Read departments and members: two calls for up to 10,000 memberships."""
     departments = departments_of(client.list_departments())
-    return Live.of(departments.values(), _memberships(client))
+    return TargetSnapshot.of(departments.values(), _memberships(client))
 
 
-def ensure_target(live: Live, scope: Scope) -> None:
+def ensure_target(live: TargetSnapshot, scope: Scope) -> None:
     """Raise `TargetMissingError` where WeCom lacks the department under which all is to stand."""
     target = scope.target_department_id
     if target not in live.departments.keys() | {WECOM_ROOT}:
         raise TargetMissingError(department_id=target)
 
 
-def read_members(client: WeComClient, ledger: Ledger) -> Live:
+def read_members(client: WeComClient, ledger: Ledger) -> TargetSnapshot:
     """Read members only; the departments are those of ours as WeCom last accepted them.
 
     For an event's new person: which userids are taken has to be known, departments do not.
@@ -55,7 +55,7 @@ def read_members(client: WeComClient, ledger: Ledger) -> Live:
         for link in ledger.departments.values()
         if link.accepted
     ]
-    return Live.of(departments, _memberships(client))
+    return TargetSnapshot.of(departments, _memberships(client))
 
 
 def _memberships(client: WeComClient) -> list[TargetMembership]:

@@ -19,7 +19,6 @@ from server.directory.model import (
     DepartmentLink,
     DepartmentState,
     Ledger,
-    Live,
     MemberState,
     Person,
     PersonLink,
@@ -28,6 +27,7 @@ from server.directory.model import (
     Snapshot,
     TargetDepartment,
     TargetMembership,
+    TargetSnapshot,
 )
 from server.directory.plan import Plan, make_plan
 from server.sync.reconcile import gc_paused
@@ -61,7 +61,7 @@ def company(people: int, departments: int) -> Snapshot:
     return Snapshot(members, tree)
 
 
-def accept(plan: Plan) -> tuple[Ledger, Live]:
+def accept(plan: Plan) -> tuple[Ledger, TargetSnapshot]:
     """Pretend that WeCom took everything."""
     people = {
         change.dingtalk_id: PersonLink(change.dingtalk_id, change.wecom_id, change.payload)
@@ -84,11 +84,11 @@ def accept(plan: Plan) -> tuple[Ledger, Live]:
         if link.accepted
         for seat in link.accepted.seats
     ]
-    live = Live.of([TargetDepartment("1", "0", 1), *rows], memberships)
+    live = TargetSnapshot.of([TargetDepartment("1", "0", 1), *rows], memberships)
     return Ledger(people, departments), live
 
 
-def measure(name: str, snapshot: Snapshot, ledger: Ledger, live: Live) -> Plan:
+def measure(name: str, snapshot: Snapshot, ledger: Ledger, live: TargetSnapshot) -> Plan:
     """Map, plan and guard once; print what it took."""
     rules = Rules(approve_first_run=False)
     begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
@@ -107,7 +107,7 @@ def main() -> None:
     people = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     departments = int(sys.argv[2]) if len(sys.argv) > 2 else 5_000
     snapshot = company(people, departments)
-    nothing = Live.of([TargetDepartment("1", "0", 1)], [])
+    nothing = TargetSnapshot.of([TargetDepartment("1", "0", 1)], [])
     ledger, live = accept(measure("first run", snapshot, Ledger(), nothing))
     measure("unchanged", snapshot, ledger, live)
     changed = dict(snapshot.people)

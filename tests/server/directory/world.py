@@ -17,7 +17,6 @@ from server.directory.model import (
     DepartmentState,
     Kind,
     Ledger,
-    Live,
     MemberState,
     Origin,
     PersonLink,
@@ -26,6 +25,7 @@ from server.directory.model import (
     Snapshot,
     TargetDepartment,
     TargetMembership,
+    TargetSnapshot,
     fold,
 )
 from server.directory.plan import Plan, make_plan
@@ -58,8 +58,8 @@ class FakeWeCom:
     members: dict[str, FakeMember] = field(default_factory=dict)
     calls: int = 0
 
-    def live(self) -> Live:
-        return Live.of(
+    def live(self) -> TargetSnapshot:
+        return TargetSnapshot.of(
             [TargetDepartment(key, row.parent_id, row.order) for key, row in self._rows()],
             [
                 TargetMembership(member.userid, department_id)
@@ -168,7 +168,7 @@ class Mirror:
     holders: dict[str, str] = field(default_factory=dict)
     """What WeCom said when it was asked for mobiles."""
 
-    def _live(self, *, is_read: bool) -> Live | None:
+    def _live(self, *, is_read: bool) -> TargetSnapshot | None:
         return replace(self.wecom.live(), holders=self.holders) if is_read else None
 
     def ledger(self) -> Ledger:
@@ -180,7 +180,7 @@ class Mirror:
             self.rules.scope,
         )
 
-    def _desired(self, snapshot: Snapshot, live: Live | None) -> Desired:
+    def _desired(self, snapshot: Snapshot, live: TargetSnapshot | None) -> Desired:
         """Map as if DingTalk had confirmed of everybody missing that they are gone."""
         return map_directory(snapshot, self.ledger(), live, self.rules, supposes_absence=True)
 
