@@ -26,12 +26,12 @@ from server.journal import runs, sync_state
 from server.journal.journal import Journal
 from server.journal.runs import Ending, Result, RunCause, RunCounts, RunStatus
 from server.sync.clients import ClientPool, Clients, PolledStop, StopSignal, missing, rules_of
-from server.sync.hold import UNDECIDED, hold_together, load_open_list
+from server.sync.hold import UNDECIDED, load_open_list, merge_held
 from server.sync.ledger import WAIT_S, RunLedger, take_up_ledger
 from server.sync.lookups import HolderLookup
 from server.sync.outcome import (
     FAULT,
-    Followed,
+    EventOutcome,
     RunResult,
     cause_of,
     end_of,
@@ -122,14 +122,14 @@ class Engine:
 
     def follow(
         self, people: Collection[str], departments: Collection[str], stop: StopSignal | None = None
-    ) -> Followed:
+    ) -> EventOutcome:
         """Read these people and subtrees again and bring WeCom in step; raises as `run` does."""
         try:
             return self._follow(people, departments, stop or Event())
         except CallCancelledError:
             raise
         except DingBridgeError as error:
-            return Followed(
+            return EventOutcome(
                 error=cause_of(error), blocked=stops_all(error), wait_s=passes_after_s(error)
             )
 
@@ -223,29 +223,29 @@ class Engine:
 
     def _follow(
         self, people: Collection[str], departments: Collection[str], stop: StopSignal
-    ) -> Followed:
+    ) -> EventOutcome:
         config = self._config()
         lacking = missing(config)
         if lacking:
-            return Followed(error=not_set_up(lacking), blocked=True)
+            return EventOutcome(error=not_set_up(lacking), blocked=True)
         rules = rules_of(config.settings)
         if not set(departments).isdisjoint({"1", *rules.scope.source_department_ids}):
-            return Followed(needs_full=True)
+            return EventOutcome(needs_full=True)
         clients = self.client_pool.clients(config, stop)
         known = take_up_ledger(self._journal, rules.scope.corp_id)
         if known.approved_scope and known.approved_scope.app_key != rules.scope.app_key:
-            return Followed(needs_full=True)  # perhaps another company: only its people tell
+            return EventOutcome(needs_full=True)  # perhaps another company: only its people tell
         hints = EventReader(clients.reader, known, rules, self._outside)
         partial = hints.read(people, departments)
         if partial.needs_full or not _holds_anything(partial):
-            return Followed(partial.failed, partial.needs_full, seen=partial.seen)
+            return EventOutcome(partial.failed, partial.needs_full, seen=partial.seen)
         run_ledger = RunLedger(self._journal, known, 0)
         run = self._pass(clients, config, run_ledger, stop, preview=False)
         return self._bring_in_step(clients, partial, known, run)
 
     def _bring_in_step(
         self, clients: Clients, partial: PartialSnapshot, known: Ledger, run: Reconciliation
-    ) -> Followed:
+    ) -> EventOutcome:
         snapshot, live = partial.snapshot, None
         has_departments = bool(snapshot.departments or snapshot.gone_departments)
         if has_departments or not self._knows_target(run.rules):
@@ -256,7 +256,7 @@ class Engine:
         shallow = changed_people(proposal.plan.changes, snapshot) - partial.deep
         if shallow:
             proposal = run.plan(read_details(clients.reader, snapshot, shallow), known, live)
-        holding = hold_together(run, proposal, known, live, self._journal.read(load_open_list))
+        holding = merge_held(run, proposal, known, live, self._journal.read(load_open_list))
         if proposal.plan.changes or holding.is_news:
             run.run_ledger.run_id = self._begin(RunCause.EVENTS, is_full=False)
         run.carry_out(proposal, holding.verdict, retries_conflicts=False)
@@ -266,7 +266,7 @@ class Engine:
         is_unclear = bool(proposal.plan.unplaced or proposal.snapshot.disputed)
         needs_full = is_unclear or holding.needs_full or _is_kept(result)
         failed = {**partial.failed, **_unfinished(result)}
-        return Followed(
+        return EventOutcome(
             failed,
             needs_full,
             result.error,

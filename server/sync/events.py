@@ -26,7 +26,7 @@ from server.journal import events
 from server.journal.events import NewEvent, Source, StoredEvent
 from server.journal.journal import Journal
 from server.sync.ledger import WAIT_S
-from server.sync.outcome import Followed
+from server.sync.outcome import EventOutcome
 from server.sync.schedule import event_patience_ms, event_retry_ms, look_again_ms
 
 _LOG = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ class Named:
     keys: tuple[Key, ...]
     is_there: bool | None
 
-    def is_contradicted(self, followed: Followed) -> bool:
+    def is_contradicted(self, followed: EventOutcome) -> bool:
         """Whether what was read says the opposite, for the change is perhaps not to be seen yet."""
         return self.is_there is not None and any(
             followed.seen.get(key, self.is_there) is not self.is_there for key in self.keys
@@ -110,7 +110,7 @@ class Named:
 
 
 @dataclass(slots=True)
-class Backlog:
+class EventBatch:
     """Claimed events by what they ask for. Ten events for one person are one read.
 
     unreadable: they fail for good, lest one of them keeps all others from being followed.
@@ -124,7 +124,7 @@ class Backlog:
     postponed: list[StoredEvent] = field(default_factory=list)
 
     @classmethod
-    def of(cls, claimed: Iterable[StoredEvent]) -> "Backlog":
+    def of(cls, claimed: Iterable[StoredEvent]) -> "EventBatch":
         """Sort claimed events."""
         backlog, known = cls(), set[Key]()
         for event in claimed:
@@ -160,7 +160,7 @@ class Backlog:
         """Name all that the events name, each once."""
         return list(dict.fromkeys(key for named in self.named for key in named.keys))
 
-    def settle(self, conn: Connection, followed: Followed, now_ms: int) -> None:
+    def record_outcome(self, conn: Connection, followed: EventOutcome, now_ms: int) -> None:
         """Store what became of every event; a job for the journal."""
         events.ignore(conn, [event.id for event in self.ignored])
         events.postpone(conn, [event.id for event in self.postponed])
@@ -177,7 +177,7 @@ class Backlog:
         events.complete(conn, done)
 
 
-def _verdict(named: Named, followed: Followed) -> tuple[Message | None, int | None]:
+def _verdict(named: Named, followed: EventOutcome) -> tuple[Message | None, int | None]:
     """Say why an event is not done, if it is not, and how long until the next attempt at it."""
     failure = followed.error or next(
         (followed.failed[key] for key in named.keys if key in followed.failed), None
@@ -192,7 +192,7 @@ def _verdict(named: Named, followed: Followed) -> tuple[Message | None, int | No
     return None, None
 
 
-def _wait_ms(event: StoredEvent, keys: Sequence[Key], followed: Followed) -> int | None:
+def _wait_ms(event: StoredEvent, keys: Sequence[Key], followed: EventOutcome) -> int | None:
     """Return the wait before the next attempt, None where none is worth it."""
     if followed.error is not None:
         return event_patience_ms(event.attempts)

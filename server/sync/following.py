@@ -13,9 +13,9 @@ from server.journal.events import StoredEvent
 from server.journal.journal import Journal
 from server.sync.clients import StopSignal
 from server.sync.engine import Engine
-from server.sync.events import FAULT, Backlog
+from server.sync.events import FAULT, EventBatch
 from server.sync.ledger import WAIT_S
-from server.sync.outcome import Followed
+from server.sync.outcome import EventOutcome
 from server.sync.schedule import EVENT_RETRY_MS, Moment, was_set
 
 _LOG = logging.getLogger(__name__)
@@ -26,8 +26,8 @@ _BATCH = 1000
 class Batch:
     """Claimed events and what following them came to."""
 
-    backlog: Backlog
-    followed: Followed
+    backlog: EventBatch
+    followed: EventOutcome
     is_full: bool
 
     @property
@@ -55,12 +55,14 @@ class Follower:
         claimed = self._claimed(now)
         if not claimed:
             return None
-        backlog = Backlog.of(claimed)
+        backlog = EventBatch.of(claimed)
         return Batch(backlog, self._followed(backlog.keys()), len(claimed) == _BATCH)
 
-    def settle(self, batch: Batch, now_ms: int) -> None:
+    def record_outcome(self, batch: Batch, now_ms: int) -> None:
         """Store what became of each event."""
-        settled = self._journal.run(lambda conn: batch.backlog.settle(conn, batch.followed, now_ms))
+        settled = self._journal.run(
+            lambda conn: batch.backlog.record_outcome(conn, batch.followed, now_ms)
+        )
         settled.result(WAIT_S)
         _LOG.info("Followed %d events", batch.backlog.size)
 
@@ -84,13 +86,13 @@ class Follower:
             self._healed_at = now
         return claimed
 
-    def _followed(self, keys: Sequence[Key]) -> Followed:
+    def _followed(self, keys: Sequence[Key]) -> EventOutcome:
         """Read again what events named; a fault of ours fails what it is about, and that alone.
 
         Whose fault it is, halves tell: both are followed anew, down to the one that it is about.
         """
         if not keys:
-            return Followed()
+            return EventOutcome()
         people, departments = (
             [dingtalk_id for found, dingtalk_id in keys if found is kind]
             for kind in (Kind.PERSON, Kind.DEPARTMENT)
@@ -102,12 +104,12 @@ class Follower:
         except Exception:  # noqa: BLE001 - told in full, and the events end where they are seen
             _LOG.exception("Following events met a fault of its own")
         if len(keys) == 1:
-            return Followed(dict.fromkeys(keys, FAULT))
+            return EventOutcome(dict.fromkeys(keys, FAULT))
         middle = len(keys) // 2
         return _joined(self._followed(keys[:middle]), self._followed(keys[middle:]))
 
 
-def _joined(one: Followed, other: Followed) -> Followed:
+def _joined(one: EventOutcome, other: EventOutcome) -> EventOutcome:
     """Return what following both parts of a list came to."""
     worse = one if one.error else other
     return replace(

@@ -78,7 +78,7 @@ def load_open_list(conn: Connection) -> OpenList:
     return OpenList(removals, any(hold.is_whole for hold in held.holds))
 
 
-def hold_together(
+def merge_held(
     run: Reconciliation,
     proposal: Proposal,
     known: Ledger,

@@ -50,7 +50,7 @@ class RunResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
+class EventOutcome:
     """What following hints came to.
 
     failed: hints that are to be followed again later, and why. needs_full: only a full run can do

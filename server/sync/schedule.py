@@ -14,9 +14,9 @@ from server.journal.sync_state import Quarantine
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
-LONG_SLEEP_S = 600.0
+OFFLINE_S = 600.0
 """After a sleep of this length events may be lost for good (two retries within 40 s)."""
-NAP_S = 30.0
+GAP_S = 30.0
 """After this long a gap the list of events that did not arrive is asked for."""
 ALERT_MS = HOUR_MS
 """For so long after a reason to expect missed events they are asked for as often as wished."""
@@ -43,7 +43,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PendingRun:
     """A full run that is wanted, and not before how long."""
 
     wait_ms: int
@@ -84,13 +84,13 @@ class Schedule:
         if self._due is None or due_ms < self._due[0]:
             self._due = due_ms, cause
 
-    def next(self, now: Moment, daily_at: str) -> Wish:
+    def next(self, now: Moment, daily_at: str) -> PendingRun:
         """Say which full run comes next."""
         daily_ms = daily_after(self._started_ms(now), daily_at, self._zone) - now.wall_ms
-        daily = Wish(max(0, daily_ms), RunCause.DAILY)
+        daily = PendingRun(max(0, daily_ms), RunCause.DAILY)
         if self._due is None:
             return daily
-        wish = Wish(max(0, self._due[0] - now.steady_ms), self._due[1])
+        wish = PendingRun(max(0, self._due[0] - now.steady_ms), self._due[1])
         return wish if wish.wait_ms <= daily.wait_ms else daily
 
     def _started_ms(self, now: Moment) -> int:

@@ -35,10 +35,10 @@ from server.sync.ledger import WAIT_S
 from server.sync.outcome import RunResult, cause_of, passes_after_s
 from server.sync.quarantine import Gate
 from server.sync.schedule import (
-    LONG_SLEEP_S,
+    GAP_S,
     LONGEST_WISH_MS,
     MINUTE_MS,
-    NAP_S,
+    OFFLINE_S,
     Moment,
     Polling,
     Schedule,
@@ -219,9 +219,9 @@ class Worker:
     def woke(self, asleep_s: float) -> None:
         """Make up for the time this computer was away."""
         now = self._moment()
-        if asleep_s > NAP_S:
+        if asleep_s > GAP_S:
             self._polling.expect(now, 0)
-        if asleep_s > LONG_SLEEP_S:
+        if asleep_s > OFFLINE_S:
             _LOG.info("This computer was away for %d minutes", asleep_s / 60)
             self._schedule.ask(now, RunCause.WAKE)
 
@@ -369,7 +369,7 @@ class Worker:
             # Wanted durably before the events are done, lest a crash in between forgets it.
             self._schedule.ask(now, RunCause.UNCLEAR_EVENT)
             self._store_next(now)
-        self._follower.settle(batch, now.wall_ms)
+        self._follower.record_outcome(batch, now.wall_ms)
         followed = batch.followed
         if followed.blocked and followed.error:
             self._gate.shut(followed.error, followed.wait_s)

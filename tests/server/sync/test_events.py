@@ -8,7 +8,7 @@ from hypothesis import given
 from server.journal import listing
 from server.journal.events import EventState, Source, StoredEvent
 from server.simulator.httpd import Reply
-from server.sync.events import Backlog
+from server.sync.events import EventBatch
 from server.sync.worker import Worker
 from tests.server.dingtalk.absurd import payloads
 from tests.server.simulator.faults import Fault, Rule
@@ -156,7 +156,7 @@ def _stored(event_id: int, payload: str) -> StoredEvent:
 @given(payload=payloads())
 def test_whatever_stands_beside_a_good_event_it_is_followed(payload: str) -> None:
     good = _stored(2, '{"EventType":"user_modify_org","userId":["a"]}')
-    backlog = Backlog.of([_stored(1, payload), good])
+    backlog = EventBatch.of([_stored(1, payload), good])
     assert good in [named.event for named in backlog.named]
     assert backlog.size + len(backlog.postponed) == 2
     assert backlog.unreadable == []

@@ -8,7 +8,7 @@ from server.journal import runs, sync_state
 from server.journal.runs import Result, RunStatus
 from server.journal.sync_state import Held
 from server.sync.hold import OpenList, load_open_list
-from server.sync.outcome import Followed
+from server.sync.outcome import EventOutcome
 from tests.server.simulator.faults import Fault, Rule
 from tests.server.sync.world import World, differences
 
@@ -26,7 +26,7 @@ def _held(world: World) -> Held | None:
     return world.journal.read(sync_state.load).held
 
 
-def _leave(world: World, *userids: str) -> Followed:
+def _leave(world: World, *userids: str) -> EventOutcome:
     for userid in userids:
         world.company.leave(userid)
     return world.engine.follow(userids, [])

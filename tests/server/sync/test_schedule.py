@@ -12,9 +12,9 @@ from server.sync.schedule import (
     LONGEST_WISH_MS,
     MINUTE_MS,
     Moment,
+    PendingRun,
     Polling,
     Schedule,
-    Wish,
     daily_after,
     event_retry_ms,
     quarantine_after,
@@ -41,25 +41,25 @@ def _at(ms: int, thrown_ms: int = 0) -> Moment:
 def test_at_start_a_run_is_due_if_the_last_complete_one_is_over_a_day_old_or_was_cut_short() -> (
     None
 ):
-    def first(last_ms: int | None, *, was_interrupted: bool = False) -> Wish:
+    def first(last_ms: int | None, *, was_interrupted: bool = False) -> PendingRun:
         schedule = Schedule(UTC)
         schedule.begin(_at(NOON), last_ms, was_interrupted=was_interrupted)
         return schedule.next(_at(NOON), "03:00")
 
-    assert first(None) == Wish(0, RunCause.START)
-    assert first(NOON - DAY_MS - 1) == Wish(0, RunCause.START)
-    assert first(NOON + HOUR_MS) == Wish(0, RunCause.START)  # the clock was set back
-    assert first(NOON - HOUR_MS, was_interrupted=True) == Wish(0, RunCause.INTERRUPTED)
-    assert first(NOON - HOUR_MS) == Wish(15 * HOUR_MS, RunCause.DAILY)
+    assert first(None) == PendingRun(0, RunCause.START)
+    assert first(NOON - DAY_MS - 1) == PendingRun(0, RunCause.START)
+    assert first(NOON + HOUR_MS) == PendingRun(0, RunCause.START)  # the clock was set back
+    assert first(NOON - HOUR_MS, was_interrupted=True) == PendingRun(0, RunCause.INTERRUPTED)
+    assert first(NOON - HOUR_MS) == PendingRun(15 * HOUR_MS, RunCause.DAILY)
 
 
 def test_the_earliest_wish_wins_and_a_run_serves_them_all() -> None:
     schedule = Schedule(UTC)
     schedule.begin(_at(NOON), NOON - HOUR_MS, was_interrupted=False)
     schedule.ask(_at(NOON), RunCause.RETRY, HOUR_MS)
-    assert schedule.next(_at(NOON), "03:00") == Wish(HOUR_MS, RunCause.RETRY)
+    assert schedule.next(_at(NOON), "03:00") == PendingRun(HOUR_MS, RunCause.RETRY)
     schedule.ask(_at(NOON), RunCause.ENABLED)
-    assert schedule.next(_at(NOON), "03:00") == Wish(0, RunCause.ENABLED)
+    assert schedule.next(_at(NOON), "03:00") == PendingRun(0, RunCause.ENABLED)
     schedule.began(_at(NOON), RunCause.DAILY)
     assert schedule.next(_at(NOON), "03:00").cause is RunCause.DAILY
 

@@ -25,8 +25,8 @@ from server.journal.writer import Ticket
 from server.simulator.httpd import Reply
 from server.simulator.wecom.contacts import WeComRules
 from server.sync.clients import StopSignal
-from server.sync.events import FAULT, Backlog
-from server.sync.outcome import Followed, RunResult
+from server.sync.events import FAULT, EventBatch
+from server.sync.outcome import EventOutcome, RunResult
 from server.sync.schedule import HOUR_MS, MINUTE_MS
 from server.sync.worker import _FAULT_HINT, _FAULT_TITLE, Worker
 from tests.server.simulator.faults import Fault, Rule
@@ -708,7 +708,7 @@ def test_a_fault_of_our_own_about_one_person_fails_their_events_alone(
 ) -> None:
     follow, poison = world.engine.follow, list(world.company.roster.people)[3]
 
-    def broken(people: list[str], departments: list[str], stop: StopSignal) -> Followed:
+    def broken(people: list[str], departments: list[str], stop: StopSignal) -> EventOutcome:
         if poison in people:
             raise TypeError("made up")
         return follow(people, departments, stop)
@@ -779,7 +779,7 @@ def test_events_whose_end_could_not_be_stored_are_followed_again(
 
     _send(world, world.company.change(next(iter(world.company.roster.people)), title="经理"))
     with monkeypatch.context() as full:
-        full.setattr(Backlog, "settle", refuse)
+        full.setattr(EventBatch, "settle", refuse)
         with pytest.raises(JournalFullError):
             _loop(worker, world)
     assert _counts(world).working == 1
