@@ -95,7 +95,7 @@ def homeless(snapshot: Snapshot, scope: Collection[str]) -> frozenset[str]:
     return frozenset(
         key
         for key, person in snapshot.people.items()
-        if not any(seat.department_id in scope for seat in person.seats)
+        if not any(membership.department_id in scope for membership in person.memberships)
     )
 
 
@@ -228,7 +228,7 @@ class _Settling:
             return answer
         if person is None:
             return Denial.NO_ANSWER
-        places = {self.place(seat.department_id) for seat in person.seats}
+        places = {self.place(membership.department_id) for membership in person.memberships}
         for place in (Place.INSIDE, Place.UNKNOWN, Place.NOWHERE, Place.OUTSIDE):
             if place in places:
                 return place

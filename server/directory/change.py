@@ -136,9 +136,9 @@ def member_fields(member: MemberState) -> dict[str, FieldValue]:
         "email": member.email,
         "position": member.position,
         "telephone": member.telephone,
-        "department": tuple([seat.department_id for seat in member.seats]),
-        "order": tuple([seat.order for seat in member.seats]),
-        "is_leader_in_dept": tuple([seat.is_leader for seat in member.seats]),
+        "department": tuple([membership.department_id for membership in member.memberships]),
+        "order": tuple([membership.order for membership in member.memberships]),
+        "is_leader_in_dept": tuple([membership.is_leader for membership in member.memberships]),
         "main_department": member.main_department,
         "direct_leader": member.direct_leader,
     }
@@ -159,7 +159,9 @@ def member_changes(
 
     departments: where the member really is now, None where that was not read.
     """
-    is_moved = departments is not None and departments != {seat.department_id for seat in old.seats}
+    is_moved = departments is not None and departments != {
+        membership.department_id for membership in old.memberships
+    }
     if old == new and not is_moved:
         return {}
     before = member_fields(old)

@@ -27,7 +27,7 @@ from server.directory.model import (
     fold,
     id_key,
 )
-from server.directory.text import give_out
+from server.directory.text import unique_owners
 from server.errors.message import Message
 
 
@@ -294,7 +294,7 @@ def _claims(contacts: Mapping[str, Contact], ledger: Ledger) -> dict[str, str]:
         for key in contacts
         if (link := ledger.people.get(key)) and link.accepted
     }
-    return give_out({key: contact.mobile or "" for key, contact in contacts.items()}, held)
+    return unique_owners({key: contact.mobile or "" for key, contact in contacts.items()}, held)
 
 
 def _conflict_of_linked(

@@ -28,7 +28,7 @@ from server.errors.message import Message
 _MARK = "@@"
 
 
-def as_known_to(app_key: str, ledger: Ledger, snapshot: Snapshot) -> Ledger:
+def ledger_for_company(app_key: str, ledger: Ledger, snapshot: Snapshot) -> Ledger:
     """Return the ledger as it reads for the company that `app_key` shows in `snapshot`.
 
     For another company than before, all links get keys that are nobody's userid there: these people
@@ -150,7 +150,7 @@ def _present(snapshot: Snapshot, scope: frozenset[str]) -> frozenset[str]:
     return frozenset(
         key
         for key, person in snapshot.people.items()
-        if any(seat.department_id in scope for seat in person.seats)
+        if any(membership.department_id in scope for membership in person.memberships)
     )
 
 
@@ -179,7 +179,7 @@ def _unplaced(snapshot: Snapshot, scope: frozenset[str], rules: Rules) -> frozen
     return frozenset(
         key
         for key, person in snapshot.people.items()
-        if any(seat.department_id not in known for seat in person.seats)
+        if any(membership.department_id not in known for membership in person.memberships)
     )
 
 

@@ -68,7 +68,7 @@ def id_key(identifier: str) -> tuple[int, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class Membership:
     """One department a person belongs to. People with a larger `order` come first."""
 
     department_id: str
@@ -78,7 +78,7 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person as DingTalk shows them; `seats` stand in the order of `dept_id_list`.
+    """A person as DingTalk shows them; `memberships` stand in the order of `dept_id_list`.
 
     mobile, email: absent both when empty and when the app may not read them, so that "" and
     UNKNOWN mean the same there. title, telephone, job_number: no permission hides them, so that
@@ -88,7 +88,7 @@ class Person:
 
     dingtalk_userid: str
     name: str
-    seats: tuple[Seat, ...]
+    memberships: tuple[Membership, ...]
     mobile: MaybeText = UNKNOWN
     state_code: MaybeText = UNKNOWN
     email: MaybeText = UNKNOWN
@@ -201,7 +201,7 @@ class TargetSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class MemberSeat:
+class MemberDepartment:
     """A member's place in one WeCom department.
 
     source_order is DingTalk's order behind it: not written, but remembered, so that an event's
@@ -228,7 +228,7 @@ class MemberState:
     email: str = ""
     position: str = ""
     telephone: str = ""
-    seats: tuple[MemberSeat, ...] = ()
+    memberships: tuple[MemberDepartment, ...] = ()
     main_department: str = ""
     direct_leader: str = ""
     attribute: str = ""
@@ -242,7 +242,7 @@ NOBODY: Final = MemberState("")
 
 @dataclass(frozen=True, slots=True)
 class DepartmentState:
-    """All we tell WeCom about a department; `source_order` as in `MemberSeat`."""
+    """All we tell WeCom about a department; `source_order` as in `MemberDepartment`."""
 
     name: str
     parent_id: str

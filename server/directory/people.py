@@ -17,25 +17,25 @@ from server.directory.model import (
     UNKNOWN,
     Ledger,
     MaybeOrder,
-    MemberSeat,
+    MemberDepartment,
+    Membership,
     MemberState,
     Person,
     PersonLink,
     Rules,
-    Seat,
     Snapshot,
     TargetSnapshot,
     fold,
     id_key,
 )
 from server.directory.order import assign
-from server.directory.text import give_out
+from server.directory.text import unique_owners
 
 
 class Seating(NamedTuple):  # a tuple, like `_Wish`: made 100,000 times, a third of the time
     """A person's seats; `is_partial` while some of their departments are not in WeCom yet."""
 
-    seats: tuple[MemberSeat, ...]
+    memberships: tuple[MemberDepartment, ...]
     main_department: str
     is_partial: bool
 
@@ -49,7 +49,7 @@ class _Wish(NamedTuple):
     number: int  # the order WeCom last accepted here, 0 for none
 
 
-def seat_people(
+def assign_memberships(
     people: Mapping[str, Person],
     bases: Mapping[str, MemberState | None],
     places: Mapping[str, str],
@@ -64,26 +64,30 @@ def seat_people(
     """
     wishes: dict[str, dict[str, _Wish]] = {}
     for key, person in people.items():
-        for seat in person.seats:
-            place = places.get(seat.department_id)
+        for membership in person.memberships:
+            place = places.get(membership.department_id)
             if place:
-                wishes.setdefault(place, {}).setdefault(key, _wish(key, seat, place, bases[key]))
+                wishes.setdefault(place, {}).setdefault(
+                    key, _wish(key, membership, place, bases[key])
+                )
     fixed = _fixed(wishes, colleagues)
-    seats: dict[str, list[MemberSeat]] = {key: [] for key in people}
+    memberships: dict[str, list[MemberDepartment]] = {key: [] for key in people}
     for place in sorted(wishes, key=id_key):
         numbers = _numbers([*wishes[place].values(), *fixed.get(place, ())])
         for key, wish in wishes[place].items():
-            seats[key].append(MemberSeat(place, numbers[key], wish.is_leader, wish.source_order))
+            memberships[key].append(
+                MemberDepartment(place, numbers[key], wish.is_leader, wish.source_order)
+            )
     return {
-        key: _seating(person, tuple(seats[key]), bases[key], places, scope)
+        key: _seating(person, tuple(memberships[key]), bases[key], places, scope)
         for key, person in people.items()
     }
 
 
-def _wish(key: str, seat: Seat, place: str, base: MemberState | None) -> _Wish:
+def _wish(key: str, membership: Membership, place: str, base: MemberState | None) -> _Wish:
     """Read a seat; what DingTalk did not show is what it was."""
     before = _seat_in(base, place)
-    order, is_leader = seat.order, seat.is_leader
+    order, is_leader = membership.order, membership.is_leader
     if order is UNKNOWN and before:
         order = before.source_order
     if is_leader is UNKNOWN:
@@ -91,10 +95,12 @@ def _wish(key: str, seat: Seat, place: str, base: MemberState | None) -> _Wish:
     return _Wish(key, order, is_leader, before.order if before else 0)
 
 
-def _seat_in(base: MemberState | None, place: str) -> MemberSeat | None:
+def _seat_in(base: MemberState | None, place: str) -> MemberDepartment | None:
     if base is None:
         return None
-    return next((seat for seat in base.seats if seat.department_id == place), None)
+    return next(
+        (membership for membership in base.memberships if membership.department_id == place), None
+    )
 
 
 def _fixed(
@@ -102,10 +108,10 @@ def _fixed(
 ) -> dict[str, list[_Wish]]:
     fixed: dict[str, list[_Wish]] = {place: [] for place in places}
     for key, member in colleagues:
-        for seat in member.seats:
-            if seat.department_id in fixed:
-                wish = _Wish(key, seat.source_order, seat.is_leader, seat.order)
-                fixed[seat.department_id].append(wish)
+        for membership in member.memberships:
+            if membership.department_id in fixed:
+                wish = _Wish(key, membership.source_order, membership.is_leader, membership.order)
+                fixed[membership.department_id].append(wish)
     return fixed
 
 
@@ -123,19 +129,25 @@ def _sequence_key(wish: _Wish) -> tuple[bool, int, tuple[int, str]]:
 
 def _seating(
     person: Person,
-    seats: tuple[MemberSeat, ...],
+    memberships: tuple[MemberDepartment, ...],
     base: MemberState | None,
     places: Mapping[str, str],
     scope: frozenset[str],
 ) -> Seating:
-    mine = [seat.department_id for seat in person.seats if seat.department_id in scope]
+    mine = [
+        membership.department_id
+        for membership in person.memberships
+        if membership.department_id in scope
+    ]
     is_partial = not places.keys() >= set(mine)
-    if not seats:  # everything waits: nobody is taken out of where they are
-        return Seating(base.seats if base else (), base.main_department if base else "", is_partial)
+    if not memberships:  # everything waits: nobody is taken out of where they are
+        return Seating(
+            base.memberships if base else (), base.main_department if base else "", is_partial
+        )
     main = base.main_department if base else ""
-    if main not in {seat.department_id for seat in seats}:
+    if main not in {membership.department_id for membership in memberships}:
         main = next(places[department_id] for department_id in mine if department_id in places)
-    return Seating(seats, main, is_partial)
+    return Seating(memberships, main, is_partial)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +172,7 @@ def map_people(
     identities = identify(contacts, ledger, live, rules, presence)
     bases = {key: _base(identity) for key, identity in identities.items()}
     colleagues = _colleagues(ledger, identities, presence)
-    seatings = seat_people(people, bases, places.wecom_ids, places.scope, colleagues)
+    seatings = assign_memberships(people, bases, places.wecom_ids, places.scope, colleagues)
     mapper = _Mapper(
         rules,
         ledger,
@@ -200,7 +212,7 @@ def _email_owners(
 ) -> dict[str, str]:
     held = {key: base.email.lower() if base else "" for key, base in bases.items()}
     wanted = {key: (contact.email or "").lower() for key, contact in contacts.items()}
-    return give_out(wanted, held)
+    return unique_owners(wanted, held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +244,7 @@ class _Mapper:
             email,
             contact.position,
             known.telephone if contact.telephone is None else contact.telephone,
-            seating.seats,
+            seating.memberships,
             seating.main_department,
             self._wecom_userid(manager),
             attribute,
@@ -300,4 +312,4 @@ def _obstacle(key: str, member: MemberState, base: MemberState | None) -> Cause 
         return cause("no-name", id=key)
     if base is None and not member.mobile and not member.email:
         return cause("no-contact", name=member.name)
-    return None if member.seats else cause("person-waits", name=member.name)
+    return None if member.memberships else cause("person-waits", name=member.name)

@@ -86,7 +86,9 @@ def _remembered(ledger: Ledger) -> TargetSnapshot:
             if link.accepted
         },
         {
-            fold(link.wecom_userid): frozenset(seat.department_id for seat in link.accepted.seats)
+            fold(link.wecom_userid): frozenset(
+                membership.department_id for membership in link.accepted.memberships
+            )
             for link in ledger.people.values()
             if link.accepted
         },

@@ -148,6 +148,6 @@ def _is_stale(accepted: MemberState | None, member: MemberState) -> bool:
     """Whether the ledger has to learn something that WeCom is not told."""
     if accepted is None:
         return True
-    orders = [seat.source_order for seat in accepted.seats]
-    is_reordered = orders != [seat.source_order for seat in member.seats]
+    orders = [membership.source_order for membership in accepted.memberships]
+    is_reordered = orders != [membership.source_order for membership in member.memberships]
     return accepted != member or is_reordered or accepted.source_manager != member.source_manager

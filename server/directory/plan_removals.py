@@ -16,7 +16,7 @@ from server.directory.model import (
     Kind,
     Leavers,
     Ledger,
-    MemberSeat,
+    MemberDepartment,
     MemberState,
     PersonLink,
     Rules,
@@ -128,7 +128,7 @@ class RemovalPlanner:
         """Say where a member is, or last was if `user/list_id` hides them: perhaps all disabled."""
         there = self._structure.departments_of(link.wecom_userid)
         if there is None and link.accepted:
-            return frozenset(seat.department_id for seat in link.accepted.seats)
+            return frozenset(membership.department_id for membership in link.accepted.memberships)
         return there or frozenset()
 
     def _sort_out(
@@ -190,12 +190,16 @@ class RemovalPlanner:
         now = self._members_departments(link)
         if not now & emptied:
             return accepted
-        known = {seat.department_id: seat for seat in accepted.seats}
+        known = {membership.department_id: membership for membership in accepted.memberships}
         left = now - emptied or {self._rules.scope.target_department_id}
-        seats = tuple(known.get(key, MemberSeat(key, 0)) for key in sorted(left, key=id_key))
+        memberships = tuple(
+            known.get(key, MemberDepartment(key, 0)) for key in sorted(left, key=id_key)
+        )
         main = accepted.main_department
         return replace(
-            accepted, seats=seats, main_department=main if main in left else seats[0].department_id
+            accepted,
+            memberships=memberships,
+            main_department=main if main in left else memberships[0].department_id,
         )
 
     def _remove_department(

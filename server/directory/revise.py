@@ -66,14 +66,18 @@ def with_leader(change: Change, actual: Mapping[str, str], accepted: MemberState
 def without_departments(change: Change, missing: Container[str]) -> Change:
     """Take out departments that could not be created: WeCom invents some for unknown ids."""
     member = member_of(change)
-    seats = tuple(seat for seat in member.seats if seat.department_id not in missing)
-    if seats == member.seats:
+    memberships = tuple(
+        membership for membership in member.memberships if membership.department_id not in missing
+    )
+    if memberships == member.memberships:
         return change
-    if not seats:
+    if not memberships:
         return refused(change, cause("person-waits", name=member.name))
-    kept = {seat.department_id for seat in seats}
-    main = member.main_department if member.main_department in kept else seats[0].department_id
-    revised = replace(member, seats=seats, main_department=main)
+    kept = {membership.department_id for membership in memberships}
+    main = (
+        member.main_department if member.main_department in kept else memberships[0].department_id
+    )
+    revised = replace(member, memberships=memberships, main_department=main)
     new = {name: pair[1] for name, pair in all_fields(revised).items()}
     pairs = {name: (old, new.get(name, value)) for name, (old, value) in change.fields.items()}
     fields = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

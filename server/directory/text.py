@@ -11,7 +11,7 @@ from typing import Final
 from server.directory.model import id_key
 
 
-def give_out(wanted: Mapping[str, str], held: Mapping[str, str]) -> dict[str, str]:
+def unique_owners(wanted: Mapping[str, str], held: Mapping[str, str]) -> dict[str, str]:
     """Give each value to one person: to who holds it already, else to the first by id.
 
     wanted, held: person -> value, "" for none. Returns value -> person.

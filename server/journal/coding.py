@@ -14,7 +14,7 @@ from server.directory.model import (
     UNKNOWN,
     DepartmentState,
     MaybeOrder,
-    MemberSeat,
+    MemberDepartment,
     MemberState,
     Refusal,
     Scope,
@@ -41,9 +41,14 @@ def dump_member(member: MemberState | None) -> str | None:
     """Write what WeCom accepted of a person; None where no answer is known."""
     if member is None:
         return None
-    seats = [
-        (seat.department_id, seat.order, seat.is_leader, _storable(seat.source_order))
-        for seat in member.seats
+    memberships = [
+        (
+            membership.department_id,
+            membership.order,
+            membership.is_leader,
+            _storable(membership.source_order),
+        )
+        for membership in member.memberships
     ]
     return dump(
         (
@@ -52,7 +57,7 @@ def dump_member(member: MemberState | None) -> str | None:
             member.email,
             member.position,
             member.telephone,
-            seats,
+            memberships,
             member.main_department,
             member.direct_leader,
             member.attribute,
@@ -66,7 +71,7 @@ def load_member(text: str | None) -> MemberState | None:
     """Read what `dump_member` wrote; former versions wrote no manager."""
     if text is None:
         return None
-    name, mobile, email, position, telephone, seats, main, leader, *rest = json.loads(text)
+    name, mobile, email, position, telephone, memberships, main, leader, *rest = json.loads(text)
     attribute, employee_number, manager = rest if len(rest) == 3 else (*rest, None)
     return MemberState(
         name,
@@ -74,7 +79,12 @@ def load_member(text: str | None) -> MemberState | None:
         email,
         position,
         telephone,
-        tuple([MemberSeat(where, at, leads, _order(source)) for where, at, leads, source in seats]),
+        tuple(
+            [
+                MemberDepartment(where, at, leads, _order(source))
+                for where, at, leads, source in memberships
+            ]
+        ),
         main,
         leader,
         attribute,

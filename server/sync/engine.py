@@ -16,7 +16,7 @@ from server.directory.absence import missing_from
 from server.directory.causes import Cause
 from server.directory.change import Key
 from server.directory.guard import WINDOW_S
-from server.directory.mapping import as_known_to
+from server.directory.mapping import ledger_for_company
 from server.directory.model import Ledger, Rules, Snapshot, TargetSnapshot
 from server.directory.reassigned_mobiles import waiting_for, without_mobiles
 from server.errors.base import DingBridgeError
@@ -184,14 +184,16 @@ class Engine:
             snapshot = prove(clients.reader, snapshot, known, run.rules, missing, deep)
             proposal = run.plan(snapshot, known, live)
         self._outside = {
-            seat.department_id for one in snapshot.people.values() for seat in one.seats
+            membership.department_id
+            for one in snapshot.people.values()
+            for membership in one.memberships
         } - snapshot.departments.keys()
         return proposal
 
     def _known_here(self, snapshot: Snapshot, run: Reconciliation) -> Ledger:
         """Return the ledger as it reads for the company that was read."""
         ledger = run.run_ledger.ledger
-        known = as_known_to(run.rules.scope.app_key, ledger, snapshot)
+        known = ledger_for_company(run.rules.scope.app_key, ledger, snapshot)
         if known is not ledger:
             run.run_ledger.rename(known)
         return known

@@ -281,8 +281,8 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
     def _drop_departments(self, attempt: PersonAttempt, error: VendorError) -> None:
         """Leave out the departments that are not there (40066, 60123)."""
         there = self._aside(self._context.target.departments, error)
-        seats = member_of(attempt.change).seats
-        missing = {seat.department_id for seat in seats} - there.keys()
+        memberships = member_of(attempt.change).memberships
+        missing = {membership.department_id for membership in memberships} - there.keys()
         if not missing:
             raise error
         attempt.note(error)

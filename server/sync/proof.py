@@ -77,7 +77,7 @@ def _unread(
 ) -> set[str]:
     """Name the departments to be asked for next, to know where somebody or something lies."""
     people = [snapshot.people[key] for key in missing.homeless]
-    wanted = {seat.department_id for person in people for seat in person.seats}
+    wanted = {membership.department_id for person in people for membership in person.memberships}
     places = [
         place_of(key, scope, rules, answers.departments) for key in wanted | missing.departments
     ]

@@ -21,10 +21,10 @@ from server.directory.model import (
     Kind,
     Ledger,
     MaybeText,
+    Membership,
     Person,
     PersonLink,
     Rules,
-    Seat,
     Snapshot,
     Unknown,
 )
@@ -80,9 +80,9 @@ def person_of(user: DingTalkUser) -> Person:
     )
 
 
-def _seat(user: DingTalkUser, department_id: str) -> Seat:
+def _seat(user: DingTalkUser, department_id: str) -> Membership:
     order, leads = user.orders.get(department_id), user.leads.get(department_id)
-    return Seat(
+    return Membership(
         department_id, UNKNOWN if order is None else order, UNKNOWN if leads is None else leads
     )
 
@@ -115,11 +115,12 @@ def _over(person: Person, listed: Person) -> Person:
     def either(one: MaybeText, other: MaybeText) -> MaybeText:
         return other if one is UNKNOWN else one
 
-    known = {seat.department_id: seat for seat in listed.seats}
+    known = {membership.department_id: membership for membership in listed.memberships}
     return replace(
         person,
         name=person.name or listed.name,
-        seats=tuple(_fuller(seat, known) for seat in person.seats) or listed.seats,
+        memberships=tuple(_fuller(membership, known) for membership in person.memberships)
+        or listed.memberships,
         mobile=either(person.mobile, listed.mobile),
         state_code=either(person.state_code, listed.state_code),
         email=either(person.email, listed.email),
@@ -129,13 +130,13 @@ def _over(person: Person, listed: Person) -> Person:
     )
 
 
-def _fuller(seat: Seat, known: Mapping[str, Seat]) -> Seat:
-    listed = known.get(seat.department_id)
+def _fuller(membership: Membership, known: Mapping[str, Membership]) -> Membership:
+    listed = known.get(membership.department_id)
     if listed is None:
-        return seat
-    order = listed.order if isinstance(seat.order, Unknown) else seat.order
-    leads = listed.is_leader if isinstance(seat.is_leader, Unknown) else seat.is_leader
-    return replace(seat, order=order, is_leader=leads)
+        return membership
+    order = listed.order if isinstance(membership.order, Unknown) else membership.order
+    leads = listed.is_leader if isinstance(membership.is_leader, Unknown) else membership.is_leader
+    return replace(membership, order=order, is_leader=leads)
 
 
 def with_orders(snapshot: Snapshot, departments: Iterable[Department]) -> Snapshot:
@@ -256,7 +257,9 @@ class EventReader:
     def _seen(self, people: Collection[str], departments: Collection[str]) -> dict[Key, bool]:
         """Tell of all that was read whether it is there; nothing is read of what is excluded."""
         snapshot, excluded = self._partial.snapshot, self._rules.scope.excluded_department_ids
-        there = {(Kind.PERSON, key) for key, person in snapshot.people.items() if person.seats}
+        there = {
+            (Kind.PERSON, key) for key, person in snapshot.people.items() if person.memberships
+        }
         there |= {(Kind.DEPARTMENT, key) for key in snapshot.departments}
         asked: list[Key] = [(Kind.PERSON, key) for key in people]
         asked += [(Kind.DEPARTMENT, key) for key in departments if key not in excluded]
@@ -332,7 +335,9 @@ class EventReader:
     def _place_strangers(self) -> None:
         """Find out where departments lie that people are in and nobody has told us of."""
         people = self._partial.snapshot.people.values()
-        for department_id in sorted({seat.department_id for one in people for seat in one.seats}):
+        for department_id in sorted(
+            {membership.department_id for one in people for membership in one.memberships}
+        ):
             self._climb(department_id)
         self._partial.snapshot = replace(
             self._partial.snapshot,
@@ -340,8 +345,16 @@ class EventReader:
         )
 
     def _seated(self, person: Person) -> Person:
-        seats = tuple(seat for seat in person.seats if seat.department_id not in self._outside)
-        return person if seats == person.seats else replace(person, seats=seats)
+        memberships = tuple(
+            membership
+            for membership in person.memberships
+            if membership.department_id not in self._outside
+        )
+        return (
+            person
+            if memberships == person.memberships
+            else replace(person, memberships=memberships)
+        )
 
     def _climb(self, department_id: str) -> None:
         """Read upwards until something known; what ends outside the scope is remembered."""
@@ -380,5 +393,5 @@ class EventReader:
 
 def _is_in(link: PersonLink, places: Collection[str]) -> bool:
     """Whether WeCom last put a member of ours into one of these departments."""
-    seats = link.accepted.seats if link.accepted and places else ()
-    return any(seat.department_id in places for seat in seats)
+    memberships = link.accepted.memberships if link.accepted and places else ()
+    return any(membership.department_id in places for membership in memberships)

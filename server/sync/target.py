@@ -86,9 +86,13 @@ def member_body(change: Change) -> wire.Member:
         email=text("email", member.email),
         position=text("position", member.position),
         telephone=text("telephone", member.telephone),
-        department_ids=tuple(seat.department_id for seat in member.seats) if is_placed else None,
-        orders=tuple(seat.order for seat in member.seats) if is_placed else None,
-        leads=tuple(seat.is_leader for seat in member.seats) if is_placed else None,
+        department_ids=tuple(membership.department_id for membership in member.memberships)
+        if is_placed
+        else None,
+        orders=tuple(membership.order for membership in member.memberships) if is_placed else None,
+        leads=tuple(membership.is_leader for membership in member.memberships)
+        if is_placed
+        else None,
         main_department_id=text("main_department", member.main_department),
         direct_leader=text("direct_leader", member.direct_leader),
         is_enabled=bool(change.fields["enable"][1]) if "enable" in names else None,

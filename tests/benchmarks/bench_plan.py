@@ -19,11 +19,11 @@ from server.directory.model import (
     DepartmentLink,
     DepartmentState,
     Ledger,
+    Membership,
     MemberState,
     Person,
     PersonLink,
     Rules,
-    Seat,
     Snapshot,
     TargetDepartment,
     TargetMembership,
@@ -44,14 +44,14 @@ def company(people: int, departments: int) -> Snapshot:
         homes = [2 + number % departments]
         if number % 10 == 0:
             homes.append(2 + (number * 7 + 1) % departments)
-        seats = tuple(
-            Seat(str(home), 176318669012199520 + number, number % 50 == 0)
+        memberships = tuple(
+            Membership(str(home), 176318669012199520 + number, number % 50 == 0)
             for home in dict.fromkeys(homes)
         )
         members[f"user{number}"] = Person(
             f"user{number}",
             f"姓名{number}",
-            seats,
+            memberships,
             mobile=str(13000000000 + number),
             state_code="86",
             email=f"user{number}@example.com",
@@ -79,10 +79,10 @@ def accept(plan: Plan) -> tuple[Ledger, TargetSnapshot]:
         if link.accepted
     ]
     memberships = [
-        TargetMembership(link.wecom_userid, seat.department_id)
+        TargetMembership(link.wecom_userid, membership.department_id)
         for link in people.values()
         if link.accepted
-        for seat in link.accepted.seats
+        for membership in link.accepted.memberships
     ]
     live = TargetSnapshot.of([TargetDepartment("1", "0", 1), *rows], memberships)
     return Ledger(people, departments), live
@@ -114,7 +114,7 @@ def main() -> None:
     for number in range(0, people, 100):
         key = f"user{number}"
         changed[key] = replace(
-            changed[key], title="经理", seats=(Seat("2", number, is_leader=False),)
+            changed[key], title="经理", memberships=(Membership("2", number, is_leader=False),)
         )
         changed.pop(f"user{number + 50}", None)
     measure("1 % changed", replace(snapshot, people=changed), ledger, live)

@@ -6,9 +6,9 @@ from dataclasses import replace
 from server.directory.change import Change
 from server.directory.model import (
     Department,
+    Membership,
     Person,
     Rules,
-    Seat,
     Snapshot,
 )
 from tests.server.directory.world import Mirror
@@ -35,10 +35,10 @@ def mirrored(company: Snapshot, **rules: object) -> Mirror:
     return mirror
 
 
-def person(key: str, *departments: str | Seat, **values: object) -> Person:
-    """A person with a name and a mobile of their own; departments may be `id` or `Seat`."""
-    seats = tuple(
-        each if isinstance(each, Seat) else Seat(each, 0, is_leader=False)
+def person(key: str, *departments: str | Membership, **values: object) -> Person:
+    """A person with a name and a mobile of their own; departments may be `id` or `Membership`."""
+    memberships = tuple(
+        each if isinstance(each, Membership) else Membership(each, 0, is_leader=False)
         for each in departments or ("1",)
     )
     number = sum(ord(char) * 31**place for place, char in enumerate(key)) % 10**10
@@ -52,7 +52,7 @@ def person(key: str, *departments: str | Seat, **values: object) -> Person:
         "job_number": "",
         "manager_userid": "",
     }
-    return Person(key, seats=seats, **{**defaults, **values})  # type: ignore[arg-type]  # by name
+    return Person(key, memberships=memberships, **{**defaults, **values})  # type: ignore[arg-type]  # by name
 
 
 def department(key: str, parent: str = "1", name: str = "", order: int = 0) -> Department:

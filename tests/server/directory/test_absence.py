@@ -166,7 +166,7 @@ def test_where_a_department_lies_is_known_from_what_lies_above_it(
         (Denial.NO_ANSWER, False, causes.UNANSWERED),
         (person("b", "3", name="Bob"), False, causes.MOVED),
         (person("b", "77", name="Bob"), False, causes.NOWHERE),
-        (replace(person("b", "3", name="Bob"), seats=()), False, causes.NOWHERE),
+        (replace(person("b", "3", name="Bob"), memberships=()), False, causes.NOWHERE),
         (person("b", "9", name="Bob"), True, None),
         (person("b", "9", "77", name="Bob"), False, causes.NOWHERE),
         (person("b", "9", "78", name="Bob"), False, causes.UNANSWERED),

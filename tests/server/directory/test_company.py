@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from server.directory.mapping import as_known_to
+from server.directory.mapping import ledger_for_company
 from server.directory.model import Ledger, MemberState, Person, PersonLink, Scope
 from tests.server.directory.builders import person, snapshot
 
@@ -33,13 +33,13 @@ def wecom_userids(ledger: Ledger) -> dict[str, str]:
     ids=["same names", "same mobile", "nobody seen"],
 )
 def test_most_of_those_known_make_it_the_same_company(people: list[Person]) -> None:
-    assert as_known_to("second", KNOWN, snapshot(people)) is KNOWN
+    assert ledger_for_company("second", KNOWN, snapshot(people)) is KNOWN
 
 
 @pytest.mark.parametrize("before", [None, Scope(app_key="second")])
 def test_nobody_is_compared_without_another_app(before: Scope | None) -> None:
     known = replace(KNOWN, approved_scope=before)
-    assert as_known_to("second", known, snapshot([person("a", name="Else")])) is known
+    assert ledger_for_company("second", known, snapshot([person("a", name="Else")])) is known
 
 
 @pytest.mark.parametrize(
@@ -48,17 +48,17 @@ def test_nobody_is_compared_without_another_app(before: Scope | None) -> None:
     ids=["another name", "half of them", "other userids"],
 )
 def test_of_another_company_nobody_is_known_by_userid(people: list[Person]) -> None:
-    known = as_known_to("second", KNOWN, snapshot(people))
+    known = ledger_for_company("second", KNOWN, snapshot(people))
     assert wecom_userids(known) == {"a@@first": "A", "b@@first": "b", "c@@first": "c"}
 
 
 def test_each_company_finds_its_own_people_again() -> None:
-    second = as_known_to("second", KNOWN, snapshot([person("a", name="Else")]))
+    second = ledger_for_company("second", KNOWN, snapshot([person("a", name="Else")]))
     link = PersonLink("a", "a-2", MemberState("Else"))
     second = replace(
         second, people={**second.people, "a": link}, approved_scope=Scope(app_key="second")
     )
-    third = as_known_to("third", second, snapshot([person("a", name="Third")]))
+    third = ledger_for_company("third", second, snapshot([person("a", name="Third")]))
     assert wecom_userids(third) == {
         "a@@first": "A",
         "b@@first": "b",
@@ -66,5 +66,5 @@ def test_each_company_finds_its_own_people_again() -> None:
         "a@@second": "a-2",
     }
     third = replace(third, approved_scope=Scope(app_key="third"))
-    first = as_known_to("first", third, snapshot([person("a")]))
+    first = ledger_for_company("first", third, snapshot([person("a")]))
     assert wecom_userids(first) == {"a": "A", "b": "b", "c": "c", "a@@second": "a-2"}

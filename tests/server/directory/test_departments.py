@@ -10,8 +10,8 @@ from server.directory.model import (
     DepartmentLink,
     DepartmentState,
     Kind,
+    Membership,
     Scope,
-    Seat,
 )
 from tests.server.directory.builders import (
     OPEN,
@@ -96,9 +96,9 @@ def test_an_event_leaves_the_names_and_orders_of_siblings() -> None:
 
 
 def test_an_event_seats_a_person_among_colleagues_who_were_not_read() -> None:
-    first = [person("a", Seat("1", 30, is_leader=False)), person("c", Seat("1", 10))]
+    first = [person("a", Membership("1", 30, is_leader=False)), person("c", Membership("1", 10))]
     mirror = mirrored(snapshot(first))
-    mirror.run(event([person("b", Seat("1", 20, is_leader=False))]), reads_live=False)
+    mirror.run(event([person("b", Membership("1", 20, is_leader=False))]), reads_live=False)
     fields = {key: each.fields["order"] for key, each in mirror.wecom.members.items()}
     assert sorted(fields, key=lambda key: str(fields[key]), reverse=True) == ["a", "b", "c"]
 
@@ -255,13 +255,13 @@ def test_who_was_also_put_elsewhere_in_the_console_is_taken_out_again() -> None:
 
 
 def test_only_dingtalks_own_order_changed_so_only_the_ledger_learns() -> None:
-    mirror = mirrored(snapshot([person("a", Seat("5", 1))], [department("5", order=1)]))
-    moved = snapshot([person("a", Seat("5", 9))], [department("5", order=9)])
+    mirror = mirrored(snapshot([person("a", Membership("5", 1))], [department("5", order=1)]))
+    moved = snapshot([person("a", Membership("5", 9))], [department("5", order=9)])
     plan = mirror.run(moved)
     assert plan.changes == ()
     assert (len(plan.noted_people), len(plan.noted_departments)) == (1, 1)
     assert mirror.plan(moved).noted_people == ()
-    unknown = snapshot([person("a", Seat("5"))], [replace(department("5"), order=UNKNOWN)])
+    unknown = snapshot([person("a", Membership("5"))], [replace(department("5"), order=UNKNOWN)])
     assert mirror.plan(unknown).noted_departments == ()
 
 

@@ -10,7 +10,7 @@ from server.directory.mapping import map_directory
 from server.directory.model import (
     UNKNOWN,
     Kind,
-    Seat,
+    Membership,
     Snapshot,
     doubt_key,
 )
@@ -31,7 +31,7 @@ from tests.server.directory.world import Mirror
 def test_every_value_goes_to_its_field() -> None:
     anna = person(
         "a",
-        Seat("5", 1, is_leader=True),
+        Membership("5", 1, is_leader=True),
         state_code="852",
         mobile="61234567",
         email="a@example.com",

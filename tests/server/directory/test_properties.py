@@ -18,9 +18,9 @@ from server.directory.model import (
     Leavers,
     MaybeOrder,
     MaybeText,
+    Membership,
     Person,
     Rules,
-    Seat,
     Snapshot,
     fold,
 )
@@ -59,11 +59,13 @@ def _person(draw: st.DrawFn, key: str, departments: list[str], everybody: list[s
     where = draw(
         st.lists(st.sampled_from(["1", *departments]), unique=True, min_size=1, max_size=3)
     )
-    seats = tuple(Seat(each, draw(st.integers(0, 2**60)), draw(st.booleans())) for each in where)
+    memberships = tuple(
+        Membership(each, draw(st.integers(0, 2**60)), draw(st.booleans())) for each in where
+    )
     return Person(
         key,
         draw(st.sampled_from(["张三", "李四"])),
-        seats,
+        memberships,
         mobile=f"138{PEOPLE.index(key):08d}",
         email=draw(_maybe("", f"{PEOPLE.index(key)}@example.com")),
         title=draw(_maybe("", "经理")),
@@ -91,16 +93,16 @@ def assert_mirrored(mirror: Mirror, company: Snapshot) -> None:
         member = mirror.wecom.members[fold(mirror.people[key].wecom_userid)]
         places = {
             "1"
-            if seat.department_id == "1"
-            else mirror.departments[seat.department_id].wecom_id: seat
-            for seat in person.seats
+            if membership.department_id == "1"
+            else mirror.departments[membership.department_id].wecom_id: membership
+            for membership in person.memberships
         }
         fields = member.fields
         assert member.enabled
         assert (fields["name"], fields["mobile"]) == (person.name, person.mobile)
         assert set(fields["department"]) == places.keys()  # type: ignore[call-overload]
         leaders = dict(zip(fields["department"], fields["is_leader_in_dept"], strict=True))  # type: ignore[call-overload]
-        assert leaders == {place: seat.is_leader for place, seat in places.items()}
+        assert leaders == {place: membership.is_leader for place, membership in places.items()}
         assert fields["main_department"] in places
         assert fields.get("position", "") == ("" if person.title is UNKNOWN else person.title)
         manager = person.manager_userid
@@ -120,11 +122,11 @@ def assert_in_order(mirror: Mirror, company: Snapshot) -> None:
     for key, person in company.people.items():
         fields = mirror.wecom.members[fold(mirror.people[key].wecom_userid)].fields
         orders = dict(zip(fields["department"], fields["order"], strict=True))  # type: ignore[call-overload]
-        for seat in person.seats:
-            place = seat.department_id
+        for membership in person.memberships:
+            place = membership.department_id
             place = "1" if place == "1" else mirror.departments[place].wecom_id
-            assert seat.order is not UNKNOWN
-            groups.setdefault(place, []).append((seat.order, orders[place]))
+            assert membership.order is not UNKNOWN
+            groups.setdefault(place, []).append((membership.order, orders[place]))
     for group in groups.values():
         for (source, target), (other_source, other_target) in pairwise(group):
             assert target != other_target
@@ -178,7 +180,11 @@ def test_what_a_missing_permission_hides_is_never_cleared(
     mirror = Mirror()
     mirror.run(before)
     blind = {
-        key: Person(key, person.name, tuple(Seat(seat.department_id) for seat in person.seats))
+        key: Person(
+            key,
+            person.name,
+            tuple(Membership(membership.department_id) for membership in person.memberships),
+        )
         for key, person in after.people.items()
     }
     plan = mirror.plan(replace(after, people=blind))
@@ -248,7 +254,10 @@ def test_the_guard_never_lets_more_go_in_24_hours_than_allowed(
     rules = Rules(approve_first_run=False, max_removals=max_removals, max_removal_percent=percent)
     everybody = {
         f"p{number}": Person(
-            f"p{number}", f"N{number}", (Seat("1", 0, is_leader=False),), str(13800000000 + number)
+            f"p{number}",
+            f"N{number}",
+            (Membership("1", 0, is_leader=False),),
+            str(13800000000 + number),
         )
         for number in range(30)
     }

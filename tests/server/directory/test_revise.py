@@ -17,7 +17,7 @@ from server.directory.model import (
     NOBODY,
     DepartmentState,
     Kind,
-    MemberSeat,
+    MemberDepartment,
     MemberState,
     PersonLink,
 )
@@ -29,9 +29,9 @@ from server.directory.revise import (
     without_text,
 )
 
-SEATS = (MemberSeat("5", 9), MemberSeat("6", 8))
+SEATS = (MemberDepartment("5", 9), MemberDepartment("6", 8))
 ANNA = MemberState(
-    "Anna", "138", "a@example.com", seats=SEATS, main_department="5", direct_leader="m"
+    "Anna", "138", "a@example.com", memberships=SEATS, main_department="5", direct_leader="m"
 )
 CREATE = Change(Action.CREATE, Kind.PERSON, "a", "a", all_fields(ANNA), ANNA)
 CLAIM = Claim("a", "Anna", "a")
@@ -163,7 +163,7 @@ def test_a_department_that_is_missing_is_left_out() -> None:
 
 
 def test_a_move_into_nothing_but_a_missing_department_leaves_nothing_to_write() -> None:
-    before = replace(ANNA, seats=SEATS[:1])
+    before = replace(ANNA, memberships=SEATS[:1])
     change = Change(Action.UPDATE, Kind.PERSON, "a", "a", member_changes(before, ANNA, None), ANNA)
     revised = without_departments(change, {"6"})
     assert (revised.fields, revised.payload) == ({}, before)

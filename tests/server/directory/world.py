@@ -314,7 +314,9 @@ class Mirror:
         change = with_leader(change, actual, accepted)
         known = {link.wecom_id for link in self.departments.values()}
         assert isinstance(change.payload, MemberState)
-        missing = {seat.department_id for seat in change.payload.seats} - known - {"1"}
+        missing = (
+            {membership.department_id for membership in change.payload.memberships} - known - {"1"}
+        )
         missing -= {self.rules.scope.target_department_id} | self.wecom.departments.keys()
         change = without_departments(change, missing)
         if change.cause:
@@ -379,9 +381,9 @@ class Mirror:
     def _send(self, change: Change, payload: MemberState, *, is_new: bool = False) -> None:
         fields: dict[str, object] = {name: new for name, (_, new) in change.fields.items()}
         trio = {
-            "department": tuple(seat.department_id for seat in payload.seats),
-            "order": tuple(seat.order for seat in payload.seats),
-            "is_leader_in_dept": tuple(seat.is_leader for seat in payload.seats),
+            "department": tuple(membership.department_id for membership in payload.memberships),
+            "order": tuple(membership.order for membership in payload.memberships),
+            "is_leader_in_dept": tuple(membership.is_leader for membership in payload.memberships),
         }
         if trio.keys() & fields.keys():
             fields.update(trio)

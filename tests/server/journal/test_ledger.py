@@ -15,7 +15,7 @@ from server.directory.model import (
     DepartmentState,
     Kind,
     Ledger,
-    MemberSeat,
+    MemberDepartment,
     MemberState,
     Origin,
     PersonLink,
@@ -34,7 +34,7 @@ words = st.text(st.characters(), max_size=12)
 orders = st.one_of(st.just(UNKNOWN), st.integers(0, 2**63))
 times_s = st.floats(min_value=-1e10, max_value=1e10)
 kinds = st.sampled_from(Kind)
-seats = st.builds(MemberSeat, ids, st.integers(0, 2**32 - 1), st.booleans(), orders)
+memberships = st.builds(MemberDepartment, ids, st.integers(0, 2**32 - 1), st.booleans(), orders)
 members = st.builds(
     MemberState,
     words,
@@ -42,7 +42,7 @@ members = st.builds(
     words,
     words,
     words,
-    st.lists(seats, max_size=3).map(tuple),
+    st.lists(memberships, max_size=3).map(tuple),
     words,
     words,
     words,
@@ -105,9 +105,9 @@ def _store(conn: Connection, written: Ledger) -> None:
 def _source_orders(read: Ledger) -> list[object]:
     """What comparing does not look at."""
     people = [
-        seat.source_order
+        membership.source_order
         for _, link in sorted(read.people.items())
-        for seat in (link.accepted.seats if link.accepted else ())
+        for membership in (link.accepted.memberships if link.accepted else ())
     ]
     departments = [
         link.accepted.source_order
@@ -133,7 +133,7 @@ def test_an_empty_database_is_an_empty_ledger(conn: Connection) -> None:
 
 def test_unknown_stays_apart_from_nought(conn: Connection) -> None:
     for key, order in (("1", UNKNOWN), ("2", 0)):
-        member = MemberState("Li", seats=(MemberSeat("1", 5, source_order=order),))
+        member = MemberState("Li", memberships=(MemberDepartment("1", 5, source_order=order),))
         ledger.put_person(conn, PersonLink(key, key, member))
         ledger.put_department(conn, DepartmentLink(key, key, DepartmentState("A", "1", 5, order)))
     assert _source_orders(ledger.load(conn)) == [UNKNOWN, 0, UNKNOWN, 0]
