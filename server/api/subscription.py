@@ -22,7 +22,7 @@ from server.dingtalk.events import NEEDED_EVENTS
 from server.dingtalk.wire import CallbackRecord
 from server.errors.message import N_, Message
 from server.errors.vendor import (
-    Fix,
+    Correction,
     NoRecordError,
     OutcomeUnknownError,
     RecordUnusableError,
@@ -165,7 +165,7 @@ class _Registration:
         try:
             self.client.register_callback(record)
         except VendorRefusedError as refusal:
-            if refusal.fix is not Fix.UPDATE_INSTEAD:
+            if refusal.fix is not Correction.UPDATE_INSTEAD:
                 raise
             self.client.update_callback(record)  # somebody registered one in between
 

@@ -21,7 +21,7 @@ from server.dingtalk.wire import (
     parse_listed_user,
     parse_user,
 )
-from server.errors.vendor import CallCancelledError, Fate, VendorError, VendorRefusedError
+from server.errors.vendor import CallCancelledError, ErrorPolicy, VendorError, VendorRefusedError
 from server.rest import fields
 from server.rest.gateway import Client, Gateway, Surroundings
 from server.rest.session import Call, Purpose
@@ -138,7 +138,7 @@ class DingTalkClient(Client):
         try:
             answer = self._gateway.ask(Call("call_back/get_call_back"))
         except VendorRefusedError as error:
-            if error.fate is Fate.GONE:
+            if error.policy is ErrorPolicy.GONE:
                 return None
             raise
         url = fields.identifier(answer.get("url"))

@@ -11,10 +11,10 @@ from typing import Any
 from server.errors.message import N_, GapValue
 from server.errors.vendor import (
     AddressNotTrustedError,
+    Correction,
     CredentialsRejectedError,
-    Fate,
-    Fix,
-    Meaning,
+    ErrorInfo,
+    ErrorPolicy,
     VendorError,
     VendorRefusedError,
     VendorReplyError,
@@ -46,56 +46,60 @@ _CHECK_CALLBACK = N_(
     "to this computer."
 )
 
-_BUSY = Meaning(Fate.RETRY, N_("DingTalk is busy (error {number})."), _BY_ITSELF)
-_THROTTLED = Meaning(
-    Fate.RETRY, N_("DingTalk slows down its callers at the moment (error {number})."), _BY_ITSELF
+_BUSY = ErrorInfo(ErrorPolicy.RETRY, N_("DingTalk is busy (error {number})."), _BY_ITSELF)
+_THROTTLED = ErrorInfo(
+    ErrorPolicy.RETRY,
+    N_("DingTalk slows down its callers at the moment (error {number})."),
+    _BY_ITSELF,
 )
-_TOKEN_REFUSED = Meaning(
-    Fate.REFRESH_TOKEN, N_("DingTalk refuses the access token (error {number})."), _BY_ITSELF
+_TOKEN_REFUSED = ErrorInfo(
+    ErrorPolicy.REFRESH_TOKEN, N_("DingTalk refuses the access token (error {number})."), _BY_ITSELF
 )
-_CREDENTIALS = Meaning(
-    Fate.STOP, N_("DingTalk refuses AppKey or AppSecret (error {number})."), _CHECK_CREDENTIALS
+_CREDENTIALS = ErrorInfo(
+    ErrorPolicy.STOP,
+    N_("DingTalk refuses AppKey or AppSecret (error {number})."),
+    _CHECK_CREDENTIALS,
 )
-_NOBODY = Meaning(
-    Fate.GONE,
+_NOBODY = ErrorInfo(
+    ErrorPolicy.GONE,
     N_("This person is not in DingTalk any more (error {number})."),
     N_("Nothing to do: the next run takes it over."),
 )
-_NO_DEPARTMENT = Meaning(
-    Fate.GONE,
+_NO_DEPARTMENT = ErrorInfo(
+    ErrorPolicy.GONE,
     N_("This department is not in DingTalk any more (error {number})."),
     N_(
         "Nothing to do, unless it is one of those to be mirrored (sync.source_department_ids): "
         "then take it out there."
     ),
 )
-_BAD_REQUEST = Meaning(
-    Fate.SKIP,
+_BAD_REQUEST = ErrorInfo(
+    ErrorPolicy.SKIP,
     N_("DingTalk does not accept the call {call} (error {number}: {detail})."),
     _REPORT,
     suspicious=True,
 )
-_NO_PERMISSION = Meaning(
-    Fate.STOP,
+_NO_PERMISSION = ErrorInfo(
+    ErrorPolicy.STOP,
     N_("The app lacks a permission in DingTalk for {call} (error {number})."),
     _ADD_PERMISSION,
 )
-_CALLBACK_CRYPTO = Meaning(
-    Fate.SKIP,
+_CALLBACK_CRYPTO = ErrorInfo(
+    ErrorPolicy.SKIP,
     N_("DingTalk could not decrypt our answer to its test call (error {number})."),
     N_("Make sure that token and aes_key are the same on both sides, and run the self-test."),
 )
-_UNKNOWN = Meaning(
-    Fate.SKIP,
+_UNKNOWN = ErrorInfo(
+    ErrorPolicy.SKIP,
     N_("DingTalk answered {call} with error {number}: {detail}"),
     _REPORT,
     suspicious=True,
 )
-_NO_ERRCODE = Meaning(
-    Fate.RETRY, N_("DingTalk's answer to {call} carries no result code."), _BY_ITSELF
+_NO_ERRCODE = ErrorInfo(
+    ErrorPolicy.RETRY, N_("DingTalk's answer to {call} carries no result code."), _BY_ITSELF
 )
 
-MEANINGS: Mapping[int, Meaning] = MappingProxyType(
+MEANINGS: Mapping[int, ErrorInfo] = MappingProxyType(
     {
         -1: _BUSY,
         22: _BAD_REQUEST,
@@ -107,86 +111,88 @@ MEANINGS: Mapping[int, Meaning] = MappingProxyType(
         40068: _BAD_REQUEST,
         40069: _BAD_REQUEST,
         40089: _CREDENTIALS,
-        41001: Meaning(Fate.STOP, N_("DingTalk did not find the access token in {call}."), _REPORT),
+        41001: ErrorInfo(
+            ErrorPolicy.STOP, N_("DingTalk did not find the access token in {call}."), _REPORT
+        ),
         42001: _TOKEN_REFUSED,
         43007: _NO_PERMISSION,
-        45009: Meaning(
-            Fate.RETRY,
+        45009: ErrorInfo(
+            ErrorPolicy.RETRY,
             N_("DingTalk's limit for {call} is used up for now (error {number})."),
             _BY_ITSELF,
             backoff_s=(60.0,),
         ),
-        50002: Meaning(
-            Fate.SKIP,
+        50002: ErrorInfo(
+            ErrorPolicy.SKIP,
             N_("This person is outside the contact scope of the app (error {number})."),
             _WIDEN_SCOPE,
         ),
-        50003: Meaning(
-            Fate.STOP,
+        50003: ErrorInfo(
+            ErrorPolicy.STOP,
             N_("The app is switched off in DingTalk (error {number})."),
             N_("Switch it on in the DingTalk console. Then start a sync."),
         ),
-        50004: Meaning(
-            Fate.SKIP,
+        50004: ErrorInfo(
+            ErrorPolicy.SKIP,
             N_("This department is outside the contact scope of the app (error {number})."),
             _WIDEN_SCOPE,
         ),
-        50005: Meaning(
-            Fate.STOP,
+        50005: ErrorInfo(
+            ErrorPolicy.STOP,
             N_("DingTalk has disabled the company (error {number})."),
             N_("Ask DingTalk's support. DingBridge changes nothing in the meantime."),
         ),
         60003: _NO_DEPARTMENT,
         60011: _NO_PERMISSION,
-        60019: Meaning(
-            Fate.SKIP,
+        60019: ErrorInfo(
+            ErrorPolicy.SKIP,
             N_("The app may not read the members of this department (error {number})."),
             _WIDEN_SCOPE,
         ),
         60111: _NOBODY,
         60121: _NOBODY,
-        71006: Meaning(
-            Fate.FIX,
+        71006: ErrorInfo(
+            ErrorPolicy.FIX,
             N_("DingTalk already holds a callback address for this app (error {number})."),
             N_("Replace it, or take over the values that DingTalk holds."),
-            fix=Fix.UPDATE_INSTEAD,
+            fix=Correction.UPDATE_INSTEAD,
         ),
-        71007: Meaning(
-            Fate.GONE,
+        71007: ErrorInfo(
+            ErrorPolicy.GONE,
             N_("DingTalk holds no callback address registered by a program (error {number})."),
             N_("Where the subscription was made in the console, that is normal."),
         ),
-        71008: Meaning(
-            Fate.SKIP,
+        71008: ErrorInfo(
+            ErrorPolicy.SKIP,
             N_("DingTalk does not allow one of the events for this app (error {number})."),
             N_("Choose the events in the DingTalk console instead."),
         ),
-        71009: Meaning(
-            Fate.SKIP,
+        71009: ErrorInfo(
+            ErrorPolicy.SKIP,
             N_('DingTalk got no "success" from the callback address (error {number}).'),
             _CHECK_CALLBACK,
         ),
         71010: _BAD_REQUEST,
-        71011: Meaning(
-            Fate.SKIP,
+        71011: ErrorInfo(
+            ErrorPolicy.SKIP,
             N_("DingTalk does not accept the form of the callback address (error {number})."),
             N_("It must start with http:// or https:// and name a public host."),
         ),
-        71012: Meaning(
-            Fate.SKIP,
+        71012: ErrorInfo(
+            ErrorPolicy.SKIP,
             N_("DingTalk cannot reach the callback address (error {number})."),
             _CHECK_CALLBACK,
         ),
-        90020: Meaning(
-            Fate.STOP,
+        90020: ErrorInfo(
+            ErrorPolicy.STOP,
             N_("The company's calls to DingTalk are used up for this month (error {number})."),
             N_("They return on the first of the month; DingTalk also sells more."),
         ),
         **dict.fromkeys(range(90001, 90020), _THROTTLED),
         400002: _BAD_REQUEST,
         **dict.fromkeys(range(900004, 900010), _CALLBACK_CRYPTO),
-        900010: Meaning(
-            Fate.SKIP,
+        900010: ErrorInfo(
+            ErrorPolicy.SKIP,
             N_(
                 "The key at the end of our answer is not the one DingTalk expects (error {number})."
             ),
@@ -197,19 +203,19 @@ MEANINGS: Mapping[int, Meaning] = MappingProxyType(
         ),
     }
 )
-_ENVELOPE_ALONE = Meaning(
-    Fate.STOP, N_("DingTalk refuses the call {call} (error 88: {detail})."), _ADD_PERMISSION
+_ENVELOPE_ALONE = ErrorInfo(
+    ErrorPolicy.STOP, N_("DingTalk refuses the call {call} (error 88: {detail})."), _ADD_PERMISSION
 )
-_IP_NAMED = Meaning(
-    Fate.STOP,
+_IP_NAMED = ErrorInfo(
+    ErrorPolicy.STOP,
     N_("DingTalk does not take calls from this network address, {ip} (error {number})."),
     N_(
         "Add {ip} to the app's server exit addresses (服务器出口IP) in the DingTalk console. Then "
         "start a sync."
     ),
 )
-_IP_UNNAMED = Meaning(
-    Fate.STOP,
+_IP_UNNAMED = ErrorInfo(
+    ErrorPolicy.STOP,
     N_("DingTalk does not take calls from this network address (error {number})."),
     N_(
         "Add the public address of this network to the app's server exit addresses (服务器出口IP) "

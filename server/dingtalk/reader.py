@@ -20,7 +20,7 @@ from server.dingtalk.walk import (
     ends_everything,
 )
 from server.dingtalk.wire import DingTalkDepartment, DingTalkUser
-from server.errors.vendor import Fate, VendorError
+from server.errors.vendor import ErrorPolicy, VendorError
 
 _THREADS = 8  # two APIs at 19 calls/s each, up to 200 ms a call
 _PLACES_A_THREAD = 2  # calls that wait for a thread; more of them would only take memory
@@ -154,4 +154,4 @@ def _outcome(error: VendorError, is_gone: Callable[[VendorError], bool]) -> Outc
 
 def _is_exhausted(error: VendorError | None) -> bool:
     """Whether a call failed in spite of all retries."""
-    return error is not None and error.fate is Fate.RETRY
+    return error is not None and error.policy is ErrorPolicy.RETRY

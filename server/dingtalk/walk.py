@@ -19,7 +19,7 @@ from server.dingtalk.errors import (
 )
 from server.dingtalk.wire import DingTalkDepartment, DingTalkUser, merge_users
 from server.errors.message import N_, GapValue, Message
-from server.errors.vendor import Fate, VendorError
+from server.errors.vendor import ErrorPolicy, VendorError
 
 # After so many calls that failed in spite of all retries, the rest would only fail slowly.
 FAILURES_TO_GIVE_UP = 5
@@ -156,7 +156,7 @@ class Reading:
 
 def ends_everything(error: VendorError) -> bool:
     """Tell whether an error concerns all calls alike, so that reading on makes no sense."""
-    return error.fate is Fate.STOP and not is_permission_missing(error)
+    return error.policy is ErrorPolicy.STOP and not is_permission_missing(error)
 
 
 def is_no_department(department_id: str) -> bool:
@@ -333,7 +333,7 @@ class Walk:
             return
         gap = _root_gap(error) if department_id in self._roots else Gap.DEPARTMENT_FAILED
         self._add_reason(IncompleteReason(gap, department_id, error))
-        if error.fate is Fate.RETRY:
+        if error.policy is ErrorPolicy.RETRY:
             self._exhausted += 1
             if self._has_given_up:
                 self._give_up(error)

@@ -17,7 +17,7 @@ MASS_PERCENT = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Approval:
     """What of a plan may be written now.
 
     allowed: in the plan's order. held: waits for approval under `digest` (None: nothing waits).
@@ -42,7 +42,7 @@ def guard(
     rules: Rules,
     now_s: float,
     approved_digest: str | None = None,
-) -> Verdict:
+) -> Approval:
     """Divide a plan into what may be done, what waits for the admin, and what never happens."""
     refused = tuple(_refusals(plan, ledger, rules))
     barred = {id(change) for change, _ in refused}
@@ -55,12 +55,12 @@ def guard(
     digest = digest_of(held) if held else None
     listed = tuple(replacement for _, replacement in refused)
     if approved_digest is not None and approved_digest != digest:
-        return Verdict((), tuple(held), holds, digest, listed, is_mismatch=True)
+        return Approval((), tuple(held), holds, digest, listed, is_mismatch=True)
     if digest is not None and approved_digest == digest:
-        return Verdict(tuple(open_changes), (), holds, None, listed, tuple(held))
+        return Approval(tuple(open_changes), (), holds, None, listed, tuple(held))
     waiting = {id(change) for change in held}
     allowed = tuple(change for change in open_changes if id(change) not in waiting)
-    return Verdict(allowed, tuple(held), holds, digest, listed)
+    return Approval(allowed, tuple(held), holds, digest, listed)
 
 
 def allowance(kind: Kind, ledger: Ledger, rules: Rules, now_s: float) -> int:

@@ -31,7 +31,7 @@ from server.directory.text import unique_owners
 from server.errors.message import Message
 
 
-class Fate(Enum):
+class Match(Enum):
     """What follows from the holder of the mobile."""
 
     SAME = "same"  # our own earlier create, whose answer was lost: update it
@@ -42,7 +42,7 @@ class Fate(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Claimant:
     """A person who wants a mobile, and the member they have or are about to get."""
 
     dingtalk_userid: str
@@ -52,7 +52,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class Owner:
     """The member that has the mobile.
 
     link: the ledger's entry if the member is ours; has_left: whether its person is no longer
@@ -69,42 +69,42 @@ class Holder:
 class Decision:
     """The fate, the member it is about, whose link it replaces, and the cause if it stops here."""
 
-    fate: Fate
+    match: Match
     wecom_userid: str
     replaces: str = ""
     cause: Cause | None = None
 
 
-def judge_holder(claim: Claim, holder: Holder) -> Decision:
+def match_owner(claim: Claimant, holder: Owner) -> Decision:
     """Decide about a mobile that `holder` has and `claim` wants; never hands over a stranger's."""
     wecom_userid = holder.wecom_userid
     if holder.is_protected:
         return _conflict("member-protected", claim, wecom_userid)
     link = holder.link
     if link and link.dingtalk_userid == claim.dingtalk_userid:
-        return Decision(Fate.SAME, wecom_userid)
+        return Decision(Match.SAME, wecom_userid)
     if claim.is_linked:  # one person cannot be two members
         return _conflict("mobile-held", claim, wecom_userid)
     if link is None:
-        return Decision(Fate.ADOPT, wecom_userid)
+        return Decision(Match.ADOPT, wecom_userid)
     return _judge_ours(claim, link, holder)
 
 
-def _judge_ours(claim: Claim, link: PersonLink, holder: Holder) -> Decision:
+def _judge_ours(claim: Claimant, link: PersonLink, holder: Owner) -> Decision:
     if holder.has_left is None and link.is_enabled:
         reason = cause("mobile-undecided", name=claim.name, wecom_id=link.wecom_userid)
-        return Decision(Fate.WAIT, link.wecom_userid, cause=reason)
+        return Decision(Match.WAIT, link.wecom_userid, cause=reason)
     if holder.has_left is False:
         return _conflict("mobile-held", claim, link.wecom_userid)
     known_name = link.accepted.name if link.accepted else ""
     if known_name == claim.name:
-        return Decision(Fate.RETURN, link.wecom_userid, replaces=link.dingtalk_userid)
+        return Decision(Match.RETURN, link.wecom_userid, replaces=link.dingtalk_userid)
     return _conflict("mobile-of-leaver", claim, link.wecom_userid, other=known_name)
 
 
-def _conflict(code: str, claim: Claim, wecom_userid: str, **values: str) -> Decision:
+def _conflict(code: str, claim: Claimant, wecom_userid: str, **values: str) -> Decision:
     reason = cause(code, name=claim.name, wecom_id=wecom_userid, **values)
-    return Decision(Fate.CONFLICT, wecom_userid, cause=reason)
+    return Decision(Match.CONFLICT, wecom_userid, cause=reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,13 +250,13 @@ class _Userids:
         if mobile and not holds_already(self._known.holders.get(mobile), self._known.live):
             holder = self._live.holders.get(mobile)
             if holder:
-                return self._of_holder(Claim(dingtalk_userid, contact.name, ""), holder)
+                return self._of_holder(Claimant(dingtalk_userid, contact.name, ""), holder)
             like = text.free_userid(dingtalk_userid, self._ours)
             if holder is None and fold(like) in self._live.members:
                 return self._given(Identity(self._spelled(like), adopts=True, is_proven=False))
         return self._given(Identity(text.free_userid(dingtalk_userid, self._taken)))
 
-    def _of_holder(self, claim: Claim, holder: str) -> Identity:
+    def _of_holder(self, claim: Claimant, holder: str) -> Identity:
         decision = _judge(claim, holder, self._known)
         return _as_identity(decision, self._known.owners.get(fold(holder)))
 
@@ -327,7 +327,7 @@ def _identify_new(
     if rival_userid != dingtalk_userid:
         reason = cause("mobile-duplicate", name=contact.name, other=rival.name)
         return Identity("", cause=reason, is_conflict=True)
-    claim = Claim(dingtalk_userid, contact.name, "")
+    claim = Claimant(dingtalk_userid, contact.name, "")
     refused = _still_refused(known.refused.get(dingtalk_userid), contact, claim, known)
     if refused:
         return refused
@@ -340,7 +340,7 @@ def _identify_new(
 
 
 def _still_refused(
-    refusal: Conflict | None, contact: Contact, claim: Claim, known: _Known
+    refusal: Conflict | None, contact: Contact, claim: Claimant, known: _Known
 ) -> Identity | None:
     """Repeat a remembered conflict without asking WeCom again, as long as nothing has changed."""
     if refusal is None or refusal.value != contact.mobile:
@@ -348,21 +348,21 @@ def _still_refused(
     if not _is_there(refusal.wecom_id, known.live):
         return None
     decision = _judge(claim, refusal.wecom_id, known)
-    return _as_identity(decision, None) if decision.fate is Fate.CONFLICT else None
+    return _as_identity(decision, None) if decision.match is Match.CONFLICT else None
 
 
-def _judge(claim: Claim, wecom_userid: str, known: _Known) -> Decision:
+def _judge(claim: Claimant, wecom_userid: str, known: _Known) -> Decision:
     link = known.owners.get(fold(wecom_userid))
     has_left = known.presence.has_left(link.dingtalk_userid) if link else None
     is_protected = fold(wecom_userid) in known.protected
-    return judge_holder(claim, Holder(wecom_userid, link, has_left, is_protected))
+    return match_owner(claim, Owner(wecom_userid, link, has_left, is_protected))
 
 
 def _as_identity(decision: Decision, link: PersonLink | None) -> Identity:
     if decision.cause:
-        is_conflict = decision.fate is Fate.CONFLICT
+        is_conflict = decision.match is Match.CONFLICT
         return Identity(decision.wecom_userid, cause=decision.cause, is_conflict=is_conflict)
-    if decision.fate is Fate.ADOPT:
+    if decision.match is Match.ADOPT:
         return Identity(decision.wecom_userid, adopts=True)
     return Identity(decision.wecom_userid, link, replaces=decision.replaces)
 

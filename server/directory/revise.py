@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from server.directory.causes import MOBILE_MAY_STAY, Cause, cause
 from server.directory.change import Action, Change, all_fields, member_changes, member_of
-from server.directory.identity import Decision, Fate
+from server.directory.identity import Decision, Match
 from server.directory.model import MemberState, PersonLink
 
 
@@ -22,16 +22,16 @@ def follow(change: Change, decision: Decision, link: PersonLink | None = None) -
     """
     member = member_of(change)
     if decision.cause:
-        action = Action.CONFLICT if decision.fate is Fate.CONFLICT else change.action
+        action = Action.CONFLICT if decision.match is Match.CONFLICT else change.action
         return replace(
             change, action=action, wecom_id=decision.wecom_userid, fields={}, cause=decision.cause
         )
     revised = replace(change, wecom_id=decision.wecom_userid)
-    if decision.fate is Fate.RETURN and link and link.accepted:
+    if decision.match is Match.RETURN and link and link.accepted:
         switch = {} if link.is_enabled else {"enable": (False, True)}
         fields = {**switch, **member_changes(link.accepted, member, None)}
         return replace(revised, action=Action.ENABLE, fields=fields, replaces=decision.replaces)
-    action = Action.ADOPT if decision.fate is Fate.ADOPT else Action.UPDATE
+    action = Action.ADOPT if decision.match is Match.ADOPT else Action.UPDATE
     return replace(revised, action=action, fields=all_fields(member))
 
 

@@ -1,6 +1,6 @@
 """What can go wrong with DingTalk and WeCom; drawn in the tree of `server.errors.base`.
 
-Each has a `fate`: what is to be done next.
+Each has a `policy`: what is to be done next.
 """
 
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ from server.errors.base import DingBridgeError
 from server.errors.message import N_, GapValue
 
 
-class Fate(Enum):
+class ErrorPolicy(Enum):
     """What the caller of DingTalk or WeCom does about an error."""
 
     RETRY = "retry"  # passes by itself; when it surfaces, the back-off is already used up
     REFRESH_TOKEN = "refresh-token"  # noqa: S105 - a fate, no token; never leaves `server.rest`
-    LOOK = "look"  # may have been done: read back before asking again
+    VERIFY = "look"  # may have been done: read back before asking again
     FIX = "fix"  # correct the data as `fix` says and ask again
     DEFER = "defer"  # ask again at the end of the run
     SKIP = "skip"  # this item cannot be done; the others can
@@ -25,7 +25,7 @@ class Fate(Enum):
     STOP = "stop"  # nothing works until somebody acts
 
 
-class Fix(Enum):
+class Correction(Enum):
     """The correction that makes a refused change acceptable."""
 
     ADOPT_HOLDER = "adopt-holder"
@@ -42,17 +42,17 @@ class Fix(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class ErrorInfo:
     """A row of a table that explains a vendor's failure: title, hint, and what follows from it.
 
     `backoff_s` are the waits between attempts in seconds. `suspicious` marks what may concern one
     item only, but is a fault of the whole set-up when it comes again and again.
     """
 
-    fate: Fate
+    policy: ErrorPolicy
     title: str
     hint: str
-    fix: Fix | None = None
+    fix: Correction | None = None
     backoff_s: tuple[float, ...] = (1.0, 2.0, 4.0)
     suspicious: bool = False
 
@@ -65,8 +65,8 @@ class VendorError(DingBridgeError):
     """
 
     code = "vendor-error"
-    fate = Fate.STOP
-    fix: Fix | None = None
+    policy = ErrorPolicy.STOP
+    fix: Correction | None = None
     backoff_s: tuple[float, ...] = (1.0, 2.0, 4.0)
     suspicious = False
 
@@ -74,7 +74,7 @@ class VendorError(DingBridgeError):
         self,
         values: Mapping[str, GapValue],
         *,
-        meaning: Meaning | None = None,
+        meaning: ErrorInfo | None = None,
         wait_s: float | None = None,
         maybe_done: bool = False,
     ) -> None:
@@ -85,14 +85,14 @@ class VendorError(DingBridgeError):
         if meaning is not None:
             self.title_text = meaning.title
             self.hint_text = meaning.hint
-            self.fate = meaning.fate
+            self.policy = meaning.policy
             self.fix = meaning.fix
             self.backoff_s = meaning.backoff_s
             self.suspicious = meaning.suspicious
-        self.retryable = self.retryable or self.fate is Fate.RETRY
+        self.retryable = self.retryable or self.policy is ErrorPolicy.RETRY
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.code!r}, {self.fate}, {self.values.get('call')!r})"
+        return f"{type(self).__name__}({self.code!r}, {self.policy}, {self.values.get('call')!r})"
 
 
 class CallCancelledError(VendorError):
@@ -137,7 +137,7 @@ class OutcomeUnknownError(VendorError):
     code = "outcome-unknown"
     title_text = N_("{vendor} took the request {call}, but its reply was lost.")
     hint_text = N_("Nothing to do: DingBridge looks whether it was done before it asks again.")
-    fate = Fate.LOOK
+    policy = ErrorPolicy.VERIFY
     retryable = True
 
     def __init__(self, reason: VendorError) -> None:
@@ -154,7 +154,7 @@ class VendorRefusedError(VendorError):
 
     code = "vendor-refused"
 
-    def __init__(self, number: int, values: Mapping[str, GapValue], *, meaning: Meaning) -> None:
+    def __init__(self, number: int, values: Mapping[str, GapValue], *, meaning: ErrorInfo) -> None:
         super().__init__({**values, "number": str(number)}, meaning=meaning)
         self.number = number
         self.code = f"{values['vendor']}-{number}".lower()

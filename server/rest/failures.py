@@ -20,37 +20,39 @@ from requests.exceptions import (
 from urllib3.exceptions import LocationValueError, NameResolutionError, NewConnectionError
 
 from server.errors.message import N_, GapValue
-from server.errors.vendor import Fate, Meaning, VendorUnreachableError
+from server.errors.vendor import ErrorInfo, ErrorPolicy, VendorUnreachableError
 from server.rest.environment import Proxy
 
 _CHECK_NETWORK = N_(
     "Check the network of this computer: cable or Wi-Fi, proxy, firewall. DingBridge tries again "
     "by itself."
 )
-_OFFLINE = Meaning(Fate.RETRY, N_("{vendor} cannot be reached."), _CHECK_NETWORK)
-_NO_NAME = Meaning(
-    Fate.RETRY, N_("The name of {vendor}'s server cannot be looked up."), _CHECK_NETWORK
+_OFFLINE = ErrorInfo(ErrorPolicy.RETRY, N_("{vendor} cannot be reached."), _CHECK_NETWORK)
+_NO_NAME = ErrorInfo(
+    ErrorPolicy.RETRY, N_("The name of {vendor}'s server cannot be looked up."), _CHECK_NETWORK
 )
-_CONNECT_SLOW = Meaning(Fate.RETRY, N_("{vendor} does not take the connection."), _CHECK_NETWORK)
-_PROXY = Meaning(
-    Fate.RETRY,
+_CONNECT_SLOW = ErrorInfo(
+    ErrorPolicy.RETRY, N_("{vendor} does not take the connection."), _CHECK_NETWORK
+)
+_PROXY = ErrorInfo(
+    ErrorPolicy.RETRY,
     N_("The proxy of this network does not let DingBridge reach {vendor}."),
     N_("Check the proxy settings of Windows, or ask whoever runs the proxy to allow it."),
 )
-_PROXY_NAMED = Meaning(
-    Fate.RETRY,
+_PROXY_NAMED = ErrorInfo(
+    ErrorPolicy.RETRY,
     N_("The proxy {proxy} does not let DingBridge reach {vendor}."),
     _PROXY.hint,
 )
-_PROXY_UNUSABLE = Meaning(
-    Fate.STOP,
+_PROXY_UNUSABLE = ErrorInfo(
+    ErrorPolicy.STOP,
     N_("The proxy {proxy} cannot be used to reach {vendor}."),
     N_(
         "It comes from the proxy settings of the system. Enter an HTTP proxy there, like "
         "http://proxy.example:8080, or none: DingBridge does not speak SOCKS."
     ),
 )
-_OF_VARIABLE: Mapping[Meaning, Meaning] = MappingProxyType(
+_OF_VARIABLE: Mapping[ErrorInfo, ErrorInfo] = MappingProxyType(
     {
         _PROXY_NAMED: replace(
             _PROXY_NAMED,
@@ -70,29 +72,29 @@ _OF_VARIABLE: Mapping[Meaning, Meaning] = MappingProxyType(
     }
 )
 """The hints for a proxy that a variable names, and not the settings of the system."""
-_CERTIFICATE = Meaning(
-    Fate.STOP,
+_CERTIFICATE = ErrorInfo(
+    ErrorPolicy.STOP,
     N_("The certificate that {vendor}'s server shows is not trusted by this computer."),
     N_(
         "If a firewall or an antivirus program reads encrypted traffic, install its certificate in "
         "Windows, or exempt {vendor} from it."
     ),
 )
-_CERTIFICATE_OVER = Meaning(
-    Fate.STOP,
+_CERTIFICATE_OVER = ErrorInfo(
+    ErrorPolicy.STOP,
     N_("By this computer's clock, the certificate of {vendor}'s server is not valid now."),
     N_("Correct date and time of this computer. Then start a sync."),
 )
-_CERTIFICATE_OF_ANOTHER = Meaning(
-    Fate.STOP,
+_CERTIFICATE_OF_ANOTHER = ErrorInfo(
+    ErrorPolicy.STOP,
     N_("The server that was reached under {vendor}'s address shows a certificate for another one."),
     N_(
         "Check the api_base of {vendor} in the settings, and whether this network leads its names "
         "elsewhere (DNS, the hosts file, a login page). Nothing was sent there."
     ),
 )
-_SET_UP = Meaning(
-    Fate.STOP,
+_SET_UP = ErrorInfo(
+    ErrorPolicy.STOP,
     N_("This computer cannot set up encrypted connections to {vendor}: {reason}."),
     N_(
         "Look at the variables of this computer that concern OpenSSL (OPENSSL_CONF, "
@@ -100,23 +102,27 @@ _SET_UP = Meaning(
         "again."
     ),
 )
-_PLAIN = Meaning(
-    Fate.STOP,
+_PLAIN = ErrorInfo(
+    ErrorPolicy.STOP,
     N_("The address of {vendor} in the settings is not encrypted, so nothing was sent there."),
     N_("Put https:// in front of the api_base of {vendor} in the settings."),
 )
-_ADDRESS = Meaning(
-    Fate.STOP,
+_ADDRESS = ErrorInfo(
+    ErrorPolicy.STOP,
     N_("The address of {vendor} in the settings cannot be used."),
     N_("Correct the api_base of {vendor} in the settings, or put back the original value."),
 )
-_REPLY_LATE = Meaning(Fate.RETRY, N_("{vendor} did not answer {call} in time."), _CHECK_NETWORK)
-_REPLY_LOST = Meaning(
-    Fate.RETRY, N_("The connection to {vendor} broke before {call} was answered."), _CHECK_NETWORK
+_REPLY_LATE = ErrorInfo(
+    ErrorPolicy.RETRY, N_("{vendor} did not answer {call} in time."), _CHECK_NETWORK
+)
+_REPLY_LOST = ErrorInfo(
+    ErrorPolicy.RETRY,
+    N_("The connection to {vendor} broke before {call} was answered."),
+    _CHECK_NETWORK,
 )
 
 # The first row that fits any exception of the chain wins; True: the request may have been done.
-_KINDS: tuple[tuple[tuple[type[BaseException], ...], Meaning, bool], ...] = (
+_KINDS: tuple[tuple[tuple[type[BaseException], ...], ErrorInfo, bool], ...] = (
     ((ProxyError,), _PROXY, False),
     ((NameResolutionError,), _NO_NAME, False),
     ((ConnectTimeout,), _CONNECT_SLOW, False),
@@ -125,7 +131,7 @@ _KINDS: tuple[tuple[tuple[type[BaseException], ...], Meaning, bool], ...] = (
     ((TimeoutError, ReadTimeout), _REPLY_LATE, True),
 )
 # X509_V_ERR_* of OpenSSL's x509_vfy.h.
-_CERTIFICATES: Mapping[int, Meaning] = MappingProxyType(
+_CERTIFICATES: Mapping[int, ErrorInfo] = MappingProxyType(
     {
         9: _CERTIFICATE_OVER,  # not yet valid
         10: _CERTIFICATE_OVER,  # expired
@@ -133,7 +139,7 @@ _CERTIFICATES: Mapping[int, Meaning] = MappingProxyType(
         64: _CERTIFICATE_OF_ANOTHER,  # its IP address
     }
 )
-_BY_PROXY: Mapping[Meaning, Meaning] = MappingProxyType(
+_BY_PROXY: Mapping[ErrorInfo, ErrorInfo] = MappingProxyType(
     {_PROXY: _PROXY_NAMED, _ADDRESS: _PROXY_UNUSABLE}
 )
 # As long as WeCom shuts out an address; whoever names a longer wait is asked again all the same.
@@ -147,14 +153,14 @@ class NoAnswer:
     `wait_s`: how long that lasts, where it is known and the reply does not say.
     """
 
-    meaning: Meaning
+    meaning: ErrorInfo
     maybe_done: bool
     wait_s: float | None = None
 
 
 REDIRECTED = NoAnswer(
-    Meaning(
-        Fate.STOP,
+    ErrorInfo(
+        ErrorPolicy.STOP,
         N_("{vendor}'s address answers with a redirect (HTTP {status}) instead of an answer."),
         N_(
             "Check the api_base of {vendor} in the settings (https, no other host), and whether "
@@ -164,16 +170,16 @@ REDIRECTED = NoAnswer(
     maybe_done=False,
 )
 TOO_LARGE = NoAnswer(
-    Meaning(
-        Fate.STOP,
+    ErrorInfo(
+        ErrorPolicy.STOP,
         N_("The answer of {vendor} to {call} is larger than DingBridge accepts."),
         N_("Check the api_base of {vendor} in the settings: that is not how it answers."),
     ),
     maybe_done=True,
 )
 _WEB_PAGE = NoAnswer(
-    Meaning(
-        Fate.STOP,
+    ErrorInfo(
+        ErrorPolicy.STOP,
         N_("A web page came back instead of {vendor}'s answer (HTTP {status})."),
         N_(
             "Either this network wants a login in the browser first, or {vendor} has shut out this "
@@ -184,32 +190,32 @@ _WEB_PAGE = NoAnswer(
     wait_s=300.0,  # as long as DingTalk shuts out an address (API-0012)
 )
 _NOT_FOUND = NoAnswer(
-    Meaning(
-        Fate.STOP,
+    ErrorInfo(
+        ErrorPolicy.STOP,
         N_("{vendor}'s server does not know the call {call} (HTTP {status})."),
         N_("Check the api_base of {vendor} in the settings, or put back the original value."),
     ),
     maybe_done=False,
 )
 _OVERLOADED = NoAnswer(
-    Meaning(
-        Fate.RETRY,
+    ErrorInfo(
+        ErrorPolicy.RETRY,
         N_("{vendor} is too busy to answer {call} (HTTP {status})."),
         N_("Nothing to do: DingBridge tries again by itself."),
     ),
     maybe_done=False,
 )
 _SERVER_FAULT = NoAnswer(
-    Meaning(
-        Fate.RETRY,
+    ErrorInfo(
+        ErrorPolicy.RETRY,
         N_("{vendor}'s server failed to answer {call} (HTTP {status})."),
         N_("Nothing to do: DingBridge tries again by itself."),
     ),
     maybe_done=True,
 )
 _GARBLED = NoAnswer(
-    Meaning(
-        Fate.RETRY,
+    ErrorInfo(
+        ErrorPolicy.RETRY,
         N_("The answer of {vendor} to {call} cannot be read (HTTP {status})."),
         N_("Nothing to do: DingBridge tries again by itself."),
     ),
@@ -269,7 +275,7 @@ def not_encrypted(values: Mapping[str, GapValue]) -> VendorUnreachableError:
     return VendorUnreachableError(values, meaning=_PLAIN)
 
 
-def _classify(exc: Exception) -> tuple[Meaning, bool]:
+def _classify(exc: Exception) -> tuple[ErrorInfo, bool]:
     causes = tuple(_causes(exc))
     for kinds, meaning, maybe_done in _KINDS:
         if any(isinstance(cause, kinds) for cause in causes):

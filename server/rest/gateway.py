@@ -10,8 +10,8 @@ from typing import Any, Protocol, TypeVar
 from server.errors.message import N_
 from server.errors.vendor import (
     CallCancelledError,
-    Fate,
-    Meaning,
+    ErrorInfo,
+    ErrorPolicy,
     OutcomeUnknownError,
     VendorError,
     VendorRefusedError,
@@ -23,14 +23,14 @@ from server.rest.tokens import Account, Token, TokenCache, parse_token
 
 _T = TypeVar("_T")
 
-_UNREADABLE = Meaning(
-    Fate.SKIP,
+_UNREADABLE = ErrorInfo(
+    ErrorPolicy.SKIP,
     N_("The answer of {vendor} to {call} lacks what it should hold: {field}."),
     N_("If it happens again, send the log file to whoever looks after DingBridge."),
     suspicious=True,
 )
-_FRESH_TOKEN_REFUSED = Meaning(
-    Fate.STOP,
+_FRESH_TOKEN_REFUSED = ErrorInfo(
+    ErrorPolicy.STOP,
     N_("{vendor} refuses even a fresh access token (error {number})."),
     N_(
         "Make sure that id and secret in the settings belong to the same app, and that no other "
@@ -130,8 +130,10 @@ class Gateway:
     def unreadable(self, call: Call, field_name: str) -> VendorError:
         """Return the error for an answer to `call` without the field that it must hold."""
         values = {**self._channel.values(call), "field": field_name}
-        fate = Fate.STOP if call.purpose is Purpose.TOKEN else Fate.SKIP
-        error = VendorReplyError(values, meaning=replace(_UNREADABLE, fate=fate), maybe_done=True)
+        policy = ErrorPolicy.STOP if call.purpose is Purpose.TOKEN else ErrorPolicy.SKIP
+        error = VendorReplyError(
+            values, meaning=replace(_UNREADABLE, policy=policy), maybe_done=True
+        )
         return error if call.is_repeatable else OutcomeUnknownError(error)
 
     def _attempt(self, call: Call, renewals: list[Account]) -> dict[str, Any]:
@@ -140,7 +142,7 @@ class Gateway:
         try:
             return self._exchange(call.with_secret("access_token", token))
         except VendorRefusedError as refused:
-            if refused.fate is not Fate.REFRESH_TOKEN:
+            if refused.policy is not ErrorPolicy.REFRESH_TOKEN:
                 raise
             if not renewals:
                 raise VendorRefusedError(

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from server.errors.vendor import CallCancelledError, Fate, VendorError
+from server.errors.vendor import CallCancelledError, ErrorPolicy, VendorError
 
 _ALL_IN_FLIGHT_S = 0.05
 
@@ -120,7 +120,7 @@ class Retrier:
 
     def _delay_s(self, error: VendorError) -> float | None:
         """Return the wait before the next attempt; None where there should be none."""
-        if error.fate is not Fate.RETRY or error.attempts > len(error.backoff_s):
+        if error.policy is not ErrorPolicy.RETRY or error.attempts > len(error.backoff_s):
             return None
         backoff_s = error.backoff_s[error.attempts - 1] * self._policy.patience
         delay_s = max(backoff_s, error.wait_s or 0.0)

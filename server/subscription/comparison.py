@@ -20,7 +20,7 @@ from server.dingtalk.wire import CallbackRecord
 from server.directory.causes import Cause
 from server.errors.base import Problem, SettingsError
 from server.errors.message import N_, Message
-from server.errors.vendor import CallCancelledError, Fate, VendorError
+from server.errors.vendor import CallCancelledError, ErrorPolicy, VendorError
 from server.journal.subscription import Finding, ShownRecord, Standing
 from server.rest.tokens import TokenCache
 from server.sync.clients import Throttle
@@ -198,6 +198,6 @@ def look(client: DingTalkClient, ours: Ours, now_ms: int) -> Finding:
         raise
     except VendorError as error:
         cause = Cause(error.code, error.title, error.hint)
-        will_pass = error.retryable and error.fate is not Fate.STOP
+        will_pass = error.retryable and error.policy is not ErrorPolicy.STOP
         return Finding(now_ms, ours.subject, Standing.FAILED, cause=cause, will_pass=will_pass)
     return compare(record, ours, now_ms)

@@ -10,7 +10,7 @@ from itertools import groupby
 from server.directory.causes import Cause
 from server.directory.change import Action, Change
 from server.directory.model import Kind
-from server.errors.vendor import CallCancelledError, Fate, Fix, VendorError
+from server.errors.vendor import CallCancelledError, Correction, ErrorPolicy, VendorError
 from server.journal.runs import RecordedChange, Result
 from server.sync.clients import StopSignal
 from server.sync.departments import DepartmentsWriter
@@ -99,9 +99,11 @@ class Executor:
 
     def _judge(self, error: VendorError) -> None:
         """Decide whether the run goes on."""
-        self._exhausted = self._exhausted + 1 if error.fate in (Fate.RETRY, Fate.LOOK) else 0
+        self._exhausted = (
+            self._exhausted + 1 if error.policy in (ErrorPolicy.RETRY, ErrorPolicy.VERIFY) else 0
+        )
         self._suspicious = self._suspicious + 1 if error.suspicious else 0
-        if error.fate is Fate.STOP_CREATES:
+        if error.policy is ErrorPolicy.STOP_CREATES:
             self._creates_refused = cause_of(error)
         elif (
             stops_all(error)
@@ -127,4 +129,7 @@ def _stage(change: Change) -> tuple[Kind, bool]:
 
 def _can_wait(error: VendorError) -> bool:
     """Whether a later change of the same stage may clear the way (60005, 60006, 60004, 60010)."""
-    return error.fate is Fate.DEFER or error.fix in (Fix.CREATE_PARENT, Fix.REORDER_MOVES)
+    return error.policy is ErrorPolicy.DEFER or error.fix in (
+        Correction.CREATE_PARENT,
+        Correction.REORDER_MOVES,
+    )

@@ -9,7 +9,7 @@ from server.directory.causes import Cause, cause
 from server.directory.change import Action, Change, department_changes, state_of
 from server.directory.model import Conflict, DepartmentLink, Kind, Origin
 from server.directory.revise import refused
-from server.errors.vendor import Fate, Fix, VendorError
+from server.errors.vendor import Correction, ErrorPolicy, VendorError
 from server.journal.runs import RecordedChange, Result
 from server.sync.executor import Attempt, ChangeExecutor
 from server.sync.target import department_body
@@ -51,14 +51,14 @@ class DepartmentsWriter(ChangeExecutor[_Attempt]):
 
     def _correct(self, attempt: _Attempt, error: VendorError) -> None:
         is_new = attempt.change.action is Action.CREATE
-        if error.fate is Fate.LOOK and is_new:
+        if error.policy is ErrorPolicy.VERIFY and is_new:
             attempt.was_intended = True
             there = self._aside(self._context.target.departments, error)
             attempt.is_created = attempt.change.wecom_id in there
-        elif error.fix is Fix.NAME_TAKEN:
+        elif error.fix is Correction.NAME_TAKEN:
             attempt.was_intended = attempt.was_intended or error.attempts > 1
             self._settle_name(attempt, error)
-        elif error.fix is Fix.REFRESH_DEPARTMENTS and not is_new:
+        elif error.fix is Correction.REFRESH_DEPARTMENTS and not is_new:
             self._create_instead(attempt)  # 60003: deleted in the console meanwhile
         else:
             raise error

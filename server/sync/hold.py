@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from sqlite3 import Connection
 
 from server.directory.change import Action, Key
-from server.directory.guard import Verdict
+from server.directory.guard import Approval
 from server.directory.model import Kind, Ledger, Snapshot, TargetSnapshot
 from server.directory.plan import Plan
 from server.journal import runs, sync_state
@@ -32,7 +32,7 @@ class OpenList:
     removals: frozenset[Key] = frozenset()
     is_whole: bool = False
 
-    def concerns(self, snapshot: Snapshot, verdict: Verdict) -> bool:
+    def concerns(self, snapshot: Snapshot, verdict: Approval) -> bool:
         """Whether a run adds to the list, or read somebody who is on it."""
         if self.is_whole or not self.removals:
             return False
@@ -60,7 +60,7 @@ class Holding:
     run can do.
     """
 
-    verdict: Verdict
+    verdict: Approval
     is_news: bool
     needs_full: bool
 
@@ -100,7 +100,7 @@ def merge_held(
     )
 
 
-def _joined(own: Verdict, together: Verdict) -> Verdict:
+def _joined(own: Approval, together: Approval) -> Approval:
     """Hold what both lists hold together; allow nothing that this run did not read itself."""
     held = {(each.action, each.kind, each.dingtalk_id) for each in together.held}
     allowed = [
@@ -115,7 +115,7 @@ def _joined(own: Verdict, together: Verdict) -> Verdict:
     )
 
 
-def _holds_more(verdict: Verdict) -> bool:
+def _holds_more(verdict: Approval) -> bool:
     """Whether not only removals wait, which the admin's answer to the list brings about."""
     return any(hold.is_whole for hold in verdict.holds)
 

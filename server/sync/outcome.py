@@ -7,7 +7,7 @@ from server.directory.causes import Cause
 from server.directory.change import Hold, Key
 from server.errors.base import DingBridgeError
 from server.errors.message import N_, Message
-from server.errors.vendor import CallCancelledError, Fate, VendorError
+from server.errors.vendor import CallCancelledError, ErrorPolicy, VendorError
 from server.journal.runs import RecordedChange, Result, RunStatus
 
 
@@ -123,7 +123,7 @@ def stops_all(error: DingBridgeError) -> bool:
     """Whether nothing will work until somebody acts, so that calling on is useless or harmful."""
     if isinstance(error, CallCancelledError) or not isinstance(error, VendorError):
         return False
-    return error.fate is Fate.STOP
+    return error.policy is ErrorPolicy.STOP
 
 
 def passes_after_s(error: DingBridgeError) -> float | None:
@@ -141,7 +141,7 @@ def is_for_good(error: VendorError) -> bool:
 
     Not where a code is unknown, or we made a mistake of our own: that may be different next time.
     """
-    return error.fate is Fate.SKIP and not error.suspicious
+    return error.policy is ErrorPolicy.SKIP and not error.suspicious
 
 
 def is_certain(error: VendorError) -> bool:
@@ -149,4 +149,4 @@ def is_certain(error: VendorError) -> bool:
 
     Not where the call was repeated: "busy" (-1) has been seen after the change took effect.
     """
-    return error.attempts == 1 and error.fate not in (Fate.RETRY, Fate.LOOK)
+    return error.attempts == 1 and error.policy not in (ErrorPolicy.RETRY, ErrorPolicy.VERIFY)

@@ -10,7 +10,7 @@ from functools import partial
 
 from server.directory.causes import IF_SAME_MOBILE, cause, unnamed_holder
 from server.directory.change import Action, Change, all_fields, member_of
-from server.directory.identity import Claim, Decision, Fate, Holder, judge_holder
+from server.directory.identity import Claimant, Decision, Match, Owner, match_owner
 from server.directory.model import (
     Conflict,
     Kind,
@@ -26,8 +26,7 @@ from server.directory.revise import (
     without_mobile,
 )
 from server.directory.text import free_userid
-from server.errors.vendor import Fate as VendorFate
-from server.errors.vendor import Fix, MobileTakenError, VendorError
+from server.errors.vendor import Correction, ErrorPolicy, MobileTakenError, VendorError
 from server.journal.runs import RecordedChange, Result
 from server.sync.executor import ChangeExecutor, PersonAttempt, Refusals, RunContext
 from server.sync.outcome import cause_of
@@ -44,15 +43,15 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
     def __init__(self, context: RunContext) -> None:
         super().__init__(context)
         self._refusals = Refusals(context)
-        self._fixes: Mapping[Fix, Callable[[PersonAttempt, VendorError], None]] = {
-            Fix.ADOPT_HOLDER: self._settle_mobile,
-            Fix.UPDATE_INSTEAD: self._settle_userid,
-            Fix.CREATE_INSTEAD: self._settle_missing,
-            Fix.DROP_EMAIL: partial(self._refusals.drop, "email"),
-            Fix.DROP_MOBILE: partial(self._refusals.drop, "mobile"),
-            Fix.DROP_POSITION: partial(self._refusals.drop, "position"),
-            Fix.DROP_TELEPHONE: partial(self._refusals.drop, "telephone"),
-            Fix.REFRESH_DEPARTMENTS: self._drop_departments,
+        self._fixes: Mapping[Correction, Callable[[PersonAttempt, VendorError], None]] = {
+            Correction.ADOPT_HOLDER: self._settle_mobile,
+            Correction.UPDATE_INSTEAD: self._settle_userid,
+            Correction.CREATE_INSTEAD: self._settle_missing,
+            Correction.DROP_EMAIL: partial(self._refusals.drop, "email"),
+            Correction.DROP_MOBILE: partial(self._refusals.drop, "mobile"),
+            Correction.DROP_POSITION: partial(self._refusals.drop, "position"),
+            Correction.DROP_TELEPHONE: partial(self._refusals.drop, "telephone"),
+            Correction.REFRESH_DEPARTMENTS: self._drop_departments,
         }
 
     def write(self, change: Change) -> tuple[RecordedChange, ...]:
@@ -148,14 +147,14 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
 
     def _correct(self, attempt: PersonAttempt, error: VendorError) -> None:
         is_probe = attempt.change.action is Action.ADOPT and not attempt.is_proven
-        if is_probe and error.fate in (VendorFate.LOOK, VendorFate.STOP_CREATES):
+        if is_probe and error.policy in (ErrorPolicy.VERIFY, ErrorPolicy.STOP_CREATES):
             self._prove_by_asking(attempt, error)
             return
-        if error.fate is VendorFate.LOOK and attempt.change.action is Action.CREATE:
+        if error.policy is ErrorPolicy.VERIFY and attempt.change.action is Action.CREATE:
             attempt.was_intended = True
             attempt.is_created = self._has_member(attempt.change.wecom_id, error)
             return
-        fix = self._fixes.get(error.fix) if error.fate is VendorFate.FIX and error.fix else None
+        fix = self._fixes.get(error.fix) if error.policy is ErrorPolicy.FIX and error.fix else None
         if fix is None:
             raise error
         fix(attempt, error)
@@ -169,7 +168,7 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
         holder = named or self._context.target.holder_of(mobile) or self._told_before(mobile)
         is_linked = change.action not in (Action.CREATE, Action.ADOPT)
         decision = self._decide(change, holder, is_linked=is_linked)
-        if decision.fate is Fate.CONFLICT and not self._is_in_ledger(holder, mobile):
+        if decision.match is Match.CONFLICT and not self._is_in_ledger(holder, mobile):
             is_other = decision.cause is not None and decision.cause.code == "takeover-changed"
             value = "" if is_other else mobile  # decided anew by the next run
             self._run_ledger.put_conflict(Conflict(Kind.PERSON, change.dingtalk_id, holder, value))
@@ -182,7 +181,7 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
         attempt.change = _proven(
             follow(change, decision, self._run_ledger.people.get(decision.replaces))
         )
-        if decision.fate is Fate.SAME:
+        if decision.match is Match.SAME:
             self._take_up(attempt)
 
     def _decide(self, change: Change, holder: str, *, is_linked: bool) -> Decision:
@@ -190,9 +189,9 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
         member = member_of(change)
         if not holder:
             reason = unnamed_holder(member.name)
-            return Decision(Fate.CONFLICT, "", cause=reason)
+            return Decision(Match.CONFLICT, "", cause=reason)
         decision = self._judge(change, holder, is_linked=is_linked)
-        is_as_listed = decision.fate is Fate.ADOPT and fold(holder) == fold(change.wecom_id)
+        is_as_listed = decision.match is Match.ADOPT and fold(holder) == fold(change.wecom_id)
         if change.action is not Action.ADOPT or is_as_listed:
             return decision
         self._context.target.learn_holder(member.mobile, holder)
@@ -201,7 +200,7 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
         reason = cause(
             "takeover-changed", name=member.name, planned=change.wecom_id, wecom_id=holder
         )
-        return Decision(Fate.CONFLICT, holder, cause=reason)
+        return Decision(Match.CONFLICT, holder, cause=reason)
 
     def _told_before(self, mobile: str) -> str:
         """Return whom WeCom named as the holder before the plan, "" for nobody."""
@@ -218,9 +217,9 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
     def _judge(self, change: Change, holder: str, *, is_linked: bool) -> Decision:
         owner = self._run_ledger.owner_of(holder)
         left = self._context.has_left(owner.dingtalk_userid) if owner else None
-        claim = Claim(change.dingtalk_id, member_of(change).name, change.wecom_id, is_linked)
+        claim = Claimant(change.dingtalk_id, member_of(change).name, change.wecom_id, is_linked)
         is_protected = fold(holder) in self._context.rules.protected
-        return judge_holder(claim, Holder(holder, owner, left, is_protected))
+        return match_owner(claim, Owner(holder, owner, left, is_protected))
 
     def _take_up(self, attempt: PersonAttempt) -> None:
         """Write everything to a member of ours who turned out to be there already."""
@@ -347,7 +346,7 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
         try:
             answer = self._context.target.update_member(_aside_body(change))
         except VendorError as error:
-            if error.fix is not Fix.CREATE_INSTEAD:
+            if error.fix is not Correction.CREATE_INSTEAD:
                 raise
             self._run_ledger.confirm(change.kind, change.wecom_id)
             self._run_ledger.drop_person(link.dingtalk_userid)  # deleted in the console meanwhile

@@ -19,7 +19,7 @@ from server.directory.absence import (
 )
 from server.directory.mapping import is_of_another, scope_of
 from server.directory.model import Department, Ledger, Person, Rules, Snapshot
-from server.errors.vendor import Fate, VendorError
+from server.errors.vendor import ErrorPolicy, VendorError
 from server.sync.reading import (
     CHUNK,
     department_of,
@@ -112,7 +112,7 @@ def _asked_for(
         try:
             found = read(wanted[start : start + CHUNK])
         except VendorError as error:
-            if error.fate is not Fate.RETRY:
+            if error.policy is not ErrorPolicy.RETRY:
                 raise
             _LOG.warning("Who is missing in DingTalk could not be asked for: %s", error)
             break

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from server.directory.change import Action, Change, Key
 from server.directory.desired import Desired
-from server.directory.guard import Verdict, guard
+from server.directory.guard import Approval, guard
 from server.directory.mapping import map_directory
 from server.directory.model import (
     Conflict,
@@ -146,14 +146,14 @@ class Reconciliation:
             plan = replace(plan, changes=spare_deletions(plan.changes, refusals))
         return Proposal(snapshot, desired, plan, live)
 
-    def judge(self, proposal: Proposal, known: Ledger, allow: str | None = None) -> Verdict:
+    def judge(self, proposal: Proposal, known: Ledger, allow: str | None = None) -> Approval:
         """Ask the guard; `allow` is the digest that the admin approved."""
         # By a clock that is off nobody's removal is long ago: it would be forgotten too early.
         now_s = 0.0 if self._clock.is_wrong() else self.now_s
         return guard(proposal.plan, proposal.snapshot, known, self.rules, now_s, allow)
 
     def carry_out(
-        self, proposal: Proposal, verdict: Verdict, *, retries_conflicts: bool
+        self, proposal: Proposal, verdict: Approval, *, retries_conflicts: bool
     ) -> frozenset[Key]:
         """Apply what the guard allows and list the rest.
 
@@ -204,7 +204,7 @@ class Reconciliation:
         self._apply(narrowed, verdict)
 
     def _list(
-        self, proposal: Proposal, verdict: Verdict, without: frozenset[Key] = frozenset()
+        self, proposal: Proposal, verdict: Approval, without: frozenset[Key] = frozenset()
     ) -> None:
         """Record what is not applied, and why."""
         listed = [
@@ -255,7 +255,7 @@ class Reconciliation:
                 )
         self.run_ledger.ensure_stored()
 
-    def _note(self, proposal: Proposal, verdict: Verdict) -> None:
+    def _note(self, proposal: Proposal, verdict: Approval) -> None:
         """Store what needs no write to WeCom: approval, orders behind ours, conflicts."""
         is_idle = not proposal.plan.executable and proposal.desired.presence.is_settled
         is_free = not self.rules.approve_first_run and bool(proposal.snapshot.people)
@@ -304,7 +304,7 @@ class Reconciliation:
                 self.run_ledger.drop_person(person.dingtalk_userid)
         self.run_ledger.keep_refusals_of({*desired.people, *self.run_ledger.people})
 
-    def _apply(self, proposal: Proposal, verdict: Verdict) -> None:
+    def _apply(self, proposal: Proposal, verdict: Approval) -> None:
         is_preview = isinstance(self._target, RecordingTarget)
         context = RunContext(
             self.run_ledger,
@@ -323,7 +323,7 @@ class Reconciliation:
         self._alarms += context.alarms
         self.refused |= context.refused
 
-    def result(self, proposal: Proposal, verdict: Verdict, *, is_preview: bool) -> RunResult:
+    def result(self, proposal: Proposal, verdict: Approval, *, is_preview: bool) -> RunResult:
         """Judge the run."""
         is_full = proposal.snapshot.is_full
         is_complete = proposal.desired.presence.is_settled or not is_full
@@ -380,7 +380,7 @@ def _noticed(change: Change) -> Conflict:
     return Conflict(change.kind, change.dingtalk_id, str(named), "")
 
 
-def _is_whole(verdict: Verdict) -> bool:
+def _is_whole(verdict: Approval) -> bool:
     """Whether nothing at all may be written."""
     return verdict.is_mismatch or (
         bool(verdict.held) and any(hold.is_whole for hold in verdict.holds)

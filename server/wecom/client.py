@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from crypto.secret import Secret
-from server.errors.vendor import Fate, VendorRefusedError
+from server.errors.vendor import ErrorPolicy, VendorRefusedError
 from server.rest import fields
 from server.rest.gateway import Client, Gateway, Surroundings
 from server.rest.session import Call, Purpose
@@ -138,7 +138,7 @@ class WeComClient(Client):
         try:
             return _accepted(self._gateway.ask(call), call)
         except VendorRefusedError as error:
-            if error.fate is Fate.GONE:
+            if error.policy is ErrorPolicy.GONE:
                 return Accepted(was_gone=True)
             raise
 

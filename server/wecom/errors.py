@@ -13,7 +13,7 @@ from server.errors.message import N_, GapValue, Message
 from server.errors.vendor import (
     AddressNotTrustedError,
     CredentialsRejectedError,
-    Fate,
+    ErrorPolicy,
     MobileTakenError,
     VendorRefusedError,
     VendorReplyError,
@@ -64,7 +64,7 @@ def _error(number: int, detail: str, call: Call) -> VendorRefusedError:
         return _mobile_error(number, values, detail)
     meaning = meanings.MEANINGS.get(number, meanings.UNKNOWN)
     if number in _GONE_WHEN_DELETING and call.purpose is Purpose.DELETE:
-        meaning = replace(meaning, fate=Fate.GONE, fix=None)
+        meaning = replace(meaning, policy=ErrorPolicy.GONE, fix=None)
     if meaning is meanings.TOKEN_REFUSED and call.purpose is Purpose.TOKEN:
         meaning = meanings.CREDENTIALS
     is_rejected = meaning is meanings.CREDENTIALS or number == _SECRET_UNSAFE

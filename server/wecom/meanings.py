@@ -5,7 +5,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from server.errors.message import N_
-from server.errors.vendor import Fate, Fix, Meaning
+from server.errors.vendor import Correction, ErrorInfo, ErrorPolicy
 
 _BY_ITSELF = N_("Nothing to do: DingBridge tries again by itself.")
 _MENDS_ITSELF = N_("Nothing to do: DingBridge corrects it and tries again.")
@@ -22,110 +22,114 @@ _ALLOW_WRITING = N_(
 _CORRECT_IN_DINGTALK = N_("Correct it in DingTalk; the next run takes it over.")
 _LOOK_IN_WECOM = N_("Look at this member or department in the WeCom console.")
 
-_BUSY = Meaning(Fate.RETRY, N_("WeCom is busy (error {number})."), _BY_ITSELF)
-TOKEN_REFUSED = Meaning(
-    Fate.REFRESH_TOKEN, N_("WeCom refuses the access token (error {number})."), _BY_ITSELF
+_BUSY = ErrorInfo(ErrorPolicy.RETRY, N_("WeCom is busy (error {number})."), _BY_ITSELF)
+TOKEN_REFUSED = ErrorInfo(
+    ErrorPolicy.REFRESH_TOKEN, N_("WeCom refuses the access token (error {number})."), _BY_ITSELF
 )
-CREDENTIALS = Meaning(
-    Fate.STOP, N_("WeCom refuses the corp id or the secret (error {number})."), _CHECK_CREDENTIALS
+CREDENTIALS = ErrorInfo(
+    ErrorPolicy.STOP,
+    N_("WeCom refuses the corp id or the secret (error {number})."),
+    _CHECK_CREDENTIALS,
 )
-_NOT_ALLOWED = Meaning(
-    Fate.STOP,
+_NOT_ALLOWED = ErrorInfo(
+    ErrorPolicy.STOP,
     N_("WeCom does not allow this secret to change contacts (error {number})."),
     _ALLOW_WRITING,
 )
-_BAD_REQUEST = Meaning(
-    Fate.SKIP,
+_BAD_REQUEST = ErrorInfo(
+    ErrorPolicy.SKIP,
     N_("WeCom does not accept the call {call} (error {number}: {detail})."),
     _REPORT,
     suspicious=True,
 )
-_OUR_FAULT = Meaning(
-    Fate.STOP, N_("WeCom cannot read the call {call} (error {number}: {detail})."), _REPORT
+_OUR_FAULT = ErrorInfo(
+    ErrorPolicy.STOP, N_("WeCom cannot read the call {call} (error {number}: {detail})."), _REPORT
 )
-_UNKNOWN_DEPARTMENT = Meaning(
-    Fate.FIX,
+_UNKNOWN_DEPARTMENT = ErrorInfo(
+    ErrorPolicy.FIX,
     N_("A department named in {call} is not in WeCom (error {number})."),
     _MENDS_ITSELF,
-    fix=Fix.REFRESH_DEPARTMENTS,
+    fix=Correction.REFRESH_DEPARTMENTS,
 )
-_NO_PARENT = Meaning(
-    Fate.FIX,
+_NO_PARENT = ErrorInfo(
+    ErrorPolicy.FIX,
     N_("The parent department is not in WeCom (error {number})."),
     _MENDS_ITSELF,
-    fix=Fix.CREATE_PARENT,
+    fix=Correction.CREATE_PARENT,
 )
-_NOT_EMPTY = Meaning(
-    Fate.DEFER,
+_NOT_EMPTY = ErrorInfo(
+    ErrorPolicy.DEFER,
     N_("The department still has members or subdepartments in WeCom (error {number})."),
     N_("Move or remove them in the WeCom console, or leave the department there."),
 )
-_OUT_OF_RANGE = Meaning(
-    Fate.SKIP,
+_OUT_OF_RANGE = ErrorInfo(
+    ErrorPolicy.SKIP,
     N_("WeCom does not let this secret see the member or department (error {number})."),
     _ALLOW_WRITING,
 )
-_NO_MEMBER = Meaning(
-    Fate.FIX,
+_NO_MEMBER = ErrorInfo(
+    ErrorPolicy.FIX,
     N_("This member is not in WeCom any more (error {number})."),
     N_("Nothing to do: DingBridge creates the member again."),
-    fix=Fix.CREATE_INSTEAD,
+    fix=Correction.CREATE_INSTEAD,
 )
-_EMAIL = Meaning(
-    Fate.FIX,
+_EMAIL = ErrorInfo(
+    ErrorPolicy.FIX,
     N_("WeCom does not accept the email address (error {number})."),
     N_("It is left out where there is a mobile. Correct it in DingTalk."),
-    fix=Fix.DROP_EMAIL,
+    fix=Correction.DROP_EMAIL,
 )
-_BAD_FIELD = Meaning(
-    Fate.SKIP,
+_BAD_FIELD = ErrorInfo(
+    ErrorPolicy.SKIP,
     N_("WeCom does not accept a value of this member (error {number}: {detail})."),
     _CORRECT_IN_DINGTALK,
 )
-_BAD_NAME = Meaning(
-    Fate.SKIP,
+_BAD_NAME = ErrorInfo(
+    ErrorPolicy.SKIP,
     N_("WeCom does not accept the name: it is empty or too long (error {number})."),
     _CORRECT_IN_DINGTALK,
 )
-_NOT_REACHABLE = Meaning(
-    Fate.SKIP,
+_NOT_REACHABLE = ErrorInfo(
+    ErrorPolicy.SKIP,
     N_("The member has neither mobile nor email (error {number})."),
     N_(
         "Enter one in DingTalk, or give the app the permission to read mobiles and emails there; "
         "the next run takes it over."
     ),
 )
-_TOO_MANY_DEPARTMENTS = Meaning(
-    Fate.SKIP,
+_TOO_MANY_DEPARTMENTS = ErrorInfo(
+    ErrorPolicy.SKIP,
     N_("The member is in too many departments for WeCom (error {number})."),
     _CORRECT_IN_DINGTALK,
 )
-_FULL = Meaning(
-    Fate.SKIP,
+_FULL = ErrorInfo(
+    ErrorPolicy.SKIP,
     N_("WeCom's limit for departments or their members is reached (error {number})."),
     N_("Make the tree flatter or smaller in DingTalk; the next run takes it over."),
 )
-_DEPARTMENT_REFUSED = Meaning(
-    Fate.SKIP,
+_DEPARTMENT_REFUSED = ErrorInfo(
+    ErrorPolicy.SKIP,
     N_("WeCom does not accept the department (error {number}: {detail})."),
     _LOOK_IN_WECOM,
 )
-_MEMBER_REFUSED = Meaning(
-    Fate.SKIP,
+_MEMBER_REFUSED = ErrorInfo(
+    ErrorPolicy.SKIP,
     N_("WeCom does not accept the member (error {number}: {detail})."),
     _LOOK_IN_WECOM,
 )
-UNKNOWN = Meaning(
-    Fate.SKIP,
+UNKNOWN = ErrorInfo(
+    ErrorPolicy.SKIP,
     N_("WeCom answered {call} with error {number}: {detail}"),
     _REPORT,
     suspicious=True,
 )
-BAD_ERRCODE = Meaning(
-    Fate.RETRY, N_("WeCom's answer to {call} carries a result code that is no number."), _BY_ITSELF
+BAD_ERRCODE = ErrorInfo(
+    ErrorPolicy.RETRY,
+    N_("WeCom's answer to {call} carries a result code that is no number."),
+    _BY_ITSELF,
 )
 
-MEANINGS: Mapping[int, Meaning] = MappingProxyType(
+MEANINGS: Mapping[int, ErrorInfo] = MappingProxyType(
     {
         -1: _BUSY,
         6000: _BUSY,
@@ -147,13 +151,13 @@ MEANINGS: Mapping[int, Meaning] = MappingProxyType(
         41009: _BAD_REQUEST,
         41019: _BAD_REQUEST,
         42001: TOKEN_REFUSED,
-        43009: Meaning(
-            Fate.STOP,
+        43009: ErrorInfo(
+            ErrorPolicy.STOP,
             N_("WeCom wants the company to be verified first (error {number})."),
             N_("Have the company verified in the WeCom console. Then start a sync."),
         ),
-        45009: Meaning(
-            Fate.RETRY,
+        45009: ErrorInfo(
+            ErrorPolicy.RETRY,
             N_("WeCom's limit for {call} is used up for now (error {number})."),
             N_(
                 "Nothing to do: DingBridge tries again. After very many new members WeCom may want "
@@ -161,8 +165,8 @@ MEANINGS: Mapping[int, Meaning] = MappingProxyType(
             ),
             backoff_s=(60.0,),
         ),
-        45024: Meaning(
-            Fate.STOP_CREATES,
+        45024: ErrorInfo(
+            ErrorPolicy.STOP_CREATES,
             N_("The company has no room for more members in WeCom (error {number})."),
             N_("Have the company verified or its limit raised in the WeCom console."),
         ),
@@ -173,8 +177,8 @@ MEANINGS: Mapping[int, Meaning] = MappingProxyType(
             hint=N_("Reset the secret of Contacts Sync in the WeCom console and enter it here."),
         ),
         45033: replace(_BUSY, backoff_s=(2.0, 4.0, 8.0)),
-        46004: Meaning(
-            Fate.SKIP,
+        46004: ErrorInfo(
+            ErrorPolicy.SKIP,
             N_("No member of WeCom has this mobile (error {number})."),
             _LOOK_IN_WECOM,
         ),
@@ -191,13 +195,13 @@ MEANINGS: Mapping[int, Meaning] = MappingProxyType(
             title=N_("WeCom does not let this secret read contacts (error {number})."),
         ),
         50002: _OUT_OF_RANGE,
-        50003: Meaning(
-            Fate.STOP,
+        50003: ErrorInfo(
+            ErrorPolicy.STOP,
             N_("The app is switched off in WeCom (error {number})."),
             N_("Switch it on in the WeCom console. Then start a sync."),
         ),
-        60001: Meaning(
-            Fate.SKIP,
+        60001: ErrorInfo(
+            ErrorPolicy.SKIP,
             N_("The department's name is empty or longer than WeCom takes (error {number})."),
             _CORRECT_IN_DINGTALK,
         ),
@@ -207,41 +211,41 @@ MEANINGS: Mapping[int, Meaning] = MappingProxyType(
         60005: _NOT_EMPTY,
         60006: _NOT_EMPTY,
         60007: _DEPARTMENT_REFUSED,
-        60008: Meaning(
-            Fate.FIX,
+        60008: ErrorInfo(
+            ErrorPolicy.FIX,
             N_("WeCom has another department of this name in the same place (error {number})."),
             N_(
                 "If it is the same department, link the two (sync.department_links); else rename "
                 "one of them."
             ),
-            fix=Fix.NAME_TAKEN,
+            fix=Correction.NAME_TAKEN,
         ),
-        60009: Meaning(
-            Fate.SKIP,
+        60009: ErrorInfo(
+            ErrorPolicy.SKIP,
             N_("The department's name holds characters that WeCom refuses (error {number})."),
             _CORRECT_IN_DINGTALK,
         ),
-        60010: Meaning(
-            Fate.FIX,
+        60010: ErrorInfo(
+            ErrorPolicy.FIX,
             N_("A department cannot be moved below itself (error {number})."),
             _MENDS_ITSELF,
-            fix=Fix.REORDER_MOVES,
+            fix=Correction.REORDER_MOVES,
         ),
         60011: replace(_OUT_OF_RANGE, suspicious=True),
         60021: _OUT_OF_RANGE,
         60030: _OUT_OF_RANGE,
         60031: _NOT_ALLOWED,
-        60102: Meaning(
-            Fate.FIX,
+        60102: ErrorInfo(
+            ErrorPolicy.FIX,
             N_("WeCom has a member of this userid already (error {number})."),
             _LOOK_IN_WECOM,
-            fix=Fix.UPDATE_INSTEAD,
+            fix=Correction.UPDATE_INSTEAD,
         ),
-        60103: Meaning(
-            Fate.FIX,
+        60103: ErrorInfo(
+            ErrorPolicy.FIX,
             N_("WeCom does not accept the mobile (error {number})."),
             N_("It is left out where there is an email. Correct it in DingTalk."),
-            fix=Fix.DROP_MOBILE,
+            fix=Correction.DROP_MOBILE,
         ),
         60105: _EMAIL,
         60106: _EMAIL,
@@ -260,7 +264,7 @@ MEANINGS: Mapping[int, Meaning] = MappingProxyType(
         60127: _BAD_REQUEST,
         60128: _DEPARTMENT_REFUSED,
         60129: _NOT_REACHABLE,
-        60131: replace(_BAD_FIELD, fate=Fate.FIX, fix=Fix.DROP_POSITION),
+        60131: replace(_BAD_FIELD, policy=ErrorPolicy.FIX, fix=Correction.DROP_POSITION),
         60132: _BAD_REQUEST,
         60133: _MEMBER_REFUSED,
         60136: _MEMBER_REFUSED,
@@ -268,51 +272,51 @@ MEANINGS: Mapping[int, Meaning] = MappingProxyType(
         60142: _EMAIL,
         60146: _BAD_FIELD,
         60147: _BAD_FIELD,
-        60257: Meaning(
-            Fate.SKIP,
+        60257: ErrorInfo(
+            ErrorPolicy.SKIP,
             N_("The member has more direct leaders than WeCom takes (error {number})."),
             _CORRECT_IN_DINGTALK,
         ),
         **dict.fromkeys((81001, 81002, 81004), _FULL),
         81012: _OUT_OF_RANGE,
-        81026: Meaning(
-            Fate.RETRY,
+        81026: ErrorInfo(
+            ErrorPolicy.RETRY,
             N_("WeCom is under maintenance (error {number})."),
             _BY_ITSELF,
             backoff_s=(30.0, 60.0),
         ),
-        301005: Meaning(
-            Fate.SKIP,
+        301005: ErrorInfo(
+            ErrorPolicy.SKIP,
             N_("The creator of the company cannot be deleted in WeCom (error {number})."),
             N_("Leave this member, or protect it (sync.protected_wecom_userids)."),
         ),
-        301007: Meaning(
-            Fate.STOP,
+        301007: ErrorInfo(
+            ErrorPolicy.STOP,
             N_("WeCom has dissolved or banned the company (error {number})."),
             N_("Ask WeCom's support. DingBridge changes nothing in the meantime."),
         ),
-        301012: replace(_BAD_FIELD, fate=Fate.FIX, fix=Fix.DROP_POSITION),
-        301013: replace(_BAD_FIELD, fate=Fate.FIX, fix=Fix.DROP_TELEPHONE),
+        301012: replace(_BAD_FIELD, policy=ErrorPolicy.FIX, fix=Correction.DROP_POSITION),
+        301013: replace(_BAD_FIELD, policy=ErrorPolicy.FIX, fix=Correction.DROP_TELEPHONE),
         301021: _BAD_FIELD,
         301036: _BAD_FIELD,
     }
 )
 
-MOBILE_TAKEN_BY = Meaning(
-    Fate.FIX,
+MOBILE_TAKEN_BY = ErrorInfo(
+    ErrorPolicy.FIX,
     N_("The mobile belongs to the WeCom member {holder} already (error {number})."),
     N_(
         "Correct the mobile in DingTalk or in the WeCom console, then start a sync. A member with "
         "the same mobile who is nobody else's is taken over by itself."
     ),
-    fix=Fix.ADOPT_HOLDER,
+    fix=Correction.ADOPT_HOLDER,
 )
 MOBILE_TAKEN_UNNAMED = replace(
     MOBILE_TAKEN_BY,
     title=N_("The mobile belongs to another WeCom member already (error {number})."),
 )
-IP_NAMED = Meaning(
-    Fate.STOP,
+IP_NAMED = ErrorInfo(
+    ErrorPolicy.STOP,
     N_("WeCom does not take calls from this network address, {ip} (error {number})."),
     N_(
         "Add {ip} to the trusted addresses (企业可信IP) of Contacts Sync in the WeCom console, "

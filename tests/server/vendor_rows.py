@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from server.errors.vendor import Fate, Fix
+from server.errors.vendor import Correction, ErrorPolicy
 
 
 @dataclass(frozen=True)
@@ -10,9 +10,9 @@ class Row:
     """What a code means. `title` and `hint` are how the sentences begin; no other ones begin so."""
 
     number: int
-    fate: Fate
+    policy: ErrorPolicy
     title: str
     hint: str
-    fix: Fix | None = None
+    fix: Correction | None = None
     is_suspicious: bool = False
     backoff_s: tuple[float, ...] = (1.0, 2.0, 4.0)

@@ -9,7 +9,7 @@ from server.dingtalk.client import DingTalkClient
 from server.dingtalk.wire import CallbackRecord, DingTalkDepartment, DingTalkUser
 from server.errors.vendor import (
     CallCancelledError,
-    Fate,
+    ErrorPolicy,
     OutcomeUnknownError,
     VendorError,
     VendorRefusedError,
@@ -166,7 +166,7 @@ def test_an_answer_that_lacks_what_it_should_hold_is_never_taken_for_empty(
     with pytest.raises(VendorReplyError) as caught:
         ask(client)
 
-    assert caught.value.fate is Fate.SKIP
+    assert caught.value.policy is ErrorPolicy.SKIP
 
 
 def test_the_registered_callback_is_read(client: DingTalkClient, vendor: Vendor) -> None:
@@ -322,4 +322,4 @@ def test_every_error_is_one_of_ours(client: DingTalkClient, vendor: Vendor) -> N
     with pytest.raises(VendorError) as caught:
         client.get_user("a")
 
-    assert caught.value.fate is Fate.GONE
+    assert caught.value.policy is ErrorPolicy.GONE

@@ -12,9 +12,9 @@ from server.dingtalk.errors import (
 )
 from server.errors.vendor import (
     AddressNotTrustedError,
+    Correction,
     CredentialsRejectedError,
-    Fate,
-    Fix,
+    ErrorPolicy,
     VendorError,
     VendorRefusedError,
     VendorReplyError,
@@ -41,9 +41,9 @@ def refusal(answer: dict[str, Any], call: Call = READ) -> VendorRefusedError:
 def test_each_code_has_its_fate_and_words_for_people(row: Row) -> None:
     error = refusal({"errcode": row.number, "errmsg": "vendor's text"})
 
-    assert (error.code, error.fate, error.fix) == (f"dingtalk-{row.number}", row.fate, row.fix)
+    assert (error.code, error.policy, error.fix) == (f"dingtalk-{row.number}", row.policy, row.fix)
     assert (error.suspicious, error.backoff_s) == (row.is_suspicious, row.backoff_s)
-    assert error.retryable == (row.fate is Fate.RETRY)
+    assert error.retryable == (row.policy is ErrorPolicy.RETRY)
     assert error.title.text.startswith(row.title)
     assert error.hint.text.startswith(row.hint)
     assert not re.search(r"[{}]", f"{error.title}{error.hint}")
@@ -71,7 +71,7 @@ def test_zero_is_a_success_also_as_a_string(errcode: object) -> None:
 
 
 def test_a_code_as_a_string_counts_like_a_number() -> None:
-    assert refusal({"errcode": "33012"}).fate is Fate.GONE
+    assert refusal({"errcode": "33012"}).policy is ErrorPolicy.GONE
 
 
 @pytest.mark.parametrize("answer", [{}, {"errcode": "?"}, {"errcode": None}])
@@ -79,24 +79,24 @@ def test_an_answer_without_a_code_is_no_success(answer: dict[str, Any]) -> None:
     with pytest.raises(VendorReplyError) as caught:
         raise_for_error(answer, READ)
 
-    assert (caught.value.fate, caught.value.maybe_done) == (Fate.RETRY, True)
+    assert (caught.value.policy, caught.value.maybe_done) == (ErrorPolicy.RETRY, True)
 
 
 @pytest.mark.parametrize(
     ("sub_code", "number", "fate"),
     [
-        ("60011", 60011, Fate.STOP),
-        (40014, 40014, Fate.REFRESH_TOKEN),
-        ("isv.invalid", 88, Fate.STOP),
-        (None, 88, Fate.STOP),
+        ("60011", 60011, ErrorPolicy.STOP),
+        (40014, 40014, ErrorPolicy.REFRESH_TOKEN),
+        ("isv.invalid", 88, ErrorPolicy.STOP),
+        (None, 88, ErrorPolicy.STOP),
     ],
 )
 def test_the_envelope_88_means_what_its_sub_code_says(
-    sub_code: object, number: int, fate: Fate
+    sub_code: object, number: int, policy: ErrorPolicy
 ) -> None:
     error = refusal({"errcode": 88, "sub_code": sub_code, "sub_msg": "没有调用该接口的权限"})
 
-    assert (error.number, error.fate) == (number, fate)
+    assert (error.number, error.policy) == (number, policy)
 
 
 @pytest.mark.parametrize("number", [33001, 40001, 40014, 40089])
@@ -104,7 +104,7 @@ def test_a_token_call_that_is_refused_means_wrong_credentials(number: int) -> No
     error = refusal({"errcode": number}, LOGIN)
 
     assert isinstance(error, CredentialsRejectedError)
-    assert error.fate is Fate.STOP
+    assert error.policy is ErrorPolicy.STOP
 
 
 def test_60020_carries_the_address_to_add() -> None:
@@ -117,7 +117,7 @@ def test_60020_carries_the_address_to_add() -> None:
     )
 
     assert isinstance(error, AddressNotTrustedError)
-    assert (error.fate, error.fix, error.suspicious) == (Fate.STOP, None, False)
+    assert (error.policy, error.fix, error.suspicious) == (ErrorPolicy.STOP, None, False)
     assert error.ip == "203.0.113.9"
     assert "203.0.113.9" in str(error.hint)
 
@@ -133,12 +133,12 @@ def test_60020_without_an_address_still_says_what_to_do() -> None:
 def test_an_unknown_code_is_reported_with_the_vendors_words() -> None:
     error = refusal({"errcode": 123456, "errmsg": "something new"})
 
-    assert (error.fate, error.suspicious) == (Fate.SKIP, True)
+    assert (error.policy, error.suspicious) == (ErrorPolicy.SKIP, True)
     assert "123456: something new" in str(error)
 
 
 def test_an_existing_callback_asks_for_an_update() -> None:
-    assert refusal({"errcode": 71006}).fix is Fix.UPDATE_INSTEAD
+    assert refusal({"errcode": 71006}).fix is Correction.UPDATE_INSTEAD
 
 
 @pytest.mark.parametrize("number", sorted(BY_NUMBER))

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from server.directory.change import Action, Change, HoldReason
-from server.directory.guard import Verdict, allowance, guard, linked_count
+from server.directory.guard import Approval, allowance, guard, linked_count
 from server.directory.model import (
     Kind,
     Leavers,
@@ -33,11 +33,11 @@ def mirrored(size: int, **rules: object) -> Mirror:
     return mirror
 
 
-def removed(verdict: Verdict) -> list[str]:
+def removed(verdict: Approval) -> list[str]:
     return [change.dingtalk_id for change in verdict.allowed if change.counts]
 
 
-def reasons(verdict: Verdict) -> list[HoldReason]:
+def reasons(verdict: Approval) -> list[HoldReason]:
     return [hold.reason for hold in verdict.holds]
 
 

@@ -12,7 +12,7 @@ from server.directory.change import (
     member_of,
     state_of,
 )
-from server.directory.identity import Claim, Decision, Fate, Holder, judge_holder
+from server.directory.identity import Claimant, Decision, Match, Owner, match_owner
 from server.directory.model import (
     NOBODY,
     DepartmentState,
@@ -34,7 +34,7 @@ ANNA = MemberState(
     "Anna", "138", "a@example.com", memberships=SEATS, main_department="5", direct_leader="m"
 )
 CREATE = Change(Action.CREATE, Kind.PERSON, "a", "a", all_fields(ANNA), ANNA)
-CLAIM = Claim("a", "Anna", "a")
+CLAIM = Claimant("a", "Anna", "a")
 
 
 def link(*, enabled: bool = True, name: str = "Anna", dingtalk: str = "old") -> PersonLink:
@@ -44,89 +44,89 @@ def link(*, enabled: bool = True, name: str = "Anna", dingtalk: str = "old") -> 
 @pytest.mark.parametrize(
     ("claim", "holder", "fate", "code"),
     [
-        (CLAIM, Holder("W", None, has_left=None, is_protected=False), Fate.ADOPT, None),
+        (CLAIM, Owner("W", None, has_left=None, is_protected=False), Match.ADOPT, None),
         (
             CLAIM,
-            Holder("W", None, has_left=None, is_protected=True),
-            Fate.CONFLICT,
+            Owner("W", None, has_left=None, is_protected=True),
+            Match.CONFLICT,
             "member-protected",
         ),
         (
             CLAIM,
-            Holder("W", link(dingtalk="a"), has_left=False, is_protected=False),
-            Fate.SAME,
+            Owner("W", link(dingtalk="a"), has_left=False, is_protected=False),
+            Match.SAME,
             None,
         ),
-        (CLAIM, Holder("W", link(), has_left=True, is_protected=False), Fate.RETURN, None),
+        (CLAIM, Owner("W", link(), has_left=True, is_protected=False), Match.RETURN, None),
         (
             CLAIM,
-            Holder("W", link(enabled=False), has_left=None, is_protected=False),
-            Fate.RETURN,
+            Owner("W", link(enabled=False), has_left=None, is_protected=False),
+            Match.RETURN,
             None,
         ),
         (
             CLAIM,
-            Holder("W", link(), has_left=None, is_protected=False),
-            Fate.WAIT,
+            Owner("W", link(), has_left=None, is_protected=False),
+            Match.WAIT,
             "mobile-undecided",
         ),
         (
             CLAIM,
-            Holder("W", link(), has_left=False, is_protected=False),
-            Fate.CONFLICT,
+            Owner("W", link(), has_left=False, is_protected=False),
+            Match.CONFLICT,
             "mobile-held",
         ),
         (
             CLAIM,
-            Holder("W", link(name="Bob"), has_left=True, is_protected=False),
-            Fate.CONFLICT,
+            Owner("W", link(name="Bob"), has_left=True, is_protected=False),
+            Match.CONFLICT,
             "mobile-of-leaver",
         ),
         (
             CLAIM,
-            Holder("W", PersonLink("old", "W", None), has_left=True, is_protected=False),
-            Fate.CONFLICT,
+            Owner("W", PersonLink("old", "W", None), has_left=True, is_protected=False),
+            Match.CONFLICT,
             "mobile-of-leaver",
         ),
         (
             replace(CLAIM, is_linked=True),
-            Holder("W", None, has_left=None, is_protected=False),
-            Fate.CONFLICT,
+            Owner("W", None, has_left=None, is_protected=False),
+            Match.CONFLICT,
             "mobile-held",
         ),
     ],
 )
 def test_the_holder_of_the_mobile_decides(
-    claim: Claim, holder: Holder, fate: Fate, code: str | None
+    claim: Claimant, holder: Owner, match: Match, code: str | None
 ) -> None:
-    decision = judge_holder(claim, holder)
-    assert (decision.fate, decision.cause and decision.cause.code) == (fate, code)
+    decision = match_owner(claim, holder)
+    assert (decision.match, decision.cause and decision.cause.code) == (match, code)
 
 
 def test_an_adoption_writes_what_we_have_and_clears_nothing() -> None:
-    change = follow(CREATE, Decision(Fate.ADOPT, "W"))
+    change = follow(CREATE, Decision(Match.ADOPT, "W"))
     assert (change.action, change.wecom_id) == (Action.ADOPT, "W")
     assert "position" not in change.fields
 
 
 def test_a_create_whose_answer_was_lost_becomes_an_update() -> None:
-    assert follow(CREATE, Decision(Fate.SAME, "a")).action is Action.UPDATE
+    assert follow(CREATE, Decision(Match.SAME, "a")).action is Action.UPDATE
 
 
 @pytest.mark.parametrize("enabled", [True, False])
 def test_a_return_writes_only_the_differences(enabled: bool) -> None:  # noqa: FBT001 - parameter
-    change = follow(CREATE, Decision(Fate.RETURN, "W", "old"), link(enabled=enabled))
+    change = follow(CREATE, Decision(Match.RETURN, "W", "old"), link(enabled=enabled))
     assert (change.action, change.replaces) == (Action.ENABLE, "old")
     switch = {} if enabled else {"enable": (False, True)}
     assert dict(change.fields) == {**switch, "direct_leader": ("", "m")}
 
 
 @pytest.mark.parametrize(
-    ("fate", "action"), [(Fate.CONFLICT, Action.CONFLICT), (Fate.WAIT, Action.CREATE)]
+    ("fate", "action"), [(Match.CONFLICT, Action.CONFLICT), (Match.WAIT, Action.CREATE)]
 )
-def test_a_cause_stops_the_change(fate: Fate, action: Action) -> None:
+def test_a_cause_stops_the_change(match: Match, action: Action) -> None:
     reason = cause("mobile-held", name="Anna", wecom_id="W")
-    change = follow(CREATE, Decision(fate, "W", cause=reason))
+    change = follow(CREATE, Decision(match, "W", cause=reason))
     assert (change.action, change.is_executable, change.fields) == (action, False, {})
 
 

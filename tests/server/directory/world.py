@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from server.directory.change import Action, Change
 from server.directory.desired import Desired
-from server.directory.guard import Verdict, guard
-from server.directory.identity import Claim, Decision, Holder, judge_holder
+from server.directory.guard import Approval, guard
+from server.directory.identity import Claimant, Decision, Owner, match_owner
 from server.directory.mapping import map_directory
 from server.directory.model import (
     Conflict,
@@ -208,7 +208,7 @@ class Mirror:
         digest: str | None = None,
         *,
         reads_live: bool = True,
-    ) -> Verdict:
+    ) -> Approval:
         live = self._live(is_read=reads_live)
         desired = self._desired(snapshot, live)
         plan = make_plan(
@@ -374,9 +374,9 @@ class Mirror:
             (each for each in self.people.values() if fold(each.wecom_userid) == fold(holder)), None
         )
         left = has_left(owner.dingtalk_userid) if owner else None
-        claim = Claim(change.dingtalk_id, member.name, change.wecom_id, is_linked)
+        claim = Claimant(change.dingtalk_id, member.name, change.wecom_id, is_linked)
         protected = fold(holder) in self.rules.protected
-        return judge_holder(claim, Holder(holder, owner, left, protected))
+        return match_owner(claim, Owner(holder, owner, left, protected))
 
     def _send(self, change: Change, payload: MemberState, *, is_new: bool = False) -> None:
         fields: dict[str, object] = {name: new for name, (_, new) in change.fields.items()}

@@ -12,7 +12,7 @@ from time import monotonic
 
 import pytest
 
-from server.errors.vendor import Fate, VendorError, VendorUnreachableError
+from server.errors.vendor import ErrorPolicy, VendorError, VendorUnreachableError
 from server.rest.session import Call, Channel, Limits
 
 TOTAL_S = 0.5
@@ -90,7 +90,7 @@ def test_a_vendor_that_drips_is_cut_when_its_time_is_over(drip: str) -> None:
         error = given_up(f"http://{address}")
 
     assert isinstance(error, VendorUnreachableError)
-    assert (error.fate, error.maybe_done) == (Fate.RETRY, True)
+    assert (error.policy, error.maybe_done) == (ErrorPolicy.RETRY, True)
     assert "in time" in str(error)
 
 
@@ -105,7 +105,7 @@ def test_a_proxy_that_drips_while_it_connects_is_cut_as_well(
         error = given_up("https://vendor.invalid")
 
     assert isinstance(error, VendorUnreachableError)
-    assert error.fate is Fate.RETRY
+    assert error.policy is ErrorPolicy.RETRY
 
 
 @pytest.mark.parametrize("fault", [b"", b"\x16\x03\x01"])

@@ -11,7 +11,7 @@ from crypto.secret import Secret
 from server.errors.vendor import (
     CallCancelledError,
     CredentialsRejectedError,
-    Fate,
+    ErrorPolicy,
     OutcomeUnknownError,
     VendorError,
     VendorRefusedError,
@@ -151,7 +151,7 @@ def test_an_answer_without_a_token_stops(gateway: Gateway, vendor: Vendor) -> No
     with pytest.raises(VendorReplyError) as caught:
         gateway.log_in()
 
-    assert caught.value.fate is Fate.STOP
+    assert caught.value.policy is ErrorPolicy.STOP
 
 
 def test_a_busy_vendor_is_asked_again(gateway: Gateway, vendor: Vendor, time: FakeTime) -> None:
@@ -195,7 +195,7 @@ def test_a_creation_whose_reply_was_lost_is_never_repeated(
     with pytest.raises(OutcomeUnknownError) as caught:
         impatient.ask(CREATE)
 
-    assert caught.value.fate is Fate.LOOK
+    assert caught.value.policy is ErrorPolicy.VERIFY
     assert isinstance(caught.value.reason, VendorError)
     assert len(vendor.calls("create")) == 1
 
@@ -222,7 +222,7 @@ def test_a_creation_that_never_left_is_made_again(vendor: Vendor, time: FakeTime
 
 def test_an_unreadable_answer_to_a_creation_leaves_the_outcome_open(gateway: Gateway) -> None:
     assert isinstance(gateway.unreadable(CREATE, "id"), OutcomeUnknownError)
-    assert gateway.unreadable(READ, "id").fate is Fate.SKIP
+    assert gateway.unreadable(READ, "id").policy is ErrorPolicy.SKIP
 
 
 def test_a_stop_request_ends_a_wait_for_the_rate_limit(vendor: Vendor) -> None:

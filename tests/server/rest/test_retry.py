@@ -1,6 +1,12 @@
 import pytest
 
-from server.errors.vendor import CallCancelledError, Fate, Meaning, OutcomeUnknownError, VendorError
+from server.errors.vendor import (
+    CallCancelledError,
+    ErrorInfo,
+    ErrorPolicy,
+    OutcomeUnknownError,
+    VendorError,
+)
 from server.rest.retry import Retrier, RetryPolicy
 from tests.server.rest.loopback import FakeTime
 
@@ -8,9 +14,12 @@ VALUES = {"vendor": "WeCom", "call": "user/create"}
 
 
 def failing(
-    fate: Fate, *, wait_s: float | None = None, backoff_s: tuple[float, ...] = (1.0, 2.0, 4.0)
+    policy: ErrorPolicy,
+    *,
+    wait_s: float | None = None,
+    backoff_s: tuple[float, ...] = (1.0, 2.0, 4.0),
 ) -> VendorError:
-    meaning = Meaning(fate, "{vendor} failed.", "Wait.", backoff_s=backoff_s)
+    meaning = ErrorInfo(policy, "{vendor} failed.", "Wait.", backoff_s=backoff_s)
     return VendorError(VALUES, meaning=meaning, wait_s=wait_s)
 
 
@@ -35,13 +44,13 @@ def run(script: Script, time: FakeTime, *, policy: RetryPolicy | None = None) ->
 def test_a_passing_failure_is_asked_again_after_1_2_and_4_seconds() -> None:
     time = FakeTime()
 
-    assert run(Script(*(failing(Fate.RETRY) for _ in range(3))), time) == "done"
+    assert run(Script(*(failing(ErrorPolicy.RETRY) for _ in range(3))), time) == "done"
     assert time.waits == [1.0, 2.0, 4.0]
 
 
 def test_patience_ends_after_the_third_repetition() -> None:
     time = FakeTime()
-    script = Script(*(failing(Fate.RETRY) for _ in range(9)))
+    script = Script(*(failing(ErrorPolicy.RETRY) for _ in range(9)))
 
     with pytest.raises(VendorError) as caught:
         run(script, time)
@@ -49,10 +58,12 @@ def test_patience_ends_after_the_third_repetition() -> None:
     assert (script.tries, caught.value.attempts) == (4, 4)
 
 
-@pytest.mark.parametrize("fate", [fate for fate in Fate if fate is not Fate.RETRY])
-def test_nothing_else_is_asked_again(fate: Fate) -> None:
+@pytest.mark.parametrize(
+    "fate", [policy for policy in ErrorPolicy if policy is not ErrorPolicy.RETRY]
+)
+def test_nothing_else_is_asked_again(policy: ErrorPolicy) -> None:
     time = FakeTime()
-    script = Script(failing(fate))
+    script = Script(failing(policy))
 
     with pytest.raises(VendorError):
         run(script, time)
@@ -62,18 +73,18 @@ def test_nothing_else_is_asked_again(fate: Fate) -> None:
 
 def test_what_may_have_been_done_is_not_asked_again() -> None:
     time = FakeTime()
-    script = Script(OutcomeUnknownError(failing(Fate.RETRY)))
+    script = Script(OutcomeUnknownError(failing(ErrorPolicy.RETRY)))
 
     with pytest.raises(OutcomeUnknownError) as caught:
         run(script, time)
 
-    assert (script.tries, caught.value.fate) == (1, Fate.LOOK)
+    assert (script.tries, caught.value.policy) == (1, ErrorPolicy.VERIFY)
 
 
 def test_the_table_of_errors_sets_the_waits() -> None:
     time = FakeTime()
 
-    run(Script(failing(Fate.RETRY, backoff_s=(30.0, 60.0))), time)
+    run(Script(failing(ErrorPolicy.RETRY, backoff_s=(30.0, 60.0))), time)
 
     assert time.waits == [30.0]
 
@@ -81,7 +92,7 @@ def test_the_table_of_errors_sets_the_waits() -> None:
 def test_a_vendor_that_names_its_wait_gets_it() -> None:
     time = FakeTime()
 
-    run(Script(failing(Fate.RETRY, wait_s=17.0)), time)
+    run(Script(failing(ErrorPolicy.RETRY, wait_s=17.0)), time)
 
     assert time.waits == [17.0]
 
@@ -90,7 +101,7 @@ def test_a_vendor_that_wants_more_than_the_longest_wait_is_left_for_a_later_run(
     time = FakeTime()
 
     with pytest.raises(VendorError):
-        run(Script(failing(Fate.RETRY, wait_s=600.0)), time)
+        run(Script(failing(ErrorPolicy.RETRY, wait_s=600.0)), time)
 
     assert time.waits == []
 
@@ -99,14 +110,14 @@ def test_jitter_lengthens_a_wait_by_a_share_at_most() -> None:
     time = FakeTime()
     retrier = Retrier(RetryPolicy(jitter=0.5), wait=time.wait, random=lambda: 0.5)
 
-    retrier.run(Script(failing(Fate.RETRY)))
+    retrier.run(Script(failing(ErrorPolicy.RETRY)))
 
     assert time.waits == [1.25]
 
 
 def test_a_stop_request_ends_the_wait_at_once() -> None:
     time = FakeTime(stop_after=1)
-    script = Script(*(failing(Fate.RETRY) for _ in range(3)))
+    script = Script(*(failing(ErrorPolicy.RETRY) for _ in range(3)))
 
     with pytest.raises(CallCancelledError) as caught:
         run(script, time)
@@ -116,7 +127,7 @@ def test_a_stop_request_ends_the_wait_at_once() -> None:
 
 
 def test_the_error_tells_how_often_it_was_tried() -> None:
-    script = Script(failing(Fate.RETRY), failing(Fate.SKIP))
+    script = Script(failing(ErrorPolicy.RETRY), failing(ErrorPolicy.SKIP))
 
     with pytest.raises(VendorError) as caught:
         run(script, FakeTime())

@@ -16,7 +16,7 @@ import requests
 
 from crypto.secret import Secret
 from server.errors.vendor import (
-    Fate,
+    ErrorPolicy,
     VendorBlockedError,
     VendorError,
     VendorReplyError,
@@ -117,7 +117,7 @@ def test_redirects_are_not_followed(vendor: Vendor) -> None:
     error = failure(vendor.base)
 
     assert isinstance(error, VendorReplyError)
-    assert error.fate is Fate.STOP
+    assert error.policy is ErrorPolicy.STOP
     assert error.values["status"] == 302
     assert vendor.calls("other") == []
 
@@ -131,7 +131,7 @@ def test_a_punished_address_is_told_with_its_minutes(vendor: Vendor) -> None:
 
     assert isinstance(error, VendorBlockedError)
     assert error.wait_s == 420.0
-    assert error.fate is Fate.STOP
+    assert error.policy is ErrorPolicy.STOP
     assert error.retryable
     assert "about 7 min." in str(error)
 
@@ -157,7 +157,7 @@ def test_an_answer_nested_too_deep_cannot_be_read(
     error = failure(vendor.base)
 
     assert isinstance(error, VendorReplyError)
-    assert (error.fate, error.maybe_done) == (Fate.RETRY, True)
+    assert (error.policy, error.maybe_done) == (ErrorPolicy.RETRY, True)
     assert "cannot be read" in str(error)
 
 
@@ -181,27 +181,27 @@ def test_a_page_counts_as_a_block_of_five_minutes_where_it_does_not_say_how_long
 @pytest.mark.parametrize(
     ("reply", "fate", "maybe_done"),
     [
-        (Reply(b"<html>blocked</html>"), Fate.STOP, False),
-        (Reply(b"\n <!DOCTYPE html>"), Fate.STOP, False),
-        (Reply(b"[]"), Fate.RETRY, True),
-        (Reply(b""), Fate.RETRY, True),
-        (Reply(b"\xff\xfe\x00garbage"), Fate.RETRY, True),
-        (Reply(b"nope", status=404), Fate.STOP, False),
-        (Reply(b'{"message":"nope"}', status=403), Fate.STOP, False),
-        (Reply(b"<html>", status=502), Fate.RETRY, True),
-        (Reply(b'{"message":"oops"}', status=500), Fate.RETRY, True),
-        (Reply(b"slow down", status=429), Fate.RETRY, False),
+        (Reply(b"<html>blocked</html>"), ErrorPolicy.STOP, False),
+        (Reply(b"\n <!DOCTYPE html>"), ErrorPolicy.STOP, False),
+        (Reply(b"[]"), ErrorPolicy.RETRY, True),
+        (Reply(b""), ErrorPolicy.RETRY, True),
+        (Reply(b"\xff\xfe\x00garbage"), ErrorPolicy.RETRY, True),
+        (Reply(b"nope", status=404), ErrorPolicy.STOP, False),
+        (Reply(b'{"message":"nope"}', status=403), ErrorPolicy.STOP, False),
+        (Reply(b"<html>", status=502), ErrorPolicy.RETRY, True),
+        (Reply(b'{"message":"oops"}', status=500), ErrorPolicy.RETRY, True),
+        (Reply(b"slow down", status=429), ErrorPolicy.RETRY, False),
     ],
 )
 def test_what_is_no_answer_of_the_api_is_told_apart(
-    vendor: Vendor, reply: Reply, fate: Fate, *, maybe_done: bool
+    vendor: Vendor, reply: Reply, policy: ErrorPolicy, *, maybe_done: bool
 ) -> None:
     vendor.answer(PATH, reply)
 
     error = failure(vendor.base)
 
     assert isinstance(error, VendorReplyError)
-    assert (error.fate, error.maybe_done) == (fate, maybe_done)
+    assert (error.policy, error.maybe_done) == (policy, maybe_done)
 
 
 def test_an_error_status_with_an_errcode_is_an_answer(vendor: Vendor) -> None:
@@ -245,7 +245,7 @@ def test_an_answer_over_the_limit_is_given_up(vendor: Vendor) -> None:
     error = failure(vendor.base, size_bytes=1000)
 
     assert isinstance(error, VendorReplyError)
-    assert error.fate is Fate.STOP
+    assert error.policy is ErrorPolicy.STOP
     assert "larger" in str(error)
 
 
@@ -255,7 +255,7 @@ def test_a_server_that_hangs_is_given_up(vendor: Vendor) -> None:
     error = failure(vendor.base, read_s=0.05)
 
     assert isinstance(error, VendorUnreachableError)
-    assert (error.fate, error.maybe_done) == (Fate.RETRY, True)
+    assert (error.policy, error.maybe_done) == (ErrorPolicy.RETRY, True)
     assert "in time" in str(error)
 
 
@@ -275,7 +275,7 @@ def test_a_connection_that_breaks_may_have_done_its_work(vendor: Vendor, fault: 
     error = failure(vendor.base)
 
     assert isinstance(error, VendorUnreachableError)
-    assert (error.fate, error.maybe_done) == (Fate.RETRY, True)
+    assert (error.policy, error.maybe_done) == (ErrorPolicy.RETRY, True)
     assert "broke" in str(error)
 
 
@@ -286,7 +286,7 @@ def test_a_closed_port_means_nothing_was_sent() -> None:
         error = failure(f"http://127.0.0.1:{port}")
 
     assert isinstance(error, VendorUnreachableError)
-    assert (error.fate, error.maybe_done) == (Fate.RETRY, False)
+    assert (error.policy, error.maybe_done) == (ErrorPolicy.RETRY, False)
 
 
 def test_an_untrusted_certificate_stops_and_nothing_was_sent() -> None:
@@ -295,7 +295,7 @@ def test_an_untrusted_certificate_stops_and_nothing_was_sent() -> None:
         error = failure(vendor.base)
 
         assert vendor.requests == []
-    assert (error.fate, error.maybe_done) == (Fate.STOP, False)
+    assert (error.policy, error.maybe_done) == (ErrorPolicy.STOP, False)
     assert "not trusted" in str(error.title)
     assert "antivirus" in str(error.hint)
 
@@ -330,7 +330,7 @@ def test_a_certificate_for_another_name_is_told_as_such(
     error = failure("https://vendor.example")
 
     assert tunnel.requests == []
-    assert (error.fate, error.maybe_done) == (Fate.STOP, False)
+    assert (error.policy, error.maybe_done) == (ErrorPolicy.STOP, False)
     assert "for another one" in str(error.title)
     assert "api_base" in str(error.hint)
 
@@ -345,7 +345,7 @@ def test_what_is_wrong_with_a_certificate_has_its_own_remedy(verify_code: int, w
 
     error = explain(requests.exceptions.SSLError(cause), {"vendor": "V", "call": "c"}, None)
 
-    assert (error.fate, error.maybe_done) == (Fate.STOP, False)
+    assert (error.policy, error.maybe_done) == (ErrorPolicy.STOP, False)
     assert words in str(error.hint)
 
 
@@ -406,7 +406,7 @@ def test_a_key_log_that_cannot_be_opened_is_told(
     error = failure("https://127.0.0.1:1")
 
     assert isinstance(error, VendorUnreachableError)
-    assert (error.fate, error.maybe_done) == (Fate.STOP, False)
+    assert (error.policy, error.maybe_done) == (ErrorPolicy.STOP, False)
     assert "SSLKEYLOGFILE" in str(error.hint)
 
 
@@ -430,7 +430,7 @@ def test_secrets_never_travel_in_clear(base: str, monkeypatch: pytest.MonkeyPatc
 
     error = failure(base)
 
-    assert (error.fate, error.maybe_done) == (Fate.STOP, False)
+    assert (error.policy, error.maybe_done) == (ErrorPolicy.STOP, False)
     assert "not encrypted" in str(error.title)
 
 
@@ -438,7 +438,7 @@ def test_secrets_never_travel_in_clear(base: str, monkeypatch: pytest.MonkeyPatc
 def test_an_unusable_base_address_stops(base: str) -> None:
     error = failure(base)
 
-    assert (error.fate, error.maybe_done) == (Fate.STOP, False)
+    assert (error.policy, error.maybe_done) == (ErrorPolicy.STOP, False)
     assert "api_base" in str(error)
 
 
@@ -452,7 +452,7 @@ def test_a_proxy_that_cannot_be_reached_is_named(
         monkeypatch.setenv("HTTPS_PROXY", f"http://me:pw@{address}")
         error = failure("https://vendor.invalid")
 
-    assert (error.fate, error.maybe_done) == (Fate.RETRY, False)
+    assert (error.policy, error.maybe_done) == (ErrorPolicy.RETRY, False)
     assert f"The proxy http://{address}" in str(error.title)
     assert "HTTPS_PROXY" in str(error.hint)
     assert "pw" not in str(error)
@@ -493,7 +493,7 @@ def test_a_proxy_that_cannot_be_used_is_named_with_its_variable(
 
     error = failure("https://vendor.invalid")
 
-    assert (error.fate, error.maybe_done) == (Fate.STOP, False)
+    assert (error.policy, error.maybe_done) == (ErrorPolicy.STOP, False)
     assert proxy.replace("me:pw@", "")[:100] in str(error.title)
     assert name in str(error.hint)
     assert "SOCKS" in str(error.hint)
@@ -533,7 +533,7 @@ def test_a_host_that_no_name_server_can_be_asked_for_is_told() -> None:
     error = failure("https://.bad..")
 
     assert isinstance(error, VendorUnreachableError)
-    assert (error.fate, error.maybe_done) == (Fate.STOP, False)
+    assert (error.policy, error.maybe_done) == (ErrorPolicy.STOP, False)
 
 
 @pytest.mark.parametrize("base", ["http://localhost:1", "http://127.0.0.1:1"])

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from crypto.secret import Secret
-from server.errors.vendor import CredentialsRejectedError, Fate, Meaning, VendorError
+from server.errors.vendor import CredentialsRejectedError, ErrorInfo, ErrorPolicy, VendorError
 from server.rest.tokens import Account, Token, TokenCache, parse_token
 from tests.server.rest.loopback import FakeTime
 
@@ -27,7 +27,7 @@ class Source:
 
 
 def rejected() -> CredentialsRejectedError:
-    meaning = Meaning(Fate.STOP, "{vendor} refuses.", "Check.")
+    meaning = ErrorInfo(ErrorPolicy.STOP, "{vendor} refuses.", "Check.")
     return CredentialsRejectedError(40001, {"vendor": "WeCom", "call": "gettoken"}, meaning=meaning)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from server.errors.vendor import Fate, Fix
+from server.errors.vendor import Correction, ErrorPolicy
 from server.journal.runs import Result, RunStatus
 from server.simulator.httpd import Reply
 from server.sync.outcome import RunResult
@@ -63,16 +63,16 @@ def _expected(row: Row, call: str) -> Outcome:
     hint = row.hint[:12]
     told = (FAILED, f"wecom-{row.number}")
     partial = RunStatus.PARTIAL
-    if row.fate is Fate.REFRESH_TOKEN:  # a fresh one is refused as well
+    if row.policy is ErrorPolicy.REFRESH_TOKEN:  # a fresh one is refused as well
         return Outcome(RunStatus.FAILED, told, SKIPPED, 2, is_blocked=True, hint="Make sure th")
-    if row.fate is Fate.STOP:
+    if row.policy is ErrorPolicy.STOP:
         return Outcome(RunStatus.FAILED, told, SKIPPED, 1, is_blocked=True, hint=hint)
-    if row.fate is Fate.STOP_CREATES:
+    if row.policy is ErrorPolicy.STOP_CREATES:
         later = SKIPPED if call == "user/create" else DONE
         return Outcome(partial, told, later, 1, is_retried=True, hint=hint)
-    if row.fate is Fate.RETRY:
+    if row.policy is ErrorPolicy.RETRY:
         return Outcome(partial, told, DONE, 1 + len(row.backoff_s), is_retried=True, hint=hint)
-    if row.fate is Fate.DEFER:
+    if row.policy is ErrorPolicy.DEFER:
         return Outcome(partial, told, DONE, 2, is_retried=True, hint=hint)
     return Outcome(partial, told, DONE, 1, is_retried=row.is_suspicious, hint=hint)
 
@@ -140,7 +140,7 @@ SCENES: tuple[Scenes, ...] = (lambda _: Hires(), Renamings, lambda _: Foundings(
 
 def _is_plain(row: Row) -> bool:
     """Whether the fate alone says what follows; corrections have a table of their own."""
-    return row.fate is not Fate.FIX and row.number != 60020
+    return row.policy is not ErrorPolicy.FIX and row.number != 60020
 
 
 @pytest.mark.parametrize("scenes", SCENES, ids=["hires", "renamings", "foundings", "new names"])
@@ -177,34 +177,39 @@ def _named(world: World, call: str, key: str) -> str:
 
 # What is done about a refusal that comes once: (result, attempts). A correction that is not made
 # leaves the change failed after one attempt.
-CORRECTED: dict[tuple[Fix, str], tuple[Result, int]] = {
-    (Fix.ADOPT_HOLDER, "user/create"): (FAILED, 1),  # nobody holds it: there is nobody to adopt
-    (Fix.CREATE_INSTEAD, "user/create"): (DONE, 2),  # the leader was meant
-    (Fix.CREATE_PARENT, "user/create"): (DONE, 2),
-    (Fix.DROP_EMAIL, "user/create"): (DONE, 2),
-    (Fix.DROP_MOBILE, "user/create"): (DONE, 2),
-    (Fix.DROP_POSITION, "user/create"): (DONE, 2),
-    (Fix.DROP_TELEPHONE, "user/create"): (DONE, 2),
-    (Fix.REFRESH_DEPARTMENTS, "user/create"): (DONE, 2),  # without the one that went
-    (Fix.REORDER_MOVES, "user/create"): (DONE, 2),
-    (Fix.UPDATE_INSTEAD, "user/create"): (DONE, 2),
-    (Fix.NAME_TAKEN, "department/create"): (SKIPPED, 1),  # a conflict for the admin
-    (Fix.CREATE_PARENT, "department/create"): (DONE, 2),
-    (Fix.REORDER_MOVES, "department/create"): (DONE, 2),
-    (Fix.REFRESH_DEPARTMENTS, "department/update"): (DONE, 2),  # created again
+CORRECTED: dict[tuple[Correction, str], tuple[Result, int]] = {
+    (Correction.ADOPT_HOLDER, "user/create"): (
+        FAILED,
+        1,
+    ),  # nobody holds it: there is nobody to adopt
+    (Correction.CREATE_INSTEAD, "user/create"): (DONE, 2),  # the leader was meant
+    (Correction.CREATE_PARENT, "user/create"): (DONE, 2),
+    (Correction.DROP_EMAIL, "user/create"): (DONE, 2),
+    (Correction.DROP_MOBILE, "user/create"): (DONE, 2),
+    (Correction.DROP_POSITION, "user/create"): (DONE, 2),
+    (Correction.DROP_TELEPHONE, "user/create"): (DONE, 2),
+    (Correction.REFRESH_DEPARTMENTS, "user/create"): (DONE, 2),  # without the one that went
+    (Correction.REORDER_MOVES, "user/create"): (DONE, 2),
+    (Correction.UPDATE_INSTEAD, "user/create"): (DONE, 2),
+    (Correction.NAME_TAKEN, "department/create"): (SKIPPED, 1),  # a conflict for the admin
+    (Correction.CREATE_PARENT, "department/create"): (DONE, 2),
+    (Correction.REORDER_MOVES, "department/create"): (DONE, 2),
+    (Correction.REFRESH_DEPARTMENTS, "department/update"): (DONE, 2),  # created again
 }
 
 
 def test_every_correction_that_a_row_can_name_is_among_them() -> None:
-    assert {fix for fix, _ in CORRECTED} == set(Fix)
+    assert {fix for fix, _ in CORRECTED} == set(Correction)
     named = {row.fix for row in (*WECOM, *DINGTALK)} - {None}
-    assert named == set(Fix)
+    assert named == set(Correction)
 
 
 @pytest.mark.parametrize(
     ("fix", "call"), CORRECTED, ids=lambda value: getattr(value, "value", value)
 )
-def test_what_a_row_promises_to_correct_is_corrected(world: World, fix: Fix, call: str) -> None:
+def test_what_a_row_promises_to_correct_is_corrected(
+    world: World, fix: Correction, call: str
+) -> None:
     boss = world.hire("老板", mobile="13900000000")
     actual: dict[int, tuple[Result, int]] = {}
 
@@ -235,7 +240,7 @@ def test_what_a_row_promises_to_correct_is_corrected(world: World, fix: Fix, cal
             key = str(empty)
             world.company.change_department(empty, name=f"部门{row.number}")
         named = _named(world, call, key)
-        if fix is Fix.REFRESH_DEPARTMENTS:
+        if fix is Correction.REFRESH_DEPARTMENTS:
             world.wecom_faults.add(Rule(Fault.ANSWERED, "user/list_id", times=1, alter=deleting))
         world.wecom_faults.add(_refuse(row.number, call, named, times=1))
         world.wecom.log.clear()
@@ -261,7 +266,10 @@ def test_whatever_dingtalk_refuses_removes_nobody_and_is_told_in_the_words_of_it
     world.hire("新人", mobile="13800000003")
     result = world.sync()
     told = result.error.title if result.error else None
-    ends_all = row.fate in (Fate.STOP, Fate.REFRESH_TOKEN) and row.number not in PERMISSIONS
+    ends_all = (
+        row.policy in (ErrorPolicy.STOP, ErrorPolicy.REFRESH_TOKEN)
+        and row.number not in PERMISSIONS
+    )
     assert (result.status is RunStatus.FAILED, result.blocked) == (ends_all, ends_all)
     if ends_all:
         assert result.error is not None
@@ -272,10 +280,10 @@ def test_whatever_dingtalk_refuses_removes_nobody_and_is_told_in_the_words_of_it
         assert told is None
         assert any(text.startswith(row.title) for text in texts)
         is_hinted = any(text.startswith(row.hint) for text in texts)
-        assert is_hinted == (row.fate is not Fate.RETRY)
+        assert is_hinted == (row.policy is not ErrorPolicy.RETRY)
         assert [change.result for change in result.changes] == [DONE]  # others are taken over
-    attempts = {Fate.RETRY: 1 + len(row.backoff_s), Fate.REFRESH_TOKEN: 2}
-    assert len(world.dingtalk_faults.injected) == attempts.get(row.fate, 1)
+    attempts = {ErrorPolicy.RETRY: 1 + len(row.backoff_s), ErrorPolicy.REFRESH_TOKEN: 2}
+    assert len(world.dingtalk_faults.injected) == attempts.get(row.policy, 1)
     assert all(member.is_enabled for member in world.wecom.directory.snapshot().members.values())
     world.dingtalk_faults.switch_off()
     world.engine.client_pool.retry_rejected_credentials()

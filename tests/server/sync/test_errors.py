@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.errors.vendor import Fate
+from server.errors.vendor import ErrorPolicy
 from server.journal.runs import Result, RunStatus
 from server.simulator.httpd import Reply
 from tests.server.simulator.faults import Fault, Rule
@@ -74,7 +74,7 @@ def test_a_department_that_wecom_made_up_is_no_success(world: World) -> None:
     assert "xxxx (123)" in str(result.warnings[0])
 
 
-@pytest.mark.parametrize("errcode", [row.number for row in ROWS if row.fate is Fate.FIX])
+@pytest.mark.parametrize("errcode", [row.number for row in ROWS if row.policy is ErrorPolicy.FIX])
 def test_no_correction_goes_round_in_circles(world: World, errcode: int) -> None:
     world.department("研发部")
     world.hire("甲", mobile="13800000001", email="jia@example.com", title="经理")

@@ -5,7 +5,7 @@ import pytest
 
 from server.errors.vendor import (
     CredentialsRejectedError,
-    Fate,
+    ErrorPolicy,
     MobileTakenError,
     OutcomeUnknownError,
     VendorRefusedError,
@@ -94,7 +94,7 @@ def test_another_refusal_is_not_taken_for_nobody(client: WeComClient, vendor: Ve
     with pytest.raises(VendorRefusedError) as caught:
         client.find_userid("13430388888")
 
-    assert caught.value.fate is Fate.STOP
+    assert caught.value.policy is ErrorPolicy.STOP
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_what_is_deleted_or_was_gone_is_a_success(
     with pytest.raises(VendorRefusedError) as caught:
         delete(client)
 
-    assert caught.value.fate is Fate.DEFER
+    assert caught.value.policy is ErrorPolicy.DEFER
     assert query.items() <= vendor.calls(path)[0].query.items()
     assert vendor.calls(path)[0].method == "GET"
 

@@ -6,9 +6,9 @@ import pytest
 from crypto.secret import Secret
 from server.errors.vendor import (
     AddressNotTrustedError,
+    Correction,
     CredentialsRejectedError,
-    Fate,
-    Fix,
+    ErrorPolicy,
     MobileTakenError,
     VendorRefusedError,
     VendorReplyError,
@@ -40,9 +40,9 @@ def refusal(answer: dict[str, Any], call: Call = UPDATE) -> VendorRefusedError:
 def test_each_code_has_its_fate_and_words_for_people(row: Row) -> None:
     error = refusal({"errcode": row.number, "errmsg": "vendor's text"})
 
-    assert (error.code, error.fate, error.fix) == (f"wecom-{row.number}", row.fate, row.fix)
+    assert (error.code, error.policy, error.fix) == (f"wecom-{row.number}", row.policy, row.fix)
     assert (error.suspicious, error.backoff_s) == (row.is_suspicious, row.backoff_s)
-    assert error.retryable == (row.fate is Fate.RETRY)
+    assert error.retryable == (row.policy is ErrorPolicy.RETRY)
     assert error.title.text.startswith(row.title)
     assert error.hint.text.startswith(row.hint)
     assert not re.search(r"[{}]", f"{error.title}{error.hint}")
@@ -70,7 +70,8 @@ def test_a_correction_that_a_hint_promises_is_named_in_the_row() -> None:
     assert promising == {
         row.number
         for row in ROWS
-        if row.fix in {Fix.REFRESH_DEPARTMENTS, Fix.CREATE_PARENT, Fix.REORDER_MOVES}
+        if row.fix
+        in {Correction.REFRESH_DEPARTMENTS, Correction.CREATE_PARENT, Correction.REORDER_MOVES}
     }
 
 
@@ -93,7 +94,7 @@ def test_a_code_that_is_no_number_is_no_success(errcode: object) -> None:
 def test_what_does_not_exist_is_gone_when_it_is_deleted(number: int) -> None:
     error = refusal({"errcode": number}, DELETE)
 
-    assert (error.fate, error.fix) == (Fate.GONE, None)
+    assert (error.policy, error.fix) == (ErrorPolicy.GONE, None)
 
 
 @pytest.mark.parametrize("number", [40001, 40013, 40014, 40091, 41002, 41004, 42001, 45031])
@@ -101,7 +102,7 @@ def test_a_token_call_that_is_refused_means_wrong_credentials(number: int) -> No
     error = refusal({"errcode": number}, LOGIN)
 
     assert isinstance(error, CredentialsRejectedError)
-    assert error.fate is Fate.STOP
+    assert error.policy is ErrorPolicy.STOP
 
 
 def test_60020_carries_the_address_to_add() -> None:
@@ -115,7 +116,7 @@ def test_60020_carries_the_address_to_add() -> None:
     )
 
     assert isinstance(error, AddressNotTrustedError)
-    assert (error.fate, error.fix, error.suspicious) == (Fate.STOP, None, False)
+    assert (error.policy, error.fix, error.suspicious) == (ErrorPolicy.STOP, None, False)
     assert error.ip == "203.0.113.77"
     assert "203.0.113.77" in str(error.title)
     assert "203.0.113.77" in str(error.hint)
@@ -144,7 +145,11 @@ def test_60104_names_the_holder_of_the_mobile(errmsg: str, holder: str | None) -
     error = refusal({"errcode": 60104, "errmsg": errmsg})
 
     assert isinstance(error, MobileTakenError)
-    assert (error.fate, error.fix, error.suspicious) == (Fate.FIX, Fix.ADOPT_HOLDER, False)
+    assert (error.policy, error.fix, error.suspicious) == (
+        ErrorPolicy.FIX,
+        Correction.ADOPT_HOLDER,
+        False,
+    )
     assert error.holder == holder
 
 
@@ -156,7 +161,7 @@ def test_what_hints_at_a_fault_of_the_whole_set_up_is_marked(number: int) -> Non
 def test_an_unknown_code_is_reported_with_the_vendors_words() -> None:
     error = refusal({"errcode": 99999, "errmsg": "something new"})
 
-    assert error.fate is Fate.SKIP
+    assert error.policy is ErrorPolicy.SKIP
     assert "99999: something new" in str(error)
 
 
