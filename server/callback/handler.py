@@ -60,7 +60,7 @@ class NotACallbackError(Exception):
     """The request is no callback at all: no `encrypt`, no signature, or not JSON."""
 
 
-class Arrival(NamedTuple):
+class CallbackRequest(NamedTuple):
     """A request for the desk: query string, body, the address it came from, how it is packed."""
 
     query: str
@@ -92,7 +92,7 @@ class Outcome(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class HandlerState:
     """What the desk saw, for the status. Times in milliseconds since 1970.
 
     `clock_difference_ms` is how far the last genuine call's own time was ahead of ours.
@@ -104,7 +104,7 @@ class Facts:
     unstored: JournalError | None = None
 
 
-class Desk:
+class CallbackHandler:
     """Answers callbacks on the loop's thread; `replace_opener` and `diagnose_waiting` on any.
 
     A rejected call is answered first and diagnosed later: what a secret key makes of it must not
@@ -125,13 +125,13 @@ class Desk:
         self._on_promotion = on_promotion
         self._now_ms = now_ms
         self._on_news = on_news
-        self._facts = Facts()
+        self._facts = HandlerState()
         self._newest_ms = 0
         self._swap = threading.Lock()
         self._undiagnosed = DiagnosisQueue()
 
     @property
-    def facts(self) -> Facts:
+    def facts(self) -> HandlerState:
         """What the desk saw lately."""
         return self._facts
 
@@ -140,7 +140,7 @@ class Desk:
         with self._swap:
             self._opener = opener
 
-    def verify(self, arrival: Arrival) -> Verified:
+    def verify(self, arrival: CallbackRequest) -> Verified:
         """Return what is to be stored of a genuine callback; hand it to `reply` afterwards.
 
         Raises NotACallbackError, or CallbackRejectedError (no set in force fits;
@@ -250,7 +250,7 @@ class Desk:
         if before is None or abs(before - difference_ms) > 1000:
             self._learn(replace(self._facts, clock_difference_ms=difference_ms))
 
-    def _learn(self, facts: Facts) -> None:
+    def _learn(self, facts: HandlerState) -> None:
         self._facts = facts
         self._on_news()
 
@@ -262,7 +262,7 @@ class Desk:
         self._on_news()
 
 
-def _sealed_callback(arrival: Arrival) -> SealedCallback:
+def _sealed_callback(arrival: CallbackRequest) -> SealedCallback:
     query = _query_of(arrival.query)
     # Real calls carry both names with one value; the documents use now this one, now that.
     signature = query.get("signature") or query.get("msg_signature")
@@ -283,7 +283,7 @@ def _query_of(text: str) -> dict[str, str]:
     return {name: value for name, _, value in (one.partition("=") for one in text.split("&"))}
 
 
-def _unpacked(arrival: Arrival) -> bytes:
+def _unpacked(arrival: CallbackRequest) -> bytes:
     """Return the body as it was before a proxy on the way packed it, which DingTalk never does."""
     encoding = arrival.encoding.strip().lower()
     if encoding in {"", "identity"}:

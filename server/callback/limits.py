@@ -39,17 +39,17 @@ _PROMPT_MAX_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """How long a connection may be idle, and how long one request may take to arrive; seconds."""
 
     idle_s: float
     request_s: float
 
 
-CALM = Patience(idle_s=75, request_s=10)
+RELAXED = Timeouts(idle_s=75, request_s=10)
 # Most places taken: who wastes one has to go, so that a genuine call finds one. DingTalk gives up
 # after 2.5 seconds itself, so nothing genuine takes longer to arrive.
-PRESSED = Patience(idle_s=1, request_s=2.5)
+TIGHT = Timeouts(idle_s=1, request_s=2.5)
 
 
 class RepeatFilter(logging.Filter):
@@ -317,7 +317,7 @@ class PatientChannel(HTTPChannel):
         """
         return self.active_since_s if self.request_since_s is None else self.request_since_s
 
-    def enforce(self, patience: Patience, now_s: float) -> None:
+    def enforce(self, patience: Timeouts, now_s: float) -> None:
         """Close the connection where it was idle, or a request arriving, for too long."""
         if self.requests:
             return

@@ -19,11 +19,11 @@ from waitress.server import TcpWSGIServer
 
 from server.callback.batching import BatchingInbox
 from server.callback.limits import (
-    CALM,
     HEADER_LIMIT_BYTES,
     HELD_LIMIT_BYTES,
-    PRESSED,
     READ_LIMIT_BYTES,
+    RELAXED,
+    TIGHT,
     PatientChannel,
     RepeatFilter,
 )
@@ -170,7 +170,7 @@ class _Server(TcpWSGIServer):
         if now_s >= self._next_maintenance_s:
             self._next_maintenance_s = now_s + self.adj.cleanup_interval
             is_pressed = len(self._map) >= self.adj.connection_limit * _PRESSED_ABOVE
-            patience = PRESSED if is_pressed else CALM
+            patience = TIGHT if is_pressed else RELAXED
             for channel in list(self.active_channels.values()):
                 channel.enforce(patience, now_s)
         if self.is_full:
@@ -344,7 +344,7 @@ def _adjustments(listener: socket.socket) -> Adjustments:
         ident=None,
         connection_limit=connection_limit(),
         cleanup_interval=1,
-        channel_timeout=int(CALM.idle_s),
+        channel_timeout=int(RELAXED.idle_s),
         recv_bytes=_READ_BYTES,
         max_request_header_size=HEADER_LIMIT_BYTES,
         max_request_body_size=READ_LIMIT_BYTES,

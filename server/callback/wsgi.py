@@ -15,8 +15,8 @@ from bottle import Bottle, HTTPError, HTTPResponse, request, response
 
 from crypto.callback import CallbackRejectedError, SealedReply
 from server.callback.handler import (
-    Arrival,
-    Desk,
+    CallbackHandler,
+    CallbackRequest,
     NotACallbackError,
     Outcome,
     Verified,
@@ -65,11 +65,11 @@ _UNSTORED = Answer("503 Service Unavailable", b"try again\n", _PLAIN, {"Retry-Af
 class Application:
     """The WSGI application, and beside it the two halves of a callback. One thread only."""
 
-    def __init__(self, desk: Desk, path: str) -> None:
+    def __init__(self, handler: CallbackHandler, path: str) -> None:
         """Answer callbacks at `path`, which starts with a slash."""
         bare = path.rstrip("/")
         self._paths = frozenset({bare or "/", f"{bare}/"})
-        self._desk = desk
+        self._handler = handler
         self._bottle = _build_bottle(self._paths)
         self._date_s = 0
         self._date = b""
@@ -95,9 +95,9 @@ class Application:
         remote = _remote(peer, headers.get("X_FORWARDED_FOR"))
         encoding = headers.get("CONTENT_ENCODING", "")
         try:
-            return self._desk.verify(Arrival(query, body, remote, encoding))
+            return self._handler.verify(CallbackRequest(query, body, remote, encoding))
         except NotACallbackError:
-            self._desk.note_stranger(remote)
+            self._handler.note_stranger(remote)
             return _NOT_A_CALLBACK
         except CallbackRejectedError:
             return _REJECTED
@@ -108,7 +108,7 @@ class Application:
     def reply(self, verified: Verified, outcome: Outcome) -> Answer:
         """Return the answer to a genuine callback, once it was stored or could not be."""
         try:
-            return Answer("200 OK", _as_json(self._desk.reply(verified, outcome)), _JSON)
+            return Answer("200 OK", _as_json(self._handler.reply(verified, outcome)), _JSON)
         except JournalError:
             return _UNSTORED
         except Exception:  # noqa: BLE001 - told in full; the caller gets an answer
@@ -123,9 +123,9 @@ class Application:
         return self._date
 
 
-def build_app(desk: Desk, path: str) -> Application:
+def build_app(handler: CallbackHandler, path: str) -> Application:
     """Return what answers callbacks at `path` (starts with a slash)."""
-    return Application(desk, path)
+    return Application(handler, path)
 
 
 def _build_bottle(addresses: Iterable[str]) -> Bottle:

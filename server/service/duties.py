@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from sqlite3 import Connection
 
-from server.callback.handler import Facts
+from server.callback.handler import HandlerState
 from server.callback.rejections import RejectionLog
 from server.errors.base import JournalClosedError, JournalError, Trouble
 from server.journal import rejections as stored_rejections
@@ -31,7 +31,7 @@ class ReopenJournal:
         self,
         journal: Journal,
         clock_ms: Callable[[], int],
-        facts: Callable[[], Facts],
+        facts: Callable[[], HandlerState],
         on_reopened: Callable[[], object],
         stopping: threading.Event,
     ) -> None:
@@ -125,7 +125,7 @@ class Publish:
         self,
         instance: InstanceLock,
         address: Callable[[], str],
-        facts: Callable[[], Facts],
+        facts: Callable[[], HandlerState],
         troubles: Callable[[], Iterator[Trouble]],
         stopping: threading.Event,
     ) -> None:

@@ -17,7 +17,7 @@ from typing import TypeVar
 from crypto.callback import Opener
 from crypto.credentials import Keyring
 from server.callback.batching import BatchingInbox
-from server.callback.handler import Desk, Facts
+from server.callback.handler import CallbackHandler, HandlerState
 from server.callback.listener import Listener, open_socket
 from server.callback.rejections import RejectionLog
 from server.callback.wsgi import build_app
@@ -208,14 +208,14 @@ class Service:
         """Make all parts; none of them is at work yet."""
         config, settings = self._config, self._config.now().settings
         inbox = BatchingInbox(self._journal.append)
-        self._desk = Desk(
+        self._handler = CallbackHandler(
             Opener(config.keyring),
             self._rejections,
             config.promote,
             self._clock_ms,
             self.wake,
         )
-        self._listener = Listener(bound, build_app(self._desk, settings.callback.path), inbox)
+        self._listener = Listener(bound, build_app(self._handler, settings.callback.path), inbox)
         self._address = local_url(*self._listener.address, settings.callback.path)
         # The sync and the comparison read the settings in force whenever they do something.
         client_pool = ClientPool(self._pace, self._vendor_clock)
@@ -249,7 +249,7 @@ class Service:
             _log.warning("%s", note)
 
     def _use_keyring(self, keyring: Keyring) -> None:
-        self._desk.replace_opener(Opener(keyring))
+        self._handler.replace_opener(Opener(keyring))
 
     def _changed(self, before: Config, config: Config) -> None:
         """Have everybody work with other settings."""
@@ -257,7 +257,7 @@ class Service:
         self._watch.nudge()
         path = config.settings.callback.path
         if path != before.settings.callback.path:
-            self._listener.replace_application(build_app(self._desk, path))
+            self._listener.replace_application(build_app(self._handler, path))
             self._address = local_url(*self._listener.address, path)
             _log.info("Listening on %s now", self._address)
 
@@ -269,7 +269,7 @@ class Service:
             *self._beginning,
             self._saving,
             self._taking_up,
-            Routine("diagnose rejected calls", self._desk.diagnose_waiting),
+            Routine("diagnose rejected calls", self._handler.diagnose_waiting),
             StoreRejections(
                 self._rejections, self._journal, self._heard, lambda: self._restored.is_done
             ),
@@ -315,7 +315,7 @@ class Service:
         self._config.judge_previous(self._journal.read(contact.uses))
 
     def _prune(self) -> None:
-        self._pruning.compare_clocks(self._desk.facts.clock_difference_ms)
+        self._pruning.compare_clocks(self._handler.facts.clock_difference_ms)
         self._pruning.do_what_is_due(self._config.now().settings.journal)
 
     def _write(self, job: Callable[[Connection], T]) -> T:
@@ -326,8 +326,8 @@ class Service:
         if self._journal.read(requests.is_waiting):
             self._worker.nudge()
 
-    def _facts(self) -> Facts:
-        return self._desk.facts
+    def _facts(self) -> HandlerState:
+        return self._handler.facts
 
     def _troubles(self) -> Iterator[Trouble]:
         """Yield what fails now, the gravest first; one never hides another."""

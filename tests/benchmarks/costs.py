@@ -13,7 +13,7 @@ from pathlib import Path
 from crypto.callback import Opener
 from crypto.credentials import Credentials, Keyring
 from server.callback.batching import BatchingInbox
-from server.callback.handler import Desk, Outcome
+from server.callback.handler import CallbackHandler, Outcome
 from server.callback.listener import Listener, open_socket
 from server.callback.rejections import RejectionLog
 from server.callback.wsgi import build_app
@@ -34,7 +34,7 @@ def print_costs() -> None:
         stack.callback(journal.close, 10)
         inbox = BatchingInbox(journal.append)
         keyring = Keyring(Credentials.of(TOKEN, AES_KEY, KEY))
-        desk = Desk(Opener(keyring), RejectionLog(), lambda _: None)
+        desk = CallbackHandler(Opener(keyring), RejectionLog(), lambda _: None)
         listening = stack.enter_context(open_socket("127.0.0.1", 0))
         listener = Listener(listening, build_app(desk, PATH), inbox)
         callers = [

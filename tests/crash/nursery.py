@@ -16,7 +16,7 @@ from pathlib import Path
 from crypto.callback import Opener
 from crypto.credentials import Keyring
 from server.callback.batching import BatchingInbox
-from server.callback.handler import Desk
+from server.callback.handler import CallbackHandler
 from server.callback.listener import Listener, open_socket
 from server.callback.rejections import RejectionLog
 from server.callback.wsgi import build_app
@@ -40,7 +40,7 @@ def live(database: Path, listening: socket.socket) -> None:
     """Serve and work on what arrives until killed."""
     journal = Journal.open(database, now_ms=now_ms())
     inbox = BatchingInbox(journal.append)
-    desk = Desk(Opener(Keyring(CREDENTIALS)), RejectionLog(), lambda _: None)
+    desk = CallbackHandler(Opener(Keyring(CREDENTIALS)), RejectionLog(), lambda _: None)
     Listener(listening, build_app(desk, PATH), inbox).start()
     threading.Thread(target=work, args=(journal,), daemon=True).start()
     threading.Event().wait()

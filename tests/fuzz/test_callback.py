@@ -20,7 +20,7 @@ import pytest
 
 from crypto.callback import Opener
 from crypto.credentials import Keyring
-from server.callback.handler import Desk, Outcome, Verified
+from server.callback.handler import CallbackHandler, Outcome, Verified
 from server.callback.rejections import KEPT, RejectionLog
 from server.callback.wsgi import build_app
 from server.simulator.dingtalk.callbacks import query_of
@@ -185,7 +185,7 @@ def test_no_call_makes_the_application_fail(
     caplog.set_level(logging.WARNING)
     rejections = RejectionLog()
     keyring = Keyring(CREDENTIALS, pending=OTHER)
-    desk = Desk(Opener(keyring), rejections, lambda _: None)
+    desk = CallbackHandler(Opener(keyring), rejections, lambda _: None)
     app = build_app(desk, PATH)
     counts: Counter[str] = Counter()
     for number in range(IN_PROCESS):

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from crypto.callback import Opener
 from crypto.credentials import Credentials, Keyring
 from server.callback.batching import Append, BatchingInbox
-from server.callback.handler import Desk
+from server.callback.handler import CallbackHandler
 from server.callback.listener import Listener, open_socket
 from server.callback.rejections import RejectionLog
 from server.callback.wsgi import build_app
@@ -48,7 +48,7 @@ class Service:
     """What runs, and how to talk to it."""
 
     port: int
-    desk: Desk
+    handler: CallbackHandler
     journal: Journal
     listener: Listener
     rejections: RejectionLog
@@ -73,7 +73,7 @@ class Service:
 
     def rejected(self) -> list[Rejection]:
         """The list of rejected calls, once the doctor has seen all that wait."""
-        self.desk.diagnose_waiting()
+        self.handler.diagnose_waiting()
         return self.rejections.snapshot()
 
     def uses(self) -> dict[str, LastUse]:
@@ -139,13 +139,15 @@ def serving(
     rejections = RejectionLog()
     inbox = BatchingInbox(store(journal))
     promotions: list[Opener] = []
-    desk = Desk(Opener(keyring or Keyring(CREDENTIALS)), rejections, promotions.append)
+    handler = CallbackHandler(
+        Opener(keyring or Keyring(CREDENTIALS)), rejections, promotions.append
+    )
     with closing(open_socket(host, 0)) as listening:
-        listener = Listener(listening, build_app(desk, PATH), inbox)
+        listener = Listener(listening, build_app(handler, PATH), inbox)
         listener.start()
         try:
             port = listener.address[1]
-            yield Service(port, desk, journal, listener, rejections, promotions)
+            yield Service(port, handler, journal, listener, rejections, promotions)
         finally:
             listener.request_stop()
             stopped = listener.join(20)

@@ -17,7 +17,7 @@ from server.callback.limits import (
     FRAMING_LIMIT_BYTES,
     HEADER_LIMIT_BYTES,
     READ_LIMIT_BYTES,
-    Patience,
+    Timeouts,
 )
 from tests.server.callback.service import (
     PATH,
@@ -33,7 +33,7 @@ from tests.waiting import until
 
 EVENT = {"EventType": "user_add_org", "eventId": "e1"}
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
-HURRIED = Patience(idle_s=0.2, request_s=0.2)
+HURRIED = Timeouts(idle_s=0.2, request_s=0.2)
 
 
 def chunked(*chunks: bytes, target: str = PATH) -> bytes:
@@ -317,7 +317,7 @@ def flood(service: Service, stopped: threading.Event, garbage: bytes) -> None:
 
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert limits.CALM.request_s > HURRIED.request_s
+    assert limits.RELAXED.request_s > HURRIED.request_s
     monkeypatch.setattr("server.callback.listener.CALM", HURRIED)
 
 
@@ -379,4 +379,4 @@ def test_who_sends_a_byte_now_and_then_gives_way_to_a_genuine_call(few_places: S
         stopped.set()
         for drip in drips:
             drip.join()
-    assert elapsed_s < limits.PRESSED.request_s
+    assert elapsed_s < limits.TIGHT.request_s

@@ -13,8 +13,8 @@ from crypto.callback import CallbackRejectedError, Opener, SealedReply
 from crypto.credentials import Keyring
 from server.callback.handler import (
     CLOCK_TOLERANCE_MS,
-    Arrival,
-    Desk,
+    CallbackHandler,
+    CallbackRequest,
     NotACallbackError,
     Outcome,
     Verified,
@@ -78,7 +78,7 @@ class FakeStore:
 class Office:
     """A desk, and all that it is given."""
 
-    desk: Desk
+    handler: CallbackHandler
     inbox: FakeStore
     rejections: RejectionLog
     promoted: list[Opener]
@@ -88,19 +88,19 @@ class Office:
         """Hand in a callback; what the answer says, as DingTalk reads it."""
         return self.answer_to(arrival(text)).encrypt
 
-    def answer_to(self, call: Arrival) -> SealedReply:
+    def answer_to(self, call: CallbackRequest) -> SealedReply:
         """Verify, store, answer."""
-        verified = self.desk.verify(call)
-        return self.desk.reply(verified, self.inbox.store(verified))
+        verified = self.handler.verify(call)
+        return self.handler.reply(verified, self.inbox.store(verified))
 
     def rejected(self) -> list[Rejection]:
         """The list of rejected calls, once the doctor has seen all that wait."""
-        self.desk.diagnose_waiting()
+        self.handler.diagnose_waiting()
         return self.rejections.snapshot()
 
 
-def arrival(text: SignedText) -> Arrival:
-    return Arrival(urlencode(query_of(text)), body_of(text), "203.0.113.7")
+def arrival(text: SignedText) -> CallbackRequest:
+    return CallbackRequest(urlencode(query_of(text)), body_of(text), "203.0.113.7")
 
 
 @pytest.fixture
@@ -108,8 +108,8 @@ def office() -> Callable[..., Office]:
     def make(keyring: Keyring | None = None) -> Office:
         inbox, rejections, promoted, clock = FakeStore(), RejectionLog(), list[Opener](), [NOW_MS]
         opener = Opener(keyring or Keyring(CREDENTIALS))
-        desk = Desk(opener, rejections, promoted.append, lambda: clock[0])
-        return Office(desk, inbox, rejections, promoted, clock)
+        handler = CallbackHandler(opener, rejections, promoted.append, lambda: clock[0])
+        return Office(handler, inbox, rejections, promoted, clock)
 
     return make
 
@@ -148,7 +148,7 @@ def test_a_self_test_leaves_neither_event_nor_contact(office: Callable[..., Offi
     one = office(Keyring(CREDENTIALS, pending=OTHER))
     one.receive(sealed({"EventType": "check_url", "DingBridgeSelfTest": 1}, OTHER))
     assert (one.inbox.uses, one.inbox.events) == ([], [])
-    assert (one.promoted, one.desk.facts.clock_difference_ms) == ([], None)
+    assert (one.promoted, one.handler.facts.clock_difference_ms) == ([], None)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_the_previous_set_is_accepted_until_its_end(office: Callable[..., Office
 
 def test_replaced_credentials_count_from_the_next_call_on(office: Callable[..., Office]) -> None:
     one = office()
-    one.desk.replace_opener(Opener(Keyring(THIRD)))
+    one.handler.replace_opener(Opener(Keyring(THIRD)))
     one.receive(sealed(EVENT, THIRD))
     with pytest.raises(CallbackRejectedError):
         one.receive(sealed(EVENT))
@@ -268,7 +268,7 @@ def test_a_wrong_clock_loses_nothing_and_is_noted(
     )
     one.receive(text)
     assert one.inbox.event.event_id == "e1"
-    assert difference_ms == one.desk.facts.clock_difference_ms
+    assert difference_ms == one.handler.facts.clock_difference_ms
 
 
 def test_a_failing_journal_is_noted_until_it_works_again(office: Callable[..., Office]) -> None:
@@ -279,12 +279,12 @@ def test_a_failing_journal_is_noted_until_it_works_again(office: Callable[..., O
             one.receive(sealed(EVENT))
         one.clock[0] += 1
     assert (NOW_MS, one.inbox.failure) == (
-        one.desk.facts.unstored_since_ms,
-        one.desk.facts.unstored,
+        one.handler.facts.unstored_since_ms,
+        one.handler.facts.unstored,
     )
     one.inbox.failure = None
     one.receive(sealed(EVENT))
-    assert (one.desk.facts.unstored_since_ms, one.desk.facts.unstored) == (None, None)
+    assert (one.handler.facts.unstored_since_ms, one.handler.facts.unstored) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_of_several_failures_the_latest_counts_and_damage_most(
         with pytest.raises(JournalError):
             one.receive(sealed(EVENT))
         one.clock[0] += 1
-    assert (one.desk.facts.unstored, one.desk.facts.unstored_since_ms) == (told, NOW_MS)
+    assert (one.handler.facts.unstored, one.handler.facts.unstored_since_ms) == (told, NOW_MS)
 
 
 def test_a_tail_that_no_key_can_be_is_not_offered(office: Callable[..., Office]) -> None:
@@ -356,7 +356,7 @@ def test_a_rejected_call_is_diagnosed_by_the_sets_that_it_met(
     one = office()
     with pytest.raises(CallbackRejectedError):
         one.receive(sealed(EVENT, OTHER))
-    one.desk.replace_opener(Opener(Keyring(OTHER)))
+    one.handler.replace_opener(Opener(Keyring(OTHER)))
     assert [line.verdict for line in one.rejected()] == ["unknown_sender"]
 
 
@@ -386,8 +386,8 @@ def test_a_flood_from_made_up_addresses_fills_neither_list_nor_log(
     for number in range(500):
         with pytest.raises(CallbackRejectedError):
             one.answer_to(arrival(sealed(EVENT, OTHER))._replace(remote=f"203.0.{number}"))
-        one.desk.note_stranger(f"198.51.{number}")
-        one.desk.diagnose_waiting()
+        one.handler.note_stranger(f"198.51.{number}")
+        one.handler.diagnose_waiting()
     lines = one.rejections.snapshot()
     assert len(lines) == NEW_LINES + 2
     assert sum(line.count for line in lines) == 1000
@@ -398,7 +398,7 @@ def test_too_many_parameters_are_no_callback(office: Callable[..., Office]) -> N
     text = sealed(EVENT)
     query = "a=b&" * 200 + urlencode(query_of(text))
     with pytest.raises(NotACallbackError):
-        office().answer_to(Arrival(query, body_of(text), ""))
+        office().answer_to(CallbackRequest(query, body_of(text), ""))
 
 
 def test_the_journal_takes_whatever_the_desk_gives_it(
@@ -437,10 +437,10 @@ def test_a_captured_call_that_is_sent_again_is_answered_and_teaches_nothing(
     captured = sealed_at(NOW_MS - 5000, {"eventId": "old"})
     one.receive(captured)
     one.receive(sealed_at(NOW_MS, {"eventId": "new"}))
-    assert one.desk.facts.clock_difference_ms == 0
+    assert one.handler.facts.clock_difference_ms == 0
     one.clock[0] += 86_400_000
     one.receive(captured)
-    assert one.desk.facts.clock_difference_ms == 0
+    assert one.handler.facts.clock_difference_ms == 0
     assert [use.is_replay for use in one.inbox.uses] == [False, False, True]
 
 
@@ -450,7 +450,7 @@ def test_the_newest_call_sent_again_is_known_by_its_event(office: Callable[..., 
     one.receive(captured)
     one.clock[0] += 86_400_000
     one.receive(captured)
-    assert one.desk.facts.clock_difference_ms == 0
+    assert one.handler.facts.clock_difference_ms == 0
     again = one.inbox.uses[-1]
     assert (again.dedupe_key, again.was_sent_again(frozenset())) == ("e", True)
 
@@ -461,7 +461,7 @@ def test_after_a_start_an_event_that_is_known_teaches_nothing(
     one = office()
     one.inbox.events.append(NewEvent("e", 0, None, "e", None, "{}"))
     one.receive(sealed_at(NOW_MS - 86_400_000, {"eventId": "e"}))
-    assert one.desk.facts.clock_difference_ms is None
+    assert one.handler.facts.clock_difference_ms is None
 
 
 def test_two_calls_with_one_timestamp_are_both_genuine(office: Callable[..., Office]) -> None:
@@ -498,7 +498,7 @@ def test_a_date_of_the_far_future_does_not_make_all_others_old(
     one.receive(sealed_at(NOW_MS * 1000, {"eventId": "micro"}))
     one.clock[0] += CLOCK_TOLERANCE_MS + 1
     one.receive(sealed_at(one.clock[0], {"eventId": "e"}))
-    assert (one.inbox.uses[-1].is_replay, one.desk.facts.clock_difference_ms) == (False, 0)
+    assert (one.inbox.uses[-1].is_replay, one.handler.facts.clock_difference_ms) == (False, 0)
 
 
 def test_a_captured_call_promotes_no_set(office: Callable[..., Office]) -> None:
@@ -516,16 +516,16 @@ def test_what_was_not_stored_is_news_when_it_comes_again(office: Callable[..., O
     one.inbox.failure = FULL
     with pytest.raises(JournalFullError):
         one.receive(call)
-    assert one.desk.facts.clock_difference_ms is None
+    assert one.handler.facts.clock_difference_ms is None
     one.inbox.failure = None
     one.receive(call)
-    assert one.desk.facts.clock_difference_ms == 1000
+    assert one.handler.facts.clock_difference_ms == 1000
 
 
 def test_clocks_alike_are_no_news() -> None:
     news: list[int] = []
     rejections = RejectionLog()
-    desk = Desk(
+    handler = CallbackHandler(
         Opener(Keyring(CREDENTIALS)),
         rejections,
         lambda _: None,
@@ -533,8 +533,10 @@ def test_clocks_alike_are_no_news() -> None:
         lambda: news.append(1),
     )
     for number, difference_ms in enumerate((-60_000, -59_500, -59_000)):
-        verified = desk.verify(arrival(sealed_at(NOW_MS + difference_ms, {"eventId": str(number)})))
-        desk.reply(verified, Outcome(frozenset({str(number)}), None))
+        verified = handler.verify(
+            arrival(sealed_at(NOW_MS + difference_ms, {"eventId": str(number)}))
+        )
+        handler.reply(verified, Outcome(frozenset({str(number)}), None))
     assert len(news) == 1
 
 
@@ -565,13 +567,13 @@ def test_no_json_is_read_where_the_query_is_not_that_of_a_callback(
     one = office()
     query = urlencode({"signature": signature, "timestamp": "1", "nonce": "n"})
     with pytest.raises(CallbackRejectedError):
-        one.answer_to(Arrival(query, LARGE_JSON, ""))
+        one.answer_to(CallbackRequest(query, LARGE_JSON, ""))
     assert [line.verdict for line in one.rejected()] == ["unknown_sender"]
     for missing in ("signature", "timestamp", "nonce"):
         parts = {"signature": "0" * 40, "timestamp": "1", "nonce": "n"}
         parts.pop(missing)
         with pytest.raises(NotACallbackError):
-            one.answer_to(Arrival(urlencode(parts), LARGE_JSON, ""))
+            one.answer_to(CallbackRequest(urlencode(parts), LARGE_JSON, ""))
     assert parsed == []
 
 
@@ -580,7 +582,7 @@ def test_large_json_that_is_no_envelope_is_not_read(
 ) -> None:
     query = urlencode(query_of(sealed(EVENT)))
     with pytest.raises(NotACallbackError):
-        office().answer_to(Arrival(query, LARGE_JSON, ""))
+        office().answer_to(CallbackRequest(query, LARGE_JSON, ""))
     assert parsed == []
 
 
@@ -595,7 +597,7 @@ def test_a_large_genuine_event_is_read(office: Callable[..., Office]) -> None:
 )
 def test_a_query_is_read_however_it_is_written(office: Callable[..., Office], query: str) -> None:
     one, text = office(), sealed(EVENT)
-    one.answer_to(Arrival(query.format(urlencode(query_of(text))), body_of(text), ""))
+    one.answer_to(CallbackRequest(query.format(urlencode(query_of(text))), body_of(text), ""))
     assert one.inbox.event.event_id == "e1"
 
 
@@ -616,12 +618,12 @@ def test_a_body_that_a_proxy_packed_is_unpacked(
 def test_what_does_not_unpack_is_no_callback(office: Callable[..., Office], packed: bytes) -> None:
     query = urlencode(query_of(sealed(EVENT)))
     with pytest.raises(NotACallbackError):
-        office().answer_to(Arrival(query, packed, "", "gzip"))
+        office().answer_to(CallbackRequest(query, packed, "", "gzip"))
 
 
 def test_each_rejected_call_counts_as_one(office: Callable[..., Office]) -> None:
     one = office()
-    one.desk.note_stranger("198.51.100.1")
+    one.handler.note_stranger("198.51.100.1")
     with pytest.raises(CallbackRejectedError):
         one.receive(sealed(EVENT, OTHER))
     assert [line.count for line in one.rejected()] == [1, 1]

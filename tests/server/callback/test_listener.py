@@ -12,7 +12,7 @@ from waitress import wasyncore
 from crypto.callback import Opener
 from crypto.credentials import Keyring
 from server.callback.batching import BatchingInbox
-from server.callback.handler import Desk
+from server.callback.handler import CallbackHandler
 from server.callback.listener import Listener, connection_limit, open_socket
 from server.callback.port_holder import holder_of_port
 from server.callback.rejections import RejectionLog
@@ -94,8 +94,8 @@ def test_stopping_twice_is_stopping_once(tmp_path: Path) -> None:
 def unstarted() -> Iterator[Listener]:
     """A listener whose turns are taken by the test."""
     with closing(open_socket("127.0.0.1", 0)) as listening:
-        desk = Desk(Opener(Keyring()), RejectionLog(), lambda _: None)
-        listener = Listener(listening, build_app(desk, PATH), BatchingInbox(never))
+        handler = CallbackHandler(Opener(Keyring()), RejectionLog(), lambda _: None)
+        listener = Listener(listening, build_app(handler, PATH), BatchingInbox(never))
         yield listener
         wasyncore.close_all(listener._map)
 
@@ -117,7 +117,7 @@ def test_a_burst_is_let_in_by_the_dozen_and_never_beyond_the_limit(unstarted: Li
 
 
 def test_a_replaced_application_answers_the_next_request(service: Service) -> None:
-    service.listener.replace_application(build_app(service.desk, "/other"))
+    service.listener.replace_application(build_app(service.handler, "/other"))
     assert service.call(sealed({"EventType": "t"}), "/other").status == 200
     assert service.call(sealed({"EventType": "t"})).status == 404
 

@@ -72,7 +72,7 @@ def test_the_second_set_takes_over_while_calls_arrive(tmp_path: Path) -> None:
     ):
         faults = [sender.deliver(event).fault for sender in (old, new)]
         keyring = service.promotions[0].keyring.promoted(0, 2**60)
-        service.desk.replace_opener(Opener(keyring))
+        service.handler.replace_opener(Opener(keyring))
         faults += [sender.deliver(event).fault for sender in (old, new)]
     assert faults == [None] * 4
 
@@ -80,12 +80,12 @@ def test_the_second_set_takes_over_while_calls_arrive(tmp_path: Path) -> None:
 def test_credentials_change_under_load_without_a_lost_call(service: Service) -> None:
     both = [Opener(Keyring(CREDENTIALS, OTHER)), Opener(Keyring(OTHER, None, CREDENTIALS, 2**60))]
     with sender_for(service.port) as old, sender_for(service.port, OTHER) as new:
-        service.desk.replace_opener(both[0])
+        service.handler.replace_opener(both[0])
         with ThreadPoolExecutor(2) as pool:
             running = [pool.submit(one.burst, MAKER.mixed(200), 4) for one in (old, new)]
             while not all(one.done() for one in running):
                 both.reverse()
-                service.desk.replace_opener(both[0])
+                service.handler.replace_opener(both[0])
         faults = {delivery.fault for one in running for delivery in one.result()}
     assert {None} == faults
     assert len(service.events()) == 400
@@ -107,10 +107,10 @@ def test_a_full_disk_is_503_until_there_is_room(service: Service) -> None:
     with sender_for(service.port) as sender:
         refused = service.call(sealed(large))
         assert (refused.status, refused.headers["retry-after"]) == (503, "10")
-        noted = service.desk.facts.unstored
+        noted = service.handler.facts.unstored
         limit_pages(service, 1000)
         assert sender.deliver(large).accepted
-    assert (isinstance(noted, JournalFullError), service.desk.facts.unstored) == (True, None)
+    assert (isinstance(noted, JournalFullError), service.handler.facts.unstored) == (True, None)
     assert [event.event_id for event in service.events()] == ["large"]
 
 
@@ -164,7 +164,7 @@ def test_what_was_answered_before_a_stop_is_on_the_disk(tmp_path: Path) -> None:
     with serving(path) as service, ThreadPoolExecutor(1) as pool:
         sender = sender_for(service.port)
         running = pool.submit(sender.burst, events, 8)
-        until(lambda: service.desk.facts.clock_difference_ms is not None)
+        until(lambda: service.handler.facts.clock_difference_ms is not None)
         service.listener.request_stop()
         deliveries = running.result(60)
         sender.close()

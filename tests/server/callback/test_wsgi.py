@@ -243,7 +243,7 @@ def test_an_error_of_ours_is_500_without_its_details(
     half: str,
 ) -> None:
     with serving(tmp_path / "j.db") as service:
-        monkeypatch.setattr(service.desk, half, lambda *_: 1 / 0)  # the error of ours
+        monkeypatch.setattr(service.handler, half, lambda *_: 1 / 0)  # the error of ours
         answer = service.call(sealed(EVENT))
         assert service.exchange(b"GET / HTTP/1.0\r\n\r\n").status == 404
     assert (answer.status, answer.body) == (500, b"500 Internal Server Error\n")
