@@ -32,7 +32,7 @@ class CallbackRejectedError(Exception):
     """No set in force fits the callback. The doctor (`crypto.doctor`) says which value is off."""
 
 
-class OpenSet:
+class Verifier:
     """One set of credentials, ready for work: its key schedule made once. Thread-safe."""
 
     __slots__ = ("_envelope", "_key_text", "_token", "credentials", "fingerprint", "role")
@@ -93,10 +93,10 @@ class OpenedCallback(NamedTuple):
     """A genuine callback: its message (the plaintext's bytes) and the set that fitted."""
 
     message: bytes
-    opened_with: OpenSet
+    opened_with: Verifier
 
 
-class Opener:
+class CallbackVerifier:
     """The sets of one keyring, ready to open callbacks. Immutable: replace it as a whole."""
 
     __slots__ = ("_previous_until_ms", "_sets", "keyring")
@@ -104,10 +104,10 @@ class Opener:
     def __init__(self, keyring: Keyring) -> None:
         self.keyring = keyring
         # Asked for as of time 0, so that a previous set is among them; it is left out later.
-        self._sets = tuple(OpenSet(role, one) for role, one in keyring.sets(0))
+        self._sets = tuple(Verifier(role, one) for role, one in keyring.sets(0))
         self._previous_until_ms = keyring.previous_until_ms
 
-    def sets(self, now_ms: int) -> Iterable[OpenSet]:
+    def sets(self, now_ms: int) -> Iterable[Verifier]:
         """Yield the sets in force at `now_ms` (milliseconds since 1970), the likeliest first."""
         for one in self._sets:
             if one.role is not Role.PREVIOUS or now_ms < self._previous_until_ms:

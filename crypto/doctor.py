@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from crypto.callback import OpenSet, SealedCallback
+from crypto.callback import SealedCallback, Verifier
 from crypto.credentials import Field, Role
 
 
@@ -52,7 +52,7 @@ class _Finding:
         return self.tail == self.key
 
 
-def diagnose(callback: SealedCallback, sets: Iterable[OpenSet]) -> Diagnosis:
+def diagnose(callback: SealedCallback, sets: Iterable[Verifier]) -> Diagnosis:
     """Say which value of which set does not match. For callbacks that no set opens."""
     findings = [_examine(callback, one) for one in sets]
     if not findings:
@@ -63,7 +63,7 @@ def diagnose(callback: SealedCallback, sets: Iterable[OpenSet]) -> Diagnosis:
     return _of_one(max(findings, key=_nearness))
 
 
-def _examine(callback: SealedCallback, one: OpenSet) -> _Finding:
+def _examine(callback: SealedCallback, one: Verifier) -> _Finding:
     tail = one.tail_of(callback)
     return _Finding(one.role, one.credentials.key, one.has_signed(callback), tail)
 

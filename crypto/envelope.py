@@ -42,7 +42,7 @@ class EnvelopeError(Exception):
         self.fault = fault
 
 
-class Letter(NamedTuple):
+class Plaintext(NamedTuple):
     """What lies in an opened envelope: the message's bytes and the owner's key (the tail)."""
 
     message: bytes
@@ -65,7 +65,7 @@ class Envelope:
         self._key = b64decode(aes_key + "=", validate=True)
         self._iv = self._key[:_CIPHER_BLOCK]
 
-    def open(self, encrypt: str) -> Letter:
+    def open(self, encrypt: str) -> Plaintext:
         """Return message and tail of `encrypt` (base64 text). Raises EnvelopeError.
 
         What is wrong is raised last, after the same work as where nothing is: whoever can send
@@ -80,7 +80,7 @@ class Envelope:
         # A negative length (its sign bit set) is a huge one here and fails the same check.
         is_long_enough = message_end <= content_end
         tail = plain[message_end:content_end].decode("utf-8", "replace")
-        letter = Letter(plain[_HEADER_BYTES:message_end], tail)
+        letter = Plaintext(plain[_HEADER_BYTES:message_end], tail)
         if not is_padded:
             raise EnvelopeError(EnvelopeFault.BAD_PADDING)
         if not is_long_enough:

@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 
 import requests
 
-from crypto.callback import SUCCESS, OpenSet, SealedCallback
+from crypto.callback import SUCCESS, SealedCallback, Verifier
 from crypto.credentials import Credentials, Role
 from crypto.envelope import RANDOM_BYTES
 from server.api.checks import FaultError, SelfTestReport, Trial
@@ -184,7 +184,7 @@ class _RoundTrip:
 
     def _sealed(self) -> SealedCallback:
         plaintext = self.plaintext | {SELF_TEST_KEY: os.urandom(8).hex()}
-        reply = OpenSet(Role.ACTIVE, self.credentials()).seal(
+        reply = Verifier(Role.ACTIVE, self.credentials()).seal(
             json.dumps(plaintext, ensure_ascii=False).encode(),
             timestamp_ms=self.clock_ms(),
             nonce=os.urandom(4).hex(),
@@ -248,7 +248,7 @@ class _RoundTrip:
         sealed = SealedCallback(
             fields["msg_signature"], fields["timeStamp"], fields["nonce"], fields["encrypt"]
         )
-        if OpenSet(Role.ACTIVE, self.credentials()).message_of(sealed) != SUCCESS:
+        if Verifier(Role.ACTIVE, self.credentials()).message_of(sealed) != SUCCESS:
             raise _other_values(self.address())
         return None
 

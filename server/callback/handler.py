@@ -18,11 +18,11 @@ from urllib.parse import parse_qsl
 from crypto.callback import (
     SUCCESS,
     CallbackRejectedError,
+    CallbackVerifier,
     OpenedCallback,
-    Opener,
-    OpenSet,
     SealedCallback,
     SealedReply,
+    Verifier,
 )
 from crypto.credentials import Field, Role
 from crypto.doctor import diagnose
@@ -76,8 +76,8 @@ class Verified(NamedTuple):
     `timestamp_ms` is None where DingTalk gave no number.
     """
 
-    opener: Opener
-    opened_with: OpenSet
+    verifier: CallbackVerifier
+    opened_with: Verifier
     use: Use | None
     event: NewEvent | None
     timestamp_ms: int | None
@@ -105,7 +105,7 @@ class HandlerState:
 
 
 class CallbackHandler:
-    """Answers callbacks on the loop's thread; `replace_opener` and `diagnose_waiting` on any.
+    """Answers callbacks on the loop's thread; `replace_verifier` and `diagnose_waiting` on any.
 
     A rejected call is answered first and diagnosed later: what a secret key makes of it must not
     show in the time of the answer. `on_news` is called, often and quickly, when `facts` changed,
@@ -114,13 +114,13 @@ class CallbackHandler:
 
     def __init__(
         self,
-        opener: Opener,
+        verifier: CallbackVerifier,
         rejections: RejectionLog,
-        on_promotion: Callable[[Opener], object],
+        on_promotion: Callable[[CallbackVerifier], object],
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         on_news: Callable[[], object] = lambda: None,
     ) -> None:
-        self._opener = opener
+        self._verifier = verifier
         self._rejections = rejections
         self._on_promotion = on_promotion
         self._now_ms = now_ms
@@ -135,10 +135,10 @@ class CallbackHandler:
         """What the desk saw lately."""
         return self._facts
 
-    def replace_opener(self, opener: Opener) -> None:
+    def replace_verifier(self, verifier: CallbackVerifier) -> None:
         """Use other credentials from the next request on; those under way keep theirs."""
         with self._swap:
-            self._opener = opener
+            self._verifier = verifier
 
     def verify(self, arrival: CallbackRequest) -> Verified:
         """Return what is to be stored of a genuine callback; hand it to `reply` afterwards.
@@ -147,21 +147,21 @@ class CallbackHandler:
         `diagnose_waiting` finds out why).
         """
         now_ms = self._now_ms()
-        opener = self._opener
+        verifier = self._verifier
         callback = _sealed_callback(arrival)
         try:
-            opened = opener.open(callback, now_ms)
+            opened = verifier.open(callback, now_ms)
         except CallbackRejectedError:
-            self._undiagnosed.add(RejectedCall(callback, arrival.remote, now_ms, opener))
+            self._undiagnosed.add(RejectedCall(callback, arrival.remote, now_ms, verifier))
             self._on_news()
             raise
         timestamp_ms = _timestamp_ms(callback)
         event_type, event = _event_in(opened, now_ms)
         if event_type == SELF_TEST_KEY:
-            return Verified(opener, opened.opened_with, None, None, timestamp_ms, now_ms)
+            return Verified(verifier, opened.opened_with, None, None, timestamp_ms, now_ms)
         use = Use(opened.opened_with.fingerprint, now_ms, arrival.remote, event_type)
         use = self._judged(use, timestamp_ms, event)
-        return Verified(opener, opened.opened_with, use, event, timestamp_ms, now_ms)
+        return Verified(verifier, opened.opened_with, use, event, timestamp_ms, now_ms)
 
     def _judged(self, use: Use, timestamp_ms: int | None, event: NewEvent | None) -> Use:
         """Tell whether the call may be one that somebody captured and sends again.
@@ -208,7 +208,7 @@ class CallbackHandler:
     def diagnose_waiting(self) -> None:
         """Find out why calls were rejected, and note it in the list. For the housekeeper."""
         for call in self._undiagnosed.take():
-            diagnosis = diagnose(call.callback, call.opener.sets(call.at_ms))
+            diagnosis = diagnose(call.callback, call.verifier.sets(call.at_ms))
             offered = diagnosis.offered_key
             if offered is not None and judge(Field.KEY, offered) is not None:
                 offered = None
@@ -239,7 +239,7 @@ class CallbackHandler:
     def _note_genuine(self, verified: Verified) -> None:
         """Learn from a call that DingTalk has just made; one sent again teaches nothing."""
         if verified.opened_with.role is Role.PENDING:
-            self._on_promotion(verified.opener)
+            self._on_promotion(verified.verifier)
         timestamp_ms, now_ms = verified.timestamp_ms, verified.received_at_ms
         if timestamp_ms is None:
             return

@@ -4,7 +4,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass, replace
 
-from crypto.callback import Opener, SealedCallback
+from crypto.callback import CallbackVerifier, SealedCallback
 from crypto.doctor import Verdict
 from server.journal.rejections import Rejection
 
@@ -107,7 +107,7 @@ class RejectedCall:
     callback: SealedCallback
     remote: str
     at_ms: int
-    opener: Opener
+    verifier: CallbackVerifier
     count: int = 1
 
 

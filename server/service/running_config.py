@@ -8,7 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 
-from crypto.callback import Opener
+from crypto.callback import CallbackVerifier
 from crypto.credentials import Keyring
 from server.config.store import Config, ConfigStore
 from server.journal.rejections import LastUse
@@ -58,10 +58,10 @@ class RunningConfig:
 
     # --- DingTalk uses new credentials
 
-    def promote(self, opener: Opener) -> None:
+    def promote(self, verifier: CallbackVerifier) -> None:
         """Make the pending set active at once; saving it is a duty. On the web's thread."""
         with self._lock:
-            if self._keyring != opener.keyring:
+            if self._keyring != verifier.keyring:
                 return  # changed meanwhile; the next call decides anew
             self._unsaved = self._keyring.promoted(self._clock_ms(), self._grace_ms)
             self._use(self._unsaved)

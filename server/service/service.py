@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from sqlite3 import Connection
 from typing import TypeVar
 
-from crypto.callback import Opener
+from crypto.callback import CallbackVerifier
 from crypto.credentials import Keyring
 from server.callback.batching import BatchingInbox
 from server.callback.handler import CallbackHandler, HandlerState
@@ -209,7 +209,7 @@ class Service:
         config, settings = self._config, self._config.now().settings
         inbox = BatchingInbox(self._journal.append)
         self._handler = CallbackHandler(
-            Opener(config.keyring),
+            CallbackVerifier(config.keyring),
             self._rejections,
             config.promote,
             self._clock_ms,
@@ -249,7 +249,7 @@ class Service:
             _log.warning("%s", note)
 
     def _use_keyring(self, keyring: Keyring) -> None:
-        self._handler.replace_opener(Opener(keyring))
+        self._handler.replace_verifier(CallbackVerifier(keyring))
 
     def _changed(self, before: Config, config: Config) -> None:
         """Have everybody work with other settings."""

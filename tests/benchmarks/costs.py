@@ -10,7 +10,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from crypto.callback import Opener
+from crypto.callback import CallbackVerifier
 from crypto.credentials import Credentials, Keyring
 from server.callback.batching import BatchingInbox
 from server.callback.handler import CallbackHandler, Outcome
@@ -34,7 +34,7 @@ def print_costs() -> None:
         stack.callback(journal.close, 10)
         inbox = BatchingInbox(journal.append)
         keyring = Keyring(Credentials.of(TOKEN, AES_KEY, KEY))
-        desk = CallbackHandler(Opener(keyring), RejectionLog(), lambda _: None)
+        desk = CallbackHandler(CallbackVerifier(keyring), RejectionLog(), lambda _: None)
         listening = stack.enter_context(open_socket("127.0.0.1", 0))
         listener = Listener(listening, build_app(desk, PATH), inbox)
         callers = [

@@ -13,7 +13,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from crypto.callback import Opener
+from crypto.callback import CallbackVerifier
 from crypto.credentials import Keyring
 from server.callback.batching import BatchingInbox
 from server.callback.handler import CallbackHandler
@@ -40,7 +40,7 @@ def live(database: Path, listening: socket.socket) -> None:
     """Serve and work on what arrives until killed."""
     journal = Journal.open(database, now_ms=now_ms())
     inbox = BatchingInbox(journal.append)
-    desk = CallbackHandler(Opener(Keyring(CREDENTIALS)), RejectionLog(), lambda _: None)
+    desk = CallbackHandler(CallbackVerifier(Keyring(CREDENTIALS)), RejectionLog(), lambda _: None)
     Listener(listening, build_app(desk, PATH), inbox).start()
     threading.Thread(target=work, args=(journal,), daemon=True).start()
     threading.Event().wait()

@@ -1,6 +1,6 @@
 """Credentials for tests; all of them made up."""
 
-from crypto.callback import OpenSet, SealedCallback
+from crypto.callback import SealedCallback, Verifier
 from crypto.credentials import Credentials, Role
 from server.simulator.dingtalk.envelope import Envelope as DingTalkEnvelope
 
@@ -20,8 +20,8 @@ SETS = tuple(
 ACTIVE, PENDING, PREVIOUS = SETS
 
 
-def open_sets() -> list[OpenSet]:
-    return [OpenSet(role, one) for role, one in zip(Role, SETS, strict=True)]
+def open_sets() -> list[Verifier]:
+    return [Verifier(role, one) for role, one in zip(Role, SETS, strict=True)]
 
 
 def sent_with(

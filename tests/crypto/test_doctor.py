@@ -2,7 +2,7 @@ from itertools import product
 
 import pytest
 
-from crypto.callback import OpenSet
+from crypto.callback import Verifier
 from crypto.credentials import Credentials, Field, Role
 from crypto.doctor import Diagnosis, Verdict, diagnose
 from tests.crypto.made_up import ACTIVE, AES_KEYS, KEYS, TOKENS, open_sets, sent_with
@@ -83,8 +83,8 @@ def test_sets_that_share_values_are_told_apart(
 ) -> None:
     token, aes_key, key = pending
     sets = [
-        OpenSet(Role.ACTIVE, ACTIVE),
-        OpenSet(Role.PENDING, Credentials.of(TOKENS[token], AES_KEYS[aes_key], KEYS[key])),
+        Verifier(Role.ACTIVE, ACTIVE),
+        Verifier(Role.PENDING, Credentials.of(TOKENS[token], AES_KEYS[aes_key], KEYS[key])),
     ]
     token, aes_key, key = called_with
     callback = sent_with(TOKENS[token], AES_KEYS[aes_key], KEYS[key])

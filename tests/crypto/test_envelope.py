@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crypto.envelope import Envelope, EnvelopeError, EnvelopeFault, Letter
+from crypto.envelope import Envelope, EnvelopeError, EnvelopeFault, Plaintext
 from server.simulator.dingtalk.envelope import Envelope as DingTalkEnvelope
 from server.simulator.dingtalk.envelope import framed, padded
 from tests.crypto.made_up import AES_KEYS, RANDOM16
@@ -33,7 +33,7 @@ def test_every_published_envelope_is_sealed_byte_by_byte(vector: Vector) -> None
 @pytest.mark.parametrize("vector", VECTORS["verify"], ids=lambda vector: vector["id"])
 def test_every_published_envelope_opens(vector: Vector) -> None:
     letter = Envelope(vector["aes_key"]).open(vector["encrypt"])
-    assert Letter(plaintext(vector), vector["key"]) == letter
+    assert Plaintext(plaintext(vector), vector["key"]) == letter
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_every_invalid_envelope_is_refused_with_its_fault(vector: Vector) -> Non
 @given(message=MIXED_TEXT.map(str.encode) | st.binary(max_size=300), random16=RANDOM16S)
 def test_what_was_sealed_opens_as_it_was(message: bytes, random16: bytes) -> None:
     envelope = Envelope(AES_KEY)
-    assert Letter(message, KEY) == envelope.open(envelope.seal(message, KEY, random16))
+    assert Plaintext(message, KEY) == envelope.open(envelope.seal(message, KEY, random16))
 
 
 @given(size_bytes=st.integers(0, 64 * 1024), filling=st.sampled_from(["x", "钉", "😀", "\0"]))
@@ -58,7 +58,7 @@ def test_what_was_sealed_opens_as_it_was(message: bytes, random16: bytes) -> Non
 def test_every_size_up_to_64_kib_opens_as_it_was(size_bytes: int, filling: str) -> None:
     message = (filling * size_bytes).encode()[:size_bytes]
     sealed = Envelope(AES_KEY).seal(message, KEY, RANDOM16)
-    assert Letter(message, KEY) == Envelope(AES_KEY).open(sealed)
+    assert Plaintext(message, KEY) == Envelope(AES_KEY).open(sealed)
     assert sealed_by_dingtalk(message) == sealed
 
 
@@ -80,7 +80,7 @@ def test_ten_thousand_seals_later_it_still_seals_the_same() -> None:
 def test_threads_seal_and_open_with_one_envelope() -> None:
     envelope = Envelope(AES_KEY)
 
-    def work(worker: int) -> list[tuple[str, Letter]]:
+    def work(worker: int) -> list[tuple[str, Plaintext]]:
         return [
             (sealed, envelope.open(sealed))
             for number in range(200)
@@ -91,7 +91,7 @@ def test_threads_seal_and_open_with_one_envelope() -> None:
         results = list(pool.map(work, range(8)))
     for worker, pairs in enumerate(results):
         messages = [f"{worker}:{number}".encode() for number in range(200)]
-        assert [(sealed_by_dingtalk(one), Letter(one, KEY)) for one in messages] == pairs
+        assert [(sealed_by_dingtalk(one), Plaintext(one, KEY)) for one in messages] == pairs
 
 
 def test_every_flipped_bit_is_refused_or_gives_another_letter() -> None:
@@ -105,7 +105,7 @@ def test_every_flipped_bit_is_refused_or_gives_another_letter() -> None:
             sealed[place] ^= bit
             # A flipped random byte of the first block changes no message: that is CBC, and why
             # the signature is checked first.
-            assert letter != Letter(message, KEY) or place < 2 * 16
+            assert letter != Plaintext(message, KEY) or place < 2 * 16
 
 
 def test_every_cut_and_every_extension_is_refused_or_gives_another_letter() -> None:
@@ -118,10 +118,10 @@ def test_every_cut_and_every_extension_is_refused_or_gives_another_letter() -> N
         assert opened_or_none(envelope, b64encode(raw[:end]).decode()) is None
     for extra in range(1, 65):
         letter = opened_or_none(envelope, b64encode(raw + bytes(extra)).decode())
-        assert letter != Letter(b"x" * 100, KEY)
+        assert letter != Plaintext(b"x" * 100, KEY)
 
 
-def opened_or_none(envelope: Envelope, encrypt: str) -> Letter | None:
+def opened_or_none(envelope: Envelope, encrypt: str) -> Plaintext | None:
     try:
         return envelope.open(encrypt)
     except EnvelopeError:

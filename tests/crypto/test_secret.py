@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 import pytest
 
-from crypto.callback import OpenSet
+from crypto.callback import Verifier
 from crypto.credentials import Credentials, Keyring, Role
 from crypto.secret import Secret
 from tests.crypto.made_up import ACTIVE, AES_KEYS, TOKENS
@@ -66,7 +66,7 @@ def test_a_copy_of_a_secret_is_the_secret() -> None:
 
 
 def test_credentials_and_what_holds_them_show_no_secret() -> None:
-    shown = f"{ACTIVE} {Keyring(active=ACTIVE)!r} {OpenSet(Role.ACTIVE, ACTIVE)!r}"
+    shown = f"{ACTIVE} {Keyring(active=ACTIVE)!r} {Verifier(Role.ACTIVE, ACTIVE)!r}"
     assert (TOKENS[0] in shown, AES_KEYS[0] in shown) == (False, False)
 
 

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from crypto.callback import Opener
+from crypto.callback import CallbackVerifier
 from crypto.credentials import Keyring
 from server.callback.handler import CallbackHandler, Outcome, Verified
 from server.callback.rejections import KEPT, RejectionLog
@@ -185,7 +185,7 @@ def test_no_call_makes_the_application_fail(
     caplog.set_level(logging.WARNING)
     rejections = RejectionLog()
     keyring = Keyring(CREDENTIALS, pending=OTHER)
-    desk = CallbackHandler(Opener(keyring), rejections, lambda _: None)
+    desk = CallbackHandler(CallbackVerifier(keyring), rejections, lambda _: None)
     app = build_app(desk, PATH)
     counts: Counter[str] = Counter()
     for number in range(IN_PROCESS):

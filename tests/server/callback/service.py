@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from crypto.callback import Opener
+from crypto.callback import CallbackVerifier
 from crypto.credentials import Credentials, Keyring
 from server.callback.batching import Append, BatchingInbox
 from server.callback.handler import CallbackHandler
@@ -52,7 +52,7 @@ class Service:
     journal: Journal
     listener: Listener
     rejections: RejectionLog
-    promotions: list[Opener] = field(default_factory=list)
+    promotions: list[CallbackVerifier] = field(default_factory=list)
 
     def connect(self, timeout_s: float = PATIENCE_OF_TESTS_S) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s)
@@ -138,9 +138,9 @@ def serving(
     journal = Journal.open(path, now_ms=0)
     rejections = RejectionLog()
     inbox = BatchingInbox(store(journal))
-    promotions: list[Opener] = []
+    promotions: list[CallbackVerifier] = []
     handler = CallbackHandler(
-        Opener(keyring or Keyring(CREDENTIALS)), rejections, promotions.append
+        CallbackVerifier(keyring or Keyring(CREDENTIALS)), rejections, promotions.append
     )
     with closing(open_socket(host, 0)) as listening:
         listener = Listener(listening, build_app(handler, PATH), inbox)

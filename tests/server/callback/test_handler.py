@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 import crypto.envelope
-from crypto.callback import CallbackRejectedError, Opener, SealedReply
+from crypto.callback import CallbackRejectedError, CallbackVerifier, SealedReply
 from crypto.credentials import Keyring
 from server.callback.handler import (
     CLOCK_TOLERANCE_MS,
@@ -81,7 +81,7 @@ class Office:
     handler: CallbackHandler
     inbox: FakeStore
     rejections: RejectionLog
-    promoted: list[Opener]
+    promoted: list[CallbackVerifier]
     clock: list[int]
 
     def receive(self, text: SignedText) -> str:
@@ -106,9 +106,14 @@ def arrival(text: SignedText) -> CallbackRequest:
 @pytest.fixture
 def office() -> Callable[..., Office]:
     def make(keyring: Keyring | None = None) -> Office:
-        inbox, rejections, promoted, clock = FakeStore(), RejectionLog(), list[Opener](), [NOW_MS]
-        opener = Opener(keyring or Keyring(CREDENTIALS))
-        handler = CallbackHandler(opener, rejections, promoted.append, lambda: clock[0])
+        inbox, rejections, promoted, clock = (
+            FakeStore(),
+            RejectionLog(),
+            list[CallbackVerifier](),
+            [NOW_MS],
+        )
+        verifier = CallbackVerifier(keyring or Keyring(CREDENTIALS))
+        handler = CallbackHandler(verifier, rejections, promoted.append, lambda: clock[0])
         return Office(handler, inbox, rejections, promoted, clock)
 
     return make
@@ -221,7 +226,7 @@ def test_the_pending_set_is_promoted_by_its_first_genuine_call(
     one.receive(sealed(EVENT))
     assert one.promoted == []
     one.receive(sealed({"EventType": "check_url"}, OTHER))
-    assert [opener.keyring.pending for opener in one.promoted] == [OTHER]
+    assert [verifier.keyring.pending for verifier in one.promoted] == [OTHER]
 
 
 def test_what_was_not_stored_promotes_nothing(office: Callable[..., Office]) -> None:
@@ -242,7 +247,7 @@ def test_the_previous_set_is_accepted_until_its_end(office: Callable[..., Office
 
 def test_replaced_credentials_count_from_the_next_call_on(office: Callable[..., Office]) -> None:
     one = office()
-    one.handler.replace_opener(Opener(Keyring(THIRD)))
+    one.handler.replace_verifier(CallbackVerifier(Keyring(THIRD)))
     one.receive(sealed(EVENT, THIRD))
     with pytest.raises(CallbackRejectedError):
         one.receive(sealed(EVENT))
@@ -327,7 +332,7 @@ def decrypted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     tried: list[str] = []
     real = crypto.envelope.Envelope.open
 
-    def spy(envelope: crypto.envelope.Envelope, encrypt: str) -> crypto.envelope.Letter:
+    def spy(envelope: crypto.envelope.Envelope, encrypt: str) -> crypto.envelope.Plaintext:
         tried.append(encrypt)
         return real(envelope, encrypt)
 
@@ -356,7 +361,7 @@ def test_a_rejected_call_is_diagnosed_by_the_sets_that_it_met(
     one = office()
     with pytest.raises(CallbackRejectedError):
         one.receive(sealed(EVENT, OTHER))
-    one.handler.replace_opener(Opener(Keyring(OTHER)))
+    one.handler.replace_verifier(CallbackVerifier(Keyring(OTHER)))
     assert [line.verdict for line in one.rejected()] == ["unknown_sender"]
 
 
@@ -526,7 +531,7 @@ def test_clocks_alike_are_no_news() -> None:
     news: list[int] = []
     rejections = RejectionLog()
     handler = CallbackHandler(
-        Opener(Keyring(CREDENTIALS)),
+        CallbackVerifier(Keyring(CREDENTIALS)),
         rejections,
         lambda _: None,
         lambda: NOW_MS,

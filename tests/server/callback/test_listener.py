@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from waitress import wasyncore
 
-from crypto.callback import Opener
+from crypto.callback import CallbackVerifier
 from crypto.credentials import Keyring
 from server.callback.batching import BatchingInbox
 from server.callback.handler import CallbackHandler
@@ -94,7 +94,7 @@ def test_stopping_twice_is_stopping_once(tmp_path: Path) -> None:
 def unstarted() -> Iterator[Listener]:
     """A listener whose turns are taken by the test."""
     with closing(open_socket("127.0.0.1", 0)) as listening:
-        handler = CallbackHandler(Opener(Keyring()), RejectionLog(), lambda _: None)
+        handler = CallbackHandler(CallbackVerifier(Keyring()), RejectionLog(), lambda _: None)
         listener = Listener(listening, build_app(handler, PATH), BatchingInbox(never))
         yield listener
         wasyncore.close_all(listener._map)

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from crypto.callback import Opener, SealedCallback
+from crypto.callback import CallbackVerifier, SealedCallback
 from crypto.credentials import Keyring
 from server.callback.rejections import (
     ALIKE_WITHIN_MS,
@@ -121,7 +121,7 @@ def test_it_is_handed_over_only_where_it_changed() -> None:
     assert log.taken_if_changed() is None
 
 
-OPENER = Opener(Keyring())
+OPENER = CallbackVerifier(Keyring())
 
 
 def rejected(remote: str, at_ms: int, encrypt: str = "x") -> RejectedCall:

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from sqlite3 import Connection
 
-from crypto.callback import Opener
+from crypto.callback import CallbackVerifier
 from crypto.credentials import Keyring
 from server.callback.batching import Append
 from server.errors.base import JournalFullError
@@ -72,20 +72,23 @@ def test_the_second_set_takes_over_while_calls_arrive(tmp_path: Path) -> None:
     ):
         faults = [sender.deliver(event).fault for sender in (old, new)]
         keyring = service.promotions[0].keyring.promoted(0, 2**60)
-        service.handler.replace_opener(Opener(keyring))
+        service.handler.replace_verifier(CallbackVerifier(keyring))
         faults += [sender.deliver(event).fault for sender in (old, new)]
     assert faults == [None] * 4
 
 
 def test_credentials_change_under_load_without_a_lost_call(service: Service) -> None:
-    both = [Opener(Keyring(CREDENTIALS, OTHER)), Opener(Keyring(OTHER, None, CREDENTIALS, 2**60))]
+    both = [
+        CallbackVerifier(Keyring(CREDENTIALS, OTHER)),
+        CallbackVerifier(Keyring(OTHER, None, CREDENTIALS, 2**60)),
+    ]
     with sender_for(service.port) as old, sender_for(service.port, OTHER) as new:
-        service.handler.replace_opener(both[0])
+        service.handler.replace_verifier(both[0])
         with ThreadPoolExecutor(2) as pool:
             running = [pool.submit(one.burst, MAKER.mixed(200), 4) for one in (old, new)]
             while not all(one.done() for one in running):
                 both.reverse()
-                service.handler.replace_opener(both[0])
+                service.handler.replace_verifier(both[0])
         faults = {delivery.fault for one in running for delivery in one.result()}
     assert {None} == faults
     assert len(service.events()) == 400
