@@ -17,14 +17,14 @@ from crypto.envelope import AES_KEY_CHARACTERS
 from server.api.checks import SelfTestReport
 from server.api.connections import Connections
 from server.api.context import Context
-from server.api.migration import Moving
+from server.api.migration import Migration
 from server.api.status import (
     EventPage,
     EventView,
     RunView,
 )
 from server.api.subscription import Subscription
-from server.api.sync import Mirror
+from server.api.sync import SyncApi
 from server.api.views.callbacks import (
     event_view,
 )
@@ -52,9 +52,9 @@ class App(Context):
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
         super().__init__(folder, store, clock_ms)
-        self.mirror = Mirror(folder, self._store, clock_ms, self._logged, self._wake)
+        self.mirror = SyncApi(folder, self._store, clock_ms, self._logged, self._wake)
         self.connections = Connections(self._store)
-        self.moving = Moving(
+        self.moving = Migration(
             folder, self._store, clock_ms, lambda: self._service is not None, self.stop
         )
         self.subscription = Subscription(self, clock_ms)
@@ -93,7 +93,7 @@ class App(Context):
     def sync(
         self, *, preview: bool = False, allow: str | None = None, stop: Event | None = None
     ) -> RunView:
-        """Have a full run made and wait for its end; see `Mirror.sync`."""
+        """Have a full run made and wait for its end; see `SyncApi.sync`."""
         return self.mirror.sync(preview=preview, allow=allow, stop=stop)
 
     def switch_sync(self, *, is_on: bool) -> Outcome:

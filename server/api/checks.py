@@ -98,7 +98,7 @@ def _unheard(step: Step) -> None:
 
 
 @dataclass(slots=True)
-class Trial:
+class CheckRunner:
     """The steps so far, and whether a failed one ended it; `heard` is called with each at once."""
 
     steps: list[Step] = field(default_factory=list)

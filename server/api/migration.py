@@ -37,7 +37,7 @@ class _Staged:
     has_database: bool
 
 
-class Moving:
+class Migration:
     """Export and import of one data folder. Methods take seconds, and more with a large database.
 
     `is_serving` and `stop` are of the service in this process, if any.

@@ -19,7 +19,7 @@ import requests
 from crypto.callback import SUCCESS, SealedCallback, Verifier
 from crypto.credentials import Credentials, Role
 from crypto.envelope import RANDOM_BYTES
-from server.api.checks import FaultError, SelfTestReport, Trial
+from server.api.checks import CheckRunner, FaultError, SelfTestReport
 from server.api.context import Context
 from server.api.status import Status
 from server.callback.handler import SELF_TEST_KEY
@@ -61,7 +61,7 @@ def is_published_address(address: str) -> bool:
 
 def run_self_test(app: Context, clock_ms: Callable[[], int]) -> SelfTestReport:
     """Run all steps; starts the service for the time of the test where none runs."""
-    trial = Trial()
+    trial = CheckRunner()
     credentials: list[Credentials] = []
     addresses: list[str] = []
     trial.step(
@@ -175,7 +175,7 @@ class _RoundTrip:
     fields: dict[str, str] | None = None
     elapsed_s: float = 0.0
 
-    def run(self, trial: Trial) -> None:
+    def run(self, trial: CheckRunner) -> None:
         """Add this round trip's steps."""
         trial.step(f"{self.name}.sent", N_("A signed, encrypted call was answered."), self._send)
         trial.step(f"{self.name}.json", N_("The answer has the four fields."), self._take_apart)

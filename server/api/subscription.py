@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from threading import Event
 
 from crypto.credentials import Credentials
-from server.api.checks import FaultError, SelfTestReport, Step, StepState, Trial
+from server.api.checks import CheckRunner, FaultError, SelfTestReport, Step, StepState
 from server.api.context import Context
 from server.api.selftest import run_self_test
 from server.api.status import RejectionView, SubscriptionView
-from server.api.sync import Orders
+from server.api.sync import SyncDispatcher
 from server.api.views.subscription import subscription_view
 from server.config.store import Config, Outcome
 from server.dingtalk.client import DingTalkClient
@@ -35,7 +35,7 @@ from server.journal.subscription import Finding
 from server.rest.tokens import TokenCache
 from server.service.instance import running_service
 from server.subscription.comparison import (
-    Ours,
+    LocalSubscription,
     compare,
     ensure_askable,
     line,
@@ -56,7 +56,7 @@ def register(
     heard: Callable[[Step], object],
 ) -> SelfTestReport:
     """Go through all steps; `heard` is called with each as it ends, on this thread."""
-    trial = Trial(heard=heard)
+    trial = CheckRunner(heard=heard)
     with _serving(app):
         _Registration(app, client, clock_ms, trial).run()
     return SelfTestReport(tuple(trial.steps))
@@ -82,7 +82,7 @@ class _Registration:
     app: Context
     client: DingTalkClient
     clock_ms: Callable[[], int]
-    trial: Trial
+    trial: CheckRunner
     credentials: Credentials | None = None
     existing: CallbackRecord | None = None
     calls_before: int = 0
@@ -102,8 +102,8 @@ class _Registration:
         step("check_url", N_("DingTalk's test call arrived here and was answered."), self._watch)
         step("compared", N_("DingTalk's record is equal to ours now."), self._compare)
 
-    def _ours(self) -> Ours:
-        return Ours.of(self.app.config())
+    def _ours(self) -> LocalSubscription:
+        return LocalSubscription.of(self.app.config())
 
     def _values(self) -> Message | None:
         self.credentials = self._ours().newest
@@ -257,7 +257,7 @@ class Subscription:
         self._app = app
         self._clock_ms = clock_ms
         self._pace = pace or Throttle()
-        self._orders = Orders(app.folder, clock_ms)
+        self._orders = SyncDispatcher(app.folder, clock_ms)
 
     def view(self, config: Config) -> SubscriptionView:
         """Show the last comparison; asks nobody. Raises JournalError."""
@@ -270,7 +270,7 @@ class Subscription:
         """
         config = self._app.config()
         with self._line(config) as client:
-            self._note(look(client, Ours.of(config), self._clock_ms()))
+            self._note(look(client, LocalSubscription.of(config), self._clock_ms()))
         return self.view(config)
 
     def take(self) -> Outcome:
@@ -289,7 +289,7 @@ class Subscription:
             raise RecordUnusableError(names=", ".join(unusable))
         values = {"token": record.token.reveal(), "aes_key": record.aes_key.reveal()}
         outcome = self._app.configure({"callback": values})
-        self._note(compare(record, Ours.of(outcome.config), self._clock_ms()))
+        self._note(compare(record, LocalSubscription.of(outcome.config), self._clock_ms()))
         return outcome
 
     def register(self, heard: Callable[[Step], object] = _unheard) -> SelfTestReport:
@@ -307,7 +307,7 @@ class Subscription:
             report = register(self._app, client, self._clock_ms, heard)
             if any(step.name == "check_url" for step in report.steps):
                 config = self._app.config()
-                self._note(look(client, Ours.of(config), self._clock_ms()))
+                self._note(look(client, LocalSubscription.of(config), self._clock_ms()))
         return report
 
     @contextmanager

@@ -47,7 +47,7 @@ _GIVEN_UP = Cause(
 )
 
 
-class Orders:
+class SyncDispatcher:
     """Carries out orders for one data folder; any process may have one."""
 
     def __init__(
@@ -153,7 +153,7 @@ _LOST = Cause(
 )
 
 
-class Mirror:
+class SyncApi:
     """What can be asked and ordered about the mirror of one data folder."""
 
     def __init__(
@@ -172,7 +172,7 @@ class Mirror:
         self._folder = folder
         self._store = store
         self._clock_ms = clock_ms
-        self._orders = Orders(folder, clock_ms, posted)
+        self._orders = SyncDispatcher(folder, clock_ms, posted)
 
     # --- what is to be
 

@@ -9,7 +9,7 @@ from server.errors.message import N_, Message
 
 
 @dataclass(frozen=True, slots=True)
-class Advice:
+class Explanation:
     """What happened and what to do about it, for people."""
 
     title: Message
@@ -77,13 +77,13 @@ _WITHOUT_OFFER: dict[Verdict, tuple[str, str]] = {
 }
 
 
-def describe_diagnosis(diagnosis: Diagnosis) -> Advice:
+def describe_diagnosis(diagnosis: Diagnosis) -> Explanation:
     """Return title and hint of the doctor's verdict."""
     title, hint = _VERDICTS[diagnosis.verdict]
     if not diagnosis.offered_key:
         title, hint = _WITHOUT_OFFER.get(diagnosis.verdict, (title, hint))
     values = {"offered_key": diagnosis.offered_key or ""}
-    return Advice(Message(title, values), Message(hint, values))
+    return Explanation(Message(title, values), Message(hint, values))
 
 
 _FAULTS: dict[ValueFault, str] = {

@@ -19,7 +19,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 
-class Lines:
+class OpenConnections:
     """Connections from the moment they are open. Safe to use from several threads.
 
     An answer that takes longer than `total_s` by `clock` fails with TimeoutError.
@@ -112,7 +112,7 @@ def _cut(connection: HTTPConnection) -> None:
             socket.socket.shutdown(line, socket.SHUT_RDWR)
 
 
-def _plain(lines: Lines) -> type[HTTPConnectionPool]:
+def _plain(lines: OpenConnections) -> type[HTTPConnectionPool]:
     class Connection(HTTPConnection):
         def connect(self) -> None:
             # Before, for a proxy answers while it connects. It is only called, never subclassed.
@@ -126,7 +126,7 @@ def _plain(lines: Lines) -> type[HTTPConnectionPool]:
     return Pool
 
 
-def _secure(lines: Lines) -> type[HTTPSConnectionPool]:
+def _secure(lines: OpenConnections) -> type[HTTPSConnectionPool]:
     class Connection(HTTPSConnection):
         def connect(self) -> None:
             # Before, for a proxy answers while it connects. It is only called, never subclassed.

@@ -32,7 +32,7 @@ from server.errors.vendor import (
     VendorReplyError,
 )
 from server.rest import environment, failures, fields
-from server.rest.open_connections import Lines
+from server.rest.open_connections import OpenConnections
 
 _LOG = logging.getLogger(__name__)
 _CHUNK_BYTES = 64 * 1024
@@ -95,7 +95,7 @@ class Limits:
 class _WatchedAdapter(HTTPAdapter):
     """Tells `lines` of its connections."""
 
-    def __init__(self, lines: Lines, **options: Any) -> None:
+    def __init__(self, lines: OpenConnections, **options: Any) -> None:
         self._lines = lines
         super().__init__(**options)
 
@@ -129,7 +129,7 @@ def _hide_query(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING
 
 
-def build_session(base: str, lines: Lines, *, connections: int = 16) -> requests.Session:
+def build_session(base: str, lines: OpenConnections, *, connections: int = 16) -> requests.Session:
     """Return a session for `base`: TLS verified, no cookies, no retries, no .netrc.
 
     `lines` bound its exchanges and can cut them short. Proxies of the environment are used, but
@@ -183,7 +183,7 @@ class Channel:
         self._clock = clock
         self._limits = limits or Limits()
         self._hear_date = hear_date
-        self._lines = Lines(clock, self._limits.total_s)
+        self._lines = OpenConnections(clock, self._limits.total_s)
         self._lock = threading.Lock()
         self._session: requests.Session | None = None
         self._is_clear = self.base.lower().startswith("http://") and not is_loopback(self.base)

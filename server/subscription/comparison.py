@@ -30,7 +30,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
-class Ours:
+class LocalSubscription:
     """What this side has: the sets of credentials, the public address, and whose app it is."""
 
     keyring: Keyring
@@ -38,7 +38,7 @@ class Ours:
     app: str
 
     @classmethod
-    def of(cls, config: Config) -> "Ours":
+    def of(cls, config: Config) -> "LocalSubscription":
         """Take it out of settings and secrets."""
         dingtalk = config.settings.dingtalk
         return cls(
@@ -60,7 +60,7 @@ class Ours:
         return sha256("\0".join([*names, self.url, self.app]).encode()).hexdigest()[:16]
 
 
-def compare(record: CallbackRecord | None, ours: Ours, now_ms: int) -> Finding:
+def compare(record: CallbackRecord | None, ours: LocalSubscription, now_ms: int) -> Finding:
     """Say how DingTalk's record, None where it has none, stands to ours."""
     if record is None:
         return Finding(now_ms, ours.subject, Standing.NO_RECORD)
@@ -91,7 +91,7 @@ def _fitting(record: CallbackRecord, keyring: Keyring, now_ms: int) -> Role | No
     return None
 
 
-def _other_values(record: CallbackRecord, ours: Ours) -> tuple[str, ...]:
+def _other_values(record: CallbackRecord, ours: LocalSubscription) -> tuple[str, ...]:
     """Name the values that differ, against the set that comes closest, the active one first.
 
     The previous set does not count: it is accepted for a while only.
@@ -187,7 +187,7 @@ def line(
         client.close()
 
 
-def look(client: DingTalkClient, ours: Ours, now_ms: int) -> Finding:
+def look(client: DingTalkClient, ours: LocalSubscription, now_ms: int) -> Finding:
     """Ask and compare; that DingTalk could not be asked is a finding, too.
 
     Raises CallCancelledError where a stop was requested.

@@ -18,7 +18,7 @@ from server.journal.journal import Journal
 from server.journal.rejections import Rejection
 from server.journal.subscription import Finding, Standing
 from server.rest.tokens import TokenCache
-from server.subscription.comparison import Ours, line, look, missing
+from server.subscription.comparison import LocalSubscription, line, look, missing
 from server.sync.clients import Throttle
 
 MINUTE_MS = 60_000
@@ -166,7 +166,7 @@ class Watch:
         config = self._config()
         if missing(config):
             return _LONGEST_WAIT_S
-        known = (Ours.of(config).subject, config.secrets.app_secret)
+        known = (LocalSubscription.of(config).subject, config.secrets.app_secret)
         if known != self._known:
             self._known = known
             self._timing.changed(now_ms)
@@ -182,7 +182,7 @@ class Watch:
         if self._timing.is_regular(self._steady_ms()):
             self._tokens.forget_refusals()
         with line(config, self._pace, self._tokens, self._stopping) as client:
-            finding = look(client, Ours.of(config), self._clock_ms())
+            finding = look(client, LocalSubscription.of(config), self._clock_ms())
         if self._stopping.is_set():
             return
         is_news = False

@@ -20,7 +20,7 @@ from server.config.paths import DataFolder
 from server.config.store import Config
 from server.dingtalk.payload import read_json
 from server.errors.base import DingBridgeError
-from server.errors.credentials import Advice, describe_diagnosis
+from server.errors.credentials import Explanation, describe_diagnosis
 from server.errors.message import N_, Message
 from server.journal.events import StoredEvent
 from server.journal.listing import Counts
@@ -97,7 +97,7 @@ def _set_view(
     )
 
 
-_STRANGER = Advice(
+_STRANGER = Explanation(
     Message(N_("A request that is no DingTalk callback.")),
     Message(
         N_(
@@ -127,7 +127,7 @@ def rejection_view(rejection: Rejection, last_genuine_ms: int) -> RejectionView:
     )
 
 
-def _advice(rejection: Rejection) -> Advice:
+def _advice(rejection: Rejection) -> Explanation:
     # The database may hold any text: nobody who wants to know how all stands is to fail for it.
     verdict = next((one for one in Verdict if one == rejection.verdict), Verdict.UNKNOWN_SENDER)
     return describe_diagnosis(Diagnosis(verdict, offered_key=rejection.offered_key))
@@ -199,7 +199,7 @@ def notices(
     record: ServiceRecord | None,
     doctor: RejectionView | None,
     damaged: Mapping[str, Salvaged | None],
-    room: Advice | None = None,
+    room: Explanation | None = None,
     in_use: str | None = None,
 ) -> Iterator[Notice]:
     """Yield what somebody should know now, the gravest first.
@@ -255,11 +255,11 @@ def _moved_notice(path: str, salvaged: Salvaged | None) -> Notice:
 
 
 _IN_LOG = Message(N_("The log file has the details."))
-_NOT_SET_UP = Advice(
+_NOT_SET_UP = Explanation(
     Message(N_("token, aes_key and key have not all been entered yet.")),
     Message(N_("Enter the three values from the DingTalk console.")),
 )
-_PREVIOUS = Advice(
+_PREVIOUS = Explanation(
     Message(N_("DingTalk uses the former credentials again.")),
     Message(
         N_(
@@ -268,7 +268,7 @@ _PREVIOUS = Advice(
         )
     ),
 )
-_PENDING = Advice(
+_PENDING = Explanation(
     Message(N_("New credentials wait for DingTalk to use them.")),
     Message(N_("Save the same values in the DingTalk console. The old ones work until then.")),
 )

@@ -14,7 +14,7 @@ from server.api.status import (
 from server.config.store import Config
 from server.errors.message import N_, Message
 from server.journal.subscription import Finding
-from server.subscription.comparison import URL, Ours, missing
+from server.subscription.comparison import URL, LocalSubscription, missing
 
 
 def subscription_view(finding: Finding | None, config: Config) -> SubscriptionView:
@@ -23,7 +23,7 @@ def subscription_view(finding: Finding | None, config: Config) -> SubscriptionVi
     lacking = missing(config)
     if lacking:
         return SubscriptionView(SubscriptionState.NOT_SET_UP, our_url=url, missing=lacking)
-    if finding is None or finding.subject != Ours.of(config).subject:
+    if finding is None or finding.subject != LocalSubscription.of(config).subject:
         return SubscriptionView(SubscriptionState.NOT_COMPARED, our_url=url)
     record, cause = finding.record, finding.cause
     return SubscriptionView(

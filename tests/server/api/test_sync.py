@@ -5,7 +5,7 @@ import pytest
 
 from server.api.app import App
 from server.api.status import SyncState
-from server.api.sync import Orders
+from server.api.sync import SyncDispatcher
 from server.config.paths import DataFolder
 from server.directory.causes import cause
 from server.directory.change import Action, Hold, HoldReason
@@ -113,7 +113,7 @@ def test_a_sync_that_led_to_no_run_is_shown_as_failed(
             "wecom": {"corp_id": "wwmadeup", "contact_secret": "made-up"},
         }
     )
-    monkeypatch.setattr(Orders, "carry_out", lambda *_: answer)
+    monkeypatch.setattr(SyncDispatcher, "carry_out", lambda *_: answer)
     run = app.sync()
     assert run.summary.error is not None
     assert (run.summary.status, run.summary.error.code) == ("failed", expected)

@@ -5,7 +5,7 @@ from threading import Event, Thread
 
 import pytest
 
-from server.api.sync import Orders
+from server.api.sync import SyncDispatcher
 from server.config.paths import DataFolder
 from server.directory.causes import Cause
 from server.errors.message import Message
@@ -35,8 +35,8 @@ def folder(tmp_path: Path) -> DataFolder:
 
 
 @pytest.fixture
-def orders(folder: DataFolder) -> Orders:
-    return Orders(folder, _clock_ms)
+def orders(folder: DataFolder) -> SyncDispatcher:
+    return SyncDispatcher(folder, _clock_ms)
 
 
 @contextmanager
@@ -55,14 +55,14 @@ def _service(folder: DataFolder, address: str = ADDRESS) -> Iterator[Journal]:
 class Asking:
     """A command that waits for the service, on a thread of its own."""
 
-    def __init__(self, orders: Orders, request: SyncRequest = FULL) -> None:
+    def __init__(self, orders: SyncDispatcher, request: SyncRequest = FULL) -> None:
         self.stop = Event()
         self.answer: Answer | None = None
         self.ran_here = False
         self._thread = Thread(target=self._ask, args=(orders, request))
         self._thread.start()
 
-    def _ask(self, orders: Orders, request: SyncRequest) -> None:
+    def _ask(self, orders: SyncDispatcher, request: SyncRequest) -> None:
         self.answer = orders.carry_out(request, self._run_here, self.stop)
 
     def _run_here(self, journal: Journal) -> int:
@@ -89,10 +89,10 @@ def _posted(journal: Journal) -> None:
 
 
 def test_without_a_service_the_run_is_made_here_under_the_lock(
-    folder: DataFolder, orders: Orders
+    folder: DataFolder, orders: SyncDispatcher
 ) -> None:
     def run_here(journal: Journal) -> int:
-        locked_out = Orders(folder, _clock_ms)
+        locked_out = SyncDispatcher(folder, _clock_ms)
         assert locked_out._lock() is None
         return _run(journal)
 
@@ -101,7 +101,9 @@ def test_without_a_service_the_run_is_made_here_under_the_lock(
     acquire(folder, "1", 0).release()
 
 
-def test_a_run_that_fails_here_gives_the_folder_back(folder: DataFolder, orders: Orders) -> None:
+def test_a_run_that_fails_here_gives_the_folder_back(
+    folder: DataFolder, orders: SyncDispatcher
+) -> None:
     def run_here(_journal: Journal) -> int:
         raise RuntimeError
 
@@ -110,7 +112,9 @@ def test_a_run_that_fails_here_gives_the_folder_back(folder: DataFolder, orders:
     acquire(folder, "1", 0).release()
 
 
-def test_a_service_is_asked_and_its_answer_waited_for(folder: DataFolder, orders: Orders) -> None:
+def test_a_service_is_asked_and_its_answer_waited_for(
+    folder: DataFolder, orders: SyncDispatcher
+) -> None:
     with _service(folder) as journal:
         asking = Asking(orders, ALLOW)
         request = _taken(journal)
@@ -121,7 +125,7 @@ def test_a_service_is_asked_and_its_answer_waited_for(folder: DataFolder, orders
     assert not asking.ran_here
 
 
-def test_a_refusal_of_the_service_is_handed_on(folder: DataFolder, orders: Orders) -> None:
+def test_a_refusal_of_the_service_is_handed_on(folder: DataFolder, orders: SyncDispatcher) -> None:
     with _service(folder) as journal:
         asking = Asking(orders)
         _posted(journal)
@@ -130,7 +134,7 @@ def test_a_refusal_of_the_service_is_handed_on(folder: DataFolder, orders: Order
 
 
 def test_a_service_that_ends_before_it_took_the_request_is_replaced(
-    folder: DataFolder, orders: Orders
+    folder: DataFolder, orders: SyncDispatcher
 ) -> None:
     with _service(folder) as journal:
         asking = Asking(orders)
@@ -140,7 +144,9 @@ def test_a_service_that_ends_before_it_took_the_request_is_replaced(
     assert not peek(folder.database, requests.is_waiting)
 
 
-def test_a_service_that_ends_in_the_middle_is_told_of(folder: DataFolder, orders: Orders) -> None:
+def test_a_service_that_ends_in_the_middle_is_told_of(
+    folder: DataFolder, orders: SyncDispatcher
+) -> None:
     with _service(folder) as journal:
         asking = Asking(orders)
         _taken(journal)
@@ -151,7 +157,7 @@ def test_a_service_that_ends_in_the_middle_is_told_of(folder: DataFolder, orders
     assert not asking.ran_here
 
 
-def test_giving_up_takes_the_request_back(folder: DataFolder, orders: Orders) -> None:
+def test_giving_up_takes_the_request_back(folder: DataFolder, orders: SyncDispatcher) -> None:
     with _service(folder) as journal:
         asking = Asking(orders)
         _posted(journal)
@@ -163,7 +169,9 @@ def test_giving_up_takes_the_request_back(folder: DataFolder, orders: Orders) ->
     assert answer.refusal.code == "sync-given-up"
 
 
-def test_giving_up_leaves_a_run_of_the_service_alone(folder: DataFolder, orders: Orders) -> None:
+def test_giving_up_leaves_a_run_of_the_service_alone(
+    folder: DataFolder, orders: SyncDispatcher
+) -> None:
     with _service(folder) as journal:
         asking = Asking(orders)
         _taken(journal)
@@ -175,7 +183,7 @@ def test_giving_up_leaves_a_run_of_the_service_alone(folder: DataFolder, orders:
 
 
 def test_who_holds_the_folder_without_an_address_is_waited_for_and_not_asked(
-    folder: DataFolder, orders: Orders
+    folder: DataFolder, orders: SyncDispatcher
 ) -> None:
     with _service(folder, address="") as journal:
         asking = Asking(orders)
@@ -184,7 +192,9 @@ def test_who_holds_the_folder_without_an_address_is_waited_for_and_not_asked(
     assert asking.result() == Answer(run_id=1)
 
 
-def test_a_job_is_written_with_and_without_a_service(folder: DataFolder, orders: Orders) -> None:
+def test_a_job_is_written_with_and_without_a_service(
+    folder: DataFolder, orders: SyncDispatcher
+) -> None:
     assert orders.write(lambda conn: requests.post(conn, FULL, 0)) == 1
     with _service(folder):
         assert orders.write(lambda conn: requests.post(conn, FULL, 0)) == 2

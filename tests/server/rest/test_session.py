@@ -25,7 +25,7 @@ from server.errors.vendor import (
 from server.rest import environment
 from server.rest.environment import certificates, ignored
 from server.rest.failures import explain
-from server.rest.open_connections import Lines
+from server.rest.open_connections import OpenConnections
 from server.rest.session import Call, Channel, Limits, build_session, quotable
 from tests.server.rest.loopback import (
     UNTRUSTED_CERTIFICATE,
@@ -538,12 +538,12 @@ def test_a_host_that_no_name_server_can_be_asked_for_is_told() -> None:
 
 @pytest.mark.parametrize("base", ["http://localhost:1", "http://127.0.0.1:1"])
 def test_this_machine_is_never_reached_through_a_proxy(base: str) -> None:
-    with build_session(base, Lines(monotonic, 60)) as session:
+    with build_session(base, OpenConnections(monotonic, 60)) as session:
         assert not session.trust_env
 
 
 def test_a_vendor_is_reached_through_the_proxies_of_the_environment() -> None:
-    with build_session("https://oapi.dingtalk.com", Lines(monotonic, 60)) as session:
+    with build_session("https://oapi.dingtalk.com", OpenConnections(monotonic, 60)) as session:
         assert session.trust_env
         assert session.verify
 

@@ -9,17 +9,17 @@ from crypto.secret import Secret
 from server.dingtalk.events import NEEDED_EVENTS, NothingToDo, read_hint
 from server.dingtalk.wire import CallbackRecord
 from server.journal.subscription import Standing
-from server.subscription.comparison import Ours, compare, is_same_address
+from server.subscription.comparison import LocalSubscription, compare, is_same_address
 from tests.crypto.made_up import ACTIVE, PENDING, PREVIOUS
 
 NOW_MS = 1_700_000_000_000
 URL = "https://ding.example.com/api/callback"
-OURS = Ours(Keyring(ACTIVE), URL, "dingapp@https://oapi.dingtalk.com")
+OURS = LocalSubscription(Keyring(ACTIVE), URL, "dingapp@https://oapi.dingtalk.com")
 RECORD = CallbackRecord(URL, ACTIVE.token, ACTIVE.aes_key, NEEDED_EVENTS)
 OTHER = Secret("a" * 43)
 
 
-def with_sets(**sets: object) -> Ours:
+def with_sets(**sets: object) -> LocalSubscription:
     return replace(OURS, keyring=replace(OURS.keyring, **sets))  # type: ignore[arg-type] # handed through as they are
 
 
