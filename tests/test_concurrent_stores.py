@@ -20,7 +20,7 @@ from server.journal import requests
 from server.journal.events import NewEvent
 from server.journal.journal import Journal
 from server.journal.listing import counts
-from server.journal.opening import peek
+from server.journal.opening import open_read_only
 from server.journal.requests import RequestKind, SyncRequest, write_beside
 from server.service.instance import InstanceLock, ServiceRecord, acquire, running_service
 from tests.waiting import until
@@ -59,17 +59,17 @@ def write_journal(folder: DataFolder, who: str) -> None:
             assert journal.read(lambda conn: counts(conn).events) == number + 1
         assert journal.close(30)
         return
-    until(lambda: folder.database.exists() and peek(folder.database, counts).events > 0)
+    until(lambda: folder.database.exists() and open_read_only(folder.database, counts).events > 0)
     request = SyncRequest(RequestKind.PREVIEW)
     for _ in range(TIMES):
         write_beside(folder.database, lambda conn: requests.post(conn, request, 1))
-        assert peek(folder.database, requests.is_waiting)
+        assert open_read_only(folder.database, requests.is_waiting)
 
 
 def check_journal(folder: DataFolder) -> None:
-    assert peek(folder.database, lambda conn: counts(conn).events) == TIMES
+    assert open_read_only(folder.database, lambda conn: counts(conn).events) == TIMES
     asked = "SELECT count(*) FROM sync_requests"
-    assert peek(folder.database, lambda conn: conn.execute(asked).fetchone()) == (TIMES,)
+    assert open_read_only(folder.database, lambda conn: conn.execute(asked).fetchone()) == (TIMES,)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from server.config.store import Config, ConfigStore, Outcome
 from server.errors.base import DingBridgeError, NotInForceError
 from server.journal import listing, rejections, subscription
 from server.journal import rejections as contact
-from server.journal.opening import peek
+from server.journal.opening import open_read_only
 from server.journal.salvage import noted
 from server.service.disk_space import shortage
 from server.service.instance import ServiceRecord, running_service
@@ -189,7 +189,7 @@ class Context:
         return running_service(self.folder) if service is None else service.record
 
     def _read(self, job: Callable[[Connection], T]) -> T:
-        return peek(self.folder.database, job)
+        return open_read_only(self.folder.database, job)
 
     def _moved_aside(self) -> list[Path]:
         """Return the damaged databases; none where the folder cannot be listed, told elsewhere."""

@@ -30,7 +30,7 @@ from server.errors.vendor import (
 )
 from server.journal import rejections as contact
 from server.journal import subscription as stored
-from server.journal.opening import peek
+from server.journal.opening import open_read_only
 from server.journal.subscription import Finding
 from server.rest.tokens import TokenCache
 from server.service.instance import running_service
@@ -197,7 +197,7 @@ class _Registration:
             return 0
         sets = (one for _, one in self._ours().keyring.sets(self.clock_ms()))
         written = {one.fingerprint for one in sets if one.has_same_secrets(mine)}
-        uses = peek(self.app.folder.database, contact.uses)
+        uses = open_read_only(self.app.folder.database, contact.uses)
         return sum(use.calls for name, use in uses.items() if name in written)
 
     def _what_came(self) -> tuple[Message, Message]:
@@ -261,7 +261,7 @@ class Subscription:
 
     def view(self, config: Config) -> SubscriptionView:
         """Show the last comparison; asks nobody. Raises JournalError."""
-        return subscription_view(peek(self._app.folder.database, stored.load), config)
+        return subscription_view(open_read_only(self._app.folder.database, stored.load), config)
 
     def compare(self) -> SubscriptionView:
         """Ask DingTalk now and compare; that it could not be asked is told in the view.

@@ -18,7 +18,7 @@ from server.errors.base import AlreadyRunningError, Problem, SettingsError
 from server.errors.message import N_, Message
 from server.journal import ledger, requests, runs, sync_state
 from server.journal.journal import Journal
-from server.journal.opening import peek
+from server.journal.opening import open_read_only
 from server.journal.requests import Answer, RequestKind, SyncRequest, write_beside
 from server.journal.runs import Result
 from server.service.instance import InstanceLock, ServiceRecord, acquire, running_service
@@ -126,7 +126,7 @@ class SyncDispatcher:
         self._posted()
         while True:
             is_alive = self._is_alive(service)  # before the look, lest its last word be missed
-            answer = peek(path, lambda conn: requests.answer_of(conn, posted))
+            answer = open_read_only(path, lambda conn: requests.answer_of(conn, posted))
             if answer is not None:
                 return answer
             if not is_alive or stop.is_set():
@@ -269,7 +269,7 @@ class SyncApi:
         return self._read(lambda conn: conflict_views(conn, ledger.conflicts(conn)))
 
     def _read(self, job: Callable[[Connection], T]) -> T:
-        return peek(self._folder.database, job)
+        return open_read_only(self._folder.database, job)
 
 
 def _request(allow: str | None, *, preview: bool) -> SyncRequest:

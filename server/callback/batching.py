@@ -14,7 +14,7 @@ from time import monotonic
 from server.callback.handler import Outcome, Verified
 from server.callback.limits import PatientChannel
 from server.journal.events import NewEvent
-from server.journal.rejections import Use
+from server.journal.rejections import CredentialUse
 from server.journal.writer import Ticket
 
 _log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ PATIENT_WAIT_S = 0.05
 GIVE_UP_AFTER_S = 1.2
 
 # The journal's way to store events and uses; done means on the disk.
-Append = Callable[[Sequence[NewEvent], Sequence[Use]], Ticket[frozenset[str]]]
+Append = Callable[[Sequence[NewEvent], Sequence[CredentialUse]], Ticket[frozenset[str]]]
 
 
 @dataclass(frozen=True, slots=True)

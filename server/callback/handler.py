@@ -32,7 +32,7 @@ from server.callback.rejections import EVERYBODY, DiagnosisQueue, RejectedCall, 
 from server.dingtalk.payload import Digits, read_json
 from server.errors.base import JournalDamagedError, JournalError
 from server.journal.events import NewEvent, Source
-from server.journal.rejections import Rejection, Use
+from server.journal.rejections import CredentialUse, Rejection
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class Verified(NamedTuple):
 
     verifier: CallbackVerifier
     opened_with: Verifier
-    use: Use | None
+    use: CredentialUse | None
     event: NewEvent | None
     timestamp_ms: int | None
     received_at_ms: int
@@ -159,11 +159,13 @@ class CallbackHandler:
         event_type, event = _event_in(opened, now_ms)
         if event_type == SELF_TEST_KEY:
             return Verified(verifier, opened.opened_with, None, None, timestamp_ms, now_ms)
-        use = Use(opened.opened_with.fingerprint, now_ms, arrival.remote, event_type)
+        use = CredentialUse(opened.opened_with.fingerprint, now_ms, arrival.remote, event_type)
         use = self._judged(use, timestamp_ms, event)
         return Verified(verifier, opened.opened_with, use, event, timestamp_ms, now_ms)
 
-    def _judged(self, use: Use, timestamp_ms: int | None, event: NewEvent | None) -> Use:
+    def _judged(
+        self, use: CredentialUse, timestamp_ms: int | None, event: NewEvent | None
+    ) -> CredentialUse:
         """Tell whether the call may be one that somebody captured and sends again.
 
         Only who knows the token makes a newer timestamp than any before. Where there is none to

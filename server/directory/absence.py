@@ -217,8 +217,8 @@ class _Settling:
         if verdict is Denial.GONE or (verdict is Place.OUTSIDE and is_asked):
             self.gone_people.add(key)
         elif is_linked or verdict is not Place.OUTSIDE:
-            is_kept = is_linked or verdict is Place.INSIDE
-            self._tell(self.kept if is_kept else self.noted, verdict, self._name(key))
+            is_unchanged = is_linked or verdict is Place.INSIDE
+            self._tell(self.kept if is_unchanged else self.noted, verdict, self._name(key))
 
     def _verdict_on(self, key: str) -> Denial | Place:
         if is_of_another(key):

@@ -30,7 +30,7 @@ class MisreadError(Exception):
 
 
 @contextmanager
-def decoding() -> Iterator[None]:
+def decode_errors() -> Iterator[None]:
     """Turn whatever a value that makes no sense raises into `MisreadError`."""
     try:
         yield
@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 _SUFFIXES = ("", "-wal")
 
 
-class Place:
+class FileIdentity:
     """The files that a connection opened, told by what the system calls them, not by name."""
 
     def __init__(self, path: Path) -> None:
@@ -54,7 +54,7 @@ class Place:
         self._found = [(name, identity) for name, identity in found.items() if identity]
 
     @property
-    def is_kept(self) -> bool:
+    def is_unchanged(self) -> bool:
         """Whether the same files are there; a few microseconds, so it can go before a COMMIT."""
         return all(_identity(name) == identity for name, identity in self._found)
 

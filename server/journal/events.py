@@ -12,7 +12,7 @@ from enum import IntEnum, StrEnum
 from sqlite3 import Connection, Row
 from typing import Any
 
-from server.journal.connection import decoding
+from server.journal.connection import decode_errors
 
 
 class EventState(StrEnum):
@@ -186,7 +186,7 @@ def _hash(dedupe_key: str) -> int:
     return int.from_bytes(digest, "big", signed=True)
 
 
-@decoding()
+@decode_errors()
 def claim(conn: Connection, limit: int, now_ms: int) -> list[StoredEvent]:
     """Take up to `limit` pending events that are due, the oldest first; they are working then.
 

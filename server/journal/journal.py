@@ -17,8 +17,8 @@ from server.errors.base import (
 from server.journal import events
 from server.journal import rejections as contact
 from server.journal.events import NewEvent
-from server.journal.opening import Opened, open_database, read, suspect
-from server.journal.rejections import Use
+from server.journal.opening import Opened, mark_damaged, open_database, read
+from server.journal.rejections import CredentialUse
 from server.journal.writer import Ticket, Writer
 
 T = TypeVar("T")
@@ -57,7 +57,9 @@ class Journal:
         """Return a journal that takes nothing, for `failure`, until it can be reopened."""
         return cls(path, _NoWriter(path, failure))
 
-    def append(self, batch: Sequence[NewEvent], uses: Sequence[Use] = ()) -> Ticket[frozenset[str]]:
+    def append(
+        self, batch: Sequence[NewEvent], uses: Sequence[CredentialUse] = ()
+    ) -> Ticket[frozenset[str]]:
         """Store events and the uses of credentials they came under; done means on the disk.
 
         The result is the keys of the events that were new.
@@ -178,7 +180,7 @@ class _NoWriter:
     def note_damage(self, damage: JournalDamagedError) -> None:
         """Mark the database to be checked when it is opened."""
         del damage
-        suspect(self.path)
+        mark_damaged(self.path)
 
     def submit(self, job: Callable[[Connection], T], committed: Callable[[], None]) -> Ticket[T]:
         """Fail the job."""

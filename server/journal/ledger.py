@@ -31,7 +31,7 @@ from server.journal.coding import (
     load_scope,
     load_target,
 )
-from server.journal.connection import decoding
+from server.journal.connection import decode_errors
 
 _LINKED = {
     Kind.PERSON: """
@@ -152,7 +152,7 @@ _TABLES = MappingProxyType(
 )
 
 
-@decoding()
+@decode_errors()
 def load(conn: Connection) -> Ledger:
     """Read the whole ledger: about 1 s for 100,000 people."""
     return Ledger(
@@ -193,7 +193,7 @@ def _departments(conn: Connection) -> dict[str, DepartmentLink]:
     }
 
 
-@decoding()
+@decode_errors()
 def conflicts(conn: Connection) -> tuple[Conflict, ...]:
     """Return what waits for the admin's decision, the oldest first."""
     rows = conn.execute(
@@ -214,7 +214,7 @@ def _removals(conn: Connection) -> tuple[Removal, ...]:
     )
 
 
-@decoding()
+@decode_errors()
 def approved_scope(conn: Connection) -> Scope | None:
     """Return the scope that the admin approved last, None before the first approval."""
     row = conn.execute("SELECT value FROM sync_state WHERE name = ?", (_SCOPE,)).fetchone()

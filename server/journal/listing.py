@@ -9,7 +9,7 @@ from itertools import pairwise
 from sqlite3 import Connection
 from typing import Any
 
-from server.journal.connection import decoding
+from server.journal.connection import decode_errors
 from server.journal.events import (
     CODES,
     COLUMNS,
@@ -89,7 +89,7 @@ class Counts:
         return self.pending + self.working + self.done + self.ignored + self.failed
 
 
-@decoding()
+@decode_errors()
 def latest(
     conn: Connection,
     limit: int,
@@ -149,7 +149,7 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-@decoding()
+@decode_errors()
 def counts(conn: Connection) -> Counts:
     """Count the events by state, and the duplicates, at the same cost for any number of them."""
     total: dict[int, int] = dict(conn.execute("SELECT code, total FROM counters"))

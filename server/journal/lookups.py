@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sqlite3 import Connection
 
 from server.journal.coding import dump
-from server.journal.connection import decoding
+from server.journal.connection import decode_errors
 
 _NAME = "mobile-lookups"
 
@@ -33,7 +33,7 @@ class Lookups:
     answers: Mapping[str, Answer] = field(default_factory=dict)
 
 
-@decoding()
+@decode_errors()
 def load(conn: Connection, corp_id: str) -> Lookups:
     """Read what is stored of a company; nothing is where another one was asked last."""
     row = conn.execute("SELECT value FROM sync_state WHERE name = ?", (_NAME,)).fetchone()

@@ -144,7 +144,7 @@ def _finish_replacing(path: Path) -> None:
         fresh.rename(path)
 
 
-def suspect(path: Path) -> None:
+def mark_damaged(path: Path) -> None:
     """Leave a mark beside a database that proved damaged while in use.
 
     Whoever opens it next checks the whole of it, however large.
@@ -192,7 +192,7 @@ def _is_only_unwritable(exc: sqlite3.OperationalError, path: Path) -> bool:
     return is_refused and path.exists() and not (wal.exists() and wal.stat().st_size)
 
 
-def peek(path: Path, job: Callable[[Connection], T]) -> T:
+def open_read_only(path: Path, job: Callable[[Connection], T]) -> T:
     """Run `job` for a bystander: the database may be missing or older, and is never changed.
 
     A missing one reads as empty; an older one is migrated in a copy in memory. Raises a

@@ -7,7 +7,7 @@ from sqlite3 import Connection
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class CredentialUse:
     """`count` genuine calls under one set of credentials; the rest describes the last of them.
 
     Anybody can send a captured call again; such a one is counted and no more. `is_replay` says
@@ -54,14 +54,16 @@ _COUNT = """
 """
 
 
-def record(conn: Connection, uses: Sequence[Use], new_keys: frozenset[str] = frozenset()) -> None:
+def record(
+    conn: Connection, uses: Sequence[CredentialUse], new_keys: frozenset[str] = frozenset()
+) -> None:
     """Note the last use of each set, and count all; joins the transaction of their events.
 
     `new_keys` are those of the events that were not stored before.
     """
     counts: Counter[str] = Counter()
-    last: dict[str, Use] = {}
-    last_new: dict[str, Use] = {}
+    last: dict[str, CredentialUse] = {}
+    last_new: dict[str, CredentialUse] = {}
     for use in uses:
         counts[use.fingerprint] += use.count
         last[use.fingerprint] = use

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from server.directory.causes import Cause
 from server.journal.coding import dump_cause, load_cause
-from server.journal.connection import connect, decoding, transaction, translated
+from server.journal.connection import connect, decode_errors, transaction, translated
 from server.journal.schema import check_not_newer
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ def is_waiting(conn: Connection) -> bool:
     return bool(found)
 
 
-@decoding()
+@decode_errors()
 def take(conn: Connection) -> SyncRequest | None:
     """Take the oldest request, None where there is none."""
     row = conn.execute(
@@ -81,7 +81,7 @@ def answer(conn: Connection, request_id: int, given: Answer) -> None:
     )
 
 
-@decoding()
+@decode_errors()
 def answer_of(conn: Connection, request_id: int) -> Answer | None:
     """Return the answer to a request, None while there is none."""
     row = conn.execute(

@@ -25,7 +25,7 @@ from server.journal.coding import (
     load_fields,
     load_messages,
 )
-from server.journal.connection import decoding
+from server.journal.connection import decode_errors
 
 
 class RunCause(StrEnum):
@@ -223,7 +223,7 @@ def find(conn: Connection, run_id: int) -> Run | None:
     return found[0] if found else None
 
 
-@decoding()
+@decode_errors()
 def changes(
     conn: Connection, run_id: int, limit: int = -1, after: int = 0
 ) -> tuple[RecordedChange, ...]:
@@ -239,7 +239,7 @@ def changes(
     return tuple(map(_change, rows))
 
 
-@decoding()
+@decode_errors()
 def last_conflict(conn: Connection, kind: Kind, dingtalk_id: str) -> RecordedChange | None:
     """Return how the last run that met this conflict explained it."""
     row = conn.execute(
@@ -322,7 +322,7 @@ def _last_complete_full(conn: Connection, statuses: Iterable[RunStatus]) -> Run 
     return found[0] if found else None
 
 
-@decoding()
+@decode_errors()
 def _runs(conn: Connection, rest: str, *values: object) -> list[Run]:
     sql = f"SELECT {_COLUMNS} FROM sync_runs {rest}"  # noqa: S608 - constants of this module
     return [_run(row) for row in conn.execute(sql, values)]
@@ -374,7 +374,7 @@ def _change(row: tuple[Any, ...]) -> RecordedChange:
     )
 
 
-@decoding()
+@decode_errors()
 def counts_so_far(conn: Connection, run_id: int) -> RunCounts:
     """Count the results of a run; how much it read is known at its end only."""
     rows = conn.execute(

@@ -11,7 +11,7 @@ from sqlite3 import Connection
 
 from server.directory.causes import Cause
 from server.journal.coding import cause_of, dump, plain_cause
-from server.journal.connection import decoding
+from server.journal.connection import decode_errors
 
 
 class Standing(StrEnum):
@@ -60,7 +60,7 @@ class Finding:
         return replace(self, at_ms=0, since_ms=0) == replace(other, at_ms=0, since_ms=0)
 
 
-@decoding()
+@decode_errors()
 def load(conn: Connection) -> Finding | None:
     """Return the last finding, None before the first."""
     row = conn.execute("SELECT finding FROM subscription_finding").fetchone()

@@ -13,7 +13,7 @@ from server.directory.causes import Cause
 from server.directory.change import Hold, HoldReason
 from server.directory.model import Kind
 from server.journal.coding import cause_of, dump, dump_cause, load_cause, plain_cause
-from server.journal.connection import decoding
+from server.journal.connection import decode_errors
 from server.journal.runs import RunCause
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ _NEXT_FULL_RUN = "next-full-run"
 _UNFETCHED = "unfetched"
 
 
-@decoding()
+@decode_errors()
 def load(conn: Connection) -> SyncState:
     """Read all of it."""
     stored = dict(conn.execute("SELECT name, value FROM sync_state"))

@@ -20,8 +20,8 @@ from server.errors.base import (
     JournalDamagedError,
     JournalGoneError,
 )
-from server.journal.connection import MisreadError, Place, roll_back, translate
-from server.journal.opening import suspect
+from server.journal.connection import FileIdentity, MisreadError, roll_back, translate
+from server.journal.opening import mark_damaged
 
 T = TypeVar("T")
 
@@ -103,7 +103,7 @@ class Writer:
     def __init__(self, conn: Connection, path: Path) -> None:
         self._conn = conn
         self._path = path
-        self._place = Place(path)
+        self._place = FileIdentity(path)
         self._queue: SimpleQueue[_Entry | None] = SimpleQueue()
         self._door = threading.Lock()
         self._is_closed = False
@@ -132,7 +132,7 @@ class Writer:
     @property
     def is_in_place(self) -> bool:
         """Whether the database is still where it was opened. Any thread may ask."""
-        return self._place.is_kept
+        return self._place.is_unchanged
 
     @property
     def damage(self) -> JournalDamagedError | None:
@@ -149,7 +149,7 @@ class Writer:
         if self._damage is None:
             _log.error("%s", damage)
             self._damage = damage
-        suspect(self._path)
+        mark_damaged(self._path)
 
     def request_stop(self) -> None:
         """Take nothing more; what is queued is still done, then the database is closed."""
@@ -197,7 +197,7 @@ class Writer:
                 entry.ticket.resolve(value)
 
     def _ensure_in_place(self) -> None:
-        if not self._place.is_kept:
+        if not self._place.is_unchanged:
             raise JournalGoneError(path=str(self._path))
 
     def _run_alone(self, entry: _Entry) -> list[tuple[Any, Exception | None]]:
@@ -239,7 +239,7 @@ class Writer:
 
     def _close(self) -> None:
         try:
-            if not self._place.is_kept:
+            if not self._place.is_unchanged:
                 self._place.put_back(self._conn)
             self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as exc:

@@ -11,7 +11,7 @@ from server.directory.causes import Cause
 from server.errors.message import Message
 from server.journal import requests, runs
 from server.journal.journal import Journal
-from server.journal.opening import peek
+from server.journal.opening import open_read_only
 from server.journal.requests import Answer, RequestKind, SyncRequest
 from server.journal.runs import RunCause
 from server.service.instance import acquire
@@ -141,7 +141,7 @@ def test_a_service_that_ends_before_it_took_the_request_is_replaced(
         _posted(journal)
     assert asking.result() == Answer(run_id=1)
     assert asking.ran_here
-    assert not peek(folder.database, requests.is_waiting)
+    assert not open_read_only(folder.database, requests.is_waiting)
 
 
 def test_a_service_that_ends_in_the_middle_is_told_of(

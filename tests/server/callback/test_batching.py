@@ -11,7 +11,7 @@ from server.callback.batching import BatchingInbox
 from server.callback.handler import Outcome, Verified
 from server.errors.base import JournalBusyError, JournalFullError
 from server.journal.events import NewEvent
-from server.journal.rejections import Use
+from server.journal.rejections import CredentialUse
 from server.journal.writer import Ticket
 
 
@@ -21,10 +21,12 @@ class FakeStore:
 
     failure: Exception | None = None
     is_slow: bool = False
-    batches: list[tuple[Sequence[NewEvent], Sequence[Use]]] = field(default_factory=list)
+    batches: list[tuple[Sequence[NewEvent], Sequence[CredentialUse]]] = field(default_factory=list)
     tickets: list[Ticket[frozenset[str]]] = field(default_factory=list)
 
-    def append(self, batch: Sequence[NewEvent], uses: Sequence[Use]) -> Ticket[frozenset[str]]:
+    def append(
+        self, batch: Sequence[NewEvent], uses: Sequence[CredentialUse]
+    ) -> Ticket[frozenset[str]]:
         self.batches.append((batch, uses))
         ticket: Ticket[frozenset[str]] = Ticket(Path("made-up.db"))
         self.tickets.append(ticket)
@@ -66,7 +68,7 @@ STORED = Outcome(frozenset({"a"}), None)
 def verified(event_id: str) -> Verified:
     event = NewEvent(event_id, 0, "t", event_id, None, "{}")
     nobody: Any = None
-    return Verified(nobody, nobody, Use("f", 0, event_id, "t"), event, None, 0)
+    return Verified(nobody, nobody, CredentialUse("f", 0, event_id, "t"), event, None, 0)
 
 
 def queued(inbox: BatchingInbox, *event_ids: str) -> list[FakeChannel]:

@@ -30,7 +30,7 @@ from server.errors.base import (
 from server.journal import listing
 from server.journal.events import NewEvent
 from server.journal.journal import Journal
-from server.journal.rejections import Rejection, Use
+from server.journal.rejections import CredentialUse, Rejection
 from server.simulator.dingtalk.callbacks import body_of, query_of
 from server.simulator.dingtalk.envelope import Envelope, SignedText
 from tests.server.callback.service import AES_KEY, CREDENTIALS, KEY, OTHER, THIRD, TOKEN, sealed
@@ -52,7 +52,7 @@ EVENT = {"EventType": "user_add_org", "eventId": "e1", "CorpId": "dingcorp"}
 class FakeStore:
     """Keeps what is stored in lists; `failure` is what becomes of it instead where it is set."""
 
-    uses: list[Use] = field(default_factory=list)
+    uses: list[CredentialUse] = field(default_factory=list)
     events: list[NewEvent] = field(default_factory=list)
     failure: JournalError | None = None
 

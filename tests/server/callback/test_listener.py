@@ -19,7 +19,7 @@ from server.callback.rejections import RejectionLog
 from server.callback.wsgi import build_app
 from server.errors.base import AddressUnavailableError, PortForbiddenError, PortInUseError
 from server.journal.events import NewEvent
-from server.journal.rejections import Use
+from server.journal.rejections import CredentialUse
 from server.journal.writer import Ticket
 from tests.server.callback.service import PATH, Service, sealed, serving
 
@@ -100,7 +100,7 @@ def unstarted() -> Iterator[Listener]:
         wasyncore.close_all(listener._map)
 
 
-def never(batch: Sequence[NewEvent], uses: Sequence[Use]) -> Ticket[frozenset[str]]:
+def never(batch: Sequence[NewEvent], uses: Sequence[CredentialUse]) -> Ticket[frozenset[str]]:
     raise NotImplementedError
 
 

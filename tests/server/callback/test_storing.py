@@ -15,7 +15,7 @@ from server.callback.batching import Append
 from server.errors.base import JournalFullError
 from server.journal.events import NewEvent
 from server.journal.journal import Journal
-from server.journal.rejections import Use
+from server.journal.rejections import CredentialUse
 from server.journal.writer import Ticket
 from server.simulator.dingtalk.callbacks import event_text
 from server.simulator.dingtalk.payloads import EventMaker, as_captured
@@ -139,7 +139,9 @@ class SlowStore:
         self.journal = journal
         self.tickets: list[Ticket[frozenset[str]]] = []
 
-    def append(self, batch: Sequence[NewEvent], uses: Sequence[Use]) -> Ticket[frozenset[str]]:
+    def append(
+        self, batch: Sequence[NewEvent], uses: Sequence[CredentialUse]
+    ) -> Ticket[frozenset[str]]:
         del batch, uses
         self.tickets.append(Ticket(Path("never-done.db")))
         return self.tickets[-1]

@@ -10,7 +10,7 @@ from server.journal import sync_state
 from server.journal.events import NewEvent
 from server.journal.journal import Journal
 from server.journal.listing import counts
-from server.journal.opening import check_database, copy_database, peek
+from server.journal.opening import check_database, copy_database, open_read_only
 from server.journal.schema import MIGRATIONS
 
 NOW_MS = 1_790_000_000_000
@@ -46,7 +46,7 @@ def test_a_copy_has_what_was_committed_and_is_one_file(path: Path, tmp_path: Pat
 
     assert [one.name for one in target.parent.iterdir()] == ["dingbridge.db"]
     check_database(target, target)
-    assert peek(target, counts).pending == 50
+    assert open_read_only(target, counts).pending == 50
 
 
 def test_a_copy_made_while_events_come_in_is_of_one_moment(path: Path, tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_copy_made_while_events_come_in_is_of_one_moment(path: Path, tmp_path:
             target = tmp_path / f"copy-{number}.db"
             before = stored[-1] if stored else 0
             copy_database(path, target)
-            found = peek(target, counts).pending
+            found = open_read_only(target, counts).pending
             assert found % 2 == 0
             assert found >= before
     finally:
@@ -112,7 +112,7 @@ def test_the_ledgers_state_comes_along(path: Path, tmp_path: Path) -> None:
     journal.close(10)
     copy_database(path, tmp_path / "copy.db")
 
-    assert peek(tmp_path / "copy.db", sync_state.load) == expected
+    assert open_read_only(tmp_path / "copy.db", sync_state.load) == expected
 
 
 def test_a_place_that_cannot_be_written_is_named(path: Path, tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ from server.journal import rejections as contact
 from server.journal.connection import connect
 from server.journal.events import NewEvent
 from server.journal.journal import Journal
-from server.journal.opening import Opened, open_database, peek
-from server.journal.rejections import LastUse, Use
+from server.journal.opening import Opened, open_database, open_read_only
+from server.journal.rejections import CredentialUse, LastUse
 from server.journal.writer import Writer
 
 MakeEvent = Callable[..., NewEvent]
@@ -33,7 +33,7 @@ posix_only = pytest.mark.skipif(os.name == "nt", reason="Windows keeps open file
 
 
 def test_events_and_uses_are_stored_together(journal: Journal, new_event: MakeEvent) -> None:
-    journal.append([new_event("a")], [Use("fp", 5, "1.1.1.1", "t")]).result(10)
+    journal.append([new_event("a")], [CredentialUse("fp", 5, "1.1.1.1", "t")]).result(10)
     assert journal.read(listing.counts).pending == 1
     assert journal.read(contact.uses) == {"fp": LastUse(5, 5, "1.1.1.1", "t", 1)}
 
@@ -43,14 +43,14 @@ def test_a_batch_costs_four_statements(journal: Journal, new_event: MakeEvent) -
     assert isinstance(journal._writer, Writer)
     journal._writer._conn.set_trace_callback(statements.append)
     batch = [new_event(str(number)) for number in range(64)]
-    journal.append(batch, [Use("fp", 5, "1.1.1.1", "t", 64)]).result(10)
+    journal.append(batch, [CredentialUse("fp", 5, "1.1.1.1", "t", 64)]).result(10)
     own = [statement for statement, _ in groupby(statements)]  # a trigger repeats its cause
     assert [statement.split()[0] for statement in own] == ["BEGIN", "INSERT", "INSERT", "COMMIT"]
 
 
 def test_the_worker_hears_of_new_events(journal: Journal, new_event: MakeEvent) -> None:
     assert journal.arrived.is_set() is False
-    journal.append([], [Use("fp", 5, "1.1.1.1", "check_url")]).result(10)
+    journal.append([], [CredentialUse("fp", 5, "1.1.1.1", "check_url")]).result(10)
     assert journal.arrived.is_set() is False
     journal.append([new_event("a")]).result(10)
     assert journal.arrived.is_set()
@@ -87,7 +87,7 @@ def test_a_duplicate_is_known_after_a_restart(path: Path, new_event: MakeEvent) 
         journal = Journal.open(path, now_ms=0)
         journal.append([new_event("a")]).result(10)
         assert journal.close(10)
-    assert peek(path, listing.counts) == listing.Counts(1, 0, 0, 0, 0, duplicates=2)
+    assert open_read_only(path, listing.counts) == listing.Counts(1, 0, 0, 0, 0, duplicates=2)
 
 
 def test_claims_of_a_stopped_process_return_at_start(path: Path, new_event: MakeEvent) -> None:
@@ -202,7 +202,7 @@ def test_a_closed_journal_takes_nothing(path: Path, new_event: MakeEvent) -> Non
     assert journal.close(10)
     with pytest.raises(JournalClosedError):
         journal.append([new_event("a")]).result(0)
-    assert peek(path, listing.counts).events == 0
+    assert open_read_only(path, listing.counts).events == 0
 
 
 @posix_only
@@ -247,7 +247,7 @@ def test_a_database_deleted_in_use_is_there_after_a_stop(path: Path, new_event: 
     journal.append([new_event("kept")]).result(10)
     path.unlink()
     assert journal.close(10)
-    assert peek(path, listing.counts).events == 1
+    assert open_read_only(path, listing.counts).events == 1
 
 
 @posix_only
@@ -351,7 +351,7 @@ def test_a_killed_process_loses_no_acknowledged_event_and_doubles_none(path: Pat
         assert conn.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert len(stored) == len(set(stored))
     assert acknowledged <= set(stored)
-    counted = peek(path, listing.counts)
+    counted = open_read_only(path, listing.counts)
     assert counted.events == counted.pending == len(stored)
 
 

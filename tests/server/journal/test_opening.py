@@ -18,7 +18,7 @@ from server.journal import opening, sync_state
 from server.journal.connection import connect, transaction, translated
 from server.journal.events import NewEvent, append, claim
 from server.journal.listing import counts, latest
-from server.journal.opening import _move_aside, open_database, peek, suspect
+from server.journal.opening import _move_aside, mark_damaged, open_database, open_read_only
 
 NOW_MS = 1_700_000_000_000
 MakeEvent = Callable[..., NewEvent]
@@ -36,7 +36,7 @@ def _fill(path: Path, new_event: MakeEvent, number: int = 400) -> None:
 
 
 def _count(path: Path) -> int:
-    return peek(path, lambda conn: counts(conn).events)
+    return open_read_only(path, lambda conn: counts(conn).events)
 
 
 def _garbage_header(path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_large_database_is_checked_only_when_suspect(
     _fill(path, new_event)
     _zeroed_in_the_middle(path)
     assert _open(path) is None
-    suspect(path)
+    mark_damaged(path)
     assert _open(path) is not None
 
 
@@ -193,7 +193,7 @@ def test_an_index_that_does_not_fit_its_table_is_found_where_damage_was_met(
         conn.execute("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", row)
         conn.execute("PRAGMA schema_version = 4712")
     assert _open(path) is None
-    suspect(path)
+    mark_damaged(path)
     assert _open(path) is not None
     assert _count(path) == 4
 
@@ -212,7 +212,7 @@ def test_a_leftover_that_cannot_be_removed_is_an_error_of_the_journal(
 
 def test_a_suspicion_that_proves_wrong_is_dropped(path: Path, new_event: MakeEvent) -> None:
     _fill(path, new_event, number=3)
-    suspect(path)
+    mark_damaged(path)
     assert _open(path) is None
     assert _count(path) == 3
     assert [child.name for child in path.parent.iterdir() if "suspect" in child.name] == []
@@ -226,7 +226,7 @@ def test_a_mark_that_cannot_be_set_or_cleared_is_only_logged(
 
     monkeypatch.setattr(Path, "touch", refuse)
     monkeypatch.setattr(Path, "unlink", refuse)
-    suspect(path)
+    mark_damaged(path)
     assert "could not be marked" in caplog.text
     assert _open(path) is None
     assert "checks again" in caplog.text
@@ -238,7 +238,7 @@ def test_a_newer_database_is_refused_and_not_moved(path: Path) -> None:
     with pytest.raises(JournalNewerError):
         _open(path)
     with pytest.raises(JournalNewerError):
-        peek(path, counts)
+        open_read_only(path, counts)
     assert [child.name for child in path.parent.iterdir() if "damaged" in child.name] == []
 
 
@@ -263,13 +263,13 @@ def test_a_folder_that_cannot_be_looked_into_is_an_access_error(
 
     monkeypatch.setattr(Path, "stat", refuse)
     with pytest.raises(JournalAccessError, match="Permission denied"):
-        peek(path, counts)
+        open_read_only(path, counts)
 
 
 def test_a_folder_that_is_a_file_is_an_access_error(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(JournalAccessError):
-        peek(tmp_path / "taken" / "dingbridge.db", counts)
+        open_read_only(tmp_path / "taken" / "dingbridge.db", counts)
 
 
 def _refuse_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,13 +309,13 @@ def test_stale_claims_are_pending_again(path: Path, new_event: MakeEvent) -> Non
     _fill(path, new_event, number=3)
     with closing(connect(path)) as conn, transaction(conn):
         claim(conn, 2, NOW_MS)
-    assert peek(path, counts).working == 2
+    assert open_read_only(path, counts).working == 2
     _open(path)
-    assert peek(path, counts).pending == 3
+    assert open_read_only(path, counts).pending == 3
 
 
 def test_a_bystander_sees_an_empty_journal_where_there_is_none(path: Path) -> None:
-    assert peek(path, lambda conn: latest(conn, 5)).events == ()
+    assert open_read_only(path, lambda conn: latest(conn, 5)).events == ()
     assert list(path.parent.iterdir()) == []
 
 
@@ -339,7 +339,7 @@ def test_a_bystander_reads_beside_the_writer(path: Path, new_event: MakeEvent) -
 def test_a_bystander_hears_of_damage_and_moves_nothing(path: Path) -> None:
     path.write_bytes(b"no database" * 100)
     with pytest.raises(JournalDamagedError):
-        peek(path, counts)
+        open_read_only(path, counts)
     assert path.exists()
 
 
@@ -351,14 +351,14 @@ def test_a_value_that_makes_no_sense_is_reported_and_nothing_is_moved(
     with closing(connect(path)) as conn, transaction(conn):
         conn.execute("INSERT INTO sync_state VALUES ('held', ?)", (nonsense,))
     with pytest.raises(JournalUnreadableError):
-        peek(path, sync_state.load)
+        open_read_only(path, sync_state.load)
     assert _open(path) is None
 
 
 def test_a_fault_of_a_reader_is_not_told_as_a_value_that_makes_no_sense(path: Path) -> None:
     _open(path)
     with pytest.raises(KeyError):
-        peek(path, lambda _: {"here": 1}["absent"])
+        open_read_only(path, lambda _: {"here": 1}["absent"])
 
 
 def test_a_reader_keeps_one_view(path: Path, new_event: MakeEvent) -> None:

@@ -14,7 +14,7 @@ from server.journal import rejections as contact
 from server.journal.connection import connect, transaction
 from server.journal.events import NewEvent
 from server.journal.opening import open_database
-from server.journal.rejections import Rejection, Use
+from server.journal.rejections import CredentialUse, Rejection
 from server.journal.runs import RunCause
 from server.journal.salvage import Salvaged, note, noted
 from server.journal.sync_state import NextRun
@@ -37,7 +37,7 @@ def damaged(tmp_path: Path, new_event: MakeEvent) -> Path:
         for person in PEOPLE.values():
             ledger.put_person(conn, person)
         ledger.put_department(conn, DEPARTMENTS["1"])
-        contact.record(conn, [Use("fp", 5, "192.0.2.1", "t")])
+        contact.record(conn, [CredentialUse("fp", 5, "192.0.2.1", "t")])
         rejections.replace_all(conn, [REJECTION])
         sync_state.set_next_full_run(conn, NextRun(77, RunCause.RETRY))
     return path

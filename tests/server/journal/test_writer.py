@@ -19,7 +19,7 @@ from server.errors.base import (
     JournalUnreadableError,
 )
 from server.journal import connection, writer
-from server.journal.connection import connect, decoding
+from server.journal.connection import connect, decode_errors
 from server.journal.writer import Ticket, Writer
 
 
@@ -198,7 +198,7 @@ def test_a_failing_job_undoes_nothing_of_its_neighbours(running: Writer, path: P
     assert _stored(path) == [1, 2]
 
 
-@decoding()
+@decode_errors()
 def _misread(_: Connection) -> None:
     json.loads("{garbage")
 

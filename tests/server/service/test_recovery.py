@@ -28,7 +28,7 @@ from server.errors.base import (
 )
 from server.journal import requests
 from server.journal.journal import Journal
-from server.journal.opening import peek
+from server.journal.opening import open_read_only
 from server.journal.requests import RequestKind, SyncRequest, write_beside
 from server.journal.writer import Ticket
 from server.service.housekeeper import Housekeeper, Once, Routine
@@ -88,7 +88,10 @@ def ensure_sync_answers(at_work: Driven) -> None:
         database, lambda conn: requests.post(conn, SyncRequest(RequestKind.PREVIEW), 1)
     )
     at_work.tick()  # which looks for requests
-    until(lambda: peek(database, lambda conn: requests.answer_of(conn, asked)), "it is answered")
+    until(
+        lambda: open_read_only(database, lambda conn: requests.answer_of(conn, asked)),
+        "it is answered",
+    )
 
 
 def assert_all_runs(at_work: Driven, event_id: str) -> None:

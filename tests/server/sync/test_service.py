@@ -11,7 +11,7 @@ import pytest
 from server.config.paths import DataFolder
 from server.config.store import ConfigStore
 from server.journal import requests, runs
-from server.journal.opening import peek
+from server.journal.opening import open_read_only
 from server.journal.requests import RequestKind, SyncRequest, write_beside
 from server.journal.runs import RunStatus
 from server.service.logs import SecretMask
@@ -75,11 +75,13 @@ def test_a_command_beside_the_service_is_answered_by_it(
     database = DataFolder(tmp_path / "folder").database
     request = SyncRequest(RequestKind.PREVIEW)
     ident = write_beside(database, lambda conn: requests.post(conn, request, 1))
-    until(lambda: peek(database, lambda conn: requests.answer_of(conn, ident)) is not None)
-    answer = peek(database, lambda conn: requests.answer_of(conn, ident))
+    until(
+        lambda: open_read_only(database, lambda conn: requests.answer_of(conn, ident)) is not None
+    )
+    answer = open_read_only(database, lambda conn: requests.answer_of(conn, ident))
     assert answer is not None
     assert answer.run_id is not None
-    run = peek(database, lambda conn: runs.find(conn, answer.run_id or 0))
+    run = open_read_only(database, lambda conn: runs.find(conn, answer.run_id or 0))
     assert run is not None
     assert run.ending is not None
     assert run.ending.status is RunStatus.PREVIEW
