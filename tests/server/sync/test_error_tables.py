@@ -118,16 +118,13 @@ class Foundings:
 
     call = "department/create"
 
-    def __init__(self) -> None:
-        self._ids: list[int] = []
-
     def happen(self, world: World, number: int) -> str:
-        self._ids = sorted(world.department(f"部门{number}{each}") for each in "ab")
-        return str(self._ids[0])
+        return str(min(world.department(f"部门{number}{each}") for each in "ab"))
 
     def undo(self, world: World, number: int) -> None:
-        for department_id in self._ids:
-            world.company.remove_department(department_id)
+        for place in tuple(world.company.roster.departments.values()):
+            if place.name in (f"部门{number}a", f"部门{number}b"):
+                world.company.remove_department(place.dept_id)
 
 
 class NewNames:
