@@ -299,13 +299,13 @@ def test_people_are_looked_for_further_down(office: Office) -> None:
     upper = int(company.create_department("总部", 1)[0]["deptId"][0])
     lower = int(company.create_department("财务部", upper)[0]["deptId"][0])
     company.hire(company.draft("王五", (lower,), mobile="13800000003"))
-    office.dingtalk._roster = company.roster
+    office.dingtalk.company = company
 
     assert office.test(DINGTALK).steps[-1].name == "dingtalk.fields"
 
 
 def test_a_company_of_nobody_is_a_note(office: Office) -> None:
-    office.dingtalk._roster = Company().roster
+    office.dingtalk.company = Company()
     report = office.test(DINGTALK)
 
     assert report.is_passed

@@ -1,8 +1,9 @@
 """Comparing, taking and writing, against a DingTalk that really calls the running service."""
 
 import threading
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -274,15 +275,12 @@ class TestRegister:
 
     def test_somebody_else_registers_in_between(self, app: App, registry: Registry) -> None:
         serve_publicly(app)
-        registered = registry.api.callbacks.register
 
-        def late(parameters: dict[str, object]) -> dict[str, object]:
+        def late(parameters: dict[str, Any], ask: Callable[[dict[str, Any]], object]) -> object:
             registry.holds(token=OTHER_TOKEN)
-            return registered(parameters)
+            return ask(parameters)
 
-        routes = registry.api._routes
-        path = "/call_back/register_call_back"
-        routes[path] = replace(routes[path], answer=late)
+        registry.api.answer_by("/call_back/register_call_back", late)
         assert app.subscription.register().is_passed
         assert registry.record is not None
         assert registry.record.token == TOKEN
@@ -350,8 +348,10 @@ def test_a_service_that_stops_does_not_wait_for_dingtalk(
     app: App, registry: Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
     registry.faults.add(Rule(Fault.SLOW, path="/gettoken", delay_s=60, times=1))
+    others = set(threading.enumerate())
     app.start()
-    (thread,) = [one for one in threading.enumerate() if one.name == "dingbridge-subscription"]
+    own = set(threading.enumerate()) - others
+    (thread,) = [one for one in own if one.name == "dingbridge-subscription"]
     until(lambda: bool(registry.faults.injected))
     assert app.stop(timeout_s=20) == ()
     assert thread.is_alive()
