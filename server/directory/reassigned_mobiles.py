@@ -45,7 +45,7 @@ def without_mobile(link: PersonLink) -> PersonLink:
     return replace(link, accepted=accepted)
 
 
-def is_passed_on(userid: str, leaver: PersonLink, people: Mapping[str, PersonLink]) -> bool:
+def is_reassigned(userid: str, leaver: PersonLink, people: Mapping[str, PersonLink]) -> bool:
     """Whether WeCom has given the mobile of a leaver to somebody who waited for it."""
     link, former = people.get(userid), people.get(leaver.dingtalk_userid)
     if not (former and link and link.accepted and leaver.accepted):

@@ -102,9 +102,9 @@ class Gateway:
         """Close idle connections."""
         self._channel.close()
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """Give up: calls under way and all later ones end in `CallCancelledError`."""
-        self._channel.cut()
+        self._channel.abort()
 
     def ask(self, call: Call) -> dict[str, Any]:
         """Make a call with a token and return its answer; raises `VendorError`.
@@ -180,9 +180,9 @@ class Client:
         """Close idle connections."""
         self._gateway.close()
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """Give up: calls under way and all later ones end in `CallCancelledError`."""
-        self._gateway.cut()
+        self._gateway.abort()
 
     def log_in(self) -> None:
         """Make sure that id and secret give a token; that proves nothing more."""

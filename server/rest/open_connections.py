@@ -30,7 +30,7 @@ class OpenConnections:
         self._total_s = total_s
         self._lock = threading.Lock()
         self._open: WeakSet[HTTPConnection] = WeakSet()
-        self._are_cut = False
+        self._is_aborted = False
 
     def watch(self, manager: PoolManager) -> None:
         """Learn of every connection that `manager` opens from now on."""
@@ -40,7 +40,7 @@ class OpenConnections:
         """Learn of an open connection; it is cut at once where all are."""
         with self._lock:
             self._open.add(connection)
-            if self._are_cut:
+            if self._is_aborted:
                 _cut(connection)
 
     def response(self, line: socket.socket, *args: Any, **options: Any) -> HTTPResponse:
@@ -48,14 +48,14 @@ class OpenConnections:
         bounded = _Bounded(line, self._clock, self._clock() + self._total_s)
         return HTTPResponse(bounded, *args, **options)  # type: ignore[arg-type]  # only makefile
 
-    def are_cut(self) -> bool:
+    def is_aborted(self) -> bool:
         """Whether `cut` was called."""
-        return self._are_cut
+        return self._is_aborted
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """End all exchanges; those that wait for an answer fail now."""
         with self._lock:
-            self._are_cut = True
+            self._is_aborted = True
             for connection in list(self._open):
                 _cut(connection)
 

@@ -194,9 +194,9 @@ class Channel:
             if self._session is not None:
                 self._session.close()
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """Give up: exchanges under way and all later ones end in `CallCancelledError`."""
-        self._lines.cut()
+        self._lines.abort()
 
     def values(self, call: Call) -> dict[str, GapValue]:
         """Return the gaps that every error about `call` fills."""
@@ -207,7 +207,7 @@ class Channel:
 
         Raises a `VendorError` for everything that is no JSON object of the API.
         """
-        if self._lines.are_cut():
+        if self._lines.is_aborted():
             raise CallCancelledError(self.values(call))
         started = self._clock()
         outcome = self._exchange(call)
@@ -215,7 +215,7 @@ class Channel:
         if not isinstance(outcome, VendorError):
             _LOG.debug("%s %s answered in %d ms", self.vendor, call.path, took_ms)
             return outcome
-        if self._lines.are_cut():
+        if self._lines.is_aborted():
             outcome = CallCancelledError(self.values(call))
         _LOG.debug("%s %s failed in %d ms: %s", self.vendor, call.path, took_ms, outcome.code)
         raise outcome

@@ -52,7 +52,7 @@ def test_what_the_app_may_read_is_known_or_not(
 
 
 def test_a_stop_is_not_taken_for_an_app_that_may_read_nothing(client: DingTalkClient) -> None:
-    client.cut()
+    client.abort()
 
     with pytest.raises(CallCancelledError):
         client.readable_departments()
