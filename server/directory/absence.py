@@ -11,7 +11,7 @@ from enum import Enum, auto
 from server.directory import causes
 from server.directory.change import Action, Change
 from server.directory.desired import Presence
-from server.directory.mapping import is_of_another
+from server.directory.mapping import is_of_another, is_same
 from server.directory.model import (
     DINGTALK_ROOT,
     Department,
@@ -222,7 +222,7 @@ class _Settling:
 
     def _verdict_on(self, key: str) -> Denial | Place:
         if is_of_another(key):
-            return Denial.GONE
+            return self._verdict_on_stranger(key)
         answer, person = self._answers.people.get(key), self._snapshot.people.get(key)
         if isinstance(answer, Denial):
             return answer
@@ -233,6 +233,18 @@ class _Settling:
             if place in places:
                 return place
         return Place.NOWHERE
+
+    def _verdict_on_stranger(self, key: str) -> Denial | Place:
+        """Judge somebody whom another app showed: it may be another app of the same company.
+
+        Companies give the same userids to different people, so that who answers to one may be
+        somebody else.
+        """
+        answer = self._answers.people.get(key, Denial.NO_ANSWER)
+        if isinstance(answer, Denial):
+            return answer
+        accepted = self._ledger.people[key].accepted
+        return Place.INSIDE if accepted and is_same(accepted, answer) else Denial.GONE
 
     def tell_disputed(self) -> None:
         for key, name in self._snapshot.disputed.items():

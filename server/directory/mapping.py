@@ -32,8 +32,8 @@ def ledger_for_company(app_key: str, ledger: Ledger, snapshot: Snapshot) -> Ledg
     """Return the ledger as it reads for the company that `app_key` shows in `snapshot`.
 
     For another company than before, all links get keys that are nobody's userid there: these people
-    count as gone, and who is there too is found by mobile and name. Back with the former app, every
-    key is what it was.
+    count as missing, and those who are there too are found by mobile and name. Back with the former
+    app, every key is what it was.
     """
     before = ledger.approved_scope
     if before is None or before.app_key == app_key or not snapshot.people:
@@ -52,16 +52,22 @@ def is_of_another(dingtalk_userid: str) -> bool:
     return _MARK in dingtalk_userid
 
 
+def userid_of(key: str) -> str:
+    """Return the DingTalk userid behind a key of the ledger."""
+    return key.rpartition(_MARK)[0] or key
+
+
 def _is_familiar(ledger: Ledger, snapshot: Snapshot) -> bool:
     shared = [
-        _is_same(link.accepted, snapshot.people[key])
+        is_same(link.accepted, snapshot.people[key])
         for key, link in ledger.people.items()
         if link.accepted and key in snapshot.people
     ]
     return 2 * sum(shared) > len(shared)
 
 
-def _is_same(member: MemberState, person: Person) -> bool:
+def is_same(member: MemberState, person: Person) -> bool:
+    """Whether a member of ours looks like this person: by the name, or by the mobile."""
     contact = read_contact(person)
     return contact.name == member.name or bool(contact.mobile and contact.mobile == member.mobile)
 

@@ -17,7 +17,7 @@ from server.directory.absence import (
     place_of,
     settle,
 )
-from server.directory.mapping import is_of_another, scope_of
+from server.directory.mapping import is_of_another, scope_of, userid_of
 from server.directory.model import Department, Ledger, Person, Rules, Snapshot
 from server.errors.vendor import ErrorPolicy, VendorError
 from server.sync.reading import (
@@ -54,11 +54,16 @@ def prove(
     listed = frozenset(snapshot.people)
     answers = Answers(departments=_departments_asked_for(reader, missing.departments))
     wanted = (missing.people | homeless(snapshot, scope)) - frozenset(deep)
-    answers.people = _people_asked_for(reader, {key for key in wanted if not is_of_another(key)})
+    strangers = {key for key in wanted if is_of_another(key)}
+    unlisted = {userid_of(key) for key in strangers} - listed
+    found = _people_asked_for(reader, (wanted - strangers) | unlisted)
+    own = {key: answer for key, answer in found.items() if key in wanted}
+    # The app before showed them. Whose userid this one lists is found by mobile and name.
+    answers.people = own | {key: found.get(userid_of(key), Denial.GONE) for key in strangers}
     snapshot = with_details(
         snapshot,
-        [answer for answer in answers.people.values() if isinstance(answer, Person)],
-        [key for key, answer in answers.people.items() if answer is Denial.GONE],
+        [answer for answer in own.values() if isinstance(answer, Person)],
+        [key for key, answer in own.items() if answer is Denial.GONE],
     )
     lost = homeless(snapshot, scope)
     placed = listed - lost  # the list was wrong: read singly, they are in scope

@@ -26,6 +26,7 @@ from server.directory.model import (
     Kind,
     Leavers,
     Ledger,
+    MemberState,
     Person,
     PersonLink,
     Scope,
@@ -57,13 +58,13 @@ def _walked(
 def _plan(mirror: Mirror, read: Snapshot, *, supposes_absence: bool = False) -> Plan:
     ledger, live = mirror.ledger(), mirror.wecom.live()
     desired = map_directory(read, ledger, live, mirror.rules, supposes_absence=supposes_absence)
-    return make_plan(desired, ledger, live, mirror.rules, 0.0)
+    return make_plan(desired, ledger, live, mirror.rules, 0.0, is_clock_right=True)
 
 
 def _missing(mirror: Mirror, read: Snapshot) -> Missing:
     ledger, live = mirror.ledger(), mirror.wecom.live()
     desired = map_directory(read, ledger, live, mirror.rules, supposes_absence=True)
-    plan = make_plan(desired, ledger, live, mirror.rules, 0.0)
+    plan = make_plan(desired, ledger, live, mirror.rules, 0.0, is_clock_right=True)
     return missing_from(plan.changes, ledger, desired.presence)
 
 
@@ -273,11 +274,27 @@ def test_what_was_announced_and_never_answered_is_asked_for_and_told_by_its_id()
     assert (after.gone_people, after.gone_departments) == (frozenset(), frozenset())
 
 
-def test_who_belongs_to_another_company_needs_no_answer() -> None:
-    ledger = Ledger({"x@@app": PersonLink("x@@app", "X", None)})
+@pytest.mark.parametrize(
+    ("answer", "is_gone"),
+    [
+        (Denial.GONE, True),
+        (Denial.OUT_OF_SCOPE, False),
+        (Denial.NO_ANSWER, False),
+        (None, False),
+        (person("x", name="Li Lei"), False),  # another app of the same company
+        (person("x", name="Han Mei"), True),  # another company gave the userid to somebody else
+    ],
+)
+def test_who_was_shown_by_another_app_needs_proof_too(
+    answer: Person | Denial | None,
+    is_gone: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    ledger = Ledger({"x@@app": PersonLink("x@@app", "X", MemberState("Li Lei"))})
     missing = Missing(frozenset({"x@@app"}))
-    after = settle(snapshot(), ledger, RULES, {"1"}, missing, Answers())
-    assert (after.gone_people, after.is_settled) == (frozenset({"x@@app"}), True)
+    answers = Answers({} if answer is None else {"x@@app": answer})
+    after = settle(snapshot(), ledger, RULES, {"1"}, missing, answers)
+    assert after.gone_people == (frozenset({"x@@app"}) if is_gone else frozenset())
+    assert after.is_settled is is_gone
 
 
 def test_who_is_disputed_keeps_a_reading_open_only_where_they_are_ours() -> None:

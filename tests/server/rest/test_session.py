@@ -179,7 +179,7 @@ def test_a_page_counts_as_a_block_of_five_minutes_where_it_does_not_say_how_long
 
 
 @pytest.mark.parametrize(
-    ("reply", "fate", "maybe_done"),
+    ("reply", "policy", "maybe_done"),
     [
         (Reply(b"<html>blocked</html>"), ErrorPolicy.STOP, False),
         (Reply(b"\n <!DOCTYPE html>"), ErrorPolicy.STOP, False),
