@@ -13,9 +13,9 @@ from server.directory.absence import (
     Answers,
     Denial,
     Missing,
-    homeless,
+    conclude,
+    people_without_department,
     place_of,
-    settle,
 )
 from server.directory.mapping import is_of_another, scope_of, userid_of
 from server.directory.model import Department, Ledger, Person, Rules, Snapshot
@@ -50,10 +50,10 @@ def prove(
     snapshot = read_details(reader, snapshot, deep)
     scope = scope_of(snapshot, ledger, rules)
     if not snapshot.is_complete:
-        return settle(snapshot, ledger, rules, scope, Missing(), Answers())
+        return conclude(snapshot, ledger, rules, scope, Missing(), Answers())
     listed = frozenset(snapshot.people)
     answers = Answers(departments=_departments_asked_for(reader, missing.departments))
-    wanted = (missing.people | homeless(snapshot, scope)) - frozenset(deep)
+    wanted = (missing.people | people_without_department(snapshot, scope)) - frozenset(deep)
     strangers = {key for key in wanted if is_of_another(key)}
     unlisted = {userid_of(key) for key in strangers} - listed
     found = _people_asked_for(reader, (wanted - strangers) | unlisted)
@@ -65,12 +65,12 @@ def prove(
         [answer for answer in own.values() if isinstance(answer, Person)],
         [key for key, answer in own.items() if answer is Denial.GONE],
     )
-    lost = homeless(snapshot, scope)
+    lost = people_without_department(snapshot, scope)
     placed = listed - lost  # the list was wrong: read singly, they are in scope
-    missing = replace(missing, people=missing.people - placed, homeless=lost)
+    missing = replace(missing, people=missing.people - placed, without_department=lost)
     while unread := _unread(snapshot, rules, scope, missing, answers):
         answers.departments |= _departments_asked_for(reader, unread)
-    return settle(snapshot, ledger, rules, scope, missing, answers)
+    return conclude(snapshot, ledger, rules, scope, missing, answers)
 
 
 def _unread(
@@ -81,7 +81,7 @@ def _unread(
     answers: Answers,
 ) -> set[str]:
     """Return the departments to ask for next, to learn where the missing lie."""
-    people = [snapshot.people[key] for key in missing.homeless]
+    people = [snapshot.people[key] for key in missing.without_department]
     wanted = {membership.department_id for person in people for membership in person.memberships}
     places = [
         place_of(key, scope, rules, answers.departments) for key in wanted | missing.departments

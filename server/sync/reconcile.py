@@ -25,7 +25,7 @@ from server.directory.model import (
 )
 from server.directory.plan import Plan, make_plan
 from server.directory.reassigned_mobiles import is_reassigned, waiting_for, without_mobile
-from server.directory.refusals import fresh, left_out, spare, spare_deletions
+from server.directory.refusals import fresh, left_out, without_refused, without_refused_deletions
 from server.errors.message import Message
 from server.errors.vendor import VendorError
 from server.journal.runs import RecordedChange, Result, RunStatus
@@ -139,14 +139,14 @@ class Reconciliation:
             )
             refusals = fresh(known.refusals, self.now_s, is_full=snapshot.is_full)
             plan = make_plan(
-                spare(desired, refusals),
+                without_refused(desired, refusals),
                 known,
                 live,
                 self.rules,
                 self.now_s,
                 is_clock_right=self._vendor_clock.is_right(),
             )
-            plan = replace(plan, changes=spare_deletions(plan.changes, refusals))
+            plan = replace(plan, changes=without_refused_deletions(plan.changes, refusals))
         return Proposal(snapshot, desired, plan, live)
 
     def judge(self, proposal: Proposal, known: Ledger, allow: str | None = None) -> Approval:
