@@ -171,7 +171,8 @@ class Service:
         return self._journal
 
     def rejections(self) -> RejectionLog:
-        """Return the list of rejected calls, for the facade."""
+        """Return the list of rejected calls with their causes, for the api."""
+        self._handler.diagnose_waiting()
         return self._rejections
 
     def wake(self) -> None:
