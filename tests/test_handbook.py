@@ -39,8 +39,8 @@ from server.config.settings import Language
 from server.errors.base import Problem, SettingsError
 from server.errors.message import Message
 from server.simulator.dingtalk.payloads import CONTACT_EVENTS
-from tests.handbook import BOTH, FROM_CODE, HELP, PROJECT, Handbook, rooms
-from tests.rendering import anchor, tokens_of
+from tests.tools.handbook import BOTH, FROM_CODE, HELP, PROJECT, Handbook, rooms
+from tests.tools.rendering import anchor, tokens_of
 from ui.console import commands, documents
 from ui.console.arguments import parser
 from ui.pages.catalogue import page_makers
@@ -49,7 +49,7 @@ from ui.words.event_words import STATES
 from ui.words.health import HEALTH_WORDS, Health, Verdict
 from ui.words.text import Texts
 
-_UPDATE = "python -m tests.handbook"
+_UPDATE = "python -m tests.tools.handbook"
 BENCHMARK = "python -m tests.benchmarks.bench_callbacks"
 # What DingTalk's console shows where an address is refused, and the codes of its interface.
 CONSOLE_TEXTS = (

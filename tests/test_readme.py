@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.handbook import BOTH, PROJECT, Handbook, rooms
-from tests.rendering import tokens_of
+from tests.tools.handbook import BOTH, PROJECT, Handbook, rooms
+from tests.tools.rendering import tokens_of
 
 DEMO = "python -m pip install -r requirements.txt && python main.py demo"
 TESTS = "python -m pip install -r requirements-dev.txt && python -m pytest"

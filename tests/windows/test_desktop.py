@@ -17,8 +17,8 @@ from server.config.settings import CallbackSettings, Language
 from server.errors.message import Message
 from server.simulator.dingtalk.callbacks import CallbackSender
 from server.simulator.dingtalk.payloads import check_url
-from tests.windows.desktop import Desktop, Look, desktop
-from tests.windows.program import (
+from tests.tools.windows.desktop import Desktop, Look, desktop
+from tests.tools.windows.program import (
     AES_KEY,
     KEY,
     PATIENT,
@@ -29,7 +29,7 @@ from tests.windows.program import (
     processes,
     until,
 )
-from tests.windows.wine import Wine, windows_path
+from tests.tools.windows.wine import Wine, windows_path
 from ui.assets.icons import COLOURS
 from ui.shell.tray import Command, Switches, tray_state_of
 from ui.words.health import Health, Verdict

@@ -52,7 +52,7 @@ class CredentialsPage(Page):
         self._add_doctor(body)
         self._sets = ttk.Frame(body)
         self._sets.pack(fill="x")
-        self._cards: dict[str, CredentialSetCard] = {}
+        self.cards: dict[str, CredentialSetCard] = {}
         self._none = Wrapped(body, texts("No values have been entered yet."))
         self.subscription = SubscriptionCard(body, session)
         self.subscription.pack(fill="x")
@@ -61,7 +61,7 @@ class CredentialsPage(Page):
 
     def left(self) -> None:
         """Take secrets off the screen."""
-        for card in self._cards.values():
+        for card in self.cards.values():
             card.hide_secrets()
 
     def _add_doctor(self, body: ttk.Frame) -> None:
@@ -140,24 +140,24 @@ class CredentialsPage(Page):
             "previous": credentials.previous,
         }
         for role, view in present.items():
-            if view is None and role in self._cards:
-                self._cards.pop(role).destroy()
+            if view is None and role in self.cards:
+                self.cards.pop(role).destroy()
             elif view is not None:
                 self._card(role).show(view, is_in_use=credentials.in_use == role)
         for role in present:  # in this order also where one came later
-            if role in self._cards:
-                self._cards[role].pack_forget()
-                self._cards[role].pack(fill="x", pady=self.theme.pad(0, 8))
-        if self._cards:
+            if role in self.cards:
+                self.cards[role].pack_forget()
+                self.cards[role].pack(fill="x", pady=self.theme.pad(0, 8))
+        if self.cards:
             self._none.pack_forget()
         else:
             self._none.pack(after=self._sets, fill="x", pady=self.theme.pad(0, 8))
 
     def _card(self, role: str) -> CredentialSetCard:
-        if role not in self._cards:
+        if role not in self.cards:
             title = self.texts(_ROLES[role])
-            self._cards[role] = CredentialSetCard(self._sets, self.session, role, title)
-        return self._cards[role]
+            self.cards[role] = CredentialSetCard(self._sets, self.session, role, title)
+        return self.cards[role]
 
     # --- entering
 

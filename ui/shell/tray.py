@@ -164,7 +164,7 @@ class Tray:
                 "DingBridge",
                 icon=state_image(state.health, _IMAGE_PX),
                 title=state.tip,
-                menu=pystray.Menu(lambda: self._items(self._menu())),
+                menu=pystray.Menu(lambda: self._items(self.menu)),
             )
             self._icon.run_detached(lambda icon: self._appear(icon, state))
         return True
@@ -206,8 +206,14 @@ class Tray:
         if icon is not None:
             icon.stop()
 
-    def _menu(self) -> tuple[Entry, ...]:
+    @property
+    def menu(self) -> tuple[Entry, ...]:
+        """What can be chosen now."""
         return self._state.menu if self._state is not None else ()
+
+    def choose(self, command: Command) -> None:
+        """Do what an entry of the menu stands for."""
+        self._on_command(command)
 
     def _items(self, entries: Sequence[Entry]) -> list[Any]:
         return [self._item(entry) for entry in entries]
@@ -222,7 +228,7 @@ class Tray:
         command, ticked = entry.command, entry.is_ticked
         return pystray.MenuItem(
             entry.label,
-            None if command is None else lambda: self._on_command(command),
+            None if command is None else lambda: self.choose(command),
             checked=None if ticked is None else lambda _: ticked,
             radio=command is not None and command.startswith("language-"),
             default=entry.is_default,

@@ -97,8 +97,8 @@ class SubscriptionCard(ttk.LabelFrame):
         self.headline = Wrapped(self, style="Strong.TLabel")
         self.headline.pack(fill="x")
         self._hint = Wrapped(self)
-        self._table = _Comparison(self, session)
-        self._notes = Wrapped(self)
+        self.table = _Comparison(self, session)
+        self.notes = Wrapped(self)
         self._when = Wrapped(self, style="Hint.TLabel")
         self._set_up = ButtonRow(
             self,
@@ -128,13 +128,13 @@ class SubscriptionCard(ttk.LabelFrame):
         names = texts(", ").join(_named(name, texts) for name in others)
         self.headline.show(texts(headline, names=names), style)
         sets = status.credentials
-        self._table.show(view, sets.pending if view.fits == "pending" else sets.active)
+        self.table.show(view, sets.pending if view.fits == "pending" else sets.active)
         if view.error is not None:
             title, remedy = self._session.say(view.error.title), self._session.say(view.error.hint)
             self._hint.show(f"{title}\n{remedy}")
         else:
             self._hint.show(texts(hint) if hint else "")
-        self._notes.show("\n".join(self._note_lines(view)))
+        self.notes.show("\n".join(self._note_lines(view)))
         moment = texts.moment(view.checked_at_ms)
         self._when.show(
             "" if view.checked_at_ms is None else texts("Asked {moment}", moment=moment)
@@ -164,8 +164,8 @@ class SubscriptionCard(ttk.LabelFrame):
         is_set_up = view.state is not SubscriptionState.NOT_SET_UP
         parts: tuple[tuple[tk.Widget, bool], ...] = (
             (self._hint, bool(self._hint.full_text)),
-            (self._table, bool(view.url)),
-            (self._notes, bool(self._notes.full_text)),
+            (self.table, bool(view.url)),
+            (self.notes, bool(self.notes.full_text)),
             (self._when, bool(self._when.full_text)),
             (self._set_up, not is_set_up or _is_refused(view)),
             (self._buttons, is_set_up),

@@ -34,7 +34,7 @@ from server.directory.model import (
 )
 from server.directory.plan import Plan, make_plan
 from tests.server.directory.builders import OPEN, department, mirrored, person, snapshot
-from tests.server.directory.world import Mirror
+from tests.server.directory.mirror import Mirror
 
 COMPANY = snapshot(
     [person("a", "2"), person("b", "3"), person("c", "1"), person("d", "3")],

@@ -23,7 +23,7 @@ from tests.server.directory.builders import (
     snapshot,
     texts,
 )
-from tests.server.directory.world import Mirror
+from tests.server.directory.mirror import Mirror
 
 
 def test_excluded_departments_and_their_people_stay_out() -> None:

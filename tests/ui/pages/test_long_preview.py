@@ -37,6 +37,7 @@ def language() -> str:
     return "zh-CN"
 
 
+@pytest.mark.serial
 def test_no_step_of_the_tk_thread_takes_50_ms_while_10000_changes_are_shown(stage: Stage) -> None:
     sitting = Sitting(stage)
     _record_preview(stage.app)

@@ -106,7 +106,7 @@ class TestCredentials:
     def test_secrets_are_masked_shown_on_demand_and_copied(self, stage: Stage) -> None:
         page = _open(stage, PageName.CREDENTIALS)
         assert isinstance(page, CredentialsPage)
-        card = page._cards["active"]
+        card = page.cards["active"]
         assert TOKEN not in shown_texts(page)
 
         show = [one for one in every(card) if one.winfo_class() == "TButton"]
@@ -129,10 +129,10 @@ class TestCredentials:
         assert str(page.save_button.cget("state")) == "normal"
         stage.hand.key("Return")
 
-        stage.hand.wait_for(lambda: "pending" in page._cards)
+        stage.hand.wait_for(lambda: "pending" in page.cards)
         assert stage.app.reveal("pending", "token") == "newToken2027"
         check_address(stage.app, token="newToken2027")
-        stage.hand.wait_for(lambda: "previous" in page._cards)
+        stage.hand.wait_for(lambda: "previous" in page.cards)
         assert stage.app.reveal("active", "token") == "newToken2027"
 
     def test_generated_values_are_entered_and_copied(self, stage: Stage) -> None:

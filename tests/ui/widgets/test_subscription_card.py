@@ -125,7 +125,7 @@ def test_what_differs_is_named_and_masked(stage: Stage, registry: Registry) -> N
     named = stage.texts(", ").join((stage.texts("Address"), "token"))
     assert named in card.headline.full_text  # in the order of the table
     assert {old_url, URL} <= set(shown)
-    cut = [one for one in every(card._table) if one.winfo_width() < one.winfo_reqwidth()]
+    cut = [one for one in every(card.table) if one.winfo_width() < one.winfo_reqwidth()]
     assert cut == []
     assert shown.count(stage.texts("✗ differs")) == 2
     assert shown.count(stage.texts("✓ equal")) == 1
@@ -142,7 +142,7 @@ def test_events_that_are_not_subscribed_are_called_as_people_know_them(
     missing = NEEDED[-1]
     words = type_words(missing, stage.texts)
     told = stage.texts("{words} ({name})", words=words, name=missing)
-    stage.hand.wait_for(lambda: told in card._notes.full_text)
+    stage.hand.wait_for(lambda: told in card.notes.full_text)
 
 
 def test_one_click_takes_dingtalks_values(
