@@ -84,13 +84,16 @@ def missed_event(payload: str, now_ms: int) -> NewEvent:
 
 FAULT = Cause(
     "fault",
-    Message(N_("DingBridge met a fault of its own while it followed this event.")),
-    Message(N_("Send the log file to whoever looks after DingBridge.")),
+    Message(N_("DingBridge ran into an internal error while processing this event.")),
+    Message(N_("Send the log file to your administrator.")),
 )
 
 
 _UNSEEN = Message(
-    N_("DingTalk does not show yet what this event announced, so it is looked at again.")
+    N_(
+        "DingTalk does not show the change announced by this event yet; DingBridge will "
+        "check again."
+    )
 )
 
 

@@ -85,7 +85,7 @@ def status_of(
     return RunStatus.SUCCESS if is_good else RunStatus.PARTIAL
 
 
-_NOT_SET_UP = N_("The mirror is not set up: {names} missing.")
+_NOT_SET_UP = N_("The sync is not set up: {names} missing.")
 _ENTER = N_("Enter these values, then start a sync.")
 
 
@@ -96,15 +96,15 @@ def cause_of(error: DingBridgeError) -> Cause:
 
 _STOPPED = Cause(
     "sync-stopped",
-    Message(N_("The sync was stopped before it was done.")),
-    Message(N_("What was done is kept. Repeat the sync: it goes on where this one ended.")),
+    Message(N_("The sync was stopped before it finished.")),
+    Message(N_("What was done is kept. Sync again: it continues where this one stopped.")),
 )
 
 
 FAULT = Cause(
     "fault",
-    Message(N_("DingBridge met a fault of its own, and the sync was not finished.")),
-    Message(N_("Send the log file to whoever looks after DingBridge.")),
+    Message(N_("DingBridge ran into an internal error, and the sync did not finish.")),
+    Message(N_("Send the log file to your administrator.")),
 )
 """How a run ends for a mistake of ours; the log has it in full."""
 
