@@ -97,6 +97,12 @@ CHINESE = Handbook(Language.CHINESE, HELP / "zh_CN", PROJECT / "README.zh-CN.md"
 BOTH = (ENGLISH, CHINESE)
 
 
+def rooms(*roots: str) -> set[str]:
+    """Return the packages right below these folders, as in `server/journal`."""
+    found = (path for root in roots for path in (PROJECT / root).glob("*/__init__.py"))
+    return {path.parent.relative_to(PROJECT).as_posix() for path in found}
+
+
 def _code(text: str) -> str:
     return f"`{text}`"
 

@@ -1,7 +1,7 @@
-"""DingTalk's error codes, translated once, by a table (facts, DingTalk 4, 5.4 and 5.5).
+"""Translates DingTalk's error codes into ours, by a table.
 
-Code 88 is only an envelope: what it means stands in `sub_code`. The same code can mean different
-things for a token and for a reading, so the call decides as well.
+Code 88 is only an envelope: its meaning is in `sub_code`. The same code can mean different things
+for a token and for a read, so the kind of call counts as well.
 """
 
 from collections.abc import Mapping
@@ -239,7 +239,7 @@ _IP_UNNAMED = ErrorInfo(
 
 
 def raise_for_error(answer: Mapping[str, Any], call: Call) -> None:
-    """Return for errcode 0; raise the error of the table for every other answer."""
+    """Return for errcode 0; raise the table's error for any other answer."""
     number = fields.number(answer.get("errcode"))
     if number == 0:
         return
@@ -252,22 +252,22 @@ def raise_for_error(answer: Mapping[str, Any], call: Call) -> None:
 
 
 def is_out_of_scope(error: VendorError) -> bool:
-    """Tell whether the person or department lies outside what the app may read."""
+    """Whether the person or department lies outside the app's contact scope."""
     return isinstance(error, VendorRefusedError) and error.number in {50002, 50004}
 
 
 def is_person_gone(error: VendorError) -> bool:
-    """Tell whether DingTalk says of the person asked for that they do not exist."""
+    """Whether DingTalk says that the person does not exist."""
     return isinstance(error, VendorRefusedError) and error.number in {33012, 60111, 60121}
 
 
 def is_department_gone(error: VendorError) -> bool:
-    """Tell whether DingTalk says of the department asked for that it does not exist."""
+    """Whether DingTalk says that the department does not exist."""
     return isinstance(error, VendorRefusedError) and error.number == 60003
 
 
 def is_permission_missing(error: VendorError) -> bool:
-    """Tell whether the app lacks the permission for a call, so that repeating it is useless."""
+    """Whether the app lacks the permission for a call, so that repeating it is useless."""
     return isinstance(error, VendorRefusedError) and error.number in {60011, 43007, _ENVELOPE}
 
 

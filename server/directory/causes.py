@@ -1,6 +1,6 @@
-"""Why something is not done, and what was adjusted on the way: sentences for the admin.
+"""Why something is not done, and what was adjusted: the sentences for the admin.
 
-A cause stops one person or department and says what to do; a warning only tells.
+A cause stops one person or department and says what to do; a warning only informs.
 """
 
 from dataclasses import dataclass
@@ -121,17 +121,17 @@ _TEXTS = {
 
 
 _CODES = {"mobile-held-unnamed": "mobile-held"}
-"""What is the same to a program, though there is less to tell."""
+"""Texts that share another one's code: the same case for programs, with less to say."""
 
 
 def cause(code: str, **values: GapValue) -> Cause:
-    """Fill the texts of `code`; an unknown code is a mistake of ours (KeyError)."""
+    """Return the cause for `code`; an unknown code is a bug (KeyError)."""
     title, hint = _TEXTS[code]
     return Cause(_CODES.get(code, code), Message(title, values), Message(hint, values))
 
 
 def unnamed_holder(name: str) -> Cause:
-    """Say that a mobile is held, where WeCom names no holder (60104 without a userid)."""
+    """Return the cause for a taken mobile whose holder WeCom does not name (60104, no userid)."""
     return cause("mobile-held-unnamed", name=name, wecom_id="")
 
 
@@ -189,5 +189,5 @@ DISPUTED = N_(
 
 
 def warning(text: str, **values: GapValue) -> Message:
-    """Fill the gaps of one of the warnings above."""
+    """Return one of the warnings above with its values."""
     return Message(text, values)

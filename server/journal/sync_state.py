@@ -38,7 +38,7 @@ class Held:
 class Quarantine:
     """Nothing works for a while, or until somebody acts.
 
-    There is no call before `until_ms`, unless an admin asks. `strikes` counts the attempts that
+    There is no call before `until_ms`, unless an admin asks. `failures` counts the attempts that
     ended alike, for the length of the next wait. `pause_ms` is how long this one is: a clock that
     was wrong when it began must not make it longer.
     """
@@ -46,7 +46,7 @@ class Quarantine:
     since_ms: int
     until_ms: int
     cause: Cause
-    strikes: int = 1
+    failures: int = 1
     pause_ms: int = 24 * 60 * 60 * 1000
 
     def left_ms(self, now_ms: int) -> int:
@@ -181,7 +181,7 @@ def _dump_quarantine(quarantine: Quarantine) -> str:
             quarantine.since_ms,
             quarantine.until_ms,
             plain_cause(quarantine.cause),
-            quarantine.strikes,
+            quarantine.failures,
             quarantine.pause_ms,
         ]
     )

@@ -1,7 +1,7 @@
-"""What failed exchanges mean: the table of transport failures, and how to tell them apart.
+"""The table of transport failures, and how to tell them apart.
 
-The question that matters most is whether the request had left (`maybe_done`): a creation whose
-reply was lost must not be repeated blindly.
+What matters most is whether the request had been sent (`maybe_done`): a creation whose reply was
+lost must not be repeated blindly.
 """
 
 import ssl
@@ -72,7 +72,7 @@ _OF_VARIABLE: Mapping[ErrorInfo, ErrorInfo] = MappingProxyType(
         ),
     }
 )
-"""The hints for a proxy that a variable names, and not the settings of the system."""
+"""The hints for a proxy that a variable names, not the system's settings."""
 _CERTIFICATE = ErrorInfo(
     ErrorPolicy.STOP,
     N_("This computer does not trust the certificate of {vendor}'s server."),
@@ -124,7 +124,7 @@ _REPLY_LOST = ErrorInfo(
     _CHECK_NETWORK,
 )
 
-# The first row that fits any exception of the chain wins; True: the request may have been done.
+# The first row that fits any exception in the chain wins. True: the request may have been done.
 _KINDS: tuple[tuple[tuple[type[BaseException], ...], ErrorInfo, bool], ...] = (
     ((ProxyError,), _PROXY, False),
     ((NameResolutionError,), _NO_NAME, False),
@@ -145,19 +145,17 @@ _CERTIFICATES: Mapping[int, ErrorInfo] = MappingProxyType(
 _BY_PROXY: Mapping[ErrorInfo, ErrorInfo] = MappingProxyType(
     {_PROXY: _PROXY_NAMED, _ADDRESS: _PROXY_UNUSABLE}
 )
-# As long as WeCom shuts out an address; whoever names a longer wait is asked again all the same.
+# As long as WeCom blocks an address; a longer Retry-After is cut to this.
 _LONGEST_WAIT_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """Why a reply is no answer of the API, and whether the request may have been carried out.
-
-    `wait_s`: how long that lasts, where it is known and the reply does not say.
-    """
+    """Why a reply is not an answer of the API, and whether the request may have been done."""
 
     meaning: ErrorInfo
     maybe_done: bool
+    # How long it lasts, if that is known and the reply does not say.
     wait_s: float | None = None
 
 
@@ -193,7 +191,7 @@ _WEB_PAGE = NoAnswer(
         ),
     ),
     maybe_done=False,
-    wait_s=300.0,  # as long as DingTalk shuts out an address (API-0012)
+    wait_s=300.0,  # as long as DingTalk blocks an address (API-0012)
 )
 _NOT_FOUND = NoAnswer(
     ErrorInfo(
@@ -230,7 +228,7 @@ _GARBLED = NoAnswer(
 
 
 def no_json(status: int, content: bytes) -> NoAnswer:
-    """Tell what a reply is that holds no JSON object of the API."""
+    """Classify a reply that is not a JSON object of the API."""
     if status == 429:
         return _OVERLOADED
     if status >= 500:
@@ -243,9 +241,9 @@ def no_json(status: int, content: bytes) -> NoAnswer:
 
 
 def retry_after_s(header: str | None) -> float | None:
-    """Return the seconds of a Retry-After header; None where there is none that can be used.
+    """Return the seconds of a Retry-After header; None if it is absent or unusable.
 
-    A date is not: it would be compared with a clock of ours that may be wrong.
+    A date is unusable, since our own clock may be wrong.
     """
     digits = (header or "").strip()
     if not (digits.isascii() and digits.isdigit()):
@@ -256,10 +254,9 @@ def retry_after_s(header: str | None) -> float | None:
 def explain(
     exc: Exception, values: Mapping[str, GapValue], proxy: Proxy | None
 ) -> VendorUnreachableError:
-    """Translate an exception of `requests` or `urllib3`; nothing of its text is kept.
+    """Translate an exception of `requests` or `urllib3`; none of its text is kept.
 
-    `proxy` stands between us and the vendor. What is wrong with an address is then wrong with the
-    proxy's: that of the vendor is looked at when it is entered.
+    With a `proxy` in between, a bad address is the proxy's: the vendor's was checked on entry.
     """
     meaning, maybe_done = _classify(exc)
     if proxy is not None and meaning in _BY_PROXY:
@@ -270,14 +267,14 @@ def explain(
 
 
 def not_set_up(exc: Exception, values: Mapping[str, GapValue]) -> VendorUnreachableError:
-    """Tell that no session could be made, for which no call has left."""
+    """Return the error for a session that could not be set up; nothing was sent."""
     named = f" ({exc.filename})" if isinstance(exc, OSError) and exc.filename else ""
     reason = f"{getattr(exc, 'strerror', None) or type(exc).__name__}{named}"
     return VendorUnreachableError({**values, "reason": reason}, meaning=_SET_UP)
 
 
 def not_encrypted(values: Mapping[str, GapValue]) -> VendorUnreachableError:
-    """Tell that secrets would have to travel in clear."""
+    """Return the error for an address to which secrets would travel unencrypted."""
     return VendorUnreachableError(values, meaning=_PLAIN)
 
 
@@ -293,7 +290,7 @@ def _classify(exc: Exception) -> tuple[ErrorInfo, bool]:
 
 
 def _causes(exc: BaseException) -> Iterator[BaseException]:
-    """Walk an exception, what it wraps and what it followed; urllib3 keeps some in `reason`."""
+    """Yield an exception, its causes and its contexts; urllib3 keeps some in `reason`."""
     seen: set[int] = set()
     waiting: list[object] = [exc]
     while waiting:

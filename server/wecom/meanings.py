@@ -1,4 +1,4 @@
-"""What WeCom's error codes mean and what follows from them (facts, WeCom 1, 2.2 and 4)."""
+"""The table of WeCom's error codes: what each means for people, and what follows from it."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -418,19 +418,6 @@ def test_reading_people_is_given_up_when_too_many_fail(vendor: Vendor, time: Fak
     assert {call.body["userid"] for call in vendor.calls(USER_GET)} < set(names)
 
 
-def test_a_reading_tells_whether_mobiles_and_emails_were_visible(
-    reader: Reader, vendor: Vendor
-) -> None:
-    Company(vendor)
-    hidden = reader.read_scope(["1"])
-    entry = {"userid": "a", "mobile": "13800000000", "email": "a@example.com"}
-    vendor.answer(USER_LIST, {**OK, "result": {"has_more": False, "list": [entry]}})
-    shown = reader.read_scope(["1"])
-
-    assert (hidden.shows_mobiles, hidden.shows_emails) == (False, False)
-    assert (shown.shows_mobiles, shown.shows_emails) == (True, True)
-
-
 def test_what_is_no_department_is_left_out_with_one_note(reader: Reader, vendor: Vendor) -> None:
     """DingTalk lists 家校通讯录 as -1, others below 1 too; asked for singly they do not exist."""
     odd = [
