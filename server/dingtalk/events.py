@@ -53,13 +53,14 @@ class FullRunReason(Enum):
 
 
 _REASONS = {
-    FullRunReason.COMPANY_CHANGED: N_("DingTalk says that the company changed ({event})."),
-    FullRunReason.NAMES_NOBODY: N_("An event of DingTalk does not say whom it is about ({event})."),
+    FullRunReason.COMPANY_CHANGED: N_("DingTalk reports that the company changed ({event})."),
+    FullRunReason.NAMES_NOBODY: N_("A DingTalk event does not say whom it is about ({event})."),
     FullRunReason.NAMES_MANY: N_(
-        "An event of DingTalk names so many that everything is compared instead ({event})."
+        "A DingTalk event lists so many people or departments that a full sync is made instead "
+        "({event})."
     ),
     FullRunReason.UNKNOWN_CONTACT_EVENT: N_(
-        "DingTalk sent a contact event that this version does not know ({event})."
+        "DingTalk sent a contact event unknown to this version ({event})."
     ),
 }
 

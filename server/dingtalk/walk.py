@@ -49,12 +49,12 @@ class Gap(Enum):
 # A missing permission needs no text here: its error names call and code.
 _TEXTS: Mapping[Gap, str] = {
     Gap.ROOT_OUT_OF_SCOPE: N_(
-        "Department {department} is outside the contact scope that DingTalk gives the app."
+        "Department {department} is outside the app's contact scope in DingTalk."
     ),
     Gap.ROOT_GONE: N_("Department {department} does not exist in DingTalk."),
     Gap.DEPARTMENT_FAILED: N_("Department {department} could not be read completely."),
     Gap.GAVE_UP: N_("Too many calls to DingTalk failed, so the rest was not read."),
-    Gap.NOBODY: N_("DingTalk shows nobody at all in the departments to be mirrored."),
+    Gap.NOBODY: N_("DingTalk returned nobody at all in the departments to sync."),
     Gap.TOO_MANY_DEPARTMENTS: N_(
         "DingTalk lists more than {most} departments; the rest was not read."
     ),
@@ -63,7 +63,8 @@ _TEXTS: Mapping[Gap, str] = {
         "not read."
     ),
     Gap.TOO_DEEP: N_(
-        "Department {department} has departments more than {most} levels deep; they were not read."
+        "Department {department} has subdepartments more than {most} levels deep; they were not "
+        "read."
     ),
 }
 _BOUNDS: Mapping[Gap, int] = {
@@ -72,15 +73,16 @@ _BOUNDS: Mapping[Gap, int] = {
     Gap.TOO_DEEP: GREATEST_DEPTH,
 }
 _EXCLUDE = N_(
-    "To mirror the rest completely, enter {departments} in sync.excluded_department_ids; what lies "
-    "there is then left out."
+    "To sync the rest completely, add {departments} to sync.excluded_department_ids; those "
+    "departments and everything below them are then left out."
 )
 _NO_DEPARTMENTS = N_(
-    "DingTalk lists {names} among the departments, which are none; they were left out."
+    "DingTalk lists {names} among the departments although they are not departments; they were "
+    "skipped."
 )
 _VANISHED = N_(
-    "DingTalk lists the department {name} ({department}) and says that it does not exist; it was "
-    "left out."
+    "DingTalk lists the department {name} ({department}) but says that it does not exist; it was "
+    "skipped."
 )
 
 
@@ -116,9 +118,9 @@ def offer(department_ids: Iterable[str]) -> Message:
     """Suggest the departments that the app may read in place of one that it may not."""
     return Message(
         N_(
-            "The app may read these departments: {departments}. Enter them as "
-            "sync.source_department_ids, or add the missing one in the DingTalk console to the "
-            "app's contact scope (权限管理, 通讯录权限范围)."
+            "The app may read these departments: {departments}. Enter them in "
+            "sync.source_department_ids, or add the missing one to the app's contact scope in the "
+            "DingTalk console (权限管理, 通讯录权限范围)."
         ),
         {"departments": ", ".join(department_ids)},
     )

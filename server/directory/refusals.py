@@ -22,20 +22,20 @@ PATIENCE_S = 20 * 3600.0
 _NAMES_SHOWN = 10
 _TEXTS = {
     "mobile": N_(
-        "WeCom does not accept the mobile of {names}, so it is left out. DingBridge tries it "
-        "again once a day, and as soon as it changes in DingTalk."
+        "WeCom rejected the mobile of {names}, so it was left out. DingBridge tries it again once "
+        "a day, and as soon as it changes in DingTalk."
     ),
     "email": N_(
-        "WeCom does not accept the email of {names}, so it is left out. DingBridge tries it "
-        "again once a day, and as soon as it changes in DingTalk."
+        "WeCom rejected the email of {names}, so it was left out. DingBridge tries it again once a "
+        "day, and as soon as it changes in DingTalk."
     ),
     "position": N_(
-        "WeCom does not accept the title of {names}, so it is left out. DingBridge tries it "
-        "again once a day, and as soon as it changes in DingTalk."
+        "WeCom rejected the title of {names}, so it was left out. DingBridge tries it again once a "
+        "day, and as soon as it changes in DingTalk."
     ),
     "telephone": N_(
-        "WeCom does not accept the telephone of {names}, so it is left out. DingBridge tries "
-        "it again once a day, and as soon as it changes in DingTalk."
+        "WeCom rejected the telephone of {names}, so it was left out. DingBridge tries it again "
+        "once a day, and as soon as it changes in DingTalk."
     ),
 }
 

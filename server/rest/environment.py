@@ -41,7 +41,10 @@ def certificates(environ: Mapping[str, str]) -> str:
 def ignored(environ: Mapping[str, str]) -> tuple[Message, ...]:
     """Return a message for each variable whose certificates are missing or unreadable."""
     named = [(name, environ[name]) for name in (*_BUNDLES, *_OPENSSL) if environ.get(name)]
-    text = N_("The variable {name} of this computer names {path}, which cannot be used; ignored.")
+    text = N_(
+        "This computer's environment variable {name} points to {path}, which cannot be used; "
+        "it is ignored."
+    )
     return tuple(
         Message(text, {"name": name, "path": path})
         for name, path in named

@@ -24,32 +24,32 @@ from server.errors.vendor import ErrorInfo, ErrorPolicy, VendorUnreachableError
 from server.rest.environment import Proxy
 
 _CHECK_NETWORK = N_(
-    "Check the network of this computer: cable or Wi-Fi, proxy, firewall. DingBridge tries again "
-    "by itself."
+    "Check this computer's network: cable or Wi-Fi, proxy, firewall. DingBridge retries "
+    "automatically."
 )
 _OFFLINE = ErrorInfo(ErrorPolicy.RETRY, N_("{vendor} cannot be reached."), _CHECK_NETWORK)
 _NO_NAME = ErrorInfo(
-    ErrorPolicy.RETRY, N_("The name of {vendor}'s server cannot be looked up."), _CHECK_NETWORK
+    ErrorPolicy.RETRY, N_("The name of {vendor}'s server cannot be resolved."), _CHECK_NETWORK
 )
 _CONNECT_SLOW = ErrorInfo(
-    ErrorPolicy.RETRY, N_("{vendor} does not take the connection."), _CHECK_NETWORK
+    ErrorPolicy.RETRY, N_("{vendor} does not accept the connection."), _CHECK_NETWORK
 )
 _PROXY = ErrorInfo(
     ErrorPolicy.RETRY,
-    N_("The proxy of this network does not let DingBridge reach {vendor}."),
-    N_("Check the proxy settings of Windows, or ask whoever runs the proxy to allow it."),
+    N_("The proxy of this network blocks DingBridge from reaching {vendor}."),
+    N_("Check the Windows proxy settings, or ask the administrator of the proxy to allow it."),
 )
 _PROXY_NAMED = ErrorInfo(
     ErrorPolicy.RETRY,
-    N_("The proxy {proxy} does not let DingBridge reach {vendor}."),
+    N_("The proxy {proxy} blocks DingBridge from reaching {vendor}."),
     _PROXY.hint,
 )
 _PROXY_UNUSABLE = ErrorInfo(
     ErrorPolicy.STOP,
     N_("The proxy {proxy} cannot be used to reach {vendor}."),
     N_(
-        "It comes from the proxy settings of the system. Enter an HTTP proxy there, like "
-        "http://proxy.example:8080, or none: DingBridge does not speak SOCKS."
+        "It comes from the system's proxy settings. Enter an HTTP proxy there, like "
+        "http://proxy.example:8080, or none: DingBridge does not support SOCKS."
     ),
 )
 _OF_VARIABLE: Mapping[ErrorInfo, ErrorInfo] = MappingProxyType(
@@ -57,16 +57,17 @@ _OF_VARIABLE: Mapping[ErrorInfo, ErrorInfo] = MappingProxyType(
         _PROXY_NAMED: replace(
             _PROXY_NAMED,
             hint=N_(
-                "The variable {variable} of this computer names this proxy. Correct it or take it "
-                "away and start DingBridge again, or ask whoever runs the proxy to allow it."
+                "This computer's environment variable {variable} sets this proxy. Correct or "
+                "remove it and restart DingBridge, or ask the administrator of the proxy to allow "
+                "it."
             ),
         ),
         _PROXY_UNUSABLE: replace(
             _PROXY_UNUSABLE,
             hint=N_(
-                "The variable {variable} of this computer names it. Enter an HTTP proxy there, "
-                "like http://proxy.example:8080, or take it away, and start DingBridge again: it "
-                "does not speak SOCKS."
+                "This computer's environment variable {variable} sets it. Enter an HTTP proxy "
+                "there, like http://proxy.example:8080, or remove it, and restart DingBridge: it "
+                "does not support SOCKS."
             ),
         ),
     }
@@ -74,32 +75,34 @@ _OF_VARIABLE: Mapping[ErrorInfo, ErrorInfo] = MappingProxyType(
 """The hints for a proxy that a variable names, not the system's settings."""
 _CERTIFICATE = ErrorInfo(
     ErrorPolicy.STOP,
-    N_("The certificate that {vendor}'s server shows is not trusted by this computer."),
+    N_("This computer does not trust the certificate of {vendor}'s server."),
     N_(
-        "If a firewall or an antivirus program reads encrypted traffic, install its certificate in "
-        "Windows, or exempt {vendor} from it."
+        "If a firewall or antivirus program inspects encrypted traffic, install its certificate in "
+        "Windows, or exempt {vendor} from inspection."
     ),
 )
 _CERTIFICATE_OVER = ErrorInfo(
     ErrorPolicy.STOP,
-    N_("By this computer's clock, the certificate of {vendor}'s server is not valid now."),
-    N_("Correct date and time of this computer. Then start a sync."),
+    N_(
+        "According to this computer's clock, the certificate of {vendor}'s server is not "
+        "valid at present."
+    ),
+    N_("Correct this computer's date and time. Then start a sync."),
 )
 _CERTIFICATE_OF_ANOTHER = ErrorInfo(
     ErrorPolicy.STOP,
-    N_("The server that was reached under {vendor}'s address shows a certificate for another one."),
+    N_("The server reached at {vendor}'s address presents a certificate for another name."),
     N_(
-        "Check the api_base of {vendor} in the settings, and whether this network leads its names "
-        "elsewhere (DNS, the hosts file, a login page). Nothing was sent there."
+        "Check the api_base of {vendor} in the settings, and whether this network redirects the "
+        "name elsewhere (DNS, the hosts file, a login page). Nothing was sent there."
     ),
 )
 _SET_UP = ErrorInfo(
     ErrorPolicy.STOP,
     N_("This computer cannot set up encrypted connections to {vendor}: {reason}."),
     N_(
-        "Look at the variables of this computer that concern OpenSSL (OPENSSL_CONF, "
-        "SSLKEYLOGFILE) and at what other programs did to its certificates. Then start DingBridge "
-        "again."
+        "Check this computer's environment variables for OpenSSL (OPENSSL_CONF, SSLKEYLOGFILE), "
+        "and whether other programs changed its certificates. Then restart DingBridge."
     ),
 )
 _PLAIN = ErrorInfo(
@@ -110,7 +113,7 @@ _PLAIN = ErrorInfo(
 _ADDRESS = ErrorInfo(
     ErrorPolicy.STOP,
     N_("The address of {vendor} in the settings cannot be used."),
-    N_("Correct the api_base of {vendor} in the settings, or put back the original value."),
+    N_("Correct the api_base of {vendor} in the settings, or restore the default."),
 )
 _REPLY_LATE = ErrorInfo(
     ErrorPolicy.RETRY, N_("{vendor} did not answer {call} in time."), _CHECK_NETWORK
@@ -159,10 +162,10 @@ class NoAnswer:
 REDIRECTED = NoAnswer(
     ErrorInfo(
         ErrorPolicy.STOP,
-        N_("{vendor}'s address answers with a redirect (HTTP {status}) instead of an answer."),
+        N_("{vendor}'s address returned a redirect (HTTP {status}) instead of an answer."),
         N_(
-            "Check the api_base of {vendor} in the settings (https, no other host), and whether "
-            "this network wants a login in the browser first."
+            "Check the api_base of {vendor} in the settings (https, the right host), and whether "
+            "this network requires a login in the browser first."
         ),
     ),
     maybe_done=False,
@@ -170,18 +173,21 @@ REDIRECTED = NoAnswer(
 TOO_LARGE = NoAnswer(
     ErrorInfo(
         ErrorPolicy.STOP,
-        N_("The answer of {vendor} to {call} is larger than DingBridge accepts."),
-        N_("Check the api_base of {vendor} in the settings: that is not how it answers."),
+        N_("{vendor}'s response to {call} is larger than DingBridge accepts."),
+        N_(
+            "Check the api_base of {vendor} in the settings: the right server does not "
+            "answer like this."
+        ),
     ),
     maybe_done=True,
 )
 _WEB_PAGE = NoAnswer(
     ErrorInfo(
         ErrorPolicy.STOP,
-        N_("A web page came back instead of {vendor}'s answer (HTTP {status})."),
+        N_("A web page came back instead of {vendor}'s response (HTTP {status})."),
         N_(
-            "Either this network wants a login in the browser first, or {vendor} has shut out this "
-            "address for some minutes because of too many calls. DingBridge tries again later."
+            "Either this network requires a login in the browser first, or {vendor} has blocked "
+            "this network for a few minutes because of too many calls. DingBridge retries later."
         ),
     ),
     maybe_done=False,
@@ -191,7 +197,7 @@ _NOT_FOUND = NoAnswer(
     ErrorInfo(
         ErrorPolicy.STOP,
         N_("{vendor}'s server does not know the call {call} (HTTP {status})."),
-        N_("Check the api_base of {vendor} in the settings, or put back the original value."),
+        N_("Check the api_base of {vendor} in the settings, or restore the default."),
     ),
     maybe_done=False,
 )
@@ -199,7 +205,7 @@ _OVERLOADED = NoAnswer(
     ErrorInfo(
         ErrorPolicy.RETRY,
         N_("{vendor} is too busy to answer {call} (HTTP {status})."),
-        N_("Nothing to do: DingBridge tries again by itself."),
+        N_("Nothing to do: DingBridge retries automatically."),
     ),
     maybe_done=False,
 )
@@ -207,15 +213,15 @@ _SERVER_FAULT = NoAnswer(
     ErrorInfo(
         ErrorPolicy.RETRY,
         N_("{vendor}'s server failed to answer {call} (HTTP {status})."),
-        N_("Nothing to do: DingBridge tries again by itself."),
+        N_("Nothing to do: DingBridge retries automatically."),
     ),
     maybe_done=True,
 )
 _GARBLED = NoAnswer(
     ErrorInfo(
         ErrorPolicy.RETRY,
-        N_("The answer of {vendor} to {call} cannot be read (HTTP {status})."),
-        N_("Nothing to do: DingBridge tries again by itself."),
+        N_("{vendor}'s response to {call} cannot be read (HTTP {status})."),
+        N_("Nothing to do: DingBridge retries automatically."),
     ),
     maybe_done=True,
 )

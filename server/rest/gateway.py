@@ -28,16 +28,16 @@ _T = TypeVar("_T")
 
 _UNREADABLE = ErrorInfo(
     ErrorPolicy.SKIP,
-    N_("The answer of {vendor} to {call} lacks what it should hold: {field}."),
-    N_("If it happens again, send the log file to whoever looks after DingBridge."),
+    N_("{vendor}'s response to {call} lacks what it should contain: {field}."),
+    N_("If it happens again, send the log file to your administrator."),
     suspicious=True,
 )
 _FRESH_TOKEN_REFUSED = ErrorInfo(
     ErrorPolicy.STOP,
-    N_("{vendor} refuses even a fresh access token (error {number})."),
+    N_("{vendor} rejects even a new access token (error {number})."),
     N_(
         "Make sure that id and secret in the settings belong to the same app, and that no other "
-        "program keeps fetching tokens with them. Then start a sync."
+        "program keeps requesting tokens with them. Then start a sync."
     ),
 )
 

@@ -164,7 +164,7 @@ def missing(config: Config) -> tuple[str, ...]:
 
 def ensure_askable(config: Config) -> None:
     """Raise SettingsError naming what DingTalk cannot be asked without."""
-    problem = Message(N_("is not entered yet, and DingTalk cannot be asked without it"))
+    problem = Message(N_("has not been entered yet; DingTalk cannot be asked without it"))
     problems = [Problem(name, problem) for name in missing(config)]
     if problems:
         raise SettingsError(problems)

@@ -36,11 +36,14 @@ _LOG = logging.getLogger(__name__)
 _MOST_PAGES = 500  # 100,000 events; a list that never ends must not hold up everything else
 FAULT = Cause(
     "fault",
-    Message(N_("DingBridge met a fault of its own while it followed this event.")),
-    Message(N_("Send the log file to whoever looks after DingBridge.")),
+    Message(N_("DingBridge ran into an internal error while processing this event.")),
+    Message(N_("Send the log file to your administrator.")),
 )
 _UNSEEN = Message(
-    N_("DingTalk does not show yet what this event announced, so it is looked at again.")
+    N_(
+        "DingTalk does not show the change announced by this event yet; DingBridge will "
+        "check again."
+    )
 )
 
 

@@ -13,17 +13,17 @@ from server.errors.message import N_, Message
 from server.errors.vendor import CallCancelledError, ErrorPolicy, VendorError
 from server.journal.runs import RecordedChange, Result, RunStatus
 
-_NOT_SET_UP = N_("The mirror is not set up: {names} missing.")
+_NOT_SET_UP = N_("The sync is not set up: {names} missing.")
 _ENTER = N_("Enter these values, then start a sync.")
 _STOPPED = Cause(
     "sync-stopped",
-    Message(N_("The sync was stopped before it was done.")),
-    Message(N_("What was done is kept. Repeat the sync: it goes on where this one ended.")),
+    Message(N_("The sync was stopped before it finished.")),
+    Message(N_("What was done is kept. Sync again: it continues where this one stopped.")),
 )
 FAULT = Cause(
     "fault",
-    Message(N_("DingBridge met a fault of its own, and the sync was not finished.")),
-    Message(N_("Send the log file to whoever looks after DingBridge.")),
+    Message(N_("DingBridge ran into an internal error, and the sync did not finish.")),
+    Message(N_("Send the log file to your administrator.")),
 )
 """How a run ends that hit a bug of ours; the log has the traceback."""
 

@@ -55,11 +55,11 @@ _AFTER_TROUBLE_S = 15.0
 _NEAR_MS = 1000  # two clocks that do not tick together show the same moment
 _STALE = Cause(
     "service-restarted",
-    Message(N_("DingBridge was restarted before the sync was done.")),
-    Message(N_("Repeat the sync: it goes on where the last one ended.")),
+    Message(N_("DingBridge was restarted before the sync finished.")),
+    Message(N_("Sync again: it continues where the last one stopped.")),
 )
-_FAULT_TITLE = N_("The sync met a fault of its own ({kind}) and tries again.")
-_FAULT_HINT = N_("Send the log file to whoever looks after DingBridge.")
+_FAULT_TITLE = N_("The sync ran into an internal error ({kind}) and will retry.")
+_FAULT_HINT = N_("Send the log file to your administrator.")
 
 
 class Worker:

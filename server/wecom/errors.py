@@ -51,7 +51,7 @@ def format_warning(answer: Mapping[str, Any], call: Call) -> Message | None:
     if not _FORMAT_WARNING.search(errmsg):
         return None
     return Message(
-        N_("WeCom accepted {call}, but says that a value in it has the wrong form."),
+        N_("WeCom accepted {call}, but reports that a value in it has the wrong format."),
         call.gaps(VENDOR),
     )
 

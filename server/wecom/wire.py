@@ -140,7 +140,8 @@ class Accepted:
         )
         return Message(
             N_(
-                "WeCom made up departments that nobody asked for: {departments}. Remove them there."
+                "WeCom created departments that were not requested: {departments}. Remove them "
+                "there."
             ),
             {"departments": named},
         )

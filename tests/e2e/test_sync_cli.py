@@ -191,7 +191,7 @@ def test_what_is_held_can_be_rejected_by_its_digest_only(office: Office) -> None
     status = json.loads(office.run("status", "--json")[1])
     assert status["sync"]["held"]["rejected"] is True
     assert "sync-held" not in {notice["code"] for notice in status["notices"]}
-    assert f"Held and rejected by you: {digest}" in office.run("status")[1]
+    assert f"Rejected by you: {digest}" in office.run("status")[1]
     assert office.sync().document["digest"] == digest
     again = json.loads(office.run("status", "--json")[1])
     assert again["sync"]["held"]["rejected"] is True
@@ -206,8 +206,8 @@ def test_a_rejection_is_told_in_words(office: Office) -> None:
     code, out, _ = office.run("sync", "--reject", "0000")
     assert code == 1
     assert out.splitlines() == [
-        "Refused: this is not the digest of what awaits approval. Nothing was decided.",
-        f"What awaits approval now: {digest}",
+        "Refused: this is not the digest of the list awaiting approval. Nothing was decided.",
+        f"List awaiting approval now: {digest}",
     ]
     code, out, _ = office.run("sync", "--reject", digest)
     assert code == 0

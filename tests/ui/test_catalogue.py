@@ -96,7 +96,11 @@ def test_writing_it_twice_gives_the_same_bytes() -> None:
 
 # What stands before a noun in the plural, and can never be one: the demo's figures are its own,
 # the clock is told from five minutes on, and DingTalk's silence from two weeks on.
-_NEVER_ONE = ("{minutes} minutes ahead", "{minutes} minutes behind", "not called for {days} days")
+_NEVER_ONE = (
+    "{minutes} minutes ahead",
+    "{minutes} minutes behind",
+    "from DingTalk for {days} days",
+)
 _DEMO = "server/demo/"
 _COUNTED = re.compile(
     r"\{(?:count|minutes|hours|days|calls|shown|total|people|departments)\} [a-z]+"

@@ -288,7 +288,7 @@ def test_the_trays_menu_switches_the_sync(office: Office) -> None:
 
 
 def toggled_off(office: Office) -> bool:
-    """Choose "Start with Windows" once more; the menu takes a moment to know that it is ticked."""
+    'Choose "Start when I sign in" once more; the menu takes a moment to know that it is ticked.'
     office.choose(Command.TOGGLE_AUTOSTART, Health.ATTENTION)
     return until(lambda: "DingBridge" not in office.desktop.ask("at log-on"), 3)
 

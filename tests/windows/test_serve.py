@@ -84,7 +84,7 @@ def test_a_second_service_says_who_runs(program: Program) -> None:
         assert serving.url
         second = program.run("serve")
     assert second.code == 1
-    assert "is already running on" in second.err
+    assert "is already running with" in second.err
     assert serving.url in second.err
 
 

@@ -97,12 +97,12 @@ def cut(text: str, units: int) -> str:
 
 def _menu(health: Health, switches: Switches, texts: Texts) -> Sequence[Entry]:
     sync = [] if switches.sync is None else [
-        Entry(texts("WeCom sync"), Command.TOGGLE_SYNC, switches.sync),
+        Entry(texts("Sync automatically"), Command.TOGGLE_SYNC, switches.sync),
         Entry(texts("Preview sync…"), Command.PREVIEW_SYNC),
         SEPARATOR,
     ]  # fmt: skip
     autostart = [] if switches.autostart is None else [
-        Entry(texts("Start with Windows"), Command.TOGGLE_AUTOSTART, switches.autostart),
+        Entry(texts("Start when I sign in"), Command.TOGGLE_AUTOSTART, switches.autostart),
     ]  # fmt: skip
     return [
         Entry(texts(HEALTH_WORDS[health])),
@@ -113,7 +113,7 @@ def _menu(health: Health, switches: Switches, texts: Texts) -> Sequence[Entry]:
         Entry(texts("Recent events…"), Command.EVENTS),
         SEPARATOR,
         *sync,
-        Entry(texts("Copy callback URL"), Command.COPY_URL),
+        Entry(texts("Copy callback address"), Command.COPY_URL),
         Entry(texts("Open log folder"), Command.OPEN_LOGS),
         SEPARATOR,
         *autostart,

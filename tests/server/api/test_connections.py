@@ -202,7 +202,7 @@ def _wecom_answers(errcode: int, text: str = "") -> Reply:
         ("simplelist", 48002, "wecom.departments", "API编辑通讯录"),
         ("simplelist", 60011, "wecom.departments", "API编辑通讯录"),
         ("list_id", 48002, "wecom.members", "API编辑通讯录"),
-        ("list_id", 48009, "wecom.members", "that of an app will not do"),
+        ("list_id", 48009, "wecom.members", "the secret of an app does not work"),
         ("gettoken", 45031, "wecom.token", "Reset"),
         ("simplelist", 45009, "wecom.departments", ""),
         ("simplelist", 50003, "wecom.departments", ""),

@@ -249,7 +249,7 @@ class TestRegister:
         registry.api.callbacks.url_check = lambda _: CheckOutcome.UNREACHABLE
         report = app.subscription.register()
         assert "71012" in str(failed(report).title)
-        assert "No test call" in str(report.steps[-1].title)
+        assert "No test request" in str(report.steps[-1].title)
         assert TOKEN not in str(report)
         assert AES_KEY not in str(report)
         assert registry.record is None
@@ -258,7 +258,7 @@ class TestRegister:
         serve_publicly(app)
         registry.api.callbacks.url_check = lambda _: CheckOutcome.SUCCESS
         step = failed(app.subscription.register())
-        assert (step.name, "No test call" in str(step.title)) == ("check_url", True)
+        assert (step.name, "No test request" in str(step.title)) == ("check_url", True)
 
     def test_an_answer_that_dingtalk_does_not_like(self, app: App, registry: Registry) -> None:
         serve_publicly(app)

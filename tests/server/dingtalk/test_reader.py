@@ -238,7 +238,7 @@ def test_a_root_out_of_scope_comes_with_the_departments_that_may_be_read(
 
     told = [str(text) for text in reader.read_scope(["1", "2"]).reasons[0].messages]
 
-    assert told[0] == "Department 1 is outside the contact scope that DingTalk gives the app."
+    assert told[0] == "Department 1 is outside the app's contact scope in DingTalk."
     assert "2, 77" in told[1]
     assert "sync.source_department_ids" in told[1]
     assert len(vendor.calls("auth/scopes")) == 1
@@ -447,7 +447,7 @@ def test_a_child_whose_every_call_says_that_it_is_gone_is_no_gap(
     assert department_ids(reading) == ["1", "3"]
     assert reading.is_complete
     assert [str(note) for note in reading.notes] == [
-        "DingTalk lists the department D2 (2) and says that it does not exist; it was left out."
+        "DingTalk lists the department D2 (2) but says that it does not exist; it was skipped."
     ]
 
 

@@ -413,9 +413,7 @@ def test_a_duty_that_failed_is_run_again_though_it_is_due_no_more() -> None:
         housekeeper.tick()
         told.append([one.title for one in housekeeper.troubles])
     assert runs == [3]
-    fault = (
-        "DingBridge met a fault of its own ({kind}) while it did its housekeeping, and tries again."
-    )
+    fault = "DingBridge ran into an internal error ({kind}) during housekeeping and will retry."
     assert told == [[BUSY.title_text], [fault], [], []]
 
 

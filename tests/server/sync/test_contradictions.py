@@ -158,7 +158,7 @@ def test_what_the_app_may_not_read_can_be_excluded(world: World, people: list[Pe
     )
     result = world.sync()
     assert result.status is RunStatus.PARTIAL
-    assert f"{hidden} in sync.excluded_department_ids" in _told(result)
+    assert f"{hidden} to sync.excluded_department_ids" in _told(result)
     world.company.leave(people[0].userid)
     assert world.sync().status is RunStatus.PARTIAL
     assert world.member_of(people[0].userid).is_enabled

@@ -128,7 +128,7 @@ def test_what_is_held_is_notified_once_and_colours_the_icon(
         snapshot = stage.program.session.snapshot
         assert snapshot is not None
         assert judge(snapshot).health is Health.ATTENTION
-        words = "This is the first run: nothing is written to WeCom until you approve its preview."
+        words = "This is the first sync: nothing is written to WeCom until you approve its preview."
         assert icon.told[1][0] == cut(stage.texts(words), TITLE_UNITS)
 
 
@@ -281,7 +281,7 @@ def test_the_same_mistake_over_and_over_is_shown_once(
         if dialog is not None:
             dialog.destroy()
 
-    told = stage.texts("Something went wrong inside DingBridge.")
+    told = stage.texts("DingBridge ran into an internal error.")
     assert told in shown_texts(stage.program.window.frame)
     with_report = [record for record in _mistakes(caplog) if record.exc_info]
     assert len(with_report) == 1
