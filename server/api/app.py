@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from sqlite3 import Connection
 from threading import Event
 
-from crypto.credentials import Field, Role
-from crypto.entry import clean, judge, take_apart
+from crypto.credential_input import clean, judge, split_pasted
+from crypto.credentials import CredentialField, Role
 from crypto.envelope import AES_KEY_CHARACTERS
 from server.api.checks import SelfTestReport
 from server.api.connections import Connections
@@ -54,7 +54,7 @@ class App(Context):
         super().__init__(folder, store, clock_ms)
         self.mirror = SyncApi(folder, self._store, clock_ms, self._logged, self._wake)
         self.connections = Connections(self._store)
-        self.moving = Migration(
+        self.migration = Migration(
             folder, self._store, clock_ms, lambda: self._service is not None, self.stop
         )
         self.subscription = Subscription(self, clock_ms)
@@ -128,13 +128,20 @@ class App(Context):
         chosen = dict(ring.sets(self._clock_ms())).get(Role(role))
         if chosen is None:
             return ""
-        values = {Field.TOKEN: chosen.token.reveal(), Field.AES_KEY: chosen.aes_key.reveal()}
-        return values.get(Field(field), chosen.key)
+        values = {
+            CredentialField.TOKEN: chosen.token.reveal(),
+            CredentialField.AES_KEY: chosen.aes_key.reveal(),
+        }
+        return values.get(CredentialField(field), chosen.key)
 
     @staticmethod
     def generated_value(field: str) -> str:
         """Return a random `token` or `aes_key` to enter both here and in the console."""
-        length = AES_KEY_CHARACTERS if Field(field) is Field.AES_KEY else _TOKEN_CHARACTERS
+        length = (
+            AES_KEY_CHARACTERS
+            if CredentialField(field) is CredentialField.AES_KEY
+            else _TOKEN_CHARACTERS
+        )
         return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(length))
 
     @staticmethod
@@ -153,14 +160,14 @@ class App(Context):
 
         `field` is `token`, `aes_key` or `key`.
         """
-        value = clean(Field(field), text)
-        problem = judge(Field(field), value)
+        value = clean(CredentialField(field), text)
+        problem = judge(CredentialField(field), value)
         return value, None if problem is None else describe_problem(problem)
 
     @staticmethod
-    def take_apart(block: str) -> dict[Field, str]:
+    def split_pasted(block: str) -> dict[CredentialField, str]:
         """Find the three values in a block of text copied from the console."""
-        return take_apart(block)
+        return split_pasted(block)
 
     def self_test(self) -> SelfTestReport:
         """Make a check_url round trip through the real socket, and more; see `server.api.selftest`.

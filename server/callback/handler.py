@@ -24,9 +24,9 @@ from crypto.callback import (
     SealedReply,
     Verifier,
 )
-from crypto.credentials import Field, Role
+from crypto.credential_input import judge
+from crypto.credentials import CredentialField, Role
 from crypto.doctor import diagnose
-from crypto.entry import judge
 from crypto.envelope import RANDOM_BYTES
 from server.callback.rejections import EVERYBODY, DiagnosisQueue, RejectedCall, RejectionLog
 from server.dingtalk.payload import Digits, read_json
@@ -212,7 +212,7 @@ class CallbackHandler:
         for call in self._undiagnosed.take():
             diagnosis = diagnose(call.callback, call.verifier.sets(call.at_ms))
             offered = diagnosis.offered_key
-            if offered is not None and judge(Field.KEY, offered) is not None:
+            if offered is not None and judge(CredentialField.KEY, offered) is not None:
                 offered = None
             verdict, at_ms = str(diagnosis.verdict), call.at_ms
             self._add_rejection(

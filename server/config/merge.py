@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import cast
 
-from crypto.credentials import Field, Keyring
-from crypto.entry import clean, judge
+from crypto.credential_input import clean, judge
+from crypto.credentials import CredentialField, Keyring
 from crypto.secret import Secret
 from server.config.files import JsonObject
 from server.config.parsing import (
@@ -26,7 +26,7 @@ from server.errors.base import Problem, SettingsError
 from server.errors.credentials import describe_problem
 from server.errors.message import N_, Message
 
-_CREDENTIALS = {f"callback.{field}": field for field in Field}
+_CREDENTIALS = {f"callback.{field}": field for field in CredentialField}
 
 
 class Effect(StrEnum):
@@ -53,7 +53,7 @@ class Merged:
     changed: tuple[str, ...]
     needs_restart: bool
     credentials: Effect
-    missing: tuple[Field, ...]
+    missing: tuple[CredentialField, ...]
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class _Request:
     """The changes, read and judged; `problems` is empty where all of them can be used."""
 
     settings: dict[str, object]
-    credentials: dict[Field, str]
+    credentials: dict[CredentialField, str]
     secrets: dict[str, Secret]
     problems: list[Problem]
 
@@ -131,7 +131,7 @@ def _read_secret(request: _Request, name: str, value: object) -> None:
         request.problems.append(Problem(name, exc.message))
 
 
-def _usable(field: Field, text: str) -> str:
+def _usable(field: CredentialField, text: str) -> str:
     value = clean(field, text)
     problem = judge(field, value)
     if problem is not None and problem.character and not problem.character.isprintable():

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from crypto.credentials import Credentials, Field, Keyring
+from crypto.credentials import CredentialField, Credentials, Keyring
 from crypto.secret import Secret
 from server.config.files import JsonObject, damaged
 from server.config.sealing import MalformedError, Sealer, UnsealError
@@ -32,22 +32,26 @@ class Draft:
         return cls(credentials.token, credentials.aes_key, credentials.key)
 
     @property
-    def missing(self) -> tuple[Field, ...]:
+    def missing(self) -> tuple[CredentialField, ...]:
         """The values still to be entered."""
         return tuple(name for name, text in self.texts().items() if not text)
 
-    def texts(self) -> dict[Field, str]:
+    def texts(self) -> dict[CredentialField, str]:
         """Return the values unmasked; never to be shown."""
         return {
-            Field.TOKEN: self.token.reveal(),
-            Field.AES_KEY: self.aes_key.reveal(),
-            Field.KEY: self.key,
+            CredentialField.TOKEN: self.token.reveal(),
+            CredentialField.AES_KEY: self.aes_key.reveal(),
+            CredentialField.KEY: self.key,
         }
 
-    def with_values(self, values: Mapping[Field, str]) -> "Draft":
+    def with_values(self, values: Mapping[CredentialField, str]) -> "Draft":
         """Return the draft with cleaned and judged values put in."""
         texts = self.texts() | dict(values)
-        return Draft(Secret(texts[Field.TOKEN]), Secret(texts[Field.AES_KEY]), texts[Field.KEY])
+        return Draft(
+            Secret(texts[CredentialField.TOKEN]),
+            Secret(texts[CredentialField.AES_KEY]),
+            texts[CredentialField.KEY],
+        )
 
     def completed(self) -> Credentials | None:
         """Return the whole set, or None while a value is missing."""

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from crypto.credentials import Field, Keyring
+from crypto.credentials import CredentialField, Keyring
 from server.config import replacement
 from server.config.files import (
     FileImage,
@@ -66,7 +66,7 @@ class Outcome:
     changed: tuple[str, ...]
     needs_restart: bool
     credentials: Effect
-    missing: tuple[Field, ...]
+    missing: tuple[CredentialField, ...]
 
 
 @dataclass(frozen=True, slots=True)

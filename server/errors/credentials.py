@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from crypto.credentials import Field
+from crypto.credential_input import ValueFault, ValueProblem
+from crypto.credentials import CredentialField
 from crypto.doctor import Diagnosis, Verdict
-from crypto.entry import ValueFault, ValueProblem
 from server.errors.message import N_, Message
 
 
@@ -112,7 +112,7 @@ def describe_problem(problem: ValueProblem) -> Message:
 
     A character that no valid value can hold gives nothing of a secret away, so it is quoted.
     """
-    is_wide = problem.field is not Field.AES_KEY
+    is_wide = problem.field is not CredentialField.AES_KEY
     is_foreign = problem.fault is ValueFault.FORBIDDEN_CHARACTER
     return Message(
         _NOT_ASCII if is_foreign and is_wide else _FAULTS[problem.fault],

@@ -10,8 +10,8 @@ from hashlib import sha256
 from threading import Event
 from urllib.parse import urlsplit
 
-from crypto.credentials import Credentials, Field, Keyring, Role
-from crypto.entry import clean, judge
+from crypto.credential_input import clean, judge
+from crypto.credentials import CredentialField, Credentials, Keyring, Role
 from crypto.secret import Secret
 from server.config.store import Config
 from server.dingtalk.client import DingTalkClient, connect
@@ -101,14 +101,16 @@ def _other_values(record: CallbackRecord, ours: LocalSubscription) -> tuple[str,
         tuple(
             str(field)
             for field, mine, theirs in (
-                (Field.TOKEN, one.token, record.token),
-                (Field.AES_KEY, one.aes_key, record.aes_key),
+                (CredentialField.TOKEN, one.token, record.token),
+                (CredentialField.AES_KEY, one.aes_key, record.aes_key),
             )
             if mine != theirs
         )
         for one in sets
     ]
-    return min(differing, key=len, default=(str(Field.TOKEN), str(Field.AES_KEY)))
+    return min(
+        differing, key=len, default=(str(CredentialField.TOKEN), str(CredentialField.AES_KEY))
+    )
 
 
 def is_same_address(one: str, other: str) -> bool:
@@ -142,13 +144,13 @@ def missing_events(record: CallbackRecord) -> tuple[str, ...]:
     return tuple(event_type for event_type in NEEDED_EVENTS if event_type not in subscribed)
 
 
-def unusable_values(record: CallbackRecord) -> tuple[Field, ...]:
+def unusable_values(record: CallbackRecord) -> tuple[CredentialField, ...]:
     """Name the values of DingTalk's record that cannot be used here as they are."""
-    values = ((Field.TOKEN, record.token), (Field.AES_KEY, record.aes_key))
+    values = ((CredentialField.TOKEN, record.token), (CredentialField.AES_KEY, record.aes_key))
     return tuple(field for field, value in values if not _is_usable(field, value))
 
 
-def _is_usable(field: Field, value: Secret) -> bool:
+def _is_usable(field: CredentialField, value: Secret) -> bool:
     plain = value.reveal()
     return clean(field, plain) == plain and judge(field, plain) is None
 
