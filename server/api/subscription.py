@@ -37,8 +37,8 @@ from server.service.instance import running_service
 from server.subscription.comparison import (
     LocalSubscription,
     compare,
+    dingtalk_client,
     ensure_askable,
-    line,
     look,
     unusable_values,
 )
@@ -314,7 +314,7 @@ class Subscription:
     def _line(self, config: Config) -> Iterator[DingTalkClient]:
         """Provide a client that has no memory of a rejected secret: somebody asks on purpose."""
         ensure_askable(config)
-        with line(config, self._pace, TokenCache(self._pace.clock)) as client:
+        with dingtalk_client(config, self._pace, TokenCache(self._pace.clock)) as client:
             yield client
 
     def _note(self, finding: Finding) -> None:

@@ -1,4 +1,4 @@
-"""What the doctor's verdicts, faulty values and rejected calls mean, in words."""
+"""Explains the doctor's verdicts, unusable values and rejected calls to people."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from server.errors.message import N_, Message
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What happened and what to do about it, for people."""
+    """What happened, and what to do about it."""
 
     title: Message
     hint: Message
@@ -65,7 +65,7 @@ _VERDICTS: dict[Verdict, tuple[str, str]] = {
 }
 
 
-# Where the key that came cannot be one: empty, endless, or of characters that no key has.
+# For a key that cannot be genuine: empty, far too long, or with characters that no key has.
 _WITHOUT_OFFER: dict[Verdict, tuple[str, str]] = {
     Verdict.KEY: (
         N_("The key does not match, and what DingTalk sent in its place cannot be a key."),
@@ -101,7 +101,7 @@ _FAULTS: dict[ValueFault, str] = {
         "{field} may hold letters and digits only; character {position} is “{character}”."
     ),
 }
-# token and key are less narrow than the aes_key.
+# token and key allow more characters than the aes_key.
 _NOT_ASCII = N_(
     "{field} may hold letters, digits and ASCII signs only; character {position} is “{character}”."
 )
@@ -110,7 +110,7 @@ _NOT_ASCII = N_(
 def describe_problem(problem: ValueProblem) -> Message:
     """Return what is wrong with an entered value.
 
-    A character that no valid value can hold gives nothing of a secret away, so it is quoted.
+    A forbidden character is quoted: no valid value holds it, so it reveals nothing of a secret.
     """
     is_wide = problem.field is not CredentialField.AES_KEY
     is_foreign = problem.fault is ValueFault.FORBIDDEN_CHARACTER

@@ -309,7 +309,7 @@ class Service:
     def _heard(self, latest: list[Rejection]) -> None:
         """Have everybody look: a genuine call may be among those that were turned away."""
         self._worker.expect_missed()
-        self._watch.hear(latest)
+        self._watch.note_rejections(latest)
 
     def _judge_previous(self) -> None:
         self._config.judge_previous(self._journal.read(contact.uses))
