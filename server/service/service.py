@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from crypto.callback import CallbackVerifier
 from crypto.credentials import Keyring
-from server.callback.batching import BatchingInbox
+from server.callback.batching import BatchingQueue
 from server.callback.handler import CallbackHandler, HandlerState
 from server.callback.listener import Listener, open_socket
 from server.callback.rejections import RejectionLog
@@ -207,7 +207,7 @@ class Service:
     def _put_together(self, bound: socket.socket) -> None:
         """Make all parts; none of them is at work yet."""
         config, settings = self._config, self._config.now().settings
-        inbox = BatchingInbox(self._journal.append)
+        queue = BatchingQueue(self._journal.append)
         self._handler = CallbackHandler(
             CallbackVerifier(config.keyring),
             self._rejections,
@@ -215,7 +215,7 @@ class Service:
             self._clock_ms,
             self.wake,
         )
-        self._listener = Listener(bound, build_app(self._handler, settings.callback.path), inbox)
+        self._listener = Listener(bound, build_app(self._handler, settings.callback.path), queue)
         self._address = local_url(*self._listener.address, settings.callback.path)
         # The sync and the comparison read the settings in force whenever they do something.
         client_pool = ClientPool(self._pace, self._vendor_clock)
@@ -315,7 +315,7 @@ class Service:
         self._config.judge_previous(self._journal.read(contact.uses))
 
     def _prune(self) -> None:
-        self._pruning.compare_clocks(self._handler.facts.clock_difference_ms)
+        self._pruning.compare_clocks(self._handler.state.clock_difference_ms)
         self._pruning.do_what_is_due(self._config.now().settings.journal)
 
     def _write(self, job: Callable[[Connection], T]) -> T:
@@ -327,7 +327,7 @@ class Service:
             self._worker.nudge()
 
     def _facts(self) -> HandlerState:
-        return self._handler.facts
+        return self._handler.state
 
     def _troubles(self) -> Iterator[Trouble]:
         """Yield what fails now, the gravest first; one never hides another."""

@@ -1,4 +1,4 @@
-"""The callback service as the program builds it, for tests: listener, desk, inbox and journal."""
+"""The callback service for tests, built like the program: listener, handler, queue, journal."""
 
 import json
 import socket
@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from crypto.callback import CallbackVerifier
 from crypto.credentials import Credentials, Keyring
-from server.callback.batching import Append, BatchingInbox
+from server.callback.batching import Append, BatchingQueue
 from server.callback.handler import CallbackHandler
 from server.callback.listener import Listener, open_socket
 from server.callback.rejections import RejectionLog
@@ -137,13 +137,13 @@ def serving(
     """A service on a free port of loopback, its journal in `path`."""
     journal = Journal.open(path, now_ms=0)
     rejections = RejectionLog()
-    inbox = BatchingInbox(store(journal))
+    queue = BatchingQueue(store(journal))
     promotions: list[CallbackVerifier] = []
     handler = CallbackHandler(
         CallbackVerifier(keyring or Keyring(CREDENTIALS)), rejections, promotions.append
     )
     with closing(open_socket(host, 0)) as listening:
-        listener = Listener(listening, build_app(handler, PATH), inbox)
+        listener = Listener(listening, build_app(handler, PATH), queue)
         listener.start()
         try:
             port = listener.address[1]
