@@ -29,7 +29,6 @@ from server.config.paths import DataFolder
 from server.config.store import Config, ConfigStore, Outcome
 from server.errors.base import DingBridgeError, NotInForceError
 from server.journal import listing, rejections, subscription
-from server.journal import rejections as contact
 from server.journal.opening import open_read_only
 from server.journal.salvage import noted
 from server.service.disk_space import shortage
@@ -100,7 +99,7 @@ class Context:
         service = self._service
         if service is not None:
             try:
-                service.take_up_changes()
+                service.reload_settings()
             except Exception as failure:
                 if outcome.changed:
                     raise NotInForceError(outcome.changed) from failure
@@ -204,7 +203,7 @@ class Context:
 
 def _stored(conn: Connection) -> Stored:
     return Stored(
-        contact.uses(conn), listing.counts(conn), rejections.latest(conn, _LAST_REJECTIONS)
+        rejections.last_uses(conn), listing.counts(conn), rejections.latest(conn, _LAST_REJECTIONS)
     )
 
 

@@ -28,7 +28,7 @@ from server.errors.vendor import (
     RecordUnusableError,
     VendorRefusedError,
 )
-from server.journal import rejections as contact
+from server.journal import rejections
 from server.journal import subscription as stored
 from server.journal.opening import open_read_only
 from server.journal.subscription import Finding
@@ -197,7 +197,7 @@ class _Registration:
             return 0
         sets = (one for _, one in self._ours().keyring.sets(self.clock_ms()))
         written = {one.fingerprint for one in sets if one.has_same_secrets(mine)}
-        uses = open_read_only(self.app.folder.database, contact.uses)
+        uses = open_read_only(self.app.folder.database, rejections.last_uses)
         return sum(use.calls for name, use in uses.items() if name in written)
 
     def _what_came(self) -> tuple[Message, Message]:

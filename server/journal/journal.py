@@ -14,8 +14,7 @@ from server.errors.base import (
     JournalError,
     JournalGoneError,
 )
-from server.journal import events
-from server.journal import rejections as contact
+from server.journal import events, rejections
 from server.journal.events import NewEvent
 from server.journal.opening import Opened, mark_damaged, open_database, read
 from server.journal.rejections import CredentialUse
@@ -67,7 +66,7 @@ class Journal:
 
         def store(conn: Connection) -> frozenset[str]:
             new_keys = events.append(conn, batch) if batch else frozenset()
-            contact.record(conn, uses, new_keys)
+            rejections.record_uses(conn, uses, new_keys)
             return new_keys
 
         return self._writer.submit(store, self._announce if batch else _nothing)

@@ -54,7 +54,7 @@ _COUNT = """
 """
 
 
-def record(
+def record_uses(
     conn: Connection, uses: Sequence[CredentialUse], new_keys: frozenset[str] = frozenset()
 ) -> None:
     """Note the last use of each set, and count all; joins the transaction of their events.
@@ -75,7 +75,7 @@ def record(
         conn.execute(statement, row)
 
 
-def uses(conn: Connection) -> dict[str, LastUse]:
+def last_uses(conn: Connection) -> dict[str, LastUse]:
     """Return the last use of every set, by its fingerprint."""
     rows = conn.execute(
         "SELECT fingerprint, first_used_at_ms, last_used_at_ms, last_used_from, last_event_type,"

@@ -15,7 +15,6 @@ from sqlite3 import Connection
 
 from server.journal import ledger, listing, lookups, rejections, runs, sync_state
 from server.journal import ledger as shelf
-from server.journal import rejections as contact
 from server.journal.connection import connect, transaction
 from server.journal.events import Source, StateCode
 
@@ -70,7 +69,7 @@ _PARTS = (
         ),
     ),
     _Part(shelf.TABLES, _read_shelf),
-    _Part(("credential_uses",), contact.uses),
+    _Part(("credential_uses",), rejections.last_uses),
     _Part(("rejections",), rejections.latest),
     _Part(("events",), lambda conn: listing.latest(conn, _MOST_EVENTS), limit=_MOST_EVENTS),
 )

@@ -16,8 +16,7 @@ from server.callback.handler import CallbackHandler
 from server.callback.listener import Listener, open_socket
 from server.callback.rejections import RejectionLog
 from server.callback.wsgi import build_app
-from server.journal import listing
-from server.journal import rejections as contact
+from server.journal import listing, rejections
 from server.journal.events import StoredEvent
 from server.journal.journal import Journal
 from server.journal.rejections import LastUse, Rejection
@@ -77,7 +76,7 @@ class Service:
         return self.rejections.snapshot()
 
     def uses(self) -> dict[str, LastUse]:
-        return self.journal.read(contact.uses)
+        return self.journal.read(rejections.last_uses)
 
 
 def request_of(text: SignedText, path: str = PATH, headers: str = "") -> bytes:

@@ -37,7 +37,7 @@ def damaged(tmp_path: Path, new_event: MakeEvent) -> Path:
         for person in PEOPLE.values():
             ledger.put_person(conn, person)
         ledger.put_department(conn, DEPARTMENTS["1"])
-        contact.record(conn, [CredentialUse("fp", 5, "192.0.2.1", "t")])
+        contact.record_uses(conn, [CredentialUse("fp", 5, "192.0.2.1", "t")])
         rejections.replace_all(conn, [REJECTION])
         sync_state.set_next_full_run(conn, NextRun(77, RunCause.RETRY))
     return path
@@ -55,7 +55,7 @@ def test_all_that_can_be_read_comes_over_under_the_same_ids(
     assert salvage.salvage(damaged, conn) == Salvaged(events=40, links=3)
     assert ledger.load(conn) == Ledger(PEOPLE, DEPARTMENTS)
     assert sync_state.load(conn).next_full_run == NextRun(77, RunCause.RETRY)
-    assert contact.uses(conn)["fp"].last_used_at_ms == 5
+    assert contact.last_uses(conn)["fp"].last_used_at_ms == 5
     assert rejections.latest(conn) == [REJECTION]
     found = listing.counts(conn)
     assert (found.pending, found.working, found.done, found.duplicates) == (25, 5, 10, 1)
