@@ -274,7 +274,7 @@ def test_the_list_of_rejected_calls_is_stored_once_the_journal_takes_it(
     assert not at_work.accepts(NEWEST)
     with monkeypatch.context() as patch:
         for module in ("duties", "service"):
-            patch.setattr(f"server.{module}.JOB_S", 0.0)
+            patch.setattr(f"server.service.{module}.JOB_S", 0.0)
         never_done_here(at_work, patch)
         at_work.tick()
     at_work.tick()
