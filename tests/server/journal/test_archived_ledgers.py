@@ -107,7 +107,7 @@ def test_a_look_leaves_what_belongs_to_no_company_in_sight(conn: Connection) -> 
 def test_a_look_before_the_first_run_finds_what_is_there(conn: Connection) -> None:
     fill(conn)
     ledger.view_as_in_use(conn, "ww1")
-    assert ledger.load(conn).people.keys() == {"u1", "u2"}
+    assert ledger.load(conn).people.keys() == {"u1", "u2", "u4"}
 
 
 def everything(conn: Connection) -> list[str]:
