@@ -1,7 +1,7 @@
-"""Tries the accounts of DingTalk and WeCom, as they are or as somebody has just typed them.
+"""Tests the accounts of DingTalk and WeCom, as stored or as just typed.
 
-A token alone proves little: trusted addresses, permissions and scopes are asked for by the calls
-of business only. So those that the mirror begins with are made, and nothing is written.
+A token alone proves little, because trusted addresses, permissions and scopes are only checked by
+other calls. So the test makes the first calls of the mirror as well, and writes nothing.
 """
 
 import os
@@ -30,10 +30,10 @@ from server.sync.clients import missing
 from server.wecom import client as wecom
 from server.wecom.client import WeComClient
 
-# WeCom shuts out an address for an hour after many wrong secrets, and a button is pressed quickly.
+# WeCom blocks an address for an hour after many wrong secrets, and a button is quickly pressed.
 _REFUSAL_HOLDS_S = 60.0
 _DEPARTMENTS_LOOKED_INTO = 20
-_POLICY = RetryPolicy(longest_wait_s=5.0)  # somebody sits and waits
+_POLICY = RetryPolicy(longest_wait_s=5.0)  # somebody is waiting at the screen
 _LIMITS = Limits(total_s=20.0)
 _FIELDS = N_(
     "Open the app in the DingTalk console, Permissions (权限管理), and enable 企业员工手机号信息, "
@@ -43,7 +43,7 @@ _FIELDS = N_(
 
 
 class Vendor(StrEnum):
-    """Whose account is tried."""
+    """Whose account is tested."""
 
     DINGTALK = "dingtalk"
     WECOM = "wecom"
@@ -70,22 +70,22 @@ class Connections:
         vendor: str,
         changes: Mapping[str, object],
         stop: Event,
-        told: Callable[[Step], object],
+        on_step: Callable[[Step], object],
     ) -> SelfTestReport:
-        """Try an account with `changes` laid over what is stored; nothing is saved.
+        """Test an account with `changes` merged into the stored settings; save nothing.
 
-        `told` hears each step as it is done. Once `stop` is set no further call is made. Raises
-        StoreError, and SettingsError for values that cannot be used.
+        Calls `on_step` with each step as it ends. After `stop` is set, makes no further call.
+        Raises StoreError, and SettingsError for values that cannot be used.
         """
         config = self._store.tried(changes)
-        trial = {Vendor.DINGTALK: self._dingtalk, Vendor.WECOM: self._wecom}[Vendor(vendor)]
+        probe = {Vendor.DINGTALK: self._dingtalk, Vendor.WECOM: self._wecom}[Vendor(vendor)]
         steps: list[Step] = []
-        with closing(trial(config, stop)) as attempts:
+        with closing(probe(config, stop)) as attempts:
             for step in attempts:
                 if stop.is_set():
-                    break  # what was going on has been given up, and did not fail
+                    break  # the step under way was aborted; it did not fail
                 steps.append(step)
-                told(step)
+                on_step(step)
                 if step.state is StepState.FAILED or stop.is_set():
                     break
         return SelfTestReport(tuple(steps))
@@ -131,13 +131,13 @@ class Connections:
             yield from _read_wecom(client, config.settings)
 
     def _surroundings(self, stop: Event) -> Surroundings:
-        """Return fresh ones: a token from before would not tell whether the secret is right now."""
+        """Return fresh ones: a cached token would not prove that the secret is right."""
         return Surroundings(
             clock=self._clock, wait=stop.wait, limits=self._limits, policy=self._policy
         )
 
     def _log_in(self, account: Account, log_in: Callable[[], None]) -> None:
-        """Log in, unless the same values were refused a moment ago; then refuse them alike."""
+        """Log in, but repeat the refusal if the same values were refused a moment ago."""
         now_s = self._clock()
         at_s, refusal = self._refused.get(account, (0.0, None))
         if refusal is not None and now_s - at_s < _REFUSAL_HOLDS_S:
@@ -150,7 +150,7 @@ class Connections:
 
 
 def _remarks(section: str) -> Generator[Step, None, None]:
-    """Tell what of this computer's environment is not heeded."""
+    """Note which environment variables of this computer are ignored."""
     for remark in ignored(os.environ):
         yield Step(f"{section}.environment", StepState.NOTE, remark)
 
@@ -209,7 +209,7 @@ def _read_roots(client: DingTalkClient, roots: Sequence[str]) -> Message:
 def _first_people(
     client: DingTalkClient, roots: Sequence[str], stop: Event
 ) -> tuple[DingTalkUser, ...]:
-    """Return the first people met on the way down; () where the first departments hold nobody."""
+    """Return the first people found from the root; () if the first departments are empty."""
     waiting = list(roots)
     for _ in range(_DEPARTMENTS_LOOKED_INTO):
         if not waiting or stop.is_set():
@@ -227,7 +227,7 @@ def _read_person(client: DingTalkClient, person: DingTalkUser) -> None:
 
 
 def _sight(people: Sequence[DingTalkUser]) -> Step:
-    """Tell what can be seen of people: a field without permission is left out without a word."""
+    """Report which fields of people are visible: DingTalk omits those without permission."""
     values = {"count": len(people)}
     mobiles = sum(bool(person.mobile) for person in people)
     if mobiles:

@@ -1,7 +1,7 @@
-"""Every setting there is: its name, type, default, rule and explanation, and nothing else.
+"""All settings: their names, types, defaults, rules and explanations.
 
-This is the only place that holds a default. The tables of the handbook and of the settings window
-are made from `known_settings()`.
+No other module holds a default. The tables of the handbook and of the settings window are made
+from `known_settings()`.
 """
 
 from collections.abc import Mapping
@@ -274,7 +274,7 @@ class UiSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All the user's wishes, validated as a whole. Secrets are apart (`server.config.secrets`)."""
+    """All settings, validated as a whole. Secrets are separate (`server.config.secrets`)."""
 
     callback: CallbackSettings = field(default_factory=CallbackSettings)
     dingtalk: DingTalkSettings = field(default_factory=DingTalkSettings)
@@ -284,14 +284,14 @@ class Settings:
     ui: UiSettings = field(default_factory=UiSettings)
 
     def value_of(self, name: str) -> object:
-        """Return the value of the setting with this dotted name, for tables and comparisons."""
+        """Return the value of the setting with this dotted name."""
         section, _, setting = name.partition(".")
         return getattr(getattr(self, section), setting)
 
 
 @dataclass(frozen=True, slots=True)
 class SettingInfo:
-    """What a table says about a setting. `default` is as JSON has it; a secret has none."""
+    """A setting's row in a table. `default` is JSON; a secret has none."""
 
     name: str
     rule: Rule
@@ -360,7 +360,7 @@ def sections() -> Mapping[str, type[Any]]:
 
 @cache
 def known_settings() -> tuple[SettingInfo, ...]:
-    """Return all settings, secret ones included, section by section in the order of the classes."""
+    """Return all settings with the secret ones, by section in the order of the classes."""
     plain = [
         SettingInfo(
             f"{section}.{part.name}", default=rules.to_json(getattr(kind(), part.name)), **about

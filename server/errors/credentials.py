@@ -1,16 +1,16 @@
-"""What the doctor's verdicts, faulty values and rejected calls mean, in words."""
+"""Explains the doctor's verdicts, unusable values and rejected calls to people."""
 
 from dataclasses import dataclass
 
-from crypto.credentials import Field
+from crypto.credential_input import ValueFault, ValueProblem
+from crypto.credentials import CredentialField
 from crypto.doctor import Diagnosis, Verdict
-from crypto.entry import ValueFault, ValueProblem
 from server.errors.message import N_, Message
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What happened and what to do about it, for people."""
+    """What happened, and what to do about it."""
 
     title: Message
     hint: Message
@@ -68,7 +68,7 @@ _VERDICTS: dict[Verdict, tuple[str, str]] = {
 }
 
 
-# Where the key that came cannot be one: empty, endless, or of characters that no key has.
+# For a key that cannot be genuine: empty, far too long, or with characters that no key has.
 _WITHOUT_OFFER: dict[Verdict, tuple[str, str]] = {
     Verdict.KEY: (
         N_("The key does not match, and what DingTalk sent instead cannot be a key."),
@@ -105,7 +105,7 @@ _FAULTS: dict[ValueFault, str] = {
         "{field} may contain letters and digits only; character {position} is “{character}”."
     ),
 }
-# token and key are less narrow than the aes_key.
+# token and key allow more characters than the aes_key.
 _NOT_ASCII = N_(
     "{field} may contain letters, digits and ASCII punctuation only; character {position} is "
     "“{character}”."
@@ -115,9 +115,9 @@ _NOT_ASCII = N_(
 def describe_problem(problem: ValueProblem) -> Message:
     """Return what is wrong with an entered value.
 
-    A character that no valid value can hold gives nothing of a secret away, so it is quoted.
+    A forbidden character is quoted: no valid value holds it, so it reveals nothing of a secret.
     """
-    is_wide = problem.field is not Field.AES_KEY
+    is_wide = problem.field is not CredentialField.AES_KEY
     is_foreign = problem.fault is ValueFault.FORBIDDEN_CHARACTER
     return Message(
         _NOT_ASCII if is_foreign and is_wide else _FAULTS[problem.fault],

@@ -1,17 +1,17 @@
-"""What can go wrong with an export and its import; drawn in the tree of `server.errors.base`."""
+"""The errors of export and import; see the tree in `server.errors.base`."""
 
 from server.errors.base import DingBridgeError
 from server.errors.message import N_
 
 
 class ExportError(DingBridgeError):
-    """An export could not be made or taken in; nothing was changed."""
+    """An export or import failed; nothing was changed."""
 
     code = "export-error"
 
 
 class PassphraseShortError(ExportError):
-    """The passphrase could be guessed. Gaps: minimum."""
+    """The passphrase is too short to be safe. Gaps: minimum."""
 
     code = "passphrase-short"
     title_text = N_("The passphrase is too short; it needs at least {minimum} characters.")
@@ -19,7 +19,7 @@ class PassphraseShortError(ExportError):
 
 
 class PassphraseWrongError(ExportError):
-    """The passphrase is not the one of the file. Gaps: path."""
+    """The passphrase is not the file's. Gaps: path."""
 
     code = "passphrase-wrong"
     title_text = N_("This passphrase does not open {path}.")
@@ -30,7 +30,7 @@ class PassphraseWrongError(ExportError):
 
 
 class ExportForeignError(ExportError):
-    """The file is something else. Gaps: path."""
+    """The file is not an export of DingBridge. Gaps: path."""
 
     code = "export-foreign"
     title_text = N_("{path} is not a DingBridge export.")
@@ -46,7 +46,7 @@ class ExportNewerError(ExportError):
 
 
 class ExportDamagedError(ExportError):
-    """The file is not what was written. Gaps: path."""
+    """The file was changed or cut off after it was written. Gaps: path."""
 
     code = "export-damaged"
     title_text = N_("{path} is damaged or incomplete.")

@@ -117,7 +117,9 @@ class RunLedger:
         self._doubts[key] = before | change.fields.keys()
         kind, wecom_id = key
         fields = self._doubts[key]
-        self._steps.append(partial(stored.put_doubt, kind=kind, wecom_id=wecom_id, fields=fields))
+        self._steps.append(
+            partial(stored.mark_unconfirmed, kind=kind, wecom_id=wecom_id, fields=fields)
+        )
         self.ensure_stored()
         return not before
 
@@ -125,7 +127,7 @@ class RunLedger:
         """Note that WeCom answered; stored with the next result."""
         key = doubt_key(kind, wecom_id)
         if self._doubts.pop(key, None) is not None:
-            self._steps.append(partial(stored.drop_doubt, kind=key[0], wecom_id=key[1]))
+            self._steps.append(partial(stored.confirm, kind=key[0], wecom_id=key[1]))
 
     def refuse(self, dingtalk_userid: str, field: str, refusal: Refusal) -> bool:
         """Remember a value that WeCom refuses for good; False if it was known already."""
@@ -210,12 +212,12 @@ def load_ledger(journal: Journal, corp_id: str, *, is_preview: bool = False) -> 
     """
 
     def look(conn: Connection) -> Ledger:
-        stored.look_at(conn, corp_id)
+        stored.view_as_in_use(conn, corp_id)
         return stored.load(conn)
 
     if is_preview:
         return journal.read(look)
     if journal.read(stored.corp_in_use) != corp_id:
         _LOG.info("Switching to the ledger of the WeCom company %s", corp_id)
-        journal.run(lambda conn: stored.take_up(conn, corp_id)).result(WAIT_S)
+        journal.run(lambda conn: stored.put_in_use(conn, corp_id)).result(WAIT_S)
     return journal.read(stored.load)

@@ -261,7 +261,7 @@ def test_a_promotion_on_a_full_disk_is_saved_when_there_is_room(program: Program
     program.set_up(FIRST)
     service = program.serve()
     program.configure({"callback": SECOND.settings})
-    until(lambda: "Took up changed settings" in program.log, "the new values are taken up")
+    until(lambda: "Settings reloaded" in program.log, "the new values are taken up")
     room = Room(service)
     resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (64, resource.RLIM_INFINITY))
     # The promotion itself is in memory; only the use of the set cannot be stored.

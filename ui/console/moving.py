@@ -23,14 +23,14 @@ def export(app: App, texts: Texts, options: Namespace) -> int:
         text = N_("this file already exists; choose another name")
         raise SettingsError([Problem(str(target), Message(text))])
     secret = passphrase(options.passphrase_file, texts, is_new=True)
-    show(_export_page(app.moving.export(target.absolute(), secret), texts))
+    show(_export_page(app.migration.export(target.absolute(), secret), texts))
     return _GOOD
 
 
 def import_(app: App, texts: Texts, options: Namespace) -> int:
     """Put an export in the place of this data folder's files."""
     secret = passphrase(options.passphrase_file, texts, is_new=False)
-    show(_import_page(app.moving.import_from(options.file.absolute(), secret), texts))
+    show(_import_page(app.migration.import_from(options.file.absolute(), secret), texts))
     return _GOOD
 
 

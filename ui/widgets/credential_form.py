@@ -96,7 +96,7 @@ class CredentialForm(ttk.Frame):
         text = self.block.get("1.0", "end").strip()
         if not text:
             return
-        found = self._session.app.take_apart(text)
+        found = self._session.app.split_pasted(text)
         for name, value in found.items():
             self.entries[name].text.set(value)
         self._tell_found([name for name in FIELDS if name in found])

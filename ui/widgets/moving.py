@@ -171,7 +171,7 @@ class ExportDialog(_MoveDialog):
             self.go_button.configure(state="disabled" if any(problems) else "normal")
 
     def _judge(self, text: str) -> str:
-        problem = self.session.app.moving.judge_passphrase(text)
+        problem = self.session.app.migration.judge_passphrase(text)
         return "" if problem is None else self.session.say(problem)
 
     def _judge_again(self, text: str) -> str:
@@ -193,7 +193,7 @@ class ExportDialog(_MoveDialog):
         passphrase = self.passphrase.text.get()
         self.begin()
         self.session.ask(
-            lambda: app.moving.export(path, passphrase), self._done, self.fail, self.ended
+            lambda: app.migration.export(path, passphrase), self._done, self.fail, self.ended
         )
 
     def _done(self, view: ExportView) -> None:
@@ -255,7 +255,7 @@ class ImportDialog(_MoveDialog):
         app, path, passphrase = self.session.app, Path(self.path.get()), self.passphrase.text.get()
         self.begin()
         self.session.ask(
-            lambda: app.moving.import_from(path, passphrase), self._done, self.fail, self.ended
+            lambda: app.migration.import_from(path, passphrase), self._done, self.fail, self.ended
         )
 
     def _done(self, view: ImportView) -> None:

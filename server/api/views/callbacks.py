@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from crypto.credentials import Credentials, Field, Keyring, Role
+from crypto.credentials import CredentialField, Credentials, Keyring, Role
 from crypto.doctor import Diagnosis, Verdict
 from server.api.status import (
     CredentialSetView,
@@ -63,7 +63,7 @@ def credentials_view(config: Config, uses: Mapping[str, LastUse], now_ms: int) -
         if one.fingerprint in uses
     }
     draft = config.secrets.draft
-    has_draft = len(draft.missing) < len(Field)
+    has_draft = len(draft.missing) < len(CredentialField)
     return CredentialsView(
         active=_set_view(sets.get(Role.ACTIVE), uses),
         pending=_set_view(sets.get(Role.PENDING), uses),

@@ -14,13 +14,13 @@ from server.api.status import (
 from server.config.store import Config
 from server.errors.message import N_, Message
 from server.journal.subscription import Finding
-from server.subscription.comparison import URL, LocalSubscription, missing
+from server.subscription.comparison import URL, LocalSubscription, missing_settings
 
 
 def subscription_view(finding: Finding | None, config: Config) -> SubscriptionView:
     """Show the last finding, as far as it is about what is set now."""
     url = config.settings.callback.public_url
-    lacking = missing(config)
+    lacking = missing_settings(config)
     if lacking:
         return SubscriptionView(SubscriptionState.NOT_SET_UP, our_url=url, missing=lacking)
     if finding is None or finding.subject != LocalSubscription.of(config).subject:

@@ -24,7 +24,7 @@ from server.directory.change import Hold, HoldReason
 from server.directory.model import Conflict, Kind
 from server.errors.message import N_, Message
 from server.journal import ledger, runs, sync_state
-from server.journal import ledger as wecom_names
+from server.journal import ledger as stored_ledger
 from server.journal.runs import RecordedChange, Run, RunCause, RunStatus, counts_so_far
 from server.journal.sync_state import Held, Quarantine
 
@@ -171,7 +171,7 @@ def _mentioned(conn: Connection, run_id: int, changes: Iterable[RecordedChange])
     return {
         (kind, wecom_id): name
         for kind, ids in wanted.items()
-        for wecom_id, name in wecom_names.find(conn, run_id, kind, ids).items()
+        for wecom_id, name in stored_ledger.wecom_names(conn, run_id, kind, ids).items()
     }
 
 

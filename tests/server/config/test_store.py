@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crypto.credentials import Credentials, Field, Keyring
+from crypto.credentials import CredentialField, Credentials, Keyring
 from server.config.locks import FileLock
 from server.config.merge import Effect
 from server.config.paths import DataFolder
@@ -259,14 +259,14 @@ def test_an_incomplete_set_is_a_draft_until_the_rest_comes(
     outcome = store.merge({"callback": {"token": "123456"}})
     assert (outcome.credentials, outcome.missing) == (
         Effect.INCOMPLETE,
-        (Field.AES_KEY, Field.KEY),
+        (CredentialField.AES_KEY, CredentialField.KEY),
     )
     assert outcome.config.secrets.keyring == Keyring()
     rest = {"aes_key": AES_KEY, "key": FIRST.key}
     outcome = ConfigStore(folder).merge({"callback": rest})
     assert (outcome.credentials, outcome.missing) == (Effect.ACTIVE, ())
     assert outcome.config.secrets.keyring == Keyring(active=FIRST)
-    assert outcome.config.secrets.draft.missing == tuple(Field)
+    assert outcome.config.secrets.draft.missing == tuple(CredentialField)
 
 
 def test_single_new_values_complete_the_set_the_admin_last_worked_on(store: ConfigStore) -> None:

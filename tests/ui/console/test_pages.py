@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from crypto.credentials import Field
+from crypto.credentials import CredentialField
 from server.api.checks import SelfTestReport, Step, StepState
 from server.api.status import (
     CredentialSetView,
@@ -103,7 +103,7 @@ def test_a_long_payload_is_cut() -> None:
             replace(
                 OUTCOME,
                 credentials=Effect.INCOMPLETE,
-                missing=(Field.TOKEN, Field.KEY),
+                missing=(CredentialField.TOKEN, CredentialField.KEY),
                 config=Config(notes=(Message("A note."),)),
             ),
             [
