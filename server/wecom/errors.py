@@ -26,8 +26,12 @@ VENDOR = "WeCom"
 _HOLDER = re.compile(r"mobile existed:\s*([0-9A-Za-z][\w@.\-]{0,63})", re.ASCII)
 _FORMAT_WARNING = re.compile(r"(?i)warning: wrong json format")
 
-# "Does not exist" is what a deletion wants to achieve.
-_GONE_WHEN_DELETING = frozenset({60003, 60111, 60123})
+# What says "does not exist" of the very thing to be removed is what the removal wanted. A member is
+# not gone because some department is, nor the other way round.
+_GONE_WHEN_DELETING: Mapping[str, frozenset[int]] = {
+    "cgi-bin/user/delete": frozenset({60111}),
+    "cgi-bin/department/delete": frozenset({60003, 60123}),
+}
 _MOBILE_TAKEN = 60104
 _SECRET_UNSAFE = 45031
 _IP_NOT_TRUSTED = 60020
@@ -60,11 +64,13 @@ def _error(number: int, detail: str, call: Call) -> VendorRefusedError:
     values = {**call.gaps(VENDOR), "detail": detail}
     if number == _IP_NOT_TRUSTED:
         return _address_error(number, values, detail)
-    if number == _MOBILE_TAKEN:
+    if number == _MOBILE_TAKEN and call.purpose is Purpose.WRITE:
         return _mobile_error(number, values, detail)
     meaning = meanings.MEANINGS.get(number, meanings.UNKNOWN)
-    if number in _GONE_WHEN_DELETING and call.purpose is Purpose.DELETE:
+    if number in _GONE_WHEN_DELETING.get(call.path, ()):
         meaning = replace(meaning, policy=ErrorPolicy.GONE, fix=None)
+    elif meaning.fix and call.purpose is not Purpose.WRITE:
+        meaning = meanings.UNKNOWN  # nothing was sent that could be corrected, as its hint promises
     if meaning is meanings.TOKEN_REFUSED and call.purpose is Purpose.TOKEN:
         meaning = meanings.CREDENTIALS
     is_rejected = meaning is meanings.CREDENTIALS or number == _SECRET_UNSAFE

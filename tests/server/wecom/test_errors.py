@@ -22,6 +22,8 @@ from tests.server.wecom.rows import ROWS
 SECRET = Secret("t0k3n-t0k3n")
 UPDATE = Call("cgi-bin/user/update", Purpose.WRITE, secrets={"access_token": SECRET})
 DELETE = Call("cgi-bin/user/delete", Purpose.DELETE, secrets={"access_token": SECRET})
+DELETE_DEPARTMENT = Call("cgi-bin/department/delete", Purpose.DELETE)
+READ = Call("cgi-bin/user/list_id")
 LOGIN = Call("cgi-bin/gettoken", Purpose.TOKEN, secrets={"corpsecret": SECRET})
 
 BY_NUMBER = {row.number: row for row in ROWS}
@@ -90,11 +92,25 @@ def test_a_code_that_is_no_number_is_no_success(errcode: object) -> None:
     assert caught.value.maybe_done
 
 
-@pytest.mark.parametrize("number", [60003, 60111, 60123])
-def test_what_does_not_exist_is_gone_when_it_is_deleted(number: int) -> None:
-    error = refusal({"errcode": number}, DELETE)
+@pytest.mark.parametrize(
+    ("call", "gone"), [(DELETE, {60111}), (DELETE_DEPARTMENT, {60003, 60123})], ids=["user", "dept"]
+)
+def test_only_the_very_thing_that_does_not_exist_is_gone_when_it_is_deleted(
+    call: Call, gone: set[int]
+) -> None:
+    errors = [refusal({"errcode": number}, call) for number in BY_NUMBER]
 
-    assert (error.policy, error.fix) == (ErrorPolicy.GONE, None)
+    assert {each.number for each in errors if each.policy is ErrorPolicy.GONE} == gone
+
+
+@pytest.mark.parametrize("call", [READ, DELETE, DELETE_DEPARTMENT, LOGIN], ids=lambda one: one.path)
+def test_no_correction_is_promised_where_nothing_was_sent_that_could_be_corrected(
+    call: Call,
+) -> None:
+    errors = [refusal({"errcode": number}, call) for number in BY_NUMBER]
+    errors = [each for each in errors if each.policy is not ErrorPolicy.GONE]  # told to nobody
+
+    assert [each.number for each in errors if each.fix or "corrects it" in str(each.hint)] == []
 
 
 @pytest.mark.parametrize("number", [40001, 40013, 40014, 40091, 41002, 41004, 42001, 45031])
