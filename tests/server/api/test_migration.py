@@ -75,7 +75,7 @@ def old(tmp_path: Path) -> App:
     Journal.open(app.folder.database, 0).close(10)
     with closing(sqlite3.connect(app.folder.database)) as conn:
         conn.execute(
-            "INSERT INTO person_links VALUES ('zhang', 'ZhangSan', '{}', 1, 0, 'created', 0)"
+            "INSERT INTO person_links VALUES ('zhang', 'ZhangSan', '{}', 1, 0, 'created', 0, 0)"
         )
         conn.commit()
     return app
