@@ -36,9 +36,9 @@ _DEPARTMENTS_LOOKED_INTO = 20
 _POLICY = RetryPolicy(longest_wait_s=5.0)  # somebody is waiting at the screen
 _LIMITS = Limits(total_s=20.0)
 _FIELDS = N_(
-    "Open the app in the DingTalk console, Permissions (权限管理), and switch on "
-    "企业员工手机号信息, and 邮箱等个人信息 where emails are wanted. WeCom needs one of the two of "
-    "everybody."
+    "Open the app in the DingTalk console, Permissions (权限管理), and enable 企业员工手机号信息, "
+    "and 邮箱等个人信息 if you need email addresses. WeCom requires a mobile or an email for each "
+    "person."
 )
 
 
@@ -94,7 +94,7 @@ class Connections:
         settings, secret = config.settings.dingtalk, config.secrets.app_secret
         yield attempt(
             "dingtalk.values",
-            N_("AppKey and AppSecret are entered."),
+            N_("Client ID and Client Secret have been entered."),
             lambda: _ensure_entered(config, "dingtalk"),
         )
         yield from _remarks("dingtalk")
@@ -105,7 +105,7 @@ class Connections:
         with closing(client):
             yield attempt(
                 "dingtalk.token",
-                N_("DingTalk accepts AppKey and AppSecret."),
+                N_("DingTalk accepts the Client ID and the Client Secret."),
                 lambda: self._log_in(account, client.log_in),
             )
             yield from _read_dingtalk(client, config.settings, stop)
@@ -114,7 +114,7 @@ class Connections:
         settings, secret = config.settings.wecom, config.secrets.contact_secret
         yield attempt(
             "wecom.values",
-            N_("The corp id and the secret of Contacts Sync are entered."),
+            N_("The company id and the Contacts Sync secret have been entered."),
             lambda: _ensure_entered(config, "wecom"),
         )
         yield from _remarks("wecom")
@@ -125,7 +125,7 @@ class Connections:
         with closing(client):
             yield attempt(
                 "wecom.token",
-                N_("WeCom accepts the corp id and the secret."),
+                N_("WeCom accepts the company id and the secret."),
                 lambda: self._log_in(account, client.log_in),
             )
             yield from _read_wecom(client, config.settings)
@@ -159,8 +159,8 @@ def _ensure_entered(config: Config, section: str) -> None:
     names = [name for name in missing(config) if name.startswith(section)]
     if names:
         raise FaultError(
-            Message(N_("Still to be entered: {names}"), {"names": ", ".join(names)}),
-            Message(N_("Copy them from the console, and test again.")),
+            Message(N_("Still missing: {names}"), {"names": ", ".join(names)}),
+            Message(N_("Copy them from the console, then test again.")),
         )
 
 
@@ -183,12 +183,12 @@ def _read_dingtalk(
         yield Step(
             "dingtalk.nobody",
             StepState.NOTE,
-            Message(N_("The first departments hold nobody, so no person was tried.")),
+            Message(N_("The first departments are empty, so no person was read.")),
         )
         return
     yield attempt(
         "dingtalk.person",
-        N_("A person can be read with the manager."),
+        N_("A person can be read, including the manager."),
         lambda: _read_person(client, people[0]),
     )
     yield _sight(people)
@@ -231,7 +231,7 @@ def _sight(people: Sequence[DingTalkUser]) -> Step:
     values = {"count": len(people)}
     mobiles = sum(bool(person.mobile) for person in people)
     if mobiles:
-        text = N_("Mobiles can be read. People with one: {mobiles} of {count}.")
+        text = N_("Mobiles can be read. People with a mobile: {mobiles} of {count}.")
         return Step(
             "dingtalk.fields", StepState.PASSED, Message(text, {"mobiles": mobiles, **values})
         )
@@ -246,24 +246,24 @@ def _read_wecom(client: WeComClient, settings: Settings) -> Generator[Step, None
     department_ids: set[str] = set()
     yield attempt(
         "wecom.departments",
-        N_("WeCom takes calls from this network."),
+        N_("WeCom accepts requests from this network."),
         lambda: _read_departments(client, department_ids),
     )
     target = str(settings.sync.target_department_id)
     yield attempt(
         "wecom.target",
-        N_("The department for the mirror is there."),
+        N_("The target department exists."),
         lambda: _ensure_target(target, department_ids),
     )
     yield attempt("wecom.members", N_("The members can be listed."), lambda: _list_members(client))
     yield Step(
         "wecom.writing",
         StepState.NOTE,
-        Message(N_("Whether the secret may change contacts shows with the first change only.")),
+        Message(N_("Whether this secret may change contacts only shows with the first change.")),
         Message(
             N_(
-                "Contacts Sync must be set to API编辑通讯录 (edit contacts by API) in the console; "
-                "it begins as read-only."
+                "Contacts Sync must be set to API编辑通讯录 (edit contacts through the API) in the "
+                "WeCom console; the default is read-only."
             )
         ),
     )
@@ -271,13 +271,13 @@ def _read_wecom(client: WeComClient, settings: Settings) -> Generator[Step, None
 
 def _read_departments(client: WeComClient, found: set[str]) -> Message:
     found.update(one.department_id for one in client.list_departments())
-    text = N_("WeCom takes calls from this network. Departments it shows: {count}.")
+    text = N_("WeCom accepts requests from this network. Departments visible: {count}.")
     return Message(text, {"count": len(found)})
 
 
 def _list_members(client: WeComClient) -> Message:
     count = len(client.list_members())
-    text = N_("It is the secret of Contacts Sync. Members that can be listed: {count}.")
+    text = N_("This is the Contacts Sync secret. Members that can be listed: {count}.")
     return Message(text, {"count": count})
 
 
@@ -288,9 +288,9 @@ def _ensure_target(target: str, department_ids: set[str]) -> Message:
             Message(N_("WeCom has no department {department}."), values),
             Message(
                 N_(
-                    "Enter the id of a department that is there as the department for the mirror "
-                    "(sync.target_department_id); 1 is the company."
+                    "Set the target department (sync.target_department_id) to one that exists; 1 "
+                    "is the whole company."
                 )
             ),
         )
-    return Message(N_("The department for the mirror, {department}, is there."), values)
+    return Message(N_("The target department {department} exists."), values)

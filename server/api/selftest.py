@@ -66,10 +66,10 @@ def run_self_test(app: Context, clock_ms: Callable[[], int]) -> SelfTestReport:
     addresses: list[str] = []
     checks.step(
         "credentials",
-        N_("token, aes_key and key are entered."),
+        N_("token, aes_key and key have been entered."),
         lambda: credentials.append(_credentials(app)),
     )
-    checks.step("disk", N_("There is room on the disk."), lambda: _check_room(app))
+    checks.step("disk", N_("There is enough disk space."), lambda: _check_room(app))
     is_started_here = False
 
     def listen() -> None:
@@ -107,7 +107,7 @@ def _credentials(app: Context) -> Credentials:
 def _address_of(record: ServiceRecord) -> str:
     if not record.address:
         raise FaultError(
-            Message(N_("DingBridge is just starting on this data folder.")),
+            Message(N_("DingBridge is just starting with this data folder.")),
             Message(N_("Try again in a moment.")),
         )
     return record.address
@@ -176,10 +176,15 @@ class _RoundTrip:
 
     def run(self, checks: CheckRunner) -> None:
         """Add this round trip's steps."""
-        checks.step(f"{self.name}.sent", N_("A signed, encrypted call was answered."), self._send)
-        checks.step(f"{self.name}.json", N_("The answer has the four fields."), self._take_apart)
-        checks.step(f"{self.name}.opened", N_("Its signature is right and it opens."), self._open)
-        checks.step(f"{self.name}.time", N_("It came in time."), self._check_time)
+        name = self.name
+        checks.step(f"{name}.sent", N_("A signed, encrypted request was answered."), self._send)
+        checks.step(f"{name}.json", N_("The response has all four fields."), self._take_apart)
+        checks.step(
+            f"{name}.opened",
+            N_("Its signature is correct, and it can be decrypted."),
+            self._open,
+        )
+        checks.step(f"{name}.time", N_("It arrived in time."), self._check_time)
 
     def _sealed(self) -> SealedCallback:
         plaintext = self.plaintext | {SELF_TEST_KEY: os.urandom(8).hex()}
@@ -216,8 +221,8 @@ class _RoundTrip:
                 Message(N_("{address} cannot be reached ({reason})."), values),
                 Message(
                     N_(
-                        "Check the firewall, and for a public address the name, the certificate, "
-                        "the port forwarding or the reverse proxy."
+                        "Check the firewall. For a public address, also check the name, the "
+                        "certificate, and the port forwarding or the reverse proxy."
                     )
                 ),
             ) from None
@@ -256,9 +261,11 @@ class _RoundTrip:
         if self.elapsed_s > BUDGET_S:
             raise FaultError(
                 Message(N_("It took {elapsed_ms} ms; DingTalk waits {budget_ms} ms."), values),
-                Message(N_("Something slows this computer or the way to it down: check both.")),
+                Message(
+                    N_("Something slows down this computer or the connection to it: check both.")
+                ),
             )
-        return Message(N_("It came in time: {elapsed_ms} of {budget_ms} ms."), values)
+        return Message(N_("It arrived in time: {elapsed_ms} of {budget_ms} ms."), values)
 
 
 def _check_status(address: str, answer: requests.Response) -> None:
@@ -270,14 +277,16 @@ def _check_status(address: str, answer: requests.Response) -> None:
     if (status, answer.content) == _REJECTED:
         raise _other_values(address)
     if 300 <= status < 400:
-        hint = N_("DingTalk refuses addresses that redirect. Use the final address, with https.")
+        hint = N_(
+            "DingTalk does not accept addresses that redirect. Use the final address, with https."
+        )
     elif status in {requests.codes.not_found, requests.codes.method_not_allowed}:
         hint = N_(
-            "The path leads elsewhere. Compare callback.path with the path in the address, and "
-            "with what the proxy in between forwards to."
+            "The path is wrong. Compare callback.path with the path in the address, and with the "
+            "one that a proxy in between forwards to."
         )
     elif (status, answer.content) == _NOT_A_CALLBACK:
-        hint = N_("A proxy in between removes the query or the body of the call.")
+        hint = N_("A proxy in between removes the query or the body of the request.")
     elif status == requests.codes.service_unavailable:
         hint = N_("The event could not be stored. See the status for the reason.")
     else:
@@ -288,7 +297,7 @@ def _check_status(address: str, answer: requests.Response) -> None:
 def _other_values(address: str) -> FaultError:
     values = {"address": address}
     return FaultError(
-        Message(N_("The program at {address} uses other values than these."), values),
+        Message(N_("The program at {address} uses other credentials."), values),
         Message(
             N_(
                 "Another copy of DingBridge, or another data folder, serves this address. Quit it, "
@@ -302,8 +311,8 @@ def _other_values(address: str) -> FaultError:
 def _foreign_answer(address: str) -> FaultError:
     values = {"address": address}
     return FaultError(
-        Message(N_("The answer from {address} is not DingBridge's."), values),
-        Message(N_("Another program answers at this address, or a proxy changes the answer.")),
+        Message(N_("The response from {address} is not DingBridge's."), values),
+        Message(N_("Another program answers at this address, or a proxy changes the response.")),
     )
 
 
@@ -313,12 +322,12 @@ def _from_outside(status: Status) -> Iterator[tuple[Message, Message | None]]:
     used = [one for one in sets if one is not None and one.last_used_at_ms is not None]
     if not used:
         yield (
-            Message(N_("DingTalk has not called yet.")),
+            Message(N_("No request from DingTalk yet.")),
             Message(
                 N_(
-                    "Enter the address in the DingTalk console and press Save there: DingTalk then "
-                    "calls at once. If nothing arrives, this computer cannot be reached from the "
-                    "internet at that address."
+                    "Enter the address in the DingTalk console and press Save there; DingTalk then "
+                    "sends a request at once. If nothing arrives, this computer cannot be reached "
+                    "from the internet at that address."
                 )
             ),
         )
@@ -326,14 +335,14 @@ def _from_outside(status: Status) -> Iterator[tuple[Message, Message | None]]:
     last = max(used, key=lambda one: one.last_used_at_ms or 0)
     remote = last.last_used_from or ""
     values: dict[str, str | int] = {"at_ms": last.last_used_at_ms or 0, "remote": remote}
-    yield Message(N_("DingTalk's last genuine call came from {remote}."), values), None
+    yield Message(N_("DingTalk's last genuine request came from {remote}."), values), None
     if not is_published_address(remote):
         yield (
             Message(N_("{remote} is not in the ranges that DingTalk has published."), values),
             Message(
                 N_(
-                    "With a reverse proxy or a tunnel in between this is normal; the call was "
-                    "genuine all the same, its signature proves it."
+                    "With a reverse proxy or a tunnel in between this is normal; the signature "
+                    "proves that the request is genuine."
                 )
             ),
         )

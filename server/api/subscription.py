@@ -90,18 +90,22 @@ class _Registration:
     began_ms: int = 0
 
     def run(self) -> None:
-        """Run all steps."""
+        """Add all steps to the checks."""
         step = self.checks.step
-        step("values", N_("token and aes_key are such that DingTalk takes them."), self._values)
-        step("address", N_("The address as DingTalk calls it is entered."), self._address)
+        step("values", N_("token and aes_key meet DingTalk's requirements."), self._values)
+        step("address", N_("The public callback address has been entered."), self._address)
         step("self_test", N_("The self-test passes."), self._self_test)
-        step("record", N_("DingTalk's record was read."), self._read)
-        step("written", N_("DingTalk has taken the subscription."), self._write)
+        step("record", N_("The subscription registered with DingTalk was read."), self._read)
+        step("written", N_("DingTalk accepted the subscription."), self._write)
         if self.began_ms and self.checks.has_failed:
             self.checks.note("check_url", *self._what_came())
             return
-        step("check_url", N_("DingTalk's test call arrived here and was answered."), self._watch)
-        step("compared", N_("DingTalk's record is equal to ours now."), self._compare)
+        step("check_url", N_("DingTalk's test request arrived here and was answered."), self._watch)
+        step(
+            "compared",
+            N_("What is registered with DingTalk now matches the values here."),
+            self._compare,
+        )
 
     def _ours(self) -> LocalSubscription:
         return LocalSubscription.of(self.app.config())
@@ -117,8 +121,10 @@ class _Registration:
         if length not in _TOKEN_CHARACTERS:
             values = {"length": length}
             raise FaultError(
-                Message(N_("The token has {length} characters; DingTalk wants 6 to 63."), values),
-                Message(N_("Enter another token, or have one generated."), values),
+                Message(
+                    N_("The token has {length} characters; DingTalk requires 6 to 63."), values
+                ),
+                Message(N_("Enter another token, or generate one."), values),
             )
         return None
 
@@ -126,10 +132,10 @@ class _Registration:
         url = self._ours().url
         if not url:
             raise FaultError(
-                Message(N_("The address as DingTalk calls it is not entered.")),
-                Message(N_("Enter it as callback.public_url, with its path.")),
+                Message(N_("The public callback address has not been entered.")),
+                Message(N_("Enter it as callback.public_url, including its path.")),
             )
-        return Message(N_("DingTalk shall call {url}."), {"url": url})
+        return Message(N_("DingTalk will send its requests to {url}."), {"url": url})
 
     def _self_test(self) -> Message | None:
         for step in run_self_test(self.app, self.clock_ms).steps:
@@ -140,9 +146,12 @@ class _Registration:
     def _read(self) -> Message | None:
         self.existing = self.client.get_callback()
         if self.existing is None:
-            return Message(N_("DingTalk has no record yet: it will be a new one."))
+            return Message(
+                N_("Nothing is registered with DingTalk yet; a new subscription will be created.")
+            )
         return Message(
-            N_("DingTalk calls {url} until now: that is replaced."), {"url": self.existing.url}
+            N_("DingTalk currently sends its requests to {url}; that will be replaced."),
+            {"url": self.existing.url},
         )
 
     def _write(self) -> Message | None:
@@ -156,7 +165,12 @@ class _Registration:
         try:
             self._send(record)
         except OutcomeUnknownError:
-            return Message(N_("DingTalk's reply was lost; its record shows whether it took it."))
+            return Message(
+                N_(
+                    "DingTalk's response was lost; the registered subscription shows whether it "
+                    "succeeded."
+                )
+            )
         return None
 
     def _send(self, record: CallbackRecord) -> None:
@@ -182,9 +196,10 @@ class _Registration:
         if record is None or names:
             raise FaultError(
                 Message(
-                    N_("DingTalk's record is not as it was written: {names}."), {"names": names}
+                    N_("What is registered with DingTalk differs from what was written: {names}."),
+                    {"names": names},
                 ),
-                Message(N_("Another program may write it as well. Write it once more.")),
+                Message(N_("Another program may be writing it as well. Write it again.")),
             )
         return None
 
@@ -224,17 +239,22 @@ class _Registration:
 
 
 _NOTHING_CAME = (
-    Message(N_("No test call of DingTalk's arrived at this computer.")),
+    Message(N_("No test request from DingTalk arrived at this computer.")),
     Message(
         N_(
-            "The address leads elsewhere, or is not reachable from the internet: check the name, "
+            "The address leads elsewhere or cannot be reached from the internet: check the name, "
             "the port forwarding, the firewall or the reverse proxy."
         )
     ),
 )
 _ANSWERED = (
-    Message(N_("DingTalk's test call arrived here and was answered.")),
-    Message(N_("If DingTalk still refuses, a proxy in between may change or delay the answer.")),
+    Message(N_("DingTalk's test request arrived here and was answered.")),
+    Message(
+        N_(
+            "If DingTalk still rejects it, a proxy in between may be changing or delaying the "
+            "response."
+        )
+    ),
 )
 
 

@@ -33,18 +33,18 @@ _JOB_S = 30.0
 
 _GONE = Cause(
     "service-gone",
-    Message(N_("DingBridge was quit or ended before the sync was done.")),
-    Message(N_("Start it again, or repeat the sync: it goes on where the last one ended.")),
+    Message(N_("DingBridge was quit or ended before the sync finished.")),
+    Message(N_("Start it again, or sync again: the sync continues where the last one stopped.")),
 )
 _NOT_WAITED_FOR = Cause(
     "sync-not-waited-for",
-    Message(N_("The sync goes on in the running DingBridge; its end was not waited for.")),
-    Message(N_("The status tells how it ended.")),
+    Message(N_("The sync continues in the running DingBridge; its result is not shown here.")),
+    Message(N_("See the status for the result.")),
 )
 _GIVEN_UP = Cause(
     "sync-given-up",
-    Message(N_("The sync was given up before it began.")),
-    Message(N_("Repeat it whenever you like.")),
+    Message(N_("The sync was cancelled before it began.")),
+    Message(N_("You can sync again at any time.")),
 )
 
 
@@ -149,8 +149,8 @@ class SyncDispatcher:
 
 _LOST = Cause(
     "run-lost",
-    Message(N_("The sync was made, but its record is gone from the database.")),
-    Message(N_("Sync again to see how both sides stand.")),
+    Message(N_("The sync was made, but its record is no longer in the database.")),
+    Message(N_("Sync again to see where both sides stand.")),
 )
 
 
@@ -283,7 +283,7 @@ def _request(allow: str | None, *, preview: bool) -> SyncRequest:
 
 def _ensure_set_up(config: Config) -> None:
     """Raise SettingsError if settings are missing, and name them."""
-    problem = Message(N_("is not entered yet, and the sync cannot do without it"))
+    problem = Message(N_("has not been entered yet; the sync needs it"))
     problems = [Problem(name, problem) for name in missing(config)]
     if problems:
         raise SettingsError(problems)

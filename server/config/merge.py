@@ -135,7 +135,7 @@ def _usable(field: CredentialField, text: str) -> str:
     value = clean(field, text)
     problem = judge(field, value)
     if problem is not None and problem.character and not problem.character.isprintable():
-        raise UnfitError(Message(N_("it holds characters that cannot be seen; type it again")))
+        raise UnfitError(Message(N_("it contains invisible characters; type it again")))
     if problem is not None:
         raise UnfitError(describe_problem(problem))
     return value

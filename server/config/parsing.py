@@ -70,8 +70,8 @@ def unknown_setting(name: str) -> Problem:
         return Problem(shown, Message(N_("write it nested, like {example}"), {"example": example}))
     near = get_close_matches(name, [*sections(), *known], n=1, cutoff=0.5)
     if not near:
-        return Problem(shown, Message(N_("there is no such setting")))
-    text = N_("there is no such setting; is {nearest} meant?")
+        return Problem(shown, Message(N_("unknown setting")))
+    text = N_("unknown setting; did you mean {nearest}?")
     return Problem(shown, Message(text, {"nearest": near[0]}))
 
 
@@ -117,7 +117,7 @@ def _contradictions(values: Mapping[str, Any]) -> Iterator[Problem]:
 
     excluded = value("sync.excluded_department_ids")
     if set(excluded) & set(value("sync.source_department_ids")):
-        text = N_("it names a department that sync.source_department_ids names, too")
+        text = N_("it contains a department that is also in sync.source_department_ids")
         yield Problem("sync.excluded_department_ids", Message(text))
 
 

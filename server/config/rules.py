@@ -71,7 +71,7 @@ def _text(value: object) -> str:
         raise _unfit(N_('text in quotes is expected, like "abc"'))
     text = value.strip()
     if not text.isprintable():
-        raise _unfit(N_("it holds characters that cannot be seen; type it again"))
+        raise _unfit(N_("it contains invisible characters; type it again"))
     return text
 
 
@@ -93,7 +93,9 @@ def identifier(longest: int) -> Rule:
     def parse(value: object) -> str:
         text = _text(value)
         if not _VISIBLE_ASCII.fullmatch(text):
-            raise _unfit(N_("only Latin letters, digits and signs are expected, without blanks"))
+            raise _unfit(
+                N_("only Latin letters, digits and punctuation are allowed, without spaces")
+            )
         if len(text) > longest:
             raise _unfit(N_("at most {longest} characters are allowed"), longest=longest)
         return text
@@ -207,7 +209,10 @@ def department_links() -> Rule:
     def parse(value: object) -> Mapping[int, int]:
         if not isinstance(value, dict):
             raise _unfit(
-                N_("an object of DingTalk to WeCom department ids is expected, like {example}"),
+                N_(
+                    "an object that maps DingTalk to WeCom department ids is expected, like "
+                    "{example}"
+                ),
                 example='{"2": 15}',
             )
         links = {
@@ -251,7 +256,7 @@ def callback_path() -> Rule:
         if not _PATH.fullmatch(text) or {".", ".."} & set(text.split("/")):
             raise _unfit(N_("only letters, digits and - . _ ~ / are allowed in the path"))
         if text.rstrip("/").casefold() == "/healthz":
-            raise _unfit(N_("/healthz is taken by the health check; choose another path"))
+            raise _unfit(N_("/healthz is reserved for the health check; choose another path"))
         return text
 
     return Rule(N_("path"), parse)
@@ -266,9 +271,7 @@ def web_address() -> Rule:
     def parse(value: object) -> str:
         text = _web_address(value)
         if not text.lower().startswith("https:") and not is_loopback(text):
-            raise _unfit(
-                N_("https:// is expected: with http:// the secrets could be read on the way")
-            )
+            raise _unfit(N_("https:// is expected: over http:// the secrets could be intercepted"))
         return text
 
     return Rule(N_("web address"), parse)

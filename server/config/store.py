@@ -305,7 +305,7 @@ class ConfigStore:
 
         The copy is not restored automatically: it may be older, or the file was removed on purpose.
         """
-        text = N_("{path} is missing. To use its older copy {backup} again, give it that name.")
+        text = N_("{path} is missing. To use the older copy {backup}, give it that name.")
         return tuple(
             Message(text, {"path": str(path), "backup": str(backup_of(path))})
             for path in self._paths
@@ -319,7 +319,10 @@ class ConfigStore:
             image.path.chmod(0o600)
         except OSError as exc:
             raise access_error(image.path, exc) from exc
-        text = N_("Others could read {path}; now only its owner can. Consider new secrets.")
+        text = N_(
+            "Other users could read {path}; now only its owner can. Consider changing the "
+            "secrets in it."
+        )
         return (Message(text, {"path": str(image.path)}),)
 
     def _secrets(self, disk: _Disk) -> Secrets:
@@ -332,7 +335,7 @@ class ConfigStore:
     def _unknown(self, names: tuple[str, ...]) -> tuple[Message, ...]:
         if not names:
             return ()
-        text = N_("{path} holds names that this version does not know: {names}. They are kept.")
+        text = N_("{path} contains settings unknown to this version: {names}. They are kept.")
         return (Message(text, {"path": str(self._folder.settings), "names": ", ".join(names)}),)
 
     def _save(self, disk: _Disk, settings: JsonObject, secrets: Secrets | None) -> None:
@@ -373,7 +376,9 @@ class ConfigStore:
         aside = self._place_aside(disk.secrets_image)
         if stamp_of(aside) == Stamp():
             write_atomically(aside, disk.secrets_image.content or b"")
-        text = N_("The secrets of another Windows account were replaced; they are kept in {path}.")
+        text = N_(
+            "Secrets stored by another Windows account were replaced; they are kept in {path}."
+        )
         note = Message(text, {"path": str(aside)})
         empty = parse_document(FileImage(self._folder.secrets), _SECRETS_STEPS)
         return replace(disk, secrets=empty, notes=(*disk.notes, note))

@@ -96,8 +96,8 @@ class SettingsError(DingBridgeError):
     """Settings cannot be used; `problems` names each one. Nothing was changed."""
 
     code = "settings-invalid"
-    title_text = N_("Some settings cannot be used: {names}.")
-    hint_text = N_("Nothing was changed. Correct the values named and try again.")
+    title_text = N_("Some settings are invalid: {names}.")
+    hint_text = N_("Nothing was changed. Correct these values and try again.")
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -116,7 +116,7 @@ class FileDamagedError(StoreError):
     code = "file-damaged"
     title_text = N_("The file {path} is damaged: {reason}.")
     hint_text = N_(
-        "It was left as it is. Correct it, or put back the last good copy that lies beside it."
+        "The file was left as it is. Correct it, or restore the last good copy next to it."
     )
 
 
@@ -134,8 +134,8 @@ class FileAccessError(StoreError):
     code = "file-access"
     title_text = N_("{path} cannot be read or written: {reason}.")
     hint_text = N_(
-        "Check the permissions and the free space of the data folder, "
-        "or choose another one with --data-dir."
+        "Check the permissions and the free space of the data folder, or choose another folder "
+        "with --data-dir."
     )
 
 
@@ -145,8 +145,8 @@ class FileMissingError(StoreError):
     code = "file-missing"
     title_text = N_("The file {path} is gone.")
     hint_text = N_(
-        "DingBridge goes on with what it held, but cannot start again without it. Put the file "
-        "back, or enter the values again."
+        "DingBridge continues with the values it has loaded, but will not have them after a "
+        "restart. Put the file back, or enter the values again."
     )
 
 
@@ -156,8 +156,8 @@ class SecretsLockedError(StoreError):
     code = "secrets-locked"
     title_text = N_("The secrets in {path} were stored by another Windows account or computer.")
     hint_text = N_(
-        "Run DingBridge under the account that stored them, or enter token, aes_key, key and the "
-        "secrets again."
+        "Run DingBridge under that account, or enter token, aes_key, key and the other secrets "
+        "again."
     )
 
 
@@ -168,9 +168,9 @@ class NotInForceError(DingBridgeError):
     """
 
     code = "not-in-force"
-    title_text = N_("Saved, but not in force yet: {names}.")
+    title_text = N_("Saved, but not in effect yet: {names}.")
     hint_text = N_(
-        "DingBridge tries again by itself. The status says what keeps it from using them."
+        "DingBridge retries automatically. The status shows what prevents them from taking effect."
     )
 
     def __init__(self, changed: Iterable[str]) -> None:
@@ -182,8 +182,8 @@ class AlreadyRunningError(DingBridgeError):
     """Another copy serves this data folder. Gaps: pid, address, path."""
 
     code = "already-running"
-    title_text = N_("DingBridge is already running on {path} (process {pid}, {address}).")
-    hint_text = N_("Use the running one, or quit it first.")
+    title_text = N_("DingBridge is already running with {path} (process {pid}, {address}).")
+    hint_text = N_("Use the one that is running, or quit it first.")
 
 
 class ListenerError(DingBridgeError):
@@ -222,7 +222,7 @@ class AddressUnavailableError(ListenerError):
 
     code = "address-unavailable"
     title_text = N_("{host} is not an address of this computer.")
-    hint_text = N_('Set callback.host to "0.0.0.0", or to an address this computer has.')
+    hint_text = N_('Set callback.host to "0.0.0.0", or to an address of this computer.')
 
 
 class JournalError(DingBridgeError):
@@ -230,7 +230,7 @@ class JournalError(DingBridgeError):
 
     code = "journal-error"
     title_text = N_("The database {path} could not be used: {reason}.")
-    hint_text = N_("Nothing was lost: DingTalk sends again what was not stored.")
+    hint_text = N_("Nothing was lost: DingTalk resends what was not stored.")
     retryable = True
 
 
@@ -238,16 +238,20 @@ class JournalFullError(JournalError):
     """The disk is full. Gaps: path."""
 
     code = "journal-full"
-    title_text = N_("There is no room left on the disk for {path}.")
-    hint_text = N_("Make room. DingBridge goes on by itself; DingTalk sends again what it missed.")
+    title_text = N_("The disk is full; {path} cannot be written.")
+    hint_text = N_(
+        "Free some space. DingBridge then continues automatically; DingTalk resends what it missed."
+    )
 
 
 class JournalBusyError(JournalError):
     """Another program kept the database locked. Gaps: path."""
 
     code = "journal-busy"
-    title_text = N_("Another program holds the database {path}.")
-    hint_text = N_("Close the program (a backup, a database viewer) that has the file open.")
+    title_text = N_("Another program is blocking the database {path}.")
+    hint_text = N_(
+        "Close the program that has the file open (for example a backup or a database viewer)."
+    )
 
 
 class JournalNewerError(JournalError):
@@ -285,8 +289,8 @@ class JournalGoneError(JournalError):
     code = "journal-gone"
     title_text = N_("The database {path} was deleted or replaced while in use.")
     hint_text = N_(
-        "DingBridge goes on by itself: it puts a deleted file back and uses one that was put in "
-        "its place. DingTalk sends again what it missed. Quit DingBridge before you do this."
+        "DingBridge continues automatically: it restores a deleted file, or uses the one that "
+        "replaced it. DingTalk resends what was missed. Next time, quit DingBridge first."
     )
 
 
@@ -296,8 +300,8 @@ class JournalDamagedError(JournalError):
     code = "journal-damaged"
     title_text = N_("The database {path} is damaged: {reason}.")
     hint_text = N_(
-        "DingBridge moves the damaged file aside, keeps it, and starts a new one with what can "
-        "still be read; where it does not run, start it."
+        "DingBridge moves the damaged file aside, keeps it, and starts a new one with everything "
+        "that can still be read. If DingBridge is not running, start it."
     )
     retryable = False
 
@@ -306,11 +310,11 @@ class JournalUnreadableError(JournalError):
     """A stored value makes no sense: another program changed it. Gaps: path, reason."""
 
     code = "journal-unreadable"
-    title_text = N_("The database {path} holds a value that makes no sense: {reason}.")
+    title_text = N_("The database {path} contains a value that makes no sense: {reason}.")
     hint_text = N_(
-        "Callbacks are still stored. Quit DingBridge and put back a backup of the data folder; or "
-        "rename the file, and DingBridge starts a new one: the next sync then finds its members "
-        "in WeCom again by their mobiles."
+        "Callbacks are still stored. Quit DingBridge and restore a backup of the data folder; or "
+        "rename the file, and DingBridge starts a new one. The next sync then matches the WeCom "
+        "members again by their mobiles."
     )
     retryable = False
 
@@ -320,7 +324,7 @@ class JournalClosedError(JournalError):
 
     code = "journal-closed"
     title_text = N_("DingBridge is stopping; the database {path} is closed.")
-    hint_text = N_("Start DingBridge again. DingTalk sends again what was not stored.")
+    hint_text = N_("Start DingBridge again. DingTalk resends what was not stored.")
 
 
 class TargetMissingError(DingBridgeError):
@@ -331,9 +335,9 @@ class TargetMissingError(DingBridgeError):
     """
 
     code = "target-missing"
-    title_text = N_("WeCom has no department {department_id}, under which the mirror is to stand.")
+    title_text = N_("The target department {department_id} does not exist in WeCom.")
     hint_text = N_(
-        "Enter the id of a department that is in WeCom as sync.target_department_id, or 1 for the "
+        "Enter the id of an existing WeCom department in sync.target_department_id, or 1 for the "
         "whole company; then sync again. Nothing was written."
     )
 

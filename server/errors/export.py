@@ -14,8 +14,8 @@ class PassphraseShortError(ExportError):
     """The passphrase is too short to be safe. Gaps: minimum."""
 
     code = "passphrase-short"
-    title_text = N_("The passphrase is too short: {minimum} characters or more are needed.")
-    hint_text = N_("Four words that do not belong together are long enough and easy to remember.")
+    title_text = N_("The passphrase is too short; it needs at least {minimum} characters.")
+    hint_text = N_("Four unrelated words are long enough and easy to remember.")
 
 
 class PassphraseWrongError(ExportError):
@@ -24,8 +24,8 @@ class PassphraseWrongError(ExportError):
     code = "passphrase-wrong"
     title_text = N_("This passphrase does not open {path}.")
     hint_text = N_(
-        "Mind capital letters and blanks. Where it is lost, export again on the old computer; "
-        "nobody can open the file without it."
+        "Passphrases are case-sensitive; spaces count. If it is lost, export again on the old "
+        "computer; nobody can open the file without it."
     )
 
 
@@ -33,8 +33,8 @@ class ExportForeignError(ExportError):
     """The file is not an export of DingBridge. Gaps: path."""
 
     code = "export-foreign"
-    title_text = N_("{path} is not an export of DingBridge.")
-    hint_text = N_("Choose the file that “export” wrote on the old computer.")
+    title_text = N_("{path} is not a DingBridge export.")
+    hint_text = N_("Choose the file that was exported on the old computer.")
 
 
 class ExportNewerError(ExportError):
@@ -42,7 +42,7 @@ class ExportNewerError(ExportError):
 
     code = "export-newer"
     title_text = N_("{path} was exported by a newer version of DingBridge.")
-    hint_text = N_("Install at least that version on this computer, then import again.")
+    hint_text = N_("Install that version or a newer one on this computer, then import again.")
 
 
 class ExportDamagedError(ExportError):
@@ -50,4 +50,4 @@ class ExportDamagedError(ExportError):
 
     code = "export-damaged"
     title_text = N_("{path} is damaged or incomplete.")
-    hint_text = N_("Nothing was changed. Copy the file once more, or export again.")
+    hint_text = N_("Nothing was changed. Copy the file again, or export again.")

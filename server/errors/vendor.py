@@ -98,8 +98,8 @@ class CallCancelledError(VendorError):
     """The service is stopping, so the call was not made or not repeated. Gaps: vendor, call."""
 
     code = "call-cancelled"
-    title_text = N_("The call {call} to {vendor} was given up because DingBridge is stopping.")
-    hint_text = N_("It is made again after the next start.")
+    title_text = N_("The API call {call} to {vendor} was aborted because DingBridge is stopping.")
+    hint_text = N_("It is repeated after the next start.")
     retryable = True
 
 
@@ -119,10 +119,10 @@ class VendorBlockedError(VendorError):
     """The vendor blocks this address for a while. Gaps: vendor, call, minutes."""
 
     code = "vendor-blocked"
-    title_text = N_("{vendor} has shut out this network address for about {minutes} min.")
+    title_text = N_("{vendor} has blocked this network's public address for about {minutes} min.")
     hint_text = N_(
-        "DingBridge goes on by itself afterwards. If it happens often, look for another program "
-        "behind the same address that calls {vendor} too fast."
+        "DingBridge then continues automatically. If this happens often, look for another program "
+        "on the same network that calls {vendor} too often."
     )
     retryable = True
 
@@ -134,8 +134,8 @@ class OutcomeUnknownError(VendorError):
     """
 
     code = "outcome-unknown"
-    title_text = N_("{vendor} took the request {call}, but its reply was lost.")
-    hint_text = N_("Nothing to do: DingBridge looks whether it was done before it asks again.")
+    title_text = N_("{vendor} received the API call {call}, but its response was lost.")
+    hint_text = N_("Nothing to do: DingBridge checks whether it took effect before repeating it.")
     policy = ErrorPolicy.VERIFY
     retryable = True
 
@@ -196,10 +196,10 @@ class NoRecordError(RecordError):
     """DingTalk has no record that programs can read."""
 
     code = "subscription-not-recorded"
-    title_text = N_("DingTalk has no record of a subscription that a program registered.")
+    title_text = N_("No subscription has been registered with DingTalk through the API.")
     hint_text = N_(
-        "A subscription made in the DingTalk console is not told to programs: copy token and "
-        "aes_key from the console."
+        "A subscription set up in the DingTalk console cannot be read through the API: copy token "
+        "and aes_key from the console."
     )
 
 
@@ -207,5 +207,7 @@ class RecordUnusableError(RecordError):
     """DingTalk's record holds values that cannot be used here. Gaps: names."""
 
     code = "subscription-unusable"
-    title_text = N_("DingTalk's record holds values that cannot be used here: {names}.")
-    hint_text = N_("Enter values of letters and digits here, and write them to DingTalk instead.")
+    title_text = N_("Values registered with DingTalk cannot be used here: {names}.")
+    hint_text = N_(
+        "Enter values made of letters and digits here, and write those to DingTalk instead."
+    )

@@ -146,7 +146,7 @@ class Pruning:
             return
         self._last_s = moment_s
         if self._vendors.is_wrong(DAY_MS):
-            _log.warning("Old events are kept while this computer's clock is wrong")
+            _log.info("Old events are kept while this computer's clock is wrong")
             return
         is_known = self._vendors.difference_ms() is not None
         older_than_ms = self._clock_ms() - kept.keep_days * DAY_MS if is_known else 0

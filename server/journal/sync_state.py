@@ -41,7 +41,7 @@ class Quarantine:
     until_ms: int
     cause: Cause
     # How many attempts failed alike; the next pause is longer.
-    strikes: int = 1
+    failures: int = 1
     # The length of this pause: a clock that was wrong when it began must not make it longer.
     pause_ms: int = 24 * 60 * 60 * 1000
 
@@ -175,7 +175,7 @@ def _dump_quarantine(quarantine: Quarantine) -> str:
             quarantine.since_ms,
             quarantine.until_ms,
             plain_cause(quarantine.cause),
-            quarantine.strikes,
+            quarantine.failures,
             quarantine.pause_ms,
         ]
     )

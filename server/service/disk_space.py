@@ -25,6 +25,6 @@ def shortage(folder: DataFolder) -> Explanation | None:
         return None
     values: dict[str, GapValue] = {"path": str(folder.root), "mib": free_bytes // 2**20}
     return Explanation(
-        Message(N_("Only {mib} MiB are left on the disk of {path}."), values),
-        Message(N_("Make room: events that cannot be stored are not acknowledged."), values),
+        Message(N_("Only {mib} MiB are free on the disk of {path}."), values),
+        Message(N_("Free some space: events that cannot be stored are not acknowledged."), values),
     )

@@ -20,9 +20,9 @@ _TICK_S = 1.0
 # this pause keeps a flood of calls from becoming a flood of writes.
 _PAUSE_S = 0.1
 _FAULT_TITLE = N_(
-    "DingBridge met a fault of its own ({kind}) while it did its housekeeping, and tries again."
+    "DingBridge ran into an internal error ({kind}) during housekeeping and will retry."
 )
-_FAULT_HINT = N_("Send the log file to whoever looks after DingBridge.")
+_FAULT_HINT = N_("Send the log file to your administrator.")
 
 
 class Duty(Protocol):

@@ -152,7 +152,7 @@ class Service:
         if not self._housekeeper.join(left_s()):
             hanging.append(self._housekeeper.name)
         if not self._worker.join(left_s() * _PATIENCE_SHARE):
-            self._worker.cut()
+            self._worker.abort()
         if not self._worker.join(left_s()):
             hanging.append("dingbridge-sync")
         if not self._journal.close(left_s()):
@@ -170,7 +170,8 @@ class Service:
         return self._journal
 
     def rejections(self) -> RejectionLog:
-        """Return the list of rejected calls, for `server.api`."""
+        """Return the list of rejected calls with their causes, for `server.api`."""
+        self._handler.diagnose_waiting()
         return self._rejections
 
     def wake(self) -> None:

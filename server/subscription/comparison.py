@@ -167,7 +167,7 @@ def missing_settings(config: Config) -> tuple[str, ...]:
 
 def ensure_askable(config: Config) -> None:
     """Raise SettingsError if a setting is missing that a call to DingTalk needs."""
-    problem = Message(N_("is not entered yet, and DingTalk cannot be asked without it"))
+    problem = Message(N_("has not been entered yet; DingTalk cannot be asked without it"))
     problems = [Problem(name, problem) for name in missing_settings(config)]
     if problems:
         raise SettingsError(problems)

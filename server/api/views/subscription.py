@@ -65,24 +65,24 @@ def subscription_notices(
 
 
 _DIFFERS = (
-    N_("DingTalk's own record of the subscription differs from what is entered here: {names}."),
+    N_("The subscription registered with DingTalk differs from the values entered here: {names}."),
     N_(
-        "Compare both under Credentials. There you take DingTalk's values, or write yours to "
-        "DingTalk."
+        "Compare both on the Credentials page. There you can use DingTalk's values or write yours "
+        "to DingTalk."
     ),
 )
 _OTHER_URL = (
-    N_("DingTalk has another callback address on record: {url}"),
+    N_("Another callback address is registered with DingTalk: {url}"),
     N_(
-        "If that address leads here, enter it as callback.public_url. If it does not, write yours "
-        "to DingTalk, under Credentials."
+        "If that address leads to this computer, enter it as callback.public_url. Otherwise, write "
+        "yours to DingTalk on the Credentials page."
     ),
 )
 _LACKING_EVENTS = (
-    N_("DingTalk does not send events that the mirror needs: {names}."),
+    N_("DingTalk does not send these events, which the sync needs: {names}."),
     N_(
-        "Write your subscription to DingTalk, under Credentials: that adds them. Until then such "
-        "changes arrive with the daily comparison only."
+        "Write your subscription to DingTalk on the Credentials page to add them. Until then, such "
+        "changes only arrive with the daily full sync."
     ),
 )
 

@@ -189,9 +189,9 @@ def test_all_problems_are_named_and_nothing_is_changed(
         },
     )
     assert named == {
-        "callback.prot": "there is no such setting; is callback.port meant?",
+        "callback.prot": "unknown setting; did you mean callback.port?",
         "callback.path": 'write it nested, like {"callback": {"path": "…"}}',
-        "colour": "there is no such setting",
+        "colour": "unknown setting",
         "wecom": "an object with settings is expected",
         "callback.token": 'text in quotes is expected, like "abc"',
         "callback.aes_key": named["callback.aes_key"],
@@ -211,7 +211,7 @@ def test_a_name_from_outside_is_shown_on_one_line(store: ConfigStore) -> None:
 
 
 def test_a_section_in_capitals_is_recognised(store: ConfigStore) -> None:
-    assert "callback meant" in str(problems(store, {"Callback": {}})["Callback"])
+    assert "did you mean callback?" in str(problems(store, {"Callback": {}})["Callback"])
 
 
 json_values = st.recursive(

@@ -83,7 +83,7 @@ def test_an_answer_without_a_code_is_no_success(answer: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sub_code", "number", "fate"),
+    ("sub_code", "number", "policy"),
     [
         ("60011", 60011, ErrorPolicy.STOP),
         (40014, 40014, ErrorPolicy.REFRESH_TOKEN),

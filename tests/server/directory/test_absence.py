@@ -12,10 +12,10 @@ from server.directory.absence import (
     Denial,
     Missing,
     Place,
-    homeless,
+    conclude,
     missing_from,
+    people_without_department,
     place_of,
-    settle,
 )
 from server.directory.change import Action
 from server.directory.desired import Presence
@@ -26,6 +26,7 @@ from server.directory.model import (
     Kind,
     Leavers,
     Ledger,
+    MemberState,
     Person,
     PersonLink,
     Scope,
@@ -33,7 +34,7 @@ from server.directory.model import (
 )
 from server.directory.plan import Plan, make_plan
 from tests.server.directory.builders import OPEN, department, mirrored, person, snapshot
-from tests.server.directory.world import Mirror
+from tests.server.directory.mirror import Mirror
 
 COMPANY = snapshot(
     [person("a", "2"), person("b", "3"), person("c", "1"), person("d", "3")],
@@ -57,13 +58,13 @@ def _walked(
 def _plan(mirror: Mirror, read: Snapshot, *, supposes_absence: bool = False) -> Plan:
     ledger, live = mirror.ledger(), mirror.wecom.live()
     desired = map_directory(read, ledger, live, mirror.rules, supposes_absence=supposes_absence)
-    return make_plan(desired, ledger, live, mirror.rules, 0.0)
+    return make_plan(desired, ledger, live, mirror.rules, 0.0, is_clock_right=True)
 
 
 def _missing(mirror: Mirror, read: Snapshot) -> Missing:
     ledger, live = mirror.ledger(), mirror.wecom.live()
     desired = map_directory(read, ledger, live, mirror.rules, supposes_absence=True)
-    plan = make_plan(desired, ledger, live, mirror.rules, 0.0)
+    plan = make_plan(desired, ledger, live, mirror.rules, 0.0, is_clock_right=True)
     return missing_from(plan.changes, ledger, desired.presence)
 
 
@@ -72,8 +73,8 @@ def _settled(mirror: Mirror, read: Snapshot, missing: Missing, answers: Answers)
     found = {key: answer for key, answer in answers.people.items() if isinstance(answer, Person)}
     read = replace(read, people={**read.people, **found})
     scope = scope_of(read, ledger, mirror.rules)
-    missing = replace(missing, homeless=homeless(read, scope))
-    return settle(read, ledger, mirror.rules, scope, missing, answers)
+    missing = replace(missing, without_department=people_without_department(read, scope))
+    return conclude(read, ledger, mirror.rules, scope, missing, answers)
 
 
 def _removed(plan: Plan) -> set[tuple[Kind, str]]:
@@ -100,7 +101,7 @@ def test_who_was_disabled_before_is_not_asked_for_again() -> None:
     without_a = _walked(without=frozenset("a"))
     assert _missing(mirror, without_a).people == {"a"}
     mirror.run(without_a)
-    assert _missing(mirror, without_a) == Missing(resting=frozenset("a"))
+    assert _missing(mirror, without_a) == Missing(already_disabled=frozenset("a"))
 
 
 def test_a_deletion_that_is_due_asks_again_for_who_was_disabled_before() -> None:
@@ -266,24 +267,40 @@ def test_what_was_announced_and_never_answered_is_asked_for_and_told_by_its_id()
     presence = Presence(frozenset(), frozenset({"x"}))
     assert missing_from((), ledger, presence) == Missing(people=frozenset({"x"}))
     missing = Missing(frozenset({"x"}), frozenset({"5"}))
-    after = settle(snapshot(), ledger, RULES, {"1"}, missing, Answers())
+    after = conclude(snapshot(), ledger, RULES, {"1"}, missing, Answers())
     assert [(each.text, each.values) for each in after.reasons] == [
         (causes.UNANSWERED, {"names": "5, x"})
     ]
     assert (after.gone_people, after.gone_departments) == (frozenset(), frozenset())
 
 
-def test_who_belongs_to_another_company_needs_no_answer() -> None:
-    ledger = Ledger({"x@@app": PersonLink("x@@app", "X", None)})
+@pytest.mark.parametrize(
+    ("answer", "is_gone"),
+    [
+        (Denial.GONE, True),
+        (Denial.OUT_OF_SCOPE, False),
+        (Denial.NO_ANSWER, False),
+        (None, False),
+        (person("x", name="Li Lei"), False),  # another app of the same company
+        (person("x", name="Han Mei"), True),  # another company gave the userid to somebody else
+    ],
+)
+def test_who_was_shown_by_another_app_needs_proof_too(
+    answer: Person | Denial | None,
+    is_gone: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    ledger = Ledger({"x@@app": PersonLink("x@@app", "X", MemberState("Li Lei"))})
     missing = Missing(frozenset({"x@@app"}))
-    after = settle(snapshot(), ledger, RULES, {"1"}, missing, Answers())
-    assert (after.gone_people, after.is_settled) == (frozenset({"x@@app"}), True)
+    answers = Answers({} if answer is None else {"x@@app": answer})
+    after = conclude(snapshot(), ledger, RULES, {"1"}, missing, answers)
+    assert after.gone_people == (frozenset({"x@@app"}) if is_gone else frozenset())
+    assert after.is_settled is is_gone
 
 
 def test_who_is_disputed_keeps_a_reading_open_only_where_they_are_ours() -> None:
     ledger = Ledger({"x": PersonLink("x", "X", None)})
     read = snapshot(disputed={"x": "", "new": "Newcomer"})
-    after = settle(read, ledger, RULES, {"1"}, Missing(frozenset({"x"})), Answers())
+    after = conclude(read, ledger, RULES, {"1"}, Missing(frozenset({"x"})), Answers())
     assert [str(each.values["names"]) for each in after.reasons] == ["x"]
     assert [str(each.values["names"]) for each in after.notes] == ["Newcomer"]
     assert (after.is_settled, after.has_moved) == (False, False)

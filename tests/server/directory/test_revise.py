@@ -42,7 +42,7 @@ def link(*, enabled: bool = True, name: str = "Anna", dingtalk: str = "old") -> 
 
 
 @pytest.mark.parametrize(
-    ("claim", "holder", "fate", "code"),
+    ("claim", "holder", "match", "code"),
     [
         (CLAIM, Owner("W", None, has_left=None, is_protected=False), Match.ADOPT, None),
         (
@@ -122,7 +122,7 @@ def test_a_return_writes_only_the_differences(enabled: bool) -> None:  # noqa: F
 
 
 @pytest.mark.parametrize(
-    ("fate", "action"), [(Match.CONFLICT, Action.CONFLICT), (Match.WAIT, Action.CREATE)]
+    ("match", "action"), [(Match.CONFLICT, Action.CONFLICT), (Match.WAIT, Action.CREATE)]
 )
 def test_a_cause_stops_the_change(match: Match, action: Action) -> None:
     reason = cause("mobile-held", name="Anna", wecom_id="W")

@@ -72,7 +72,7 @@ def test_settings_are_named_one_by_one() -> None:
     problems = [Problem("a.b", Message("wrong")), Problem("c", Message("worse"))]
     error = SettingsError(iter(problems))
     assert error.problems == tuple(problems)
-    assert str(error.title) == "Some settings cannot be used: a.b, c."
+    assert str(error.title) == "Some settings are invalid: a.b, c."
 
 
 def test_only_what_may_succeed_later_is_retried() -> None:

@@ -53,10 +53,10 @@ def test_of_a_faulty_value_only_the_one_bad_character_is_quoted() -> None:
     problem = judge(CredentialField.AES_KEY, "verySecret!Token")
     assert problem is not None
     assert str(describe_problem(problem)) == (
-        "aes_key may hold letters and digits only; character 11 is “!”."
+        "aes_key may contain letters and digits only; character 11 is “!”."
     )
     problem = judge(CredentialField.TOKEN, "verySecret密Token")
     assert problem is not None
     assert str(describe_problem(problem)) == (
-        "token may hold letters, digits and ASCII signs only; character 11 is “密”."
+        "token may contain letters, digits and ASCII punctuation only; character 11 is “密”."
     )

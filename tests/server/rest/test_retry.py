@@ -59,7 +59,7 @@ def test_patience_ends_after_the_third_repetition() -> None:
 
 
 @pytest.mark.parametrize(
-    "fate", [policy for policy in ErrorPolicy if policy is not ErrorPolicy.RETRY]
+    "policy", [policy for policy in ErrorPolicy if policy is not ErrorPolicy.RETRY]
 )
 def test_nothing_else_is_asked_again(policy: ErrorPolicy) -> None:
     time = FakeTime()

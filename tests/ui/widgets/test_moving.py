@@ -84,7 +84,7 @@ def test_export_asks_for_a_good_passphrase_typed_alike_twice(stage: Stage, chose
     hand.type(" made up")
     hand.click(dialog.again.entry)
     hand.type("too short made")
-    assert stage.texts("It is not the same as above.") in shown_texts(dialog)
+    assert stage.texts("It does not match the one above.") in shown_texts(dialog)
     assert not _is_open(dialog.go_button)
     hand.type(" up")
     assert _is_open(dialog.go_button)

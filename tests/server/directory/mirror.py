@@ -329,13 +329,15 @@ class Mirror:
         assert isinstance(payload, MemberState)
         self.people.pop(change.replaces, None)
         origin = Origin.ADOPTED if change.action is Action.ADOPT else Origin.CREATED
-        is_enabled = link.is_enabled if link and change.action is Action.UPDATE else True
+        was = link if change.action is Action.UPDATE else None
+        is_enabled = was.is_enabled if was else True
         self.people[change.dingtalk_id] = PersonLink(
             change.dingtalk_id,
             change.wecom_id,
             payload,
             is_enabled=is_enabled,
-            since_s=now_s if change.action is not Action.UPDATE else (link.since_s if link else 0),
+            since_s=was.since_s if was else now_s,
+            is_since_sure=was.is_since_sure if was else self.is_clock_right,
             origin=link.origin if link else origin,
         )
 
