@@ -176,16 +176,15 @@ class _RoundTrip:
 
     def run(self, checks: CheckRunner) -> None:
         """Add this round trip's steps."""
+        name = self.name
+        checks.step(f"{name}.sent", N_("A signed, encrypted request was answered."), self._send)
+        checks.step(f"{name}.json", N_("The response has all four fields."), self._take_apart)
         checks.step(
-            f"{self.name}.sent", N_("A signed, encrypted request was answered."), self._send
-        )
-        checks.step(f"{self.name}.json", N_("The response has all four fields."), self._take_apart)
-        checks.step(
-            f"{self.name}.opened",
+            f"{name}.opened",
             N_("Its signature is correct, and it can be decrypted."),
             self._open,
         )
-        checks.step(f"{self.name}.time", N_("It arrived in time."), self._check_time)
+        checks.step(f"{name}.time", N_("It arrived in time."), self._check_time)
 
     def _sealed(self) -> SealedCallback:
         plaintext = self.plaintext | {SELF_TEST_KEY: os.urandom(8).hex()}

@@ -90,7 +90,7 @@ class _Registration:
     began_ms: int = 0
 
     def run(self) -> None:
-        """Run all steps."""
+        """Add all steps to the checks."""
         step = self.checks.step
         step("values", N_("token and aes_key meet DingTalk's requirements."), self._values)
         step("address", N_("The public callback address has been entered."), self._address)
