@@ -179,6 +179,11 @@ class _RoundTrip:
         checks.step(
             f"{self.name}.sent", N_("A signed, encrypted request was answered."), self._send
         )
+<<<<<<< HEAD
+=======
+            f"{self.name}.sent", N_("A signed, encrypted request was answered."), self._send
+        )
+>>>>>>> house
         checks.step(f"{self.name}.json", N_("The response has all four fields."), self._take_apart)
         checks.step(
             f"{self.name}.opened",

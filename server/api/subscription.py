@@ -90,7 +90,11 @@ class _Registration:
     began_ms: int = 0
 
     def run(self) -> None:
+<<<<<<< HEAD
         """Run all steps."""
+=======
+        """Add all steps to the checks."""
+>>>>>>> house
         step = self.checks.step
         step("values", N_("token and aes_key meet DingTalk's requirements."), self._values)
         step("address", N_("The public callback address has been entered."), self._address)

@@ -122,6 +122,7 @@ def test_rejected_calls_come_newest_first(app: App) -> None:
     for wrong in ({"token": TOKENS[3]}, {"aes_key": AES_KEYS[3]}, {"key": KEYS[3]}):
         with sender(address, ACTIVE_VALUES | wrong) as dingtalk:
             assert dingtalk.attempt(b"{}").fault is not None
+    until(lambda: len(app.rejected_calls()) == 3, "the calls are diagnosed within two seconds")
     verdicts = [call.verdict for call in app.rejected_calls()]
     times = [call.at_ms for call in app.rejected_calls()]
     assert sorted(verdicts, key=str) == ["aes_key", "key", "token"]

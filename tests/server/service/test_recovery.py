@@ -271,7 +271,11 @@ def test_damage_behind_another_failure_is_mended_too(
 ) -> None:
     append, is_busy = Journal.append, threading.Event()
 
+<<<<<<< HEAD
     def append_or_fail(
+=======
+    def busy_at_times(
+>>>>>>> house
         journal: Journal, batch: Sequence[NewEvent], uses: Sequence[CredentialUse] = ()
     ) -> Ticket[frozenset[str]]:
         if not is_busy.is_set():
@@ -280,15 +284,25 @@ def test_damage_behind_another_failure_is_mended_too(
         ticket.fail(BUSY)
         return ticket
 
+<<<<<<< HEAD
     # Before the start: the service takes the method then.
     monkeypatch.setattr(Journal, "append", append_or_fail)
+=======
+    monkeypatch.setattr(Journal, "append", busy_at_times)
+>>>>>>> house
     at_work.service.start()
     journal = at_work.service.journal()
     is_busy.set()
     assert at_work.refuses
+<<<<<<< HEAD
     at_work.tick()
     assert [one.title for one in at_work.troubles] == [BUSY.title_text]
     is_busy.clear()
+=======
+    is_busy.clear()
+    at_work.tick()
+    assert [one.title for one in at_work.troubles] == [BUSY.title_text]
+>>>>>>> house
     journal.run(spoil).result(9)
     assert at_work.refuses
     with monkeypatch.context() as patch:
