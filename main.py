@@ -201,7 +201,7 @@ def _without_window(app: "App", texts: "Texts", options: "argparse.Namespace") -
     from ui.console import commands
     from ui.console.output import say
 
-    say(texts("There is no window here; running as “serve”."))
+    say(texts("No desktop is available; running as “serve”."))
     options.host = options.port = None
     return commands.serve(app, texts, options)
 

@@ -1,4 +1,7 @@
-"""A callback is opened with whichever set in force fits, and the reply sealed with the same set."""
+"""Opens a callback with whichever set in force fits, and seals the reply with the same set.
+
+Knows no clock and no source of randomness: both come in as arguments.
+"""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -29,16 +32,16 @@ class SealedReply(NamedTuple):
 
 
 class CallbackRejectedError(Exception):
-    """No set in force fits the callback. The doctor (`crypto.doctor`) says which value is off."""
+    """No set in force fits the callback; `crypto.doctor` says which value is wrong."""
 
 
 class Verifier:
-    """One set of credentials, ready for work: its key schedule made once. Thread-safe."""
+    """One set of credentials, prepared once for many callbacks. Thread-safe."""
 
     __slots__ = ("_envelope", "_key_text", "_token", "credentials", "fingerprint", "role")
 
     def __init__(self, role: Role, credentials: Credentials) -> None:
-        """Prepare `credentials`; a ValueError where its aes_key is none (see `Envelope`)."""
+        """Prepare `credentials`. Raises ValueError for an invalid aes_key (see `Envelope`)."""
         self.role = role
         self.credentials = credentials
         self.fingerprint = credentials.fingerprint
@@ -47,29 +50,30 @@ class Verifier:
         self._envelope = Envelope(credentials.aes_key.reveal())
 
     def has_signed(self, callback: SealedCallback) -> bool:
-        """Tell in constant time whether this set's token made the callback's signature."""
+        """Check in constant time whether the callback was signed with this set's token."""
         return is_signed(
             callback.signature, self._token, callback.timestamp, callback.nonce, callback.encrypt
         )
 
     def message_of(self, callback: SealedCallback) -> bytes | None:
-        """Return the message of a callback that is genuine under this set, else None."""
+        """Return the message if the callback is genuine under this set, else None."""
         if not self.has_signed(callback):
             return None
         try:
-            letter = self._envelope.open(callback.encrypt)
-            if letter.tail != self._key_text:
-                # As costly as any other fault: see `Envelope.open`.
+            plaintext = self._envelope.open(callback.encrypt)
+            if plaintext.tail != self._key_text:
+                # Must take as long as any other fault: see `Envelope.open`.
                 raise EnvelopeError(EnvelopeFault.BAD_TAIL)  # noqa: TRY301 - that is the point
         except EnvelopeError:
             return None
-        return letter.message
+        return plaintext.message
 
     def tail_of(self, callback: SealedCallback) -> str | None:
-        """Return the tail where this set's aes_key opens the callback, signed or not, else None.
+        """Return the tail if this set's aes_key opens the callback, signed or not, else None.
 
-        Only for the doctor, once the caller has been answered: the time this takes depends on
-        what the key makes of the ciphertext, which lets whoever can measure it read the plaintext.
+        Only for the doctor, and only after the caller has been answered: this takes a different
+        time for each result of the decryption, and a caller who can measure it can read the
+        plaintext (a padding oracle).
         """
         try:
             return self._envelope.open(callback.encrypt).tail
@@ -81,8 +85,8 @@ class Verifier:
     ) -> SealedReply:
         """Seal a reply to a callback of this set.
 
-        `timestamp_ms` is milliseconds since 1970 and goes out as 13 digits: seconds and other
-        forms made the console's check fail. `random16` is 16 fresh random bytes.
+        `timestamp_ms` is milliseconds since 1970 and goes out as 13 digits: with seconds or any
+        other form the console's check fails. `random16` is 16 fresh random bytes.
         """
         timestamp = str(timestamp_ms)
         encrypt = self._envelope.seal(message, self._key_text, random16)
@@ -90,7 +94,7 @@ class Verifier:
 
 
 class OpenedCallback(NamedTuple):
-    """A genuine callback: its message (the plaintext's bytes) and the set that fitted."""
+    """A genuine callback: its decrypted message and the set that opened it."""
 
     message: bytes
     opened_with: Verifier
@@ -103,7 +107,7 @@ class CallbackVerifier:
 
     def __init__(self, keyring: Keyring) -> None:
         self.keyring = keyring
-        # Asked for as of time 0, so that a previous set is among them; it is left out later.
+        # As of time 0, so the previous set is included; `sets` leaves it out when it expires.
         self._sets = tuple(Verifier(role, one) for role, one in keyring.sets(0))
         self._previous_until_ms = keyring.previous_until_ms
 
@@ -114,7 +118,7 @@ class CallbackVerifier:
                 yield one
 
     def open(self, callback: SealedCallback, now_ms: int) -> OpenedCallback:
-        """Open a genuine callback. Raises CallbackRejectedError where no set fits."""
+        """Open a genuine callback. Raises CallbackRejectedError if no set fits."""
         for one in self.sets(now_ms):
             message = one.message_of(callback)
             if message is not None:

@@ -1,8 +1,8 @@
-"""The three values of a subscription, and the sets of them that are in force at one moment.
+"""The three values of a subscription, and the sets of them that are in force.
 
-A set that the admin enters is *pending* beside the *active* one until DingTalk uses it; then it
-becomes active and the old one *previous*, accepted for a grace period. Values may therefore be
-changed here first and in the console later, or the other way round, and no event is lost.
+A new set is *pending* beside the *active* one until DingTalk uses it. Then it becomes active, and
+the old one *previous*, accepted for a grace period. So the admin can change values here first and
+in the console later, or the other way round, without losing an event.
 """
 
 import hashlib
@@ -14,8 +14,8 @@ from typing import Self
 from crypto.secret import Secret
 
 
-class Field(StrEnum):
-    """The three values, by the names DingTalk's console and documents use."""
+class CredentialField(StrEnum):
+    """The three values, by the names that DingTalk's console and documents use."""
 
     TOKEN = "token"  # noqa: S105 - a field's name
     AES_KEY = "aes_key"
@@ -23,7 +23,7 @@ class Field(StrEnum):
 
 
 class Role(StrEnum):
-    """What a set of credentials is used for at the moment."""
+    """What a set of credentials is used for now."""
 
     ACTIVE = "active"
     PENDING = "pending"
@@ -40,14 +40,14 @@ class Credentials:
 
     @classmethod
     def of(cls, token: str, aes_key: str, key: str) -> Self:
-        """Build a set from plain strings that have been cleaned and judged (`crypto.entry`)."""
+        """Build a set from strings that `crypto.credential_input` has cleaned and judged."""
         return cls(Secret(token), Secret(aes_key), key)
 
     @property
     def fingerprint(self) -> str:
-        """A name for this set that gives none of it away: 16 hex digits of a hash of all three.
+        """A name for this set that reveals nothing of it: 16 hex digits of a hash of all three.
 
-        aes_key's 256 bits go into the hash, so the other values cannot be guessed from it.
+        The aes_key's 256 bits go into the hash, so the other values cannot be guessed from it.
         """
         joined = f"{self.token.reveal()}\0{self.aes_key.reveal()}\0{self.key}"
         return hashlib.sha256(joined.encode()).hexdigest()[:16]
@@ -59,7 +59,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """The sets in force. Immutable: a change is a new keyring, so no request sees half of one.
+    """The sets in force. Immutable: a change makes a new keyring, so no request sees half of one.
 
     `previous_until_ms` is when `previous` stops being accepted, in milliseconds since 1970.
     """
@@ -70,7 +70,7 @@ class Keyring:
     previous_until_ms: int = 0
 
     def sets(self, now_ms: int) -> Iterator[tuple[Role, Credentials]]:
-        """Yield the sets a request may be verified with, the likeliest first."""
+        """Yield the sets that may verify a request, the likeliest first."""
         if self.active is not None:
             yield Role.ACTIVE, self.active
         if self.pending is not None:
@@ -81,8 +81,8 @@ class Keyring:
     def entered(self, credentials: Credentials) -> "Keyring":
         """Return the keyring after the admin entered a set.
 
-        It is active at once where none was set. Entering the active set again withdraws a
-        pending one.
+        The first set ever is active at once. Entering the active set again withdraws the pending
+        one.
         """
         if self.active is None:
             return replace(self, active=credentials, pending=None)
@@ -93,8 +93,7 @@ class Keyring:
     def promoted(self, now_ms: int, grace_ms: int) -> "Keyring":
         """Return the keyring after DingTalk used the pending set at `now_ms`.
 
-        The old active set is accepted for another `grace_ms`. Without a pending set nothing
-        changes.
+        The old active set stays accepted for `grace_ms`. Without a pending set nothing changes.
         """
         if self.pending is None:
             return self
@@ -106,12 +105,12 @@ class Keyring:
         )
 
     def overtaken_by(self, promoted: "Keyring") -> "Keyring":
-        """Return `promoted`; another set that was entered here meanwhile stays pending."""
+        """Return `promoted`, keeping as pending a set that was entered here in the meantime."""
         entered = None if self.pending == promoted.active else self.pending
         return replace(promoted, pending=entered)
 
     def prolonged(self, until_ms: int) -> "Keyring":
-        """Return the keyring with another end of the grace period, where one is running."""
+        """Return the keyring with the grace period ending at `until_ms`, if one is running."""
         return self if self.previous is None else replace(self, previous_until_ms=until_ms)
 
     def expired(self, now_ms: int) -> "Keyring":

@@ -1,7 +1,7 @@
-"""The key doctor says which of the three values does not match what DingTalk uses.
+"""The key doctor finds out which of the three values differs from what DingTalk uses.
 
-A callback that no set fits is tried value by value. The signature depends on the token alone, the
-framing on the aes_key alone, and the tail is the key itself, so each value can be judged apart.
+It tries each value separately: the signature depends on the token alone, the framing on the
+aes_key alone, and the tail is the key itself.
 """
 
 from collections.abc import Iterable
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from crypto.callback import SealedCallback, Verifier
-from crypto.credentials import Field, Role
+from crypto.credentials import CredentialField, Role
 
 
 class Verdict(StrEnum):
-    """What the doctor says of a callback that was rejected."""
+    """Which values of a rejected callback do not match ours."""
 
     TOKEN = "token"  # noqa: S105 - a verdict's name
     AES_KEY = "aes_key"
@@ -26,21 +26,20 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """The verdict, and what goes with it.
-
-    `role` is the set that came nearest. `offered_key` is what the key should be: the tail that
-    came, of a signed call only. `roles` says, for MIXED, which set each value belongs to.
-    """
+    """The verdict and what explains it."""
 
     verdict: Verdict
+    # The set that came nearest.
     role: Role | None = None
+    # What the key should be: the tail of a signed call.
     offered_key: str | None = None
-    roles: tuple[tuple[Field, Role], ...] = ()
+    # For MIXED: which set each value belongs to.
+    roles: tuple[tuple[CredentialField, Role], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """How one set fares with one callback; `tail` is None where its aes_key does not open it."""
+    """How well one set fits one callback; `tail` is None if its aes_key does not open it."""
 
     role: Role
     key: str
@@ -53,7 +52,7 @@ class _Finding:
 
 
 def diagnose(callback: SealedCallback, sets: Iterable[Verifier]) -> Diagnosis:
-    """Say which value of which set does not match. For callbacks that no set opens."""
+    """Find the value that does not match, and of which set. For callbacks that no set opens."""
     findings = [_examine(callback, one) for one in sets]
     if not findings:
         return Diagnosis(Verdict.NO_CREDENTIALS)
@@ -69,13 +68,13 @@ def _examine(callback: SealedCallback, one: Verifier) -> _Finding:
 
 
 def _nearness(finding: _Finding) -> tuple[int, bool]:
-    """Rank by how many values fit; of equals, one whose signature fits is the safer sign."""
+    """Rank by the number of fitting values; between equals, a fitting signature is safer."""
     fitting = finding.is_token_right + (finding.tail is not None) + finding.is_key_right
     return fitting, finding.is_token_right
 
 
 def _mixed(findings: list[_Finding]) -> Diagnosis | None:
-    """Recognise values that are all known, but come from different sets."""
+    """Recognise a callback whose values are all known, but come from different sets."""
     signing = next((one for one in findings if one.is_token_right), None)
     opening = next((one for one in findings if one.tail is not None), None)
     if signing is None or opening is None:
@@ -84,9 +83,9 @@ def _mixed(findings: list[_Finding]) -> Diagnosis | None:
     if owner is None or signing.role == opening.role == owner.role:
         return None
     roles = (
-        (Field.TOKEN, signing.role),
-        (Field.AES_KEY, opening.role),
-        (Field.KEY, owner.role),
+        (CredentialField.TOKEN, signing.role),
+        (CredentialField.AES_KEY, opening.role),
+        (CredentialField.KEY, owner.role),
     )
     return Diagnosis(Verdict.MIXED, signing.role, roles=roles)
 
@@ -100,6 +99,6 @@ def _of_one(finding: _Finding) -> Diagnosis:
         return Diagnosis(Verdict.TOKEN, finding.role)
     if finding.is_token_right:
         return Diagnosis(Verdict.KEY, finding.role, offered_key=finding.tail)
-    # Without a signature the tail is the sender's choice: who has one captured call can flip bits
-    # of the block before it, and would have the admin adopt a key of theirs.
+    # Offer the tail only of a signed call. Without a signature the sender can choose it: flipping
+    # bits of the block before it in one captured call would have the admin adopt a forged key.
     return Diagnosis(Verdict.TOKEN_AND_KEY, finding.role)

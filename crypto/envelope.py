@@ -35,7 +35,7 @@ class EnvelopeFault(StrEnum):
 
 
 class EnvelopeError(Exception):
-    """An envelope does not open; `fault` says why. Never carries content."""
+    """An envelope does not open; `fault` says why. Never carries any content."""
 
     def __init__(self, fault: EnvelopeFault) -> None:
         super().__init__(fault.value)
@@ -43,7 +43,7 @@ class EnvelopeError(Exception):
 
 
 class Plaintext(NamedTuple):
-    """What lies in an opened envelope: the message's bytes and the owner's key (the tail)."""
+    """The content of an opened envelope: the message and the owner's key (the tail)."""
 
     message: bytes
     tail: str
@@ -57,8 +57,8 @@ class Envelope:
     def __init__(self, aes_key: str) -> None:
         """Take an EncodingAESKey: 43 characters of `[A-Za-z0-9]`.
 
-        Raises ValueError for a key of another length or outside base64's alphabet. The unused
-        low bits of its last character may be set: most real keys have them set.
+        Raises ValueError for another length or characters outside base64's alphabet. The unused
+        low bits of the last character may be set: in most real keys they are.
         """
         if len(aes_key) != AES_KEY_CHARACTERS or "=" in aes_key:
             raise ValueError("an aes_key has 43 characters")
@@ -68,8 +68,8 @@ class Envelope:
     def open(self, encrypt: str) -> Plaintext:
         """Return message and tail of `encrypt` (base64 text). Raises EnvelopeError.
 
-        What is wrong is raised last, after the same work as where nothing is: whoever can send
-        ciphertexts and measure the time must not learn which of them have the right padding.
+        An error is raised last, after the same work as for a sound envelope: a sender who measures
+        the time must not learn which ciphertexts have valid padding.
         """
         plain = self._decrypted(encrypt)
         padding = plain[-1]
@@ -77,17 +77,17 @@ class Envelope:
         is_padded &= plain.endswith(bytes((padding,)) * padding)
         content_end = len(plain) - padding * is_padded
         message_end = _HEADER_BYTES + int.from_bytes(plain[RANDOM_BYTES:_HEADER_BYTES], "big")
-        # A negative length (its sign bit set) is a huge one here and fails the same check.
+        # A negative length (sign bit set) reads as a huge one and fails the same check.
         is_long_enough = message_end <= content_end
         tail = plain[message_end:content_end].decode("utf-8", "replace")
-        letter = Plaintext(plain[_HEADER_BYTES:message_end], tail)
+        plaintext = Plaintext(plain[_HEADER_BYTES:message_end], tail)
         if not is_padded:
             raise EnvelopeError(EnvelopeFault.BAD_PADDING)
         if not is_long_enough:
             raise EnvelopeError(EnvelopeFault.BAD_LENGTH)
         if not tail or _NOT_UTF_8 in tail:
             raise EnvelopeError(EnvelopeFault.BAD_TAIL)
-        return letter
+        return plaintext
 
     def seal(self, message: bytes, tail: str, random16: bytes) -> str:
         """Return the envelope of `message` as one line of base64.

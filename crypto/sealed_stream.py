@@ -2,9 +2,9 @@
 
     header | chunk | chunk | … | last chunk        each chunk with its tag of 16 bytes
 
-A chunk's nonce is its number and whether it is the last, so a chunk that is missing, moved,
+A chunk's nonce holds its number and whether it is the last, so a chunk that is missing, moved,
 repeated or added does not open (the STREAM construction, https://eprint.iacr.org/2015/189). The
-header is bound to every chunk. No nonce comes twice: the salt gives each stream a key of its own.
+header is bound to every chunk. No nonce is used twice: the salt gives each stream its own key.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ class StreamFault(StrEnum):
 
 
 class StreamError(Exception):
-    """A sealed stream does not open; `fault` says why. Never carries content."""
+    """A sealed stream does not open; `fault` says why. Never carries any content."""
 
     def __init__(self, fault: StreamFault) -> None:
         super().__init__(fault.value)
@@ -52,7 +52,7 @@ class StreamError(Exception):
 
 
 class StreamCipher:
-    """Seals, or opens, the chunks of one stream in their order. For one thread."""
+    """Seals or opens the chunks of one stream in order. For one thread."""
 
     def __init__(self, header: bytes, key: bytes) -> None:
         self.header = header
@@ -61,7 +61,7 @@ class StreamCipher:
 
     @classmethod
     def new(cls, passphrase: Secret, salt: bytes, cost: int = COST) -> Self:
-        """Begin a stream. `salt` are SALT_BYTES random bytes, used for no other one."""
+        """Begin a stream. `salt` is SALT_BYTES random bytes, never used for another stream."""
         prefix = _MAGIC + bytes((_FORMAT, cost)) + salt
         key, check = _derive(passphrase, salt, cost)
         return cls(prefix + check, key)
@@ -76,7 +76,7 @@ class StreamCipher:
         version, cost = header[len(_MAGIC)], header[len(_MAGIC) + 1]
         if version > _FORMAT:
             raise StreamError(StreamFault.NEWER)
-        if version < _FORMAT or not 1 <= cost <= COST:  # more would only eat up the memory
+        if version < _FORMAT or not 1 <= cost <= COST:  # a higher cost would only eat up memory
             raise StreamError(StreamFault.DAMAGED)
         salt = header[_PREFIX_BYTES - SALT_BYTES : _PREFIX_BYTES]
         key, check = _derive(passphrase, salt, cost)
@@ -85,13 +85,13 @@ class StreamCipher:
         return cls(header, key)
 
     def seal(self, chunk: bytes, *, is_last: bool) -> bytes:
-        """Return the next chunk sealed. All but the last are of CHUNK_BYTES."""
+        """Seal the next chunk. All but the last have CHUNK_BYTES."""
         cipher = self._next(is_last=is_last)
         sealed, tag = cipher.encrypt_and_digest(chunk)
         return sealed + tag
 
     def open(self, sealed: bytes, *, is_last: bool) -> bytes:
-        """Return the next chunk opened; StreamError where it is not what was sealed there."""
+        """Open the next chunk. Raises StreamError if it is not what was sealed there."""
         cipher = self._next(is_last=is_last)
         try:
             return cipher.decrypt_and_verify(sealed[:-16], sealed[-16:])
@@ -107,9 +107,9 @@ class StreamCipher:
 
 
 def _derive(passphrase: Secret, salt: bytes, cost: int) -> tuple[bytes, bytes]:
-    """Return the key, and what tells a wrong passphrase from a damaged file.
+    """Return the key, and a check value that tells a wrong passphrase from a damaged file.
 
-    The same signs typed on another keyboard may be composed of other code points: NFC.
+    NFC, because another keyboard may compose the same characters of other code points.
     """
     material = hashlib.scrypt(
         normalize("NFC", passphrase.reveal()).encode("utf-8", "surrogatepass"),
@@ -117,7 +117,7 @@ def _derive(passphrase: Secret, salt: bytes, cost: int) -> tuple[bytes, bytes]:
         n=1 << cost,
         r=8,
         p=1,
-        maxmem=(1024 << cost) + 1024 * 1024,  # scrypt takes 128 · r · N bytes, and a little more
+        maxmem=(1024 << cost) + 1024 * 1024,  # scrypt needs 128 · r · N bytes and a little more
         dklen=_KEY_BYTES + _CHECK_BYTES,
     )
     return material[:_KEY_BYTES], material[_KEY_BYTES:]

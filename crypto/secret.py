@@ -1,4 +1,4 @@
-"""One type for every secret, so that none is printed by accident."""
+"""The type of every secret, so that none is printed by accident."""
 
 from hmac import compare_digest
 from typing import NoReturn, Self
@@ -21,11 +21,11 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Return the text itself. Never pass the result to a log, an error or an address."""
+        """Return the text. Never pass it to a log, an error or an address."""
         return self._text
 
     def masked(self) -> str:
-        """Return what may be shown: the two ends of a long secret, nothing of a short one."""
+        """Return what may be shown: both ends of a long secret, nothing of a short one."""
         if len(self._text) < _LENGTH_THAT_MAY_SHOW_ITS_ENDS:
             return _MASK if self._text else ""
         return f"{self._text[:_SHOWN]}{_MASK}{self._text[-_SHOWN:]}"
@@ -42,7 +42,7 @@ class Secret:
         return hash(self._text)
 
     def __reduce__(self) -> NoReturn:
-        """Refuse to be pickled: what is pickled lies somewhere in plain text."""
+        """Refuse pickling: the pickle would hold the secret in plain text."""
         raise TypeError("a Secret is not pickled")
 
     def __copy__(self) -> Self:

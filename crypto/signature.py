@@ -18,11 +18,11 @@ def sign(token: str, timestamp: str, nonce: str, encrypt: str) -> str:
 
 
 def is_signed(signature: str, token: str, timestamp: str, nonce: str, encrypt: str) -> bool:
-    """Tell in constant time whether `signature` is the one of these four strings."""
+    """Check in constant time whether `signature` is that of these four strings."""
     expected = sign(token, timestamp, nonce, encrypt)
     return compare_digest(expected.encode(), _bytes(signature))
 
 
 def _bytes(text: str) -> bytes:
-    """Encode anything a stranger may send; JSON can carry halves of surrogate pairs."""
+    """Encode anything a stranger may send; JSON can carry half a surrogate pair."""
     return text.encode("utf-8", "surrogatepass")

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -11,7 +12,26 @@ from server.version import VERSION
 
 PROJECT = Path(__file__).parents[1]
 LONGEST_MODULE = 400
+SHORTEST_MODULE = 60
 LONGEST_FUNCTION = 60
+# Shorter ones with one user, and why each is a module all the same.
+SHORT_FOR_A_REASON = {
+    "crypto.signature": "a rule of the platform's own, with vectors of its own",
+    "server.demo.traffic": "pure, beside a demo that is threads and servers; proven by properties",
+    "ui.console.connections": "a group of commands is a module; the command line loads only one",
+    "ui.console.moving": "as above",
+    "ui.console.subscription": "as above",
+    "ui.pages.catalogue": "knows every page, and no page may know it",
+    "ui.shell.collector": "Python's garbage and tk's threads: nothing else of the program's",
+    "ui.shell.crashes": "takes what nobody else caught, so it leans on as little as it can",
+    "ui.shell.fatal_error": "works where nothing else of ours can be imported",
+    "ui.shell.shutdown": "an order of its own, beside a program that is long",
+    "ui.shell.starting": "what comes before there is a program",
+    "ui.shell.unpack_cleanup": "knows PyInstaller's folders; nothing else does",
+    "ui.widgets.chart": "one widget a module",
+    "ui.widgets.wrapping": "pure, beside widgets that are tk's",
+    "ui.words.window_texts": "the words of the windows; the shell chooses them",
+}
 
 # Who may import whom. The longest name that fits a module is its room; a target stands for itself
 # and all below it. A new room needs a line here, so that its place is decided on and not found.
@@ -232,6 +252,23 @@ def test_no_module_imports_itself_on_a_way_round() -> None:
 @each_module
 def test_a_module_is_short(module: str) -> None:
     assert LINES[module] < LONGEST_MODULE
+
+
+def _is_data(tree: ast.Module) -> bool:
+    """Whether a module holds tables and plain records, and does nothing."""
+    return not any(isinstance(node, ast.FunctionDef | ast.Lambda) for node in ast.walk(tree))
+
+
+def test_a_short_module_has_two_users_or_a_reason() -> None:
+    users = Counter(target for tree in TREES.values() for target in set(_imports(tree)))
+    packages = {_module_name(path) for path in _program_files() if path.name == "__init__.py"}
+    short = {
+        module
+        for module, tree in TREES.items()
+        if LINES[module] < SHORTEST_MODULE and users[module] < 2 and not _is_data(tree)
+    }
+
+    assert short - packages - {"main"} == SHORT_FOR_A_REASON.keys()
 
 
 def _functions(tree: ast.AST) -> Iterable[ast.FunctionDef | ast.AsyncFunctionDef]:

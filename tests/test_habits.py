@@ -7,7 +7,7 @@ import sys
 import pytest
 from ruamel.yaml import YAML
 
-from tests.handbook import BOTH, PROJECT, Handbook
+from tests.tools.handbook import BOTH, PROJECT, Handbook
 
 WORKFLOW = PROJECT / ".github/workflows/windows.yml"
 HOOKS = PROJECT / ".pre-commit-config.yaml"

@@ -39,8 +39,8 @@ from server.config.settings import Language
 from server.errors.base import Problem, SettingsError
 from server.errors.message import Message
 from server.simulator.dingtalk.payloads import CONTACT_EVENTS
-from tests.handbook import BOTH, FROM_CODE, HELP, PROJECT, Handbook
-from tests.rendering import anchor, tokens_of
+from tests.tools.handbook import BOTH, FROM_CODE, HELP, PROJECT, Handbook, rooms
+from tests.tools.rendering import anchor, tokens_of
 from ui.console import commands, documents
 from ui.console.arguments import parser
 from ui.pages.catalogue import page_makers
@@ -49,7 +49,7 @@ from ui.words.event_words import STATES
 from ui.words.health import HEALTH_WORDS, Health, Verdict
 from ui.words.text import Texts
 
-_UPDATE = "python -m tests.handbook"
+_UPDATE = "python -m tests.tools.handbook"
 BENCHMARK = "python -m tests.benchmarks.bench_callbacks"
 # What DingTalk's console shows where an address is refused, and the codes of its interface.
 CONSOLE_TEXTS = (
@@ -262,6 +262,16 @@ def test_what_the_console_says_is_explained(book: Handbook) -> None:
 def test_the_benchmark_named_exists(book: Handbook) -> None:
     assert BENCHMARK in book.pages["performance"].splitlines()
     assert (PROJECT / "tests/benchmarks/bench_callbacks.py").is_file()
+
+
+@either
+def test_it_says_of_every_room_what_it_is_for_and_names_nothing_that_is_not_there(
+    book: Handbook,
+) -> None:
+    named = set(re.findall(r"`((?:ui|server|tests)/[\w/.-]+)`", book.pages["development"]))
+
+    assert rooms("ui", "server") <= named
+    assert [name for name in sorted(named) if not (PROJECT / name).exists()] == []
 
 
 def _plain(label: str) -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.handbook import BOTH, PROJECT, Handbook
-from tests.rendering import tokens_of
+from tests.tools.handbook import BOTH, PROJECT, Handbook, rooms
+from tests.tools.rendering import tokens_of
 
 DEMO = "python -m pip install -r requirements.txt && python main.py demo"
 TESTS = "python -m pip install -r requirements-dev.txt && python -m pytest"
@@ -38,13 +38,13 @@ def test_its_links_lead_to_files_in_its_own_language(book: Handbook) -> None:
 
 
 @either
-def test_files_and_folders_it_names_exist(book: Handbook) -> None:
+def test_it_names_every_room_of_the_server_and_nothing_that_is_not_there(book: Handbook) -> None:
     content = book.readme.read_text("utf-8")
     named = set(
         re.findall(r"`((?:ui|server|crypto|tests)(?:/[\w/.-]+)?|main\.py|\.ci/run)`", content)
     )
 
-    assert {"ui/pages", "server", "crypto"} <= named
+    assert {"ui/pages", "crypto", *rooms("server")} <= named
     assert [name for name in sorted(named) if not (PROJECT / name).exists()] == []
 
 

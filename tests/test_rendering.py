@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.handbook import BOTH, HELP, Handbook, rendered_pages
+from tests.tools.handbook import BOTH, HELP, Handbook, rendered_pages
 
 HTML = sorted((HELP / "html").rglob("*.html"))
 
@@ -17,7 +17,7 @@ def test_the_html_is_what_the_markdown_gives(book: Handbook) -> None:
     folder = HELP / "html" / book.folder.name
     stored = {path.stem: path.read_text("utf-8") for path in folder.glob("*.html")}
 
-    assert rendered_pages(book) == stored, "python -m tests.handbook"
+    assert rendered_pages(book) == stored, "python -m tests.tools.handbook"
 
 
 class _Reader(HTMLParser):

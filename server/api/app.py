@@ -1,8 +1,8 @@
-"""The facade: all that windows and the command line may ask for or order.
+"""`App`: everything that the windows and the command line can ask for or do.
 
-Works alike in the process that serves and beside it: what is asked is read from the data folder,
-what is ordered is written there, and the service takes it up within a second. Methods may be
-called from any thread; they can wait for the disk, so a window calls them from a worker.
+Works the same in the process that serves and beside it: reads come from the data folder, commands
+are written there, and the service notices them within a second. Methods may be called from any
+thread. They can wait for the disk, so windows call them from a worker thread.
 """
 
 import secrets
@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from sqlite3 import Connection
 from threading import Event
 
-from crypto.credentials import Field, Role
-from crypto.entry import clean, judge, take_apart
+from crypto.credential_input import clean, judge, split_pasted
+from crypto.credentials import CredentialField, Role
 from crypto.envelope import AES_KEY_CHARACTERS
 from server.api.checks import SelfTestReport
 from server.api.connections import Connections
@@ -38,12 +38,15 @@ from server.errors.message import Message
 from server.journal import events, listing
 from server.service.service import now_ms
 
-_TOKEN_CHARACTERS = 32  # the most that the console takes
+_TOKEN_CHARACTERS = 32  # the console's maximum
 _REQUEUE_S = 30.0
 
 
 class App(Context):
-    """One data folder and everything that can be done with it."""
+    """One data folder and everything that can be done with it.
+
+    `mirror`, `connections`, `migration` and `subscription` are the groups of commands.
+    """
 
     def __init__(
         self,
@@ -54,7 +57,7 @@ class App(Context):
         super().__init__(folder, store, clock_ms)
         self.mirror = SyncApi(folder, self._store, clock_ms, self._logged, self._wake)
         self.connections = Connections(self._store)
-        self.moving = Migration(
+        self.migration = Migration(
             folder, self._store, clock_ms, lambda: self._service is not None, self.stop
         )
         self.subscription = Subscription(self, clock_ms)
@@ -78,7 +81,7 @@ class App(Context):
         return EventPage(tuple(map(event_view, page.events)), page.before_id)
 
     def event(self, event_id: int) -> EventView | None:
-        """Return one event, None where it was removed meanwhile. Raises JournalError."""
+        """Return one event, None if it has been removed. Raises JournalError."""
         page = self._read(lambda conn: listing.latest(conn, 1, event_id + 1))
         found = [event_view(one) for one in page.events if one.id == event_id]
         return found[0] if found else None
@@ -93,26 +96,26 @@ class App(Context):
     def sync(
         self, *, preview: bool = False, allow: str | None = None, stop: Event | None = None
     ) -> RunView:
-        """Have a full run made and wait for its end; see `SyncApi.sync`."""
+        """Make a full run and wait for its end; see `SyncApi.sync`."""
         return self.mirror.sync(preview=preview, allow=allow, stop=stop)
 
     def switch_sync(self, *, is_on: bool) -> Outcome:
-        """Switch the mirror on or off; raises as `configure`."""
+        """Switch the mirror on or off. Raises what `configure` raises."""
         return self.configure({"sync": {"enabled": is_on}})
 
     def adopt_key(self, key: str) -> Outcome:
-        """Use the key that DingTalk sent, with the token and aes_key as they are."""
+        """Use the key that DingTalk sent, with the present token and aes_key."""
         return self.configure({"callback": {"key": key}})
 
     def process_again(self, event_ids: Sequence[int]) -> int:
-        """Make these events pending again; return how many were neither pending nor in work.
+        """Make these events pending again, except those pending or in work; return how many.
 
-        Raises JournalError, also where this process does not serve.
+        Raises JournalError, also if this process does not serve.
         """
         return self._requeue(lambda conn: events.requeue(conn, event_ids))
 
     def process_failed_again(self) -> int:
-        """Make all failed events pending again; return how many. Raises as `process_again` does."""
+        """Make all failed events pending again; return how many. Raises as `process_again`."""
         total = 0
         # In portions, so that callbacks are stored in between.
         while count := self._requeue(lambda conn: events.requeue_failed(conn, since_ms=0)):
@@ -122,24 +125,31 @@ class App(Context):
     def reveal(self, role: str, field: str) -> str:
         """Return a value of the `active`, `pending` or `previous` set unmasked, to be shown.
 
-        Empty where there is no such set. Raises what `config` raises.
+        Empty if there is no such set. Raises what `config` raises.
         """
         ring = self.config().secrets.keyring
         chosen = dict(ring.sets(self._clock_ms())).get(Role(role))
         if chosen is None:
             return ""
-        values = {Field.TOKEN: chosen.token.reveal(), Field.AES_KEY: chosen.aes_key.reveal()}
-        return values.get(Field(field), chosen.key)
+        values = {
+            CredentialField.TOKEN: chosen.token.reveal(),
+            CredentialField.AES_KEY: chosen.aes_key.reveal(),
+        }
+        return values.get(CredentialField(field), chosen.key)
 
     @staticmethod
     def generated_value(field: str) -> str:
-        """Return a random `token` or `aes_key` to enter both here and in the console."""
-        length = AES_KEY_CHARACTERS if Field(field) is Field.AES_KEY else _TOKEN_CHARACTERS
+        """Return a random `token` or `aes_key`, to be entered here and in the console."""
+        length = (
+            AES_KEY_CHARACTERS
+            if CredentialField(field) is CredentialField.AES_KEY
+            else _TOKEN_CHARACTERS
+        )
         return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(length))
 
     @staticmethod
     def judge_setting(name: str, value: object) -> Message | None:
-        """Return what is wrong with a setting's JSON value, None where it can be used."""
+        """Return what is wrong with a setting's JSON value, None if it can be used."""
         rule = next(info.rule for info in known_settings() if info.name == name)
         try:
             rule.parse(value)
@@ -149,25 +159,25 @@ class App(Context):
 
     @staticmethod
     def judge_value(field: str, text: str) -> tuple[str, Message | None]:
-        """Return an entered value cleaned, and what is wrong with it, None where it can be used.
+        """Return an entered value cleaned, and what is wrong with it, None if it can be used.
 
         `field` is `token`, `aes_key` or `key`.
         """
-        value = clean(Field(field), text)
-        problem = judge(Field(field), value)
+        value = clean(CredentialField(field), text)
+        problem = judge(CredentialField(field), value)
         return value, None if problem is None else describe_problem(problem)
 
     @staticmethod
-    def take_apart(block: str) -> dict[Field, str]:
+    def split_pasted(block: str) -> dict[CredentialField, str]:
         """Find the three values in a block of text copied from the console."""
-        return take_apart(block)
+        return split_pasted(block)
 
     def self_test(self) -> SelfTestReport:
-        """Make a check_url round trip through the real socket, and more; see `server.api.selftest`.
+        """Test the way of a callback through the real socket; see `server.api.selftest`.
 
-        Starts the service for the time of the test where none runs on this data folder.
+        Starts the service for the test if none runs on this data folder.
         """
-        from server.api.selftest import run_self_test  # noqa: PLC0415 - brings an HTTP client along
+        from server.api.selftest import run_self_test  # noqa: PLC0415 - imports an HTTP client
 
         return run_self_test(self, self._clock_ms)
 

@@ -1,6 +1,7 @@
-"""What the facade reports of something that it did: the steps of a test, an export, an import.
+"""Runs checks step by step and reports them; also the reports of export and import.
 
-Frozen and made for showing, as all that the facade returns; no secret is in them.
+Reports are frozen and made for showing, like everything that `server.api` returns. They hold no
+secrets.
 """
 
 import time
@@ -13,7 +14,7 @@ from server.errors.message import Message
 
 
 class StepState(StrEnum):
-    """How a step of the self-test ended. SKIPPED: an earlier step failed."""
+    """How a step ended. SKIPPED: an earlier step failed. NOTE: neither passed nor failed."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -23,7 +24,7 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a trial; `hint` says what to do where it failed."""
+    """One step of a check; if it failed, `hint` says what to do."""
 
     name: str
     state: StepState
@@ -34,19 +35,19 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class SelfTestReport:
-    """The steps of a self-test, or of another trial, in order. Notes neither pass nor fail."""
+    """The steps of the self-test, or of another check, in order."""
 
     steps: tuple[Step, ...]
 
     @property
     def is_passed(self) -> bool:
-        """Whether no step failed and none had to be left out."""
+        """Whether no step failed or was skipped."""
         return all(step.state in {StepState.PASSED, StepState.NOTE} for step in self.steps)
 
 
 @dataclass(frozen=True, slots=True)
 class ExportView:
-    """An export that was written. `has_database`: with events, runs, and the mirror's ledger."""
+    """A written export. `has_database`: it holds events, runs, and the mirror's ledger."""
 
     path: str
     size_bytes: int
@@ -55,10 +56,10 @@ class ExportView:
 
 @dataclass(frozen=True, slots=True)
 class ImportView:
-    """What took the place of this folder's files; `replaced` is where the old ones are kept.
+    """An import that replaced this folder's files.
 
-    `replaced` is empty where there were none. `exported_at_ms` and `version` are of the computer
-    the export comes from, `public_url` and `is_mirroring` of its settings.
+    `replaced` is where the old files are kept, empty if there were none. `exported_at_ms` and
+    `version` are of the exporting computer, `public_url` and `is_mirroring` of its settings.
     """
 
     replaced: str
@@ -70,7 +71,7 @@ class ImportView:
 
 
 class FaultError(Exception):
-    """A step failed; carries what the admin is told."""
+    """A step failed; carries the explanation for the admin."""
 
     def __init__(self, title: Message, hint: Message) -> None:
         super().__init__(str(title))
@@ -79,9 +80,9 @@ class FaultError(Exception):
 
 
 def attempt(name: str, title: str, work: Callable[[], Message | None]) -> Step:
-    """Do `work` and return the step with its outcome and the time it took.
+    """Do `work` and return the step with its result and duration.
 
-    `work` raises FaultError or DingBridgeError, or returns a better title, or None.
+    `work` may return a better title, and raises FaultError or DingBridgeError if it fails.
     """
     began_s = time.perf_counter()
     hint: Message | None = None
@@ -93,20 +94,20 @@ def attempt(name: str, title: str, work: Callable[[], Message | None]) -> Step:
     return Step(name, state, shown, hint, (time.perf_counter() - began_s) * 1000)
 
 
-def _unheard(step: Step) -> None:
+def _ignore_step(step: Step) -> None:
     del step
 
 
 @dataclass(slots=True)
 class CheckRunner:
-    """The steps so far, and whether a failed one ended it; `heard` is called with each at once."""
+    """Runs steps until one fails; calls `on_step` with each as it ends."""
 
     steps: list[Step] = field(default_factory=list)
     has_failed: bool = False
-    heard: Callable[[Step], object] = _unheard
+    on_step: Callable[[Step], object] = _ignore_step
 
     def step(self, name: str, title: str, work: Callable[[], Message | None]) -> None:
-        """Do `work` as `attempt` does, unless an earlier step failed."""
+        """Do `work` as `attempt` does, or skip it after a failed step."""
         if self.has_failed:
             self._add(Step(name, StepState.SKIPPED, Message(title)))
             return
@@ -115,9 +116,9 @@ class CheckRunner:
         self._add(step)
 
     def note(self, name: str, title: Message, hint: Message | None = None) -> None:
-        """Add what neither passes nor fails."""
+        """Add a step that neither passes nor fails."""
         self._add(Step(name, StepState.NOTE, title, hint))
 
     def _add(self, step: Step) -> None:
         self.steps.append(step)
-        self.heard(step)
+        self.on_step(step)

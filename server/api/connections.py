@@ -1,7 +1,7 @@
-"""Tries the accounts of DingTalk and WeCom, as they are or as somebody has just typed them.
+"""Tests the accounts of DingTalk and WeCom, as stored or as just typed.
 
-A token alone proves little: trusted addresses, permissions and scopes are asked for by the calls
-of business only. So those that the mirror begins with are made, and nothing is written.
+A token alone proves little, because trusted addresses, permissions and scopes are only checked by
+other calls. So the test makes the first calls of the mirror as well, and writes nothing.
 """
 
 import os
@@ -30,20 +30,20 @@ from server.sync.clients import missing
 from server.wecom import client as wecom
 from server.wecom.client import WeComClient
 
-# WeCom shuts out an address for an hour after many wrong secrets, and a button is pressed quickly.
+# WeCom blocks an address for an hour after many wrong secrets, and a button is quickly pressed.
 _REFUSAL_HOLDS_S = 60.0
 _DEPARTMENTS_LOOKED_INTO = 20
-_POLICY = RetryPolicy(longest_wait_s=5.0)  # somebody sits and waits
+_POLICY = RetryPolicy(longest_wait_s=5.0)  # somebody is waiting at the screen
 _LIMITS = Limits(total_s=20.0)
 _FIELDS = N_(
-    "Open the app in the DingTalk console, Permissions (权限管理), and switch on "
-    "企业员工手机号信息, and 邮箱等个人信息 where emails are wanted. WeCom needs one of the two of "
-    "everybody."
+    "Open the app in the DingTalk console, Permissions (权限管理), and enable 企业员工手机号信息, "
+    "and 邮箱等个人信息 if you need email addresses. WeCom requires a mobile or an email for each "
+    "person."
 )
 
 
 class Vendor(StrEnum):
-    """Whose account is tried."""
+    """Whose account is tested."""
 
     DINGTALK = "dingtalk"
     WECOM = "wecom"
@@ -70,22 +70,22 @@ class Connections:
         vendor: str,
         changes: Mapping[str, object],
         stop: Event,
-        told: Callable[[Step], object],
+        on_step: Callable[[Step], object],
     ) -> SelfTestReport:
-        """Try an account with `changes` laid over what is stored; nothing is saved.
+        """Test an account with `changes` merged into the stored settings; save nothing.
 
-        `told` hears each step as it is done. Once `stop` is set no further call is made. Raises
-        StoreError, and SettingsError for values that cannot be used.
+        Calls `on_step` with each step as it ends. After `stop` is set, makes no further call.
+        Raises StoreError, and SettingsError for values that cannot be used.
         """
         config = self._store.tried(changes)
-        trial = {Vendor.DINGTALK: self._dingtalk, Vendor.WECOM: self._wecom}[Vendor(vendor)]
+        probe = {Vendor.DINGTALK: self._dingtalk, Vendor.WECOM: self._wecom}[Vendor(vendor)]
         steps: list[Step] = []
-        with closing(trial(config, stop)) as attempts:
+        with closing(probe(config, stop)) as attempts:
             for step in attempts:
                 if stop.is_set():
-                    break  # what was going on has been given up, and did not fail
+                    break  # the step under way was aborted; it did not fail
                 steps.append(step)
-                told(step)
+                on_step(step)
                 if step.state is StepState.FAILED or stop.is_set():
                     break
         return SelfTestReport(tuple(steps))
@@ -94,7 +94,7 @@ class Connections:
         settings, secret = config.settings.dingtalk, config.secrets.app_secret
         yield attempt(
             "dingtalk.values",
-            N_("AppKey and AppSecret are entered."),
+            N_("Client ID and Client Secret have been entered."),
             lambda: _ensure_entered(config, "dingtalk"),
         )
         yield from _remarks("dingtalk")
@@ -105,7 +105,7 @@ class Connections:
         with closing(client):
             yield attempt(
                 "dingtalk.token",
-                N_("DingTalk accepts AppKey and AppSecret."),
+                N_("DingTalk accepts the Client ID and the Client Secret."),
                 lambda: self._log_in(account, client.log_in),
             )
             yield from _read_dingtalk(client, config.settings, stop)
@@ -114,7 +114,7 @@ class Connections:
         settings, secret = config.settings.wecom, config.secrets.contact_secret
         yield attempt(
             "wecom.values",
-            N_("The corp id and the secret of Contacts Sync are entered."),
+            N_("The company id and the Contacts Sync secret have been entered."),
             lambda: _ensure_entered(config, "wecom"),
         )
         yield from _remarks("wecom")
@@ -125,19 +125,19 @@ class Connections:
         with closing(client):
             yield attempt(
                 "wecom.token",
-                N_("WeCom accepts the corp id and the secret."),
+                N_("WeCom accepts the company id and the secret."),
                 lambda: self._log_in(account, client.log_in),
             )
             yield from _read_wecom(client, config.settings)
 
     def _surroundings(self, stop: Event) -> Surroundings:
-        """Return fresh ones: a token from before would not tell whether the secret is right now."""
+        """Return fresh ones: a cached token would not prove that the secret is right."""
         return Surroundings(
             clock=self._clock, wait=stop.wait, limits=self._limits, policy=self._policy
         )
 
     def _log_in(self, account: Account, log_in: Callable[[], None]) -> None:
-        """Log in, unless the same values were refused a moment ago; then refuse them alike."""
+        """Log in, but repeat the refusal if the same values were refused a moment ago."""
         now_s = self._clock()
         at_s, refusal = self._refused.get(account, (0.0, None))
         if refusal is not None and now_s - at_s < _REFUSAL_HOLDS_S:
@@ -150,7 +150,7 @@ class Connections:
 
 
 def _remarks(section: str) -> Generator[Step, None, None]:
-    """Tell what of this computer's environment is not heeded."""
+    """Note which environment variables of this computer are ignored."""
     for remark in ignored(os.environ):
         yield Step(f"{section}.environment", StepState.NOTE, remark)
 
@@ -159,8 +159,8 @@ def _ensure_entered(config: Config, section: str) -> None:
     names = [name for name in missing(config) if name.startswith(section)]
     if names:
         raise FaultError(
-            Message(N_("Still to be entered: {names}"), {"names": ", ".join(names)}),
-            Message(N_("Copy them from the console, and test again.")),
+            Message(N_("Still missing: {names}"), {"names": ", ".join(names)}),
+            Message(N_("Copy them from the console, then test again.")),
         )
 
 
@@ -183,12 +183,12 @@ def _read_dingtalk(
         yield Step(
             "dingtalk.nobody",
             StepState.NOTE,
-            Message(N_("The first departments hold nobody, so no person was tried.")),
+            Message(N_("The first departments are empty, so no person was read.")),
         )
         return
     yield attempt(
         "dingtalk.person",
-        N_("A person can be read with the manager."),
+        N_("A person can be read, including the manager."),
         lambda: _read_person(client, people[0]),
     )
     yield _sight(people)
@@ -209,7 +209,7 @@ def _read_roots(client: DingTalkClient, roots: Sequence[str]) -> Message:
 def _first_people(
     client: DingTalkClient, roots: Sequence[str], stop: Event
 ) -> tuple[DingTalkUser, ...]:
-    """Return the first people met on the way down; () where the first departments hold nobody."""
+    """Return the first people found from the root; () if the first departments are empty."""
     waiting = list(roots)
     for _ in range(_DEPARTMENTS_LOOKED_INTO):
         if not waiting or stop.is_set():
@@ -227,11 +227,11 @@ def _read_person(client: DingTalkClient, person: DingTalkUser) -> None:
 
 
 def _sight(people: Sequence[DingTalkUser]) -> Step:
-    """Tell what can be seen of people: a field without permission is left out without a word."""
+    """Report which fields of people are visible: DingTalk omits those without permission."""
     values = {"count": len(people)}
     mobiles = sum(bool(person.mobile) for person in people)
     if mobiles:
-        text = N_("Mobiles can be read. People with one: {mobiles} of {count}.")
+        text = N_("Mobiles can be read. People with a mobile: {mobiles} of {count}.")
         return Step(
             "dingtalk.fields", StepState.PASSED, Message(text, {"mobiles": mobiles, **values})
         )
@@ -246,24 +246,24 @@ def _read_wecom(client: WeComClient, settings: Settings) -> Generator[Step, None
     department_ids: set[str] = set()
     yield attempt(
         "wecom.departments",
-        N_("WeCom takes calls from this network."),
+        N_("WeCom accepts requests from this network."),
         lambda: _read_departments(client, department_ids),
     )
     target = str(settings.sync.target_department_id)
     yield attempt(
         "wecom.target",
-        N_("The department for the mirror is there."),
+        N_("The target department exists."),
         lambda: _ensure_target(target, department_ids),
     )
     yield attempt("wecom.members", N_("The members can be listed."), lambda: _list_members(client))
     yield Step(
         "wecom.writing",
         StepState.NOTE,
-        Message(N_("Whether the secret may change contacts shows with the first change only.")),
+        Message(N_("Whether this secret may change contacts only shows with the first change.")),
         Message(
             N_(
-                "Contacts Sync must be set to API编辑通讯录 (edit contacts by API) in the console; "
-                "it begins as read-only."
+                "Contacts Sync must be set to API编辑通讯录 (edit contacts through the API) in the "
+                "WeCom console; the default is read-only."
             )
         ),
     )
@@ -271,13 +271,13 @@ def _read_wecom(client: WeComClient, settings: Settings) -> Generator[Step, None
 
 def _read_departments(client: WeComClient, found: set[str]) -> Message:
     found.update(one.department_id for one in client.list_departments())
-    text = N_("WeCom takes calls from this network. Departments it shows: {count}.")
+    text = N_("WeCom accepts requests from this network. Departments visible: {count}.")
     return Message(text, {"count": len(found)})
 
 
 def _list_members(client: WeComClient) -> Message:
     count = len(client.list_members())
-    text = N_("It is the secret of Contacts Sync. Members that can be listed: {count}.")
+    text = N_("This is the Contacts Sync secret. Members that can be listed: {count}.")
     return Message(text, {"count": count})
 
 
@@ -288,9 +288,9 @@ def _ensure_target(target: str, department_ids: set[str]) -> Message:
             Message(N_("WeCom has no department {department}."), values),
             Message(
                 N_(
-                    "Enter the id of a department that is there as the department for the mirror "
-                    "(sync.target_department_id); 1 is the company."
+                    "Set the target department (sync.target_department_id) to one that exists; 1 "
+                    "is the whole company."
                 )
             ),
         )
-    return Message(N_("The department for the mirror, {department}, is there."), values)
+    return Message(N_("The target department {department} exists."), values)

@@ -1,7 +1,7 @@
-"""One data folder, its settings, and the service that runs on it in this process.
+"""`Context`: one data folder, its settings, its status, and the service of this process.
 
-What the doors of the api have in common. Methods may be called from any thread; they can wait for
-the disk.
+The basis of `App` and what self-test and registration need of it. Methods may be called from any
+thread; they can wait for the disk.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +29,6 @@ from server.config.paths import DataFolder
 from server.config.store import Config, ConfigStore, Outcome
 from server.errors.base import DingBridgeError, NotInForceError
 from server.journal import listing, rejections, subscription
-from server.journal import rejections as contact
 from server.journal.opening import open_read_only
 from server.journal.salvage import noted
 from server.service.disk_space import shortage
@@ -56,16 +55,16 @@ class Context:
         self._store = store or ConfigStore(folder)
         self._clock_ms = clock_ms
         self._mask = SecretMask()
-        self._service: Service | None = None  # looked at once a method: another thread may stop it
+        self._service: Service | None = None  # read it once per method: another thread may stop it
 
     def set_up_logging(self, **options: object) -> LogSetup:
         """Log to the data folder. Only the process that serves may do this."""
-        return set_up_logging(self.folder, self._mask, **options)  # type: ignore[arg-type] # handed through as they are
+        return set_up_logging(self.folder, self._mask, **options)  # type: ignore[arg-type] # passed on unchanged
 
     def start(
         self, host: str | None = None, port: int | None = None, pace: Throttle | None = None
     ) -> str:
-        """Serve this data folder in this process; returns the callback address.
+        """Serve this data folder in this process; return the callback address.
 
         `pace` makes the sync run faster, for simulated vendors. Raises AlreadyRunningError,
         ListenerError, JournalError, StoreError, SettingsError.
@@ -82,7 +81,7 @@ class Context:
         return service is not None and service.is_serving
 
     def stop(self, timeout_s: float = 5.0) -> tuple[str, ...]:
-        """Stop serving; returns the names of threads that did not end within `timeout_s`."""
+        """Stop serving; return the names of the threads that did not end within `timeout_s`."""
         service, self._service = self._service, None
         return service.stop(timeout_s) if service is not None else ()
 
@@ -93,21 +92,21 @@ class Context:
     def configure(self, changes: Mapping[str, object]) -> Outcome:
         """Merge a JSON object of settings into the stored ones.
 
-        Raises SettingsError naming every value that cannot be used, and StoreError; then nothing
-        was changed. Raises NotInForceError where all is saved, but cannot be used here yet.
+        Raises SettingsError, which names every unusable value, and StoreError; then nothing was
+        changed. Raises NotInForceError if everything is saved, but cannot be used yet.
         """
         outcome = self._store.merge(changes)
         service = self._service
         if service is not None:
             try:
-                service.take_up_changes()
+                service.reload_settings()
             except Exception as failure:
                 if outcome.changed:
                     raise NotInForceError(outcome.changed) from failure
         return outcome
 
     def status(self) -> Status:
-        """Return everything at a glance. What cannot be read becomes a notice."""
+        """Return the whole status. What cannot be read becomes a notice."""
         failures: list[Notice] = []
         config = _or_noted(self._store.load, None, failures)
         empty = Stored({}, listing.Counts(0, 0, 0, 0, 0, 0), [])
@@ -148,7 +147,7 @@ class Context:
         )
 
     def rejected_calls(self) -> tuple[RejectionView, ...]:
-        """Return the calls that were turned away, newest first. Raises JournalError."""
+        """Return the rejected calls, newest first. Raises JournalError."""
         stored = self._stored()
         last_ms = max((use.last_used_at_ms for use in stored.uses.values()), default=0)
         return tuple(rejection_view(one, last_ms) for one in stored.rejections)
@@ -158,7 +157,7 @@ class Context:
         return self._mask.mask(text)
 
     def _wake(self) -> None:
-        """Let the service of this process, where there is one, look for requests at once."""
+        """Let this process's service, if there is one, look for requests at once."""
         service = self._service
         if service is not None:
             service.wake()
@@ -179,12 +178,12 @@ class Context:
         stored, service = self._read(_stored), self._service
         if service is None:
             return stored
-        # The service writes its list down a moment later; here the list itself is at hand.
+        # The service stores its list a moment later; in this process the list itself is at hand.
         live = sorted(service.rejections().snapshot(), key=lambda one: -one.at_ms)
         return replace(stored, rejections=live)
 
     def _record(self) -> ServiceRecord | None:
-        """Return who serves; of this process's own service it is known without the disk."""
+        """Return who serves; this process's own service is asked directly."""
         service = self._service
         return running_service(self.folder) if service is None else service.record
 
@@ -192,7 +191,7 @@ class Context:
         return open_read_only(self.folder.database, job)
 
     def _moved_aside(self) -> list[Path]:
-        """Return the damaged databases; none where the folder cannot be listed, told elsewhere."""
+        """Return the damaged databases; none if the folder cannot be listed (noted elsewhere)."""
         try:
             return sorted(self.folder.root.glob("*.damaged-*.db"))
         except OSError:
@@ -204,7 +203,7 @@ class Context:
 
 def _stored(conn: Connection) -> Stored:
     return Stored(
-        contact.uses(conn), listing.counts(conn), rejections.latest(conn, _LAST_REJECTIONS)
+        rejections.last_uses(conn), listing.counts(conn), rejections.latest(conn, _LAST_REJECTIONS)
     )
 
 

@@ -1,7 +1,7 @@
-"""Moving to another computer: everything in one sealed file, and back into a data folder.
+"""Moves a data folder to another computer: exports it to one sealed file, and imports that.
 
-Windows seals secrets for one account on one computer, so copying the folder is not enough; and
-without the ledger in the database the mirror would know nobody it has created.
+Copying the folder is not enough, because Windows seals secrets for one account on one computer.
+The database moves along: without its ledger the mirror would not know whom it has created.
 """
 
 import tempfile
@@ -29,7 +29,7 @@ PASSPHRASE_CHARACTERS = 12
 
 @dataclass(frozen=True, slots=True)
 class _Staged:
-    """New files that were found good and lie ready."""
+    """New files that were checked and are ready to use."""
 
     config: Config
     exported_at_ms: int
@@ -59,14 +59,14 @@ class Migration:
 
     @staticmethod
     def judge_passphrase(text: str) -> Message | None:
-        """Return what is wrong with a passphrase for an export, None where it can be used."""
+        """Return what is wrong with a passphrase for an export, None if it can be used."""
         short = PassphraseShortError(minimum=PASSPHRASE_CHARACTERS)
         return short.title if len(text.strip()) < PASSPHRASE_CHARACTERS else None
 
     def export(self, path: Path, passphrase: str) -> ExportView:
-        """Write everything to `path`, sealed; a file that is there is replaced. Changes nothing.
+        """Write everything, sealed, to `path`, replacing a file there. Changes nothing else.
 
-        A service may run meanwhile. Raises PassphraseShortError, StoreError, SettingsError and
+        A service may be running. Raises PassphraseShortError, StoreError, SettingsError and
         JournalError.
         """
         if self.judge_passphrase(passphrase) is not None:
@@ -86,11 +86,11 @@ class Migration:
             return ExportView(str(path), path.stat().st_size, has_database)
 
     def import_from(self, path: Path, passphrase: str) -> ImportView:
-        """Put an export in the place of everything here; the old files are moved aside and kept.
+        """Replace everything here by an export; the old files are moved aside and kept.
 
-        The export is examined whole before anything is changed. A service in this process is
-        stopped then, and not started again; one in another process is an AlreadyRunningError.
-        Raises ExportError, StoreError, SettingsError and JournalError, with everything as it was.
+        The whole export is checked before anything changes. Then a service in this process is
+        stopped, and not started again; one in another process causes an AlreadyRunningError.
+        Raises ExportError, StoreError, SettingsError and JournalError with nothing changed.
         """
         self._folder.ensure()
         with ExitStack() as held:
@@ -117,7 +117,7 @@ class Migration:
 
     @contextmanager
     def _room_for_copy(self) -> Iterator[Path]:
-        # In the data folder: only its owner may look in, and its disk holds such a file already.
+        # In the data folder: only its owner can read it, and its disk holds such a file already.
         with (
             named(self._folder.root),
             tempfile.TemporaryDirectory(dir=self._folder.root, prefix="export.tmp-") as place,
@@ -152,7 +152,7 @@ class Migration:
 
 
 def _parts(head: JsonObject) -> tuple[JsonObject, JsonObject, bool, int, str]:
-    """Return the head's parts in order; raises TypeError where one is not what it should be."""
+    """Return the head's parts in order. Raises TypeError if one has the wrong type."""
     settings, secrets = head.get("settings"), head.get("secrets")
     has_database, moment, version = (
         head.get(name) for name in ("has_database", "exported_at_ms", "version")

@@ -1,8 +1,8 @@
-"""The self-test shows whether a callback finds its way in and the right answer comes out.
+"""The self-test: checks that callbacks get in and that the right answer comes out.
 
-It behaves like DingTalk towards the listening socket: a signed, encrypted `check_url`, then an
-event with Chinese text. Both carry a mark that only somebody with the credentials can make, and
-leave neither an event nor a contact behind.
+It calls the listening socket as DingTalk does: a signed, encrypted `check_url`, then an event with
+Chinese text. Both carry a mark that takes the credentials to make, and leave no event and no use
+of credentials behind.
 """
 
 import ipaddress
@@ -33,13 +33,13 @@ from server.service.instance import ServiceRecord, running_service
 BUDGET_S = 1.5
 _TIMEOUT_S = 5.0
 _TAKEN_UP_WITHIN_S = 2.0
-# What a service of ours answers; a proxy in between may use the same status for its own reasons.
+# Our service's answers; a proxy in between may use the same statuses for its own reasons.
 _REJECTED = (403, b"rejected\n")
 _NOT_A_CALLBACK = (400, b"not a callback\n")
 _REPLY_FIELDS = ("msg_signature", "timeStamp", "nonce", "encrypt")
 
-# Where DingTalk says its HTTP pushes come from (documents of 2025-10 and 2026-01). No interface
-# tells the present ranges, so an address outside is worth a word and no more.
+# Where DingTalk says its HTTP pushes come from (documents of 2025-10 and 2026-01). No API returns
+# the present ranges, so an address outside only deserves a note.
 PUBLISHED_RANGES = tuple(
     map(
         ipaddress.ip_network,
@@ -49,7 +49,7 @@ PUBLISHED_RANGES = tuple(
 
 
 def is_published_address(address: str) -> bool:
-    """Tell whether `address` lies in one of the ranges DingTalk has published."""
+    """Whether `address` lies in one of the ranges that DingTalk has published."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -60,16 +60,16 @@ def is_published_address(address: str) -> bool:
 
 
 def run_self_test(app: Context, clock_ms: Callable[[], int]) -> SelfTestReport:
-    """Run all steps; starts the service for the time of the test where none runs."""
-    trial = CheckRunner()
+    """Run all steps; start the service for the test if none runs."""
+    checks = CheckRunner()
     credentials: list[Credentials] = []
     addresses: list[str] = []
-    trial.step(
+    checks.step(
         "credentials",
-        N_("token, aes_key and key are entered."),
+        N_("token, aes_key and key have been entered."),
         lambda: credentials.append(_credentials(app)),
     )
-    trial.step("disk", N_("There is room on the disk."), lambda: _check_room(app))
+    checks.step("disk", N_("There is enough disk space."), lambda: _check_room(app))
     is_started_here = False
 
     def listen() -> None:
@@ -80,18 +80,18 @@ def run_self_test(app: Context, clock_ms: Callable[[], int]) -> SelfTestReport:
         if record is not None and not app.is_serving:
             _let_changes_be_taken_up(app.folder)
 
-    trial.step("listener", N_("The callback address is open on this computer."), listen)
+    checks.step("listener", N_("The callback address is open on this computer."), listen)
     try:
         with requests.Session() as session:
-            session.trust_env = False  # a proxy has no business between us and ourselves
+            session.trust_env = False  # never call ourselves through a proxy
             for round_trip in _rounds(app, addresses, credentials, session, clock_ms):
-                round_trip.run(trial)
+                round_trip.run(checks)
     finally:
         if is_started_here:
             app.stop()
     for title, hint in _from_outside(app.status()):
-        trial.note("outside", title, hint)
-    return SelfTestReport(tuple(trial.steps))
+        checks.note("outside", title, hint)
+    return SelfTestReport(tuple(checks.steps))
 
 
 def _credentials(app: Context) -> Credentials:
@@ -107,17 +107,16 @@ def _credentials(app: Context) -> Credentials:
 def _address_of(record: ServiceRecord) -> str:
     if not record.address:
         raise FaultError(
-            Message(N_("DingBridge is just starting on this data folder.")),
+            Message(N_("DingBridge is just starting with this data folder.")),
             Message(N_("Try again in a moment.")),
         )
     return record.address
 
 
 def _let_changes_be_taken_up(folder: DataFolder) -> None:
-    """Wait where a file was saved just now: the service looks once a second, and is not to blame.
+    """Wait if a file was saved just now, because the service looks for changes once a second.
 
-    Without this, `configure` and `self-test` in a row would find other values and cause a
-    rejected call.
+    Otherwise `self-test` right after `configure` would use other values and cause a rejected call.
     """
     changed_ns = max(stamp_of(path).modified_ns for path in (folder.settings, folder.secrets))
     left_s = changed_ns / 1e9 + _TAKEN_UP_WITHIN_S - time.time()
@@ -138,7 +137,7 @@ def _rounds(
     session: requests.Session,
     clock_ms: Callable[[], int],
 ) -> Iterator["_RoundTrip"]:
-    """Yield the round trips to make: both kinds here, and one through the public address."""
+    """Yield the round trips: both kinds on this computer, one through the public address."""
 
     def trip(name: str, address: Callable[[], str], plaintext: dict[str, str]) -> _RoundTrip:
         return _RoundTrip(name, address, lambda: credentials[0], plaintext, session, clock_ms)
@@ -154,7 +153,7 @@ def _rounds(
 
 
 def _loopback(address: str) -> str:
-    """Return the address to call where the service listens on all of them."""
+    """Replace the wildcard address of a listener by loopback."""
     parts = urlsplit(address)
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(parts.hostname or "", parts.hostname)  # noqa: S104 - compared, not bound
     host = f"[{host}]" if host and ":" in host and not host.startswith("[") else host
@@ -163,7 +162,7 @@ def _loopback(address: str) -> str:
 
 @dataclass(slots=True)
 class _RoundTrip:
-    """One callback sent as DingTalk sends it, and its answer taken apart step by step."""
+    """Sends one callback as DingTalk does, and checks the answer step by step."""
 
     name: str
     address: Callable[[], str]
@@ -175,12 +174,17 @@ class _RoundTrip:
     fields: dict[str, str] | None = None
     elapsed_s: float = 0.0
 
-    def run(self, trial: CheckRunner) -> None:
+    def run(self, checks: CheckRunner) -> None:
         """Add this round trip's steps."""
-        trial.step(f"{self.name}.sent", N_("A signed, encrypted call was answered."), self._send)
-        trial.step(f"{self.name}.json", N_("The answer has the four fields."), self._take_apart)
-        trial.step(f"{self.name}.opened", N_("Its signature is right and it opens."), self._open)
-        trial.step(f"{self.name}.time", N_("It came in time."), self._check_time)
+        name = self.name
+        checks.step(f"{name}.sent", N_("A signed, encrypted request was answered."), self._send)
+        checks.step(f"{name}.json", N_("The response has all four fields."), self._take_apart)
+        checks.step(
+            f"{name}.opened",
+            N_("Its signature is correct, and it can be decrypted."),
+            self._open,
+        )
+        checks.step(f"{name}.time", N_("It arrived in time."), self._check_time)
 
     def _sealed(self) -> SealedCallback:
         plaintext = self.plaintext | {SELF_TEST_KEY: os.urandom(8).hex()}
@@ -211,14 +215,14 @@ class _RoundTrip:
                 allow_redirects=False,
             )
         except requests.RequestException as failure:
-            # The exception's own text quotes the whole address, signature and all.
+            # The exception's own text quotes the whole address with its signature.
             values = {"address": address, "reason": type(failure).__name__}
             raise FaultError(
                 Message(N_("{address} cannot be reached ({reason})."), values),
                 Message(
                     N_(
-                        "Check the firewall, and for a public address the name, the certificate, "
-                        "the port forwarding or the reverse proxy."
+                        "Check the firewall. For a public address, also check the name, the "
+                        "certificate, and the port forwarding or the reverse proxy."
                     )
                 ),
             ) from None
@@ -257,9 +261,11 @@ class _RoundTrip:
         if self.elapsed_s > BUDGET_S:
             raise FaultError(
                 Message(N_("It took {elapsed_ms} ms; DingTalk waits {budget_ms} ms."), values),
-                Message(N_("Something slows this computer or the way to it down: check both.")),
+                Message(
+                    N_("Something slows down this computer or the connection to it: check both.")
+                ),
             )
-        return Message(N_("It came in time: {elapsed_ms} of {budget_ms} ms."), values)
+        return Message(N_("It arrived in time: {elapsed_ms} of {budget_ms} ms."), values)
 
 
 def _check_status(address: str, answer: requests.Response) -> None:
@@ -271,14 +277,16 @@ def _check_status(address: str, answer: requests.Response) -> None:
     if (status, answer.content) == _REJECTED:
         raise _other_values(address)
     if 300 <= status < 400:
-        hint = N_("DingTalk refuses addresses that redirect. Use the final address, with https.")
+        hint = N_(
+            "DingTalk does not accept addresses that redirect. Use the final address, with https."
+        )
     elif status in {requests.codes.not_found, requests.codes.method_not_allowed}:
         hint = N_(
-            "The path leads elsewhere. Compare callback.path with the path in the address, and "
-            "with what the proxy in between forwards to."
+            "The path is wrong. Compare callback.path with the path in the address, and with the "
+            "one that a proxy in between forwards to."
         )
     elif (status, answer.content) == _NOT_A_CALLBACK:
-        hint = N_("A proxy in between removes the query or the body of the call.")
+        hint = N_("A proxy in between removes the query or the body of the request.")
     elif status == requests.codes.service_unavailable:
         hint = N_("The event could not be stored. See the status for the reason.")
     else:
@@ -289,7 +297,7 @@ def _check_status(address: str, answer: requests.Response) -> None:
 def _other_values(address: str) -> FaultError:
     values = {"address": address}
     return FaultError(
-        Message(N_("The program at {address} uses other values than these."), values),
+        Message(N_("The program at {address} uses other credentials."), values),
         Message(
             N_(
                 "Another copy of DingBridge, or another data folder, serves this address. Quit it, "
@@ -303,23 +311,23 @@ def _other_values(address: str) -> FaultError:
 def _foreign_answer(address: str) -> FaultError:
     values = {"address": address}
     return FaultError(
-        Message(N_("The answer from {address} is not DingBridge's."), values),
-        Message(N_("Another program answers at this address, or a proxy changes the answer.")),
+        Message(N_("The response from {address} is not DingBridge's."), values),
+        Message(N_("Another program answers at this address, or a proxy changes the response.")),
     )
 
 
 def _from_outside(status: Status) -> Iterator[tuple[Message, Message | None]]:
-    """Yield what is known of calls from outside, which no test from inside can replace."""
+    """Yield what is known of calls from outside, which a test from inside cannot check."""
     sets = (status.credentials.active, status.credentials.pending, status.credentials.previous)
     used = [one for one in sets if one is not None and one.last_used_at_ms is not None]
     if not used:
         yield (
-            Message(N_("DingTalk has not called yet.")),
+            Message(N_("No request from DingTalk yet.")),
             Message(
                 N_(
-                    "Enter the address in the DingTalk console and press Save there: DingTalk then "
-                    "calls at once. If nothing arrives, this computer cannot be reached from the "
-                    "internet at that address."
+                    "Enter the address in the DingTalk console and press Save there; DingTalk then "
+                    "sends a request at once. If nothing arrives, this computer cannot be reached "
+                    "from the internet at that address."
                 )
             ),
         )
@@ -327,14 +335,14 @@ def _from_outside(status: Status) -> Iterator[tuple[Message, Message | None]]:
     last = max(used, key=lambda one: one.last_used_at_ms or 0)
     remote = last.last_used_from or ""
     values: dict[str, str | int] = {"at_ms": last.last_used_at_ms or 0, "remote": remote}
-    yield Message(N_("DingTalk's last genuine call came from {remote}."), values), None
+    yield Message(N_("DingTalk's last genuine request came from {remote}."), values), None
     if not is_published_address(remote):
         yield (
             Message(N_("{remote} is not in the ranges that DingTalk has published."), values),
             Message(
                 N_(
-                    "With a reverse proxy or a tunnel in between this is normal; the call was "
-                    "genuine all the same, its signature proves it."
+                    "With a reverse proxy or a tunnel in between this is normal; the signature "
+                    "proves that the request is genuine."
                 )
             ),
         )

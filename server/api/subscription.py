@@ -1,7 +1,8 @@
-"""The subscription's part of the facade: compare with DingTalk's record, take it, or write ours.
+"""The commands for the subscription: compare with DingTalk's record, adopt it, or write ours.
 
-Works alike beside the service and in its process: each order asks DingTalk itself, and leaves what
-it found in the database. Everything here waits for the network.
+Works the same beside the service and in its process: each command asks DingTalk itself and stores
+the finding in the database. `register` writes our values to DingTalk step by step, with a self-test
+before and a comparison after. Everything here waits for the network.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ from server.errors.vendor import (
     RecordUnusableError,
     VendorRefusedError,
 )
-from server.journal import rejections as contact
+from server.journal import rejections
 from server.journal import subscription as stored
 from server.journal.opening import open_read_only
 from server.journal.subscription import Finding
@@ -37,15 +38,15 @@ from server.service.instance import running_service
 from server.subscription.comparison import (
     LocalSubscription,
     compare,
+    dingtalk_client,
     ensure_askable,
-    line,
     look,
     unusable_values,
 )
 from server.sync.clients import Throttle
 
-_TOKEN_CHARACTERS = range(6, 64)  # of register_call_back; the console takes others
-_SEEN_WITHIN_S = 2.5  # a service beside this process stores its list of rejected calls every second
+_TOKEN_CHARACTERS = range(6, 64)  # for register_call_back; the console takes others
+_SEEN_WITHIN_S = 2.5  # another process's service stores its rejected calls every second
 _LOOK_EVERY_S = 0.1
 
 
@@ -53,18 +54,18 @@ def register(
     app: Context,
     client: DingTalkClient,
     clock_ms: Callable[[], int],
-    heard: Callable[[Step], object],
+    on_step: Callable[[Step], object],
 ) -> SelfTestReport:
-    """Go through all steps; `heard` is called with each as it ends, on this thread."""
-    trial = CheckRunner(heard=heard)
+    """Run all steps; call `on_step` with each as it ends, on this thread."""
+    checks = CheckRunner(on_step=on_step)
     with _serving(app):
-        _Registration(app, client, clock_ms, trial).run()
-    return SelfTestReport(tuple(trial.steps))
+        _Registration(app, client, clock_ms, checks).run()
+    return SelfTestReport(tuple(checks.steps))
 
 
 @contextmanager
 def _serving(app: Context) -> Iterator[None]:
-    """Have the address answered: by whoever does already, else by this process meanwhile."""
+    """Make sure that the address is answered: start the service here if none runs."""
     if running_service(app.folder) is not None:
         yield
         return
@@ -82,25 +83,29 @@ class _Registration:
     app: Context
     client: DingTalkClient
     clock_ms: Callable[[], int]
-    trial: CheckRunner
+    checks: CheckRunner
     credentials: Credentials | None = None
     existing: CallbackRecord | None = None
     calls_before: int = 0
     began_ms: int = 0
 
     def run(self) -> None:
-        """Add all steps to the trial."""
-        step = self.trial.step
-        step("values", N_("token and aes_key are such that DingTalk takes them."), self._values)
-        step("address", N_("The address as DingTalk calls it is entered."), self._address)
+        """Add all steps to the checks."""
+        step = self.checks.step
+        step("values", N_("token and aes_key meet DingTalk's requirements."), self._values)
+        step("address", N_("The public callback address has been entered."), self._address)
         step("self_test", N_("The self-test passes."), self._self_test)
-        step("record", N_("DingTalk's record was read."), self._read)
-        step("written", N_("DingTalk has taken the subscription."), self._write)
-        if self.began_ms and self.trial.has_failed:
-            self.trial.note("check_url", *self._what_came())
+        step("record", N_("The subscription registered with DingTalk was read."), self._read)
+        step("written", N_("DingTalk accepted the subscription."), self._write)
+        if self.began_ms and self.checks.has_failed:
+            self.checks.note("check_url", *self._what_came())
             return
-        step("check_url", N_("DingTalk's test call arrived here and was answered."), self._watch)
-        step("compared", N_("DingTalk's record is equal to ours now."), self._compare)
+        step("check_url", N_("DingTalk's test request arrived here and was answered."), self._watch)
+        step(
+            "compared",
+            N_("What is registered with DingTalk now matches the values here."),
+            self._compare,
+        )
 
     def _ours(self) -> LocalSubscription:
         return LocalSubscription.of(self.app.config())
@@ -116,8 +121,10 @@ class _Registration:
         if length not in _TOKEN_CHARACTERS:
             values = {"length": length}
             raise FaultError(
-                Message(N_("The token has {length} characters; DingTalk wants 6 to 63."), values),
-                Message(N_("Enter another token, or have one generated."), values),
+                Message(
+                    N_("The token has {length} characters; DingTalk requires 6 to 63."), values
+                ),
+                Message(N_("Enter another token, or generate one."), values),
             )
         return None
 
@@ -125,10 +132,10 @@ class _Registration:
         url = self._ours().url
         if not url:
             raise FaultError(
-                Message(N_("The address as DingTalk calls it is not entered.")),
-                Message(N_("Enter it as callback.public_url, with its path.")),
+                Message(N_("The public callback address has not been entered.")),
+                Message(N_("Enter it as callback.public_url, including its path.")),
             )
-        return Message(N_("DingTalk shall call {url}."), {"url": url})
+        return Message(N_("DingTalk will send its requests to {url}."), {"url": url})
 
     def _self_test(self) -> Message | None:
         for step in run_self_test(self.app, self.clock_ms).steps:
@@ -139,9 +146,12 @@ class _Registration:
     def _read(self) -> Message | None:
         self.existing = self.client.get_callback()
         if self.existing is None:
-            return Message(N_("DingTalk has no record yet: it will be a new one."))
+            return Message(
+                N_("Nothing is registered with DingTalk yet; a new subscription will be created.")
+            )
         return Message(
-            N_("DingTalk calls {url} until now: that is replaced."), {"url": self.existing.url}
+            N_("DingTalk currently sends its requests to {url}; that will be replaced."),
+            {"url": self.existing.url},
         )
 
     def _write(self) -> Message | None:
@@ -155,7 +165,12 @@ class _Registration:
         try:
             self._send(record)
         except OutcomeUnknownError:
-            return Message(N_("DingTalk's reply was lost; its record shows whether it took it."))
+            return Message(
+                N_(
+                    "DingTalk's response was lost; the registered subscription shows whether it "
+                    "succeeded."
+                )
+            )
         return None
 
     def _send(self, record: CallbackRecord) -> None:
@@ -167,7 +182,7 @@ class _Registration:
         except VendorRefusedError as refusal:
             if refusal.fix is not Correction.UPDATE_INSTEAD:
                 raise
-            self.client.update_callback(record)  # somebody registered one in between
+            self.client.update_callback(record)  # somebody registered one in the meantime
 
     def _watch(self) -> Message | None:
         if self._calls() > self.calls_before:
@@ -181,27 +196,28 @@ class _Registration:
         if record is None or names:
             raise FaultError(
                 Message(
-                    N_("DingTalk's record is not as it was written: {names}."), {"names": names}
+                    N_("What is registered with DingTalk differs from what was written: {names}."),
+                    {"names": names},
                 ),
-                Message(N_("Another program may write it as well. Write it once more.")),
+                Message(N_("Another program may be writing it as well. Write it again.")),
             )
         return None
 
     def _calls(self) -> int:
-        """Return how many genuine calls came with the values that are being written.
+        """Return how many genuine calls came with the values being written.
 
-        Sets that differ in the key alone count alike: DingTalk decides which key it sends.
+        Sets that differ only in the key count together: DingTalk decides which key it sends.
         """
         mine = self.credentials
         if mine is None:
             return 0
         sets = (one for _, one in self._ours().keyring.sets(self.clock_ms()))
         written = {one.fingerprint for one in sets if one.has_same_secrets(mine)}
-        uses = open_read_only(self.app.folder.database, contact.uses)
+        uses = open_read_only(self.app.folder.database, rejections.last_uses)
         return sum(use.calls for name, use in uses.items() if name in written)
 
     def _what_came(self) -> tuple[Message, Message]:
-        """Say what this computer saw of DingTalk's test call where it did not go well."""
+        """Explain what this computer saw of DingTalk's test call if it failed."""
         if self._calls() > self.calls_before:
             return _ANSWERED
         rejected = self._rejected()
@@ -210,7 +226,7 @@ class _Registration:
         return rejected.title, rejected.hint
 
     def _rejected(self) -> RejectionView | None:
-        """Return the call that was turned away meanwhile, None where none was."""
+        """Return the call that was rejected since the start, if any."""
         until_ms = self.clock_ms() + round(_SEEN_WITHIN_S * 1000)
         pause = Event()
         while True:
@@ -223,33 +239,38 @@ class _Registration:
 
 
 _NOTHING_CAME = (
-    Message(N_("No test call of DingTalk's arrived at this computer.")),
+    Message(N_("No test request from DingTalk arrived at this computer.")),
     Message(
         N_(
-            "The address leads elsewhere, or is not reachable from the internet: check the name, "
+            "The address leads elsewhere or cannot be reached from the internet: check the name, "
             "the port forwarding, the firewall or the reverse proxy."
         )
     ),
 )
 _ANSWERED = (
-    Message(N_("DingTalk's test call arrived here and was answered.")),
-    Message(N_("If DingTalk still refuses, a proxy in between may change or delay the answer.")),
+    Message(N_("DingTalk's test request arrived here and was answered.")),
+    Message(
+        N_(
+            "If DingTalk still rejects it, a proxy in between may be changing or delaying the "
+            "response."
+        )
+    ),
 )
 
 
 def _with_needed(event_types: tuple[str, ...]) -> tuple[str, ...]:
-    """Add the events that the mirror needs to those subscribed already, which other uses need."""
+    """Add the events that the mirror needs to those that are subscribed for other uses."""
     known = {event_type.strip().lower() for event_type in event_types}
     added = tuple(event_type for event_type in NEEDED_EVENTS if event_type not in known)
     return (*dict.fromkeys(event_types), *added)
 
 
-def _unheard(step: Step) -> None:
+def _ignore_step(step: Step) -> None:
     del step
 
 
 class Subscription:
-    """What can be asked and ordered about the subscription of one data folder."""
+    """The commands for the subscription of one data folder."""
 
     def __init__(
         self, app: Context, clock_ms: Callable[[], int], pace: Throttle | None = None
@@ -260,13 +281,13 @@ class Subscription:
         self._orders = SyncDispatcher(app.folder, clock_ms)
 
     def view(self, config: Config) -> SubscriptionView:
-        """Show the last comparison; asks nobody. Raises JournalError."""
+        """Return the last comparison without a call. Raises JournalError."""
         return subscription_view(open_read_only(self._app.folder.database, stored.load), config)
 
     def compare(self) -> SubscriptionView:
-        """Ask DingTalk now and compare; that it could not be asked is told in the view.
+        """Ask DingTalk and compare. The view says so if the call failed.
 
-        Raises SettingsError where app_key or app_secret is missing, StoreError, JournalError.
+        Raises SettingsError if app_key or app_secret is missing, StoreError and JournalError.
         """
         config = self._app.config()
         with self._line(config) as client:
@@ -274,7 +295,7 @@ class Subscription:
         return self.view(config)
 
     def take(self) -> Outcome:
-        """Use the token and aes_key that DingTalk has on record, as `configure` would.
+        """Adopt the token and aes_key of DingTalk's record, as `configure` would.
 
         `key` stays as it is: DingTalk's record does not hold it. Raises NoRecordError,
         RecordUnusableError, VendorError, SettingsError, StoreError and JournalError; then nothing
@@ -292,19 +313,14 @@ class Subscription:
         self._note(compare(record, LocalSubscription.of(outcome.config), self._clock_ms()))
         return outcome
 
-    def register(self, heard: Callable[[Step], object] = _unheard) -> SelfTestReport:
-        """Write our subscription to DingTalk; see `server.api.subscription`.
+    def register(self, on_step: Callable[[Step], object] = _ignore_step) -> SelfTestReport:
+        """Write our subscription to DingTalk; calls `on_step` with each step, on this thread.
 
-        `heard` is called with each step as it ends, on this thread. Raises SettingsError where
-        app_key or app_secret is missing, what starting the service raises where none runs, and
-        what `config` raises. What fails on the way is told in the report.
+        Raises SettingsError if app_key or app_secret is missing, and what `config` and `start`
+        raise. The report says which step failed.
         """
-        from server.api.subscription import (  # noqa: PLC0415 - brings the self-test along
-            register,
-        )
-
         with self._line(self._app.config()) as client:
-            report = register(self._app, client, self._clock_ms, heard)
+            report = register(self._app, client, self._clock_ms, on_step)
             if any(step.name == "check_url" for step in report.steps):
                 config = self._app.config()
                 self._note(look(client, LocalSubscription.of(config), self._clock_ms()))
@@ -312,9 +328,9 @@ class Subscription:
 
     @contextmanager
     def _line(self, config: Config) -> Iterator[DingTalkClient]:
-        """Provide a client that has no memory of a rejected secret: somebody asks on purpose."""
+        """Provide a client that tries a rejected secret again, because somebody asks for it."""
         ensure_askable(config)
-        with line(config, self._pace, TokenCache(self._pace.clock)) as client:
+        with dingtalk_client(config, self._pace, TokenCache(self._pace.clock)) as client:
             yield client
 
     def _note(self, finding: Finding) -> None:

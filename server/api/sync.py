@@ -1,6 +1,7 @@
-"""The mirror's part of the facade: order a run, look at what was done, decide about what is held.
+"""The commands for the mirror: request a run, show runs, decide about what is held.
 
-Like the rest of the facade it works alike beside the service and in its process.
+`SyncDispatcher` gets a request done by the service, or here if none runs; `SyncApi` offers the
+commands. Both work the same beside the service and in its process.
 """
 
 from collections.abc import Callable, Iterable
@@ -32,35 +33,35 @@ _JOB_S = 30.0
 
 _GONE = Cause(
     "service-gone",
-    Message(N_("DingBridge was quit or ended before the sync was done.")),
-    Message(N_("Start it again, or repeat the sync: it goes on where the last one ended.")),
+    Message(N_("DingBridge was quit or ended before the sync finished.")),
+    Message(N_("Start it again, or sync again: the sync continues where the last one stopped.")),
 )
 _NOT_WAITED_FOR = Cause(
     "sync-not-waited-for",
-    Message(N_("The sync goes on in the running DingBridge; its end was not waited for.")),
-    Message(N_("The status tells how it ended.")),
+    Message(N_("The sync continues in the running DingBridge; its result is not shown here.")),
+    Message(N_("See the status for the result.")),
 )
 _GIVEN_UP = Cause(
     "sync-given-up",
-    Message(N_("The sync was given up before it began.")),
-    Message(N_("Repeat it whenever you like.")),
+    Message(N_("The sync was cancelled before it began.")),
+    Message(N_("You can sync again at any time.")),
 )
 
 
 class SyncDispatcher:
-    """Carries out orders for one data folder; any process may have one."""
+    """Gets requests done for one data folder, from any process."""
 
     def __init__(
         self,
         folder: DataFolder,
         clock_ms: Callable[[], int],
-        posted: Callable[[], object] = lambda: None,
+        on_posted: Callable[[], object] = lambda: None,
     ) -> None:
-        """Take the folder; `posted` is called when a request was left.
+        """Take the folder; `on_posted` is called when a request was posted.
 
-        A service looks by itself, too, within a second.
+        Without it the service finds the request within a second.
         """
-        self._posted = posted
+        self._on_posted = on_posted
         self._folder = folder
         self._clock_ms = clock_ms
 
@@ -70,10 +71,10 @@ class SyncDispatcher:
         run_here: Callable[[Journal], int],
         stop: Event,
     ) -> Answer:
-        """Have the request done and say which run came of it, or why none did.
+        """Get the request done; return the resulting run, or why there is none.
 
         `run_here` makes the run in this process and returns its id. `stop` ends the waiting; a run
-        of the service's goes on. Raises JournalError and StoreError.
+        of the service continues. Raises JournalError and StoreError.
         """
         while not stop.is_set():
             lock = self._lock()
@@ -95,7 +96,7 @@ class SyncDispatcher:
         self._folder.ensure()
         service = running_service(self._folder)
         if service is not None and service.address:
-            return None  # it serves; only somebody who just starts or ends is worth the patience
+            return None  # it serves; only one that is starting or ending is worth waiting for
         try:
             return acquire(self._folder, VERSION, self._clock_ms())
         except AlreadyRunningError:
@@ -112,49 +113,49 @@ class SyncDispatcher:
             lock.release()
 
     def _asked(self, request: SyncRequest, stop: Event) -> Answer | None:
-        """Ask the service; None where whoever holds the folder went without having heard of it.
+        """Ask the service; None if the holder of the folder ended without taking the request.
 
-        Another `sync` command, or a service that is only starting, has no address yet; both take
-        no requests, so their end is waited for.
+        Another `sync` command and a service that is still starting have no address and take no
+        requests; wait for a change of that.
         """
         service = running_service(self._folder)
         if service is None or not service.address:
             stop.wait(_LOOK_EVERY_S)
             return None
         path = self._folder.database
-        posted = write_beside(path, lambda conn: requests.post(conn, request, self._clock_ms()))
-        self._posted()
+        request_id = write_beside(path, lambda conn: requests.post(conn, request, self._clock_ms()))
+        self._on_posted()
         while True:
-            is_alive = self._is_alive(service)  # before the look, lest its last word be missed
-            answer = open_read_only(path, lambda conn: requests.answer_of(conn, posted))
+            is_alive = self._is_alive(service)  # check first, or its last answer could be missed
+            answer = open_read_only(path, lambda conn: requests.answer_of(conn, request_id))
             if answer is not None:
                 return answer
             if not is_alive or stop.is_set():
-                return self._withdrawn(posted, is_alive=is_alive)
+                return self._withdrawn(request_id, is_alive=is_alive)
             stop.wait(_LOOK_EVERY_S)
 
-    def _withdrawn(self, posted: int, *, is_alive: bool) -> Answer | None:
-        """Take the request back; where it was taken already, nobody will answer any more."""
+    def _withdrawn(self, request_id: int, *, is_alive: bool) -> Answer | None:
+        """Withdraw the request; if it was taken already, no answer will come."""
         path = self._folder.database
-        if write_beside(path, lambda conn: requests.withdraw(conn, posted)):
+        if write_beside(path, lambda conn: requests.withdraw(conn, request_id)):
             return None
         return Answer(refusal=_NOT_WAITED_FOR if is_alive else _GONE)
 
     def _is_alive(self, service: ServiceRecord) -> bool:
-        """Whether the service that was asked still holds the folder, and not its successor."""
+        """Whether the service that was asked still holds the folder, not a successor."""
         now = running_service(self._folder)
         return now is not None and now.pid == service.pid
 
 
 _LOST = Cause(
     "run-lost",
-    Message(N_("The sync was made, but its record is gone from the database.")),
-    Message(N_("Sync again to see how both sides stand.")),
+    Message(N_("The sync was made, but its record is no longer in the database.")),
+    Message(N_("Sync again to see where both sides stand.")),
 )
 
 
 class SyncApi:
-    """What can be asked and ordered about the mirror of one data folder."""
+    """The commands for the mirror of one data folder."""
 
     def __init__(
         self,
@@ -162,31 +163,31 @@ class SyncApi:
         store: ConfigStore,
         clock_ms: Callable[[], int],
         logged: Callable[[Config], AbstractContextManager[None]],
-        posted: Callable[[], object],
+        on_posted: Callable[[], object],
     ) -> None:
         """Take the folder's parts; `logged` writes the log of a run that this process makes.
 
-        `posted` is called when a run was ordered from the service.
+        `on_posted` is called when a run was requested from the service.
         """
         self._logged = logged
         self._folder = folder
         self._store = store
         self._clock_ms = clock_ms
-        self._orders = SyncDispatcher(folder, clock_ms, posted)
+        self._dispatcher = SyncDispatcher(folder, clock_ms, on_posted)
 
-    # --- what is to be
+    # --- commands
 
     def sync(
         self, *, preview: bool = False, allow: str | None = None, stop: Event | None = None
     ) -> RunView:
-        """Have a full run made as `order` does; returns it with all its changes."""
+        """Make a full run as `order` does; return it with all its changes."""
         summary = self.order(preview=preview, allow=allow, stop=stop)
         return (self.run(summary.id) if summary.id else None) or RunView(summary)
 
     def order(
         self, *, preview: bool = False, allow: str | None = None, stop: Event | None = None
     ) -> RunSummary:
-        """Have a full run made, by the service where one runs, and wait for its end.
+        """Make a full run, by the service if one runs, and wait for its end.
 
         `preview` writes nothing to WeCom. `allow` is the digest of what is approved; with any other
         than that of what awaits approval the run ends `refused`. `stop` gives up: a run made here
@@ -200,38 +201,38 @@ class SyncApi:
         def run_here(journal: Journal) -> int:
             return self._run_here(journal, stop, allow, preview=preview)
 
-        answer = self._orders.carry_out(_request(allow, preview=preview), run_here, stop)
+        answer = self._dispatcher.carry_out(_request(allow, preview=preview), run_here, stop)
         if answer.refusal is not None:
             return failed_run(answer.refusal, self._clock_ms())
         found = None if answer.run_id is None else self.summary(answer.run_id)
         return found or failed_run(_LOST, self._clock_ms())
 
     def _run_here(self, journal: Journal, stop: Event, allow: str | None, *, preview: bool) -> int:
-        # Brings the HTTP client along, which no other command needs.
+        # Imports the HTTP client, which no other command needs.
         from server.sync.engine import run_once  # noqa: PLC0415 - see above
 
         config = self._store.load()
         with self._logged(config):
             run_id = run_once(config, journal, preview=preview, allow=allow, stop=stop.is_set)
         if not preview:
-            # Whatever was cut short before, this run has made up for it.
+            # This run makes up for any that was interrupted before.
             journal.run(lambda conn: runs.close_interrupted(conn, self._clock_ms())).wait()
         return run_id
 
     def reject(self, digest: str) -> bool:
-        """Decide against what is held under this digest; False where another one is held now.
+        """Reject what is held under this digest; return False if another one is held now.
 
         The people stay as they are, and it is not brought up again while it is the same list.
         Raises StoreError and JournalError.
         """
         if not self._read(lambda conn: sync_state.is_held(conn, digest)):
-            return False  # without making a data folder for a slip of the pen
-        return self._orders.write(lambda conn: sync_state.reject_held(conn, digest))
+            return False  # a typing mistake must not create a data folder
+        return self._dispatcher.write(lambda conn: sync_state.reject_held(conn, digest))
 
-    # --- what is
+    # --- queries
 
     def missing(self) -> tuple[str, ...]:
-        """Name the settings without which no sync can be made. Raises StoreError, SettingsError."""
+        """Return the settings still needed for a sync. Raises StoreError, SettingsError."""
         return missing(self._store.load())
 
     def runs(self, limit: int = 20, before_id: int | None = None) -> tuple[RunSummary, ...]:
@@ -239,7 +240,7 @@ class SyncApi:
         return self._read(lambda conn: tuple(map(run_summary, runs.latest(conn, limit, before_id))))
 
     def summary(self, run_id: int) -> RunSummary | None:
-        """Return a run without its changes, None where it is not kept any more."""
+        """Return a run without its changes, None if it is no longer kept."""
 
         def found(conn: Connection) -> RunSummary | None:
             run = runs.find(conn, run_id)
@@ -248,7 +249,7 @@ class SyncApi:
         return self._read(found)
 
     def run(self, run_id: int) -> RunView | None:
-        """Return a run with all its changes, None where it is not kept any more."""
+        """Return a run with all its changes, None if it is no longer kept."""
         return self._read(lambda conn: run_view(conn, run_id))
 
     def changes(self, run_id: int, limit: int, after: int = 0) -> tuple[ChangeView, ...]:
@@ -265,7 +266,7 @@ class SyncApi:
         return self._read(listed)
 
     def conflicts(self) -> tuple[ConflictView, ...]:
-        """Return what waits for the admin's decision, the oldest first. Raises JournalError."""
+        """Return the conflicts that await the admin, the oldest first. Raises JournalError."""
         return self._read(lambda conn: conflict_views(conn, ledger.conflicts(conn)))
 
     def _read(self, job: Callable[[Connection], T]) -> T:
@@ -281,15 +282,15 @@ def _request(allow: str | None, *, preview: bool) -> SyncRequest:
 
 
 def _ensure_set_up(config: Config) -> None:
-    """Raise SettingsError naming what is still to be entered."""
-    problem = Message(N_("is not entered yet, and the sync cannot do without it"))
+    """Raise SettingsError if settings are missing, and name them."""
+    problem = Message(N_("has not been entered yet; the sync needs it"))
     problems = [Problem(name, problem) for name in missing(config)]
     if problems:
         raise SettingsError(problems)
 
 
 def _held(changes: Iterable[ChangeView]) -> tuple[ChangeView, ...]:
-    """Pick the held ones; the run that found them may have been a preview, all of it planned."""
+    """Return the held changes; if the run was a preview, all of its changes are planned."""
     listed = tuple(changes)
     held = tuple([change for change in listed if change.result == Result.HELD])
     return held or tuple([change for change in listed if change.result == Result.PLANNED])

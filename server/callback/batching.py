@@ -1,7 +1,7 @@
-"""Requests are served in turns: verify all that is ready, store it with one COMMIT, answer all.
+"""Serves requests in turns: verify all that are ready, store them in one COMMIT, answer them all.
 
-Measured: with a thread a request and a commit a request the interpreter's lock changes hands 30
-to 50 times a callback, and throughput falls to a third of a bare route. So one thread does all.
+One thread does it all. Measured with one thread and one COMMIT per request: the interpreter's lock
+changes hands 30 to 50 times per callback, and throughput falls to a third of a bare route.
 """
 
 import logging
@@ -12,51 +12,51 @@ from functools import partial
 from time import monotonic
 
 from server.callback.handler import Outcome, Verified
-from server.callback.limits import PatientChannel
+from server.callback.limits import TimedChannel
 from server.journal.events import NewEvent
 from server.journal.rejections import CredentialUse
 from server.journal.writer import Ticket
 
 _log = logging.getLogger(__name__)
 
-# How long one turn may go on with requests before it looks at the sockets again.
+# How long one turn may work on requests before it looks at the sockets again.
 WORK_BUDGET_S = 0.05
-# A batch is normally on disk within a millisecond; waiting for it here is the quickest way on.
-# Past that the loop turns to other requests and looks again every few milliseconds.
+# A batch is normally on disk within a millisecond, so waiting for it is the fastest way. After
+# this long the loop serves other requests and checks the batch again every few milliseconds.
 PATIENT_WAIT_S = 0.05
-# After this the caller gets a 503 and will send again: DingTalk stops waiting at 1.5 s.
+# After this the caller gets a 503 and will send again; DingTalk stops waiting after 1.5 s.
 GIVE_UP_AFTER_S = 1.2
 
-# The journal's way to store events and uses; done means on the disk.
+# `Journal.append`; when its ticket is done, the events are on the disk.
 Append = Callable[[Sequence[NewEvent], Sequence[CredentialUse]], Ticket[frozenset[str]]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Verified callbacks on their way to the disk, and the connections that wait for them."""
+    """Verified callbacks that are being stored, and the connections that wait for the answer."""
 
     ticket: Ticket[frozenset[str]]
-    waiting: Sequence[tuple[PatientChannel, Verified]]
+    waiting: Sequence[tuple[TimedChannel, Verified]]
     give_up_at_s: float
 
 
-class BatchingInbox:
-    """Runs the requests that are ready and stores what they bring in batches; one thread only.
+class BatchingQueue:
+    """Queues complete requests and stores genuine callbacks in batches. For one thread.
 
-    Stands in for waitress's pool of threads: `add_task`, `set_thread_count` and `shutdown` are
-    what waitress calls.
+    Takes the place of waitress's thread pool, which calls `add_task`, `set_thread_count` and
+    `shutdown`.
     """
 
     def __init__(self, append: Append) -> None:
         self._append = append
-        self._ready: deque[PatientChannel] = deque()
-        self._later: deque[PatientChannel] = deque()
+        self._ready: deque[TimedChannel] = deque()
+        self._later: deque[TimedChannel] = deque()
         self._in_flight: list[_Batch] = []
 
-    def add_task(self, task: PatientChannel) -> None:
+    def add_task(self, task: TimedChannel) -> None:
         """Queue a connection whose request is complete (waitress calls this).
 
-        What cannot be a callback, or is costly, waits until all others were looked at.
+        Requests that cannot be callbacks, or are costly, wait until all others are done.
         """
         (self._ready if task.is_prompt else self._later).append(task)
 
@@ -64,7 +64,7 @@ class BatchingInbox:
         """Do nothing: there is one thread (waitress calls this)."""
 
     def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:  # noqa: FBT001, FBT002 - waitress's signature
-        """Give up what is queued (waitress calls this)."""
+        """Drop everything that is queued (waitress calls this)."""
         del timeout
         for queue in (self._ready, self._later):
             while cancel_pending and queue:
@@ -73,12 +73,12 @@ class BatchingInbox:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether a batch is still on its way to a slow disk."""
+        """Whether a batch is still waiting for a slow disk."""
         return bool(self._in_flight)
 
     @property
     def has_ready(self) -> bool:
-        """Whether requests are queued that could be run at once."""
+        """Whether requests are queued that could run now."""
         return bool(self._ready or self._later)
 
     @property
@@ -87,21 +87,21 @@ class BatchingInbox:
         return bool(self._ready or self._later or self._in_flight)
 
     def run_ready(self) -> None:
-        """Take one turn: verify what is queued, have it stored, answer what is on the disk.
+        """Run one turn: verify what is queued, store it, answer what is on the disk.
 
-        Of each connection one request: who sends many at once must not keep the others waiting.
+        Takes one request per connection: a client that sends many at once must not delay others.
         """
         until_s = monotonic() + WORK_BUDGET_S
         waiting = [*self._verified(self._ready, until_s), *self._verified(self._later, until_s)]
         if waiting:
-            self._hand_over(waiting)
+            self._store(waiting)
         if self._in_flight:
             self._finish()
 
     def _verified(
-        self, queue: deque[PatientChannel], until_s: float
-    ) -> list[tuple[PatientChannel, Verified]]:
-        """Verify what is in `queue`, at least one; return those callbacks that are genuine."""
+        self, queue: deque[TimedChannel], until_s: float
+    ) -> list[tuple[TimedChannel, Verified]]:
+        """Verify the requests in `queue`, at least one; return the genuine callbacks."""
         waiting = []
         for _ in range(len(queue)):
             channel = queue.popleft()
@@ -112,7 +112,7 @@ class BatchingInbox:
                 break
         return waiting
 
-    def _hand_over(self, waiting: Sequence[tuple[PatientChannel, Verified]]) -> None:
+    def _store(self, waiting: Sequence[tuple[TimedChannel, Verified]]) -> None:
         ticket = self._append(
             [verified.event for _, verified in waiting if verified.event is not None],
             [verified.use for _, verified in waiting if verified.use is not None],
@@ -139,16 +139,16 @@ def _answer(batch: _Batch) -> None:
 
 
 def _outcome(ticket: Ticket[frozenset[str]]) -> Outcome:
-    """Return what became of a batch: the keys of its new events, or why it is not on the disk."""
+    """Return the outcome of a batch: the keys of its new events, or why it was not stored."""
     try:
         return Outcome(ticket.result(0), None)
-    except Exception as failure:  # noqa: BLE001 - every request of the batch deals with it
+    except Exception as failure:  # noqa: BLE001 - each request of the batch handles it
         return Outcome(frozenset(), failure)
 
 
 def _guarded(work: Callable[[], Verified | None]) -> Verified | None:
     try:
         return work()
-    except Exception:  # noqa: BLE001 - one request must not end the loop that serves all
-        _log.exception("A request could not be served")
+    except Exception:  # noqa: BLE001 - one request must not end the loop that serves them all
+        _log.exception("Request could not be served")
         return None

@@ -1,6 +1,6 @@
-"""One callback at the desk: verified first, answered once it is stored. Knows no HTTP server.
+"""Verifies callbacks, turns them into events, and seals the answers once these are stored.
 
-The order is the promise: nothing is acknowledged that is not on disk.
+Nothing is acknowledged before it is on the disk. Knows no HTTP server and no SQL.
 """
 
 import logging
@@ -24,9 +24,9 @@ from crypto.callback import (
     SealedReply,
     Verifier,
 )
-from crypto.credentials import Field, Role
+from crypto.credential_input import judge
+from crypto.credentials import CredentialField, Role
 from crypto.doctor import diagnose
-from crypto.entry import judge
 from crypto.envelope import RANDOM_BYTES
 from server.callback.rejections import EVERYBODY, DiagnosisQueue, RejectedCall, RejectionLog
 from server.dingtalk.payload import Digits, read_json
@@ -36,20 +36,20 @@ from server.journal.rejections import CredentialUse, Rejection
 
 _log = logging.getLogger(__name__)
 
-# DingTalk's own checks of the address: a sign of life, but no event.
+# DingTalk's own checks of the address. They show that DingTalk reaches us, but are no events.
 CHECK_EVENTS = frozenset({"check_url", "check_create_suite_url", "check_update_suite_url"})
-# A plaintext with this key is our own self-test; only who knows the credentials can make one.
+# A plaintext with this key is our own self-test; it takes the credentials to make one.
 SELF_TEST_KEY = "DingBridgeSelfTest"
 NOT_A_CALLBACK = "not_a_callback"
-# Two retries within 40 s and a slow network are normal; more than this is a clock that is off.
+# Two retries within 40 s and a slow network are normal; beyond this, a clock is wrong.
 CLOCK_TOLERANCE_MS = 5 * 60 * 1000
 _EVENT_ID_MAX_CHARACTERS = 128
 _NONCE_BYTES = 8
 _QUERY_MAX_FIELDS = 100
 _NUL = "\N{SYMBOL FOR NULL}"
 _SIGNATURE = re.compile(r"[0-9a-fA-F]{40}")
-# What DingTalk sends. Anything else of some size is no callback, whatever JSON it may be: parsing
-# a mebibyte of it takes as long as a hundred callbacks, and thirty times its room.
+# What DingTalk sends. Any other large body is not a callback, even if it is JSON: parsing one MiB
+# takes as long as a hundred callbacks, and thirty times its size in memory.
 _USUAL_BODY = re.compile(rb'\s*\{\s*"(?i:encrypt)"\s*:\s*"([ !#-\[\]-~]+)"\s*\}\s*')
 _UNUSUAL_MAX_BYTES = 64 * 1024
 _UNPACKED_MAX_BYTES = 1024 * 1024
@@ -57,35 +57,36 @@ _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 
 class NotACallbackError(Exception):
-    """The request is no callback at all: no `encrypt`, no signature, or not JSON."""
+    """The request is not a callback: no `encrypt`, no signature, or no JSON."""
 
 
 class CallbackRequest(NamedTuple):
-    """A request for the desk: query string, body, the address it came from, how it is packed."""
+    """The parts of an HTTP request that matter here."""
 
     query: str
     body: bytes
+    # The caller's address.
     remote: str
+    # Of the Content-Encoding header.
     encoding: str = ""
 
 
 class Verified(NamedTuple):
-    """A genuine callback, and what is to be stored of it before it is answered.
-
-    `use` is None for our own self-test, `event` also for DingTalk's checks of the address.
-    `timestamp_ms` is None where DingTalk gave no number.
-    """
+    """A genuine callback, and what must be stored before it is answered."""
 
     verifier: CallbackVerifier
     opened_with: Verifier
+    # None for our own self-test.
     use: CredentialUse | None
+    # None for our own self-test and for DingTalk's checks of the address.
     event: NewEvent | None
+    # None if DingTalk's timestamp is not a number.
     timestamp_ms: int | None
     received_at_ms: int
 
 
 class Outcome(NamedTuple):
-    """What became of storing: the keys of events that are new, or why nothing was stored."""
+    """The result of storing a batch: the keys of its new events, or why nothing was stored."""
 
     new_keys: frozenset[str]
     failure: Exception | None
@@ -93,23 +94,22 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HandlerState:
-    """What the desk saw, for the status. Times in milliseconds since 1970.
+    """What the handler has observed, for the status. Times in milliseconds since 1970."""
 
-    `clock_difference_ms` is how far the last genuine call's own time was ahead of ours.
-    `unstored_since_ms` is when storing began to fail, None while it works.
-    """
-
+    # How far DingTalk's clock was ahead of ours at the last genuine call.
     clock_difference_ms: int | None = None
+    # When storing began to fail, and why; None while it works.
     unstored_since_ms: int | None = None
     unstored: JournalError | None = None
 
 
 class CallbackHandler:
-    """Answers callbacks on the loop's thread; `replace_verifier` and `diagnose_waiting` on any.
+    """Verifies and answers callbacks on the loop's thread.
 
-    A rejected call is answered first and diagnosed later: what a secret key makes of it must not
-    show in the time of the answer. `on_news` is called, often and quickly, when `facts` changed,
-    a call waits for its diagnosis, or the list of rejections changed.
+    `replace_verifier` and `diagnose_waiting` may be called from any thread. A rejected call is
+    answered first and diagnosed later, so that the time of the answer reveals nothing of the key.
+    `on_news` is called when `state` or the list of rejections changed, or a call waits for its
+    diagnosis; that is often, so it must be quick.
     """
 
     def __init__(
@@ -125,51 +125,51 @@ class CallbackHandler:
         self._on_promotion = on_promotion
         self._now_ms = now_ms
         self._on_news = on_news
-        self._facts = HandlerState()
+        self._state = HandlerState()
         self._newest_ms = 0
         self._swap = threading.Lock()
         self._undiagnosed = DiagnosisQueue()
 
     @property
-    def facts(self) -> HandlerState:
-        """What the desk saw lately."""
-        return self._facts
+    def state(self) -> HandlerState:
+        """What the handler has observed so far."""
+        return self._state
 
     def replace_verifier(self, verifier: CallbackVerifier) -> None:
-        """Use other credentials from the next request on; those under way keep theirs."""
+        """Use other credentials from the next request on; requests under way keep theirs."""
         with self._swap:
             self._verifier = verifier
 
-    def verify(self, arrival: CallbackRequest) -> Verified:
-        """Return what is to be stored of a genuine callback; hand it to `reply` afterwards.
+    def verify(self, request: CallbackRequest) -> Verified:
+        """Return what to store of a genuine callback; pass it to `reply` afterwards.
 
-        Raises NotACallbackError, or CallbackRejectedError (no set in force fits;
-        `diagnose_waiting` finds out why).
+        Raises NotACallbackError, and CallbackRejectedError if no set fits; `diagnose_waiting`
+        finds out why.
         """
         now_ms = self._now_ms()
         verifier = self._verifier
-        callback = _sealed_callback(arrival)
+        callback = _sealed_callback(request)
         try:
             opened = verifier.open(callback, now_ms)
         except CallbackRejectedError:
-            self._undiagnosed.add(RejectedCall(callback, arrival.remote, now_ms, verifier))
+            self._undiagnosed.add(RejectedCall(callback, request.remote, now_ms, verifier))
             self._on_news()
             raise
         timestamp_ms = _timestamp_ms(callback)
         event_type, event = _event_in(opened, now_ms)
         if event_type == SELF_TEST_KEY:
             return Verified(verifier, opened.opened_with, None, None, timestamp_ms, now_ms)
-        use = CredentialUse(opened.opened_with.fingerprint, now_ms, arrival.remote, event_type)
-        use = self._judged(use, timestamp_ms, event)
+        use = CredentialUse(opened.opened_with.fingerprint, now_ms, request.remote, event_type)
+        use = self._checked_for_replay(use, timestamp_ms, event)
         return Verified(verifier, opened.opened_with, use, event, timestamp_ms, now_ms)
 
-    def _judged(
+    def _checked_for_replay(
         self, use: CredentialUse, timestamp_ms: int | None, event: NewEvent | None
     ) -> CredentialUse:
-        """Tell whether the call may be one that somebody captured and sends again.
+        """Mark a call that somebody may have captured and sent again.
 
-        Only who knows the token makes a newer timestamp than any before. Where there is none to
-        compare with, and of two with one timestamp, the call counts if its event is a new one.
+        A timestamp newer than all before proves knowledge of the token. Without one to compare
+        with, and if two are equal, the call counts if its event is new.
         """
         newest_ms = self._newest_ms
         if timestamp_ms is not None:
@@ -182,16 +182,16 @@ class CallbackHandler:
     def reply(self, verified: Verified, outcome: Outcome) -> SealedReply:
         """Return the sealed answer to a callback that was stored.
 
-        Raises what `outcome` says where it was not: a JournalError means that nothing was stored,
-        and DingTalk must send again.
+        Raises the failure in `outcome`, if any. A JournalError means that nothing was stored and
+        DingTalk must send again.
         """
         if outcome.failure is not None:
             if isinstance(outcome.failure, JournalError):
                 self._note_unstored(outcome.failure, verified.received_at_ms)
             raise outcome.failure
-        if self._facts.unstored is not None:
+        if self._state.unstored is not None:
             _log.info("Callbacks are stored again")
-            self._learn(replace(self._facts, unstored_since_ms=None, unstored=None))
+            self._set_state(replace(self._state, unstored_since_ms=None, unstored=None))
         if verified.use is not None and not verified.use.was_sent_again(outcome.new_keys):
             self._note_genuine(verified)
         fresh = os.urandom(RANDOM_BYTES + _NONCE_BYTES)
@@ -203,16 +203,16 @@ class CallbackHandler:
         )
 
     def note_stranger(self, remote: str) -> None:
-        """Note a request that was no callback at all."""
+        """Note a request that was not a callback."""
         now_ms = self._now_ms()
         self._add_rejection(Rejection(now_ms, remote, NOT_A_CALLBACK, None, None, 1, now_ms))
 
     def diagnose_waiting(self) -> None:
-        """Find out why calls were rejected, and note it in the list. For the housekeeper."""
+        """Find out why calls were rejected, and add them to the list. For the housekeeper."""
         for call in self._undiagnosed.take():
             diagnosis = diagnose(call.callback, call.verifier.sets(call.at_ms))
             offered = diagnosis.offered_key
-            if offered is not None and judge(Field.KEY, offered) is not None:
+            if offered is not None and judge(CredentialField.KEY, offered) is not None:
                 offered = None
             verdict, at_ms = str(diagnosis.verdict), call.at_ms
             self._add_rejection(
@@ -220,8 +220,8 @@ class CallbackHandler:
             )
 
     def _note_unstored(self, failure: JournalError, now_ms: int) -> None:
-        """Keep the latest failure; of them all damage counts most: only that is healed."""
-        known = self._facts.unstored
+        """Keep the latest failure. Damage takes precedence: only damage is repaired."""
+        known = self._state.unstored
         is_damage = isinstance(failure, JournalDamagedError)
         if isinstance(known, JournalDamagedError) and not is_damage:
             return
@@ -229,31 +229,31 @@ class CallbackHandler:
             _log.error("Callbacks cannot be stored and are answered with 503: %s", failure)
         elif not is_damage:
             return
-        since_ms = self._facts.unstored_since_ms
-        self._learn(
+        since_ms = self._state.unstored_since_ms
+        self._set_state(
             replace(
-                self._facts,
+                self._state,
                 unstored_since_ms=now_ms if since_ms is None else since_ms,
                 unstored=failure,
             )
         )
 
     def _note_genuine(self, verified: Verified) -> None:
-        """Learn from a call that DingTalk has just made; one sent again teaches nothing."""
+        """Learn DingTalk's clock and credentials from a fresh call; a replay proves neither."""
         if verified.opened_with.role is Role.PENDING:
             self._on_promotion(verified.verifier)
         timestamp_ms, now_ms = verified.timestamp_ms, verified.received_at_ms
         if timestamp_ms is None:
             return
-        # Bounded by our clock: one call with a date of the far future must not make all others old.
+        # Bounded by our clock: one call from the far future must not make all others look old.
         self._newest_ms = max(self._newest_ms, min(timestamp_ms, now_ms + CLOCK_TOLERANCE_MS))
         difference_ms = timestamp_ms - now_ms
-        before = self._facts.clock_difference_ms
+        before = self._state.clock_difference_ms
         if before is None or abs(before - difference_ms) > 1000:
-            self._learn(replace(self._facts, clock_difference_ms=difference_ms))
+            self._set_state(replace(self._state, clock_difference_ms=difference_ms))
 
-    def _learn(self, facts: HandlerState) -> None:
-        self._facts = facts
+    def _set_state(self, state: HandlerState) -> None:
+        self._state = state
         self._on_news()
 
     def _add_rejection(self, rejection: Rejection) -> None:
@@ -264,17 +264,17 @@ class CallbackHandler:
         self._on_news()
 
 
-def _sealed_callback(arrival: CallbackRequest) -> SealedCallback:
-    query = _query_of(arrival.query)
-    # Real calls carry both names with one value; the documents use now this one, now that.
+def _sealed_callback(request: CallbackRequest) -> SealedCallback:
+    query = _query_of(request.query)
+    # Real calls carry both names with the same value; the documents use either.
     signature = query.get("signature") or query.get("msg_signature")
     timestamp, nonce = query.get("timestamp"), query.get("nonce")
     if not signature or not timestamp or not nonce:
         raise NotACallbackError
     if _SIGNATURE.fullmatch(signature) is None:
-        # No set can have made this one, so the body is not worth looking at.
+        # No token makes such a signature, so the body need not be read.
         return SealedCallback(signature, timestamp, nonce, "")
-    return SealedCallback(signature, timestamp, nonce, _encrypt_of(_unpacked(arrival)))
+    return SealedCallback(signature, timestamp, nonce, _encrypt_of(_decompressed(request)))
 
 
 def _query_of(text: str) -> dict[str, str]:
@@ -285,19 +285,19 @@ def _query_of(text: str) -> dict[str, str]:
     return {name: value for name, _, value in (one.partition("=") for one in text.split("&"))}
 
 
-def _unpacked(arrival: CallbackRequest) -> bytes:
-    """Return the body as it was before a proxy on the way packed it, which DingTalk never does."""
-    encoding = arrival.encoding.strip().lower()
+def _decompressed(request: CallbackRequest) -> bytes:
+    """Return the body, decompressed if a proxy compressed it; DingTalk never does."""
+    encoding = request.encoding.strip().lower()
     if encoding in {"", "identity"}:
-        return arrival.body
+        return request.body
     if encoding not in {"gzip", "x-gzip"}:
         raise NotACallbackError
     unpacking = zlib.decompressobj(_GZIP_WINDOW)
     try:
-        body = unpacking.decompress(arrival.body, _UNPACKED_MAX_BYTES)
+        body = unpacking.decompress(request.body, _UNPACKED_MAX_BYTES)
     except zlib.error:
         raise NotACallbackError from None
-    if not unpacking.eof:  # cut short, or larger than any callback
+    if not unpacking.eof:  # truncated, or larger than any callback
         raise NotACallbackError
     return body
 
@@ -330,7 +330,7 @@ def _timestamp_ms(callback: SealedCallback) -> int | None:
 
 
 def _event_in(opened: OpenedCallback, now_ms: int) -> tuple[str | None, NewEvent | None]:
-    """Return the type of a genuine callback, and the event where it carries one."""
+    """Return the type of a genuine callback, and its event if it carries one."""
     payload = opened.message.decode("utf-8", "backslashreplace")
     fields = _fields(payload)
     if SELF_TEST_KEY.lower() in fields:
@@ -352,7 +352,7 @@ def _event_in(opened: OpenedCallback, now_ms: int) -> tuple[str | None, NewEvent
 
 
 def _fields(payload: str) -> Mapping[str, object]:
-    """Return the payload's top-level fields by lower-case name; empty where it is no object."""
+    """Return the payload's top-level fields by lower-case name; empty if it is not an object."""
     try:
         parsed = read_json(payload)
     except ValueError:
@@ -365,12 +365,12 @@ def _fields(payload: str) -> Mapping[str, object]:
 def _text(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, (str, int)) or value == "":
         return None
-    # JSON can carry halves of surrogate pairs and NUL, which a database cannot.
+    # JSON can hold half a surrogate pair and NUL; the database cannot.
     return str(value).encode("utf-8", "replace").decode().replace("\0", _NUL)
 
 
 def _dedupe_key(event_id: str | None, message: bytes) -> str:
-    """Name an event by its eventId, which survives retries; older generations carry none."""
+    """Identify an event by its eventId, which stays the same in retries; old events have none."""
     if event_id is not None and len(event_id) <= _EVENT_ID_MAX_CHARACTERS:
         return event_id
     return sha256(message).hexdigest()

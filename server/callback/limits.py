@@ -1,8 +1,8 @@
-"""What one connection may cost: body size, patience, buffered bytes. Refusals are made here.
+"""Limits what one connection may cost: body size, time, buffered bytes.
 
-waitress refuses a body that is too large by closing the connection on it, which many clients see
-as a reset and not as a 413. Here a body somewhat too large is read to its end, thrown away, and
-answered properly. All waiting is measured by the monotonic clock: the wall clock may be set back.
+waitress closes the connection on a body that is too large, and many clients see a reset instead of
+a 413. We read a body that is somewhat too large to its end, discard it and answer properly. Waits
+are measured by the monotonic clock, because the wall clock may be set back.
 """
 
 import contextlib
@@ -24,38 +24,38 @@ from server.callback.handler import Outcome, Verified
 from server.callback.wsgi import ANSWER_KEY, Answer, Application
 
 BODY_LIMIT_BYTES = 1024 * 1024
-# Up to here a body that is too large is still read, so that the sender gets to see the 413.
+# A body that is too large is read up to here, so that the sender receives the 413.
 READ_LIMIT_BYTES = 16 * BODY_LIMIT_BYTES
 HEADER_LIMIT_BYTES = 32 * 1024
-# Over all connections together. A callback is a few hundred bytes; this is room for thousands.
+# For all connections together. A callback has a few hundred bytes; this holds thousands.
 HELD_LIMIT_BYTES = 8 * 1024 * 1024
-# What chunk sizes, their line ends and trailers may come to beside the body: a genuine sender
-# writes a few lines; chunks of one byte cost a thousand times what they carry.
+# For chunk sizes, line ends and trailers. A genuine sender writes a few lines of them; chunks of
+# one byte would cost a thousand times what they carry.
 FRAMING_LIMIT_BYTES = 256
 _FRAMING_SHARE = 4
 REPEATS_AFTER_S = 60.0
-# A callback is smaller. What is larger is looked at after all others.
+# A callback is smaller. Larger requests are served after all others.
 _PROMPT_MAX_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long a connection may be idle, and how long one request may take to arrive; seconds."""
+    """How long a connection may be idle, and how long a request may take to arrive."""
 
     idle_s: float
     request_s: float
 
 
 RELAXED = Timeouts(idle_s=75, request_s=10)
-# Most places taken: who wastes one has to go, so that a genuine call finds one. DingTalk gives up
-# after 2.5 seconds itself, so nothing genuine takes longer to arrive.
+# When most connections are taken: close the idle ones, so that a genuine call finds a free one.
+# DingTalk gives up after 2.5 seconds itself, so no genuine request takes longer to arrive.
 TIGHT = Timeouts(idle_s=1, request_s=2.5)
 
 
 class RepeatFilter(logging.Filter):
-    """Lets a line through once a minute, with the number of those alike since.
+    """Lets equal lines through once a minute, with a count of those dropped.
 
-    What a stranger can cause as often as they like must not push everything else out of the log.
+    Strangers can cause some lines as often as they like; these must not flood the log.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class RepeatFilter(logging.Filter):
         self._told: dict[tuple[object, ...], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether the line is to be written; adds how many were not."""
+        """Decide whether to write the line; append how many were dropped."""
         cause = None if record.exc_info is None else record.exc_info[0]
         key = (record.name, record.levelno, record.pathname, record.lineno, cause)
         now_s = monotonic()
@@ -87,18 +87,18 @@ class RequestTimeout(Error):  # noqa: N818 - waitress names its error pages like
 
 
 class BoundedBuffer:
-    """A request's body in memory that keeps no more than the limit and counts the rest."""
+    """A request's body in memory: keeps no more than the limit and counts the rest."""
 
     def __init__(self) -> None:
         self.content = bytearray()
-        self.size_bytes = 0  # of all that came, kept or not
+        self.size_bytes = 0  # of everything received, kept or not
         self.is_over_limit = False
 
     def __len__(self) -> int:
         return len(self.content)
 
     def append(self, data: bytes) -> None:
-        """Keep `data`, or note that the body is too large and keep nothing more."""
+        """Keep `data`, or drop everything once the body is too large."""
         self.size_bytes += len(data)
         if self.is_over_limit or self.size_bytes > BODY_LIMIT_BYTES:
             self.is_over_limit = True
@@ -111,12 +111,12 @@ class BoundedBuffer:
         return BytesIO(self.content)
 
     def close(self) -> None:
-        """Let go of the body (waitress calls this)."""
+        """Free the body (waitress calls this)."""
         self.content = bytearray()
 
 
 class BoundedParser(HTTPRequestParser):
-    """A request parser whose body is bounded; too large a body becomes a 413 once it was read."""
+    """A request parser with a bounded body; one that is too large becomes a 413 once read."""
 
     buffer: BoundedBuffer | None = None
     error: Error | None  # waitress's, given types
@@ -133,7 +133,7 @@ class BoundedParser(HTTPRequestParser):
     version: str
 
     def parse_header(self, header_plus: bytes) -> None:
-        """Parse the header and prepare for the body. Raises ParsingError, which becomes a 400."""
+        """Parse the header and prepare for the body. A ParsingError becomes a 400."""
         try:
             super().parse_header(header_plus)
         except ValueError as failure:  # a Content-Length of thousands of digits
@@ -142,50 +142,50 @@ class BoundedParser(HTTPRequestParser):
             self.buffer = self.body_rcv.buf = BoundedBuffer()
 
     def received(self, data: bytes) -> int:
-        """Take bytes from the wire; returns how many were taken."""
+        """Take received bytes; return how many were taken."""
         if isinstance(self.body_rcv, ChunkedReceiver):
             taken = self._received_in_pieces(data)
         else:
             taken = super().received(data)
         if self.completed:
-            # waitress would send "100 Continue" even so, and wait for a body that never comes.
+            # waitress would still send "100 Continue" and wait for a body that never comes.
             self.expect_continue = False
             if self.error is None and self.buffer is not None and self.buffer.is_over_limit:
                 self.error = RequestEntityTooLarge(f"exceeds {BODY_LIMIT_BYTES} bytes")
         return taken
 
     def _received_in_pieces(self, data: bytes) -> int:
-        """Take what comes of a chunked body, and no more once it is mostly framing."""
+        """Take the bytes of a chunked body; refuse one that is mostly framing."""
         taken = 0
         while taken < len(data) and not self.completed:
-            # Were all of the piece framing, it would be just too much.
+            # If all of this piece were framing, it would just exceed the limit.
             taken += super().received(data[taken : taken + self._framing_room_bytes + 1])
             if self._framing_room_bytes < 0:
                 self.error = BadRequest("exceeds the limit for chunk sizes and trailers")
                 self.completed = True
-        # What comes after an error is no other request: the connection is closed.
+        # Bytes after an error are not another request: the connection will be closed.
         return taken if self.error is None else len(data)
 
     @property
     def _framing_room_bytes(self) -> int:
-        """How much more of chunk sizes and trailers the request may have."""
+        """How many more bytes of chunk sizes and trailers the request may send."""
         size_bytes = 0 if self.buffer is None else self.buffer.size_bytes
         framing_bytes = self.body_bytes_received - size_bytes
         return FRAMING_LIMIT_BYTES + size_bytes // _FRAMING_SHARE - framing_bytes
 
     @property
     def body(self) -> bytes:
-        """The body, once all of it was received."""
+        """The body, once it is complete."""
         return b"" if self.buffer is None else bytes(self.buffer.content)
 
     @property
     def held_bytes(self) -> int:
-        """How much of the request is kept in memory."""
+        """How many bytes of the request are kept in memory."""
         return len(self.header_plus) + (0 if self.buffer is None else len(self.buffer))
 
 
 class _Task(WSGITask):
-    """waitress's task for an application; hands it the answer to a callback."""
+    """waitress's task for an application; passes on the answer to a callback."""
 
     def get_environment(self) -> dict[str, Any]:
         """Return the WSGI environment."""
@@ -195,8 +195,8 @@ class _Task(WSGITask):
         return environ
 
 
-class PatientChannel(HTTPChannel):
-    """A connection that knows since when its present request has been arriving."""
+class TimedChannel(HTTPChannel):
+    """A connection that measures how long its current request has been arriving."""
 
     parser_class = BoundedParser
     task_class = _Task
@@ -213,7 +213,7 @@ class PatientChannel(HTTPChannel):
         super().__init__(*args, **options)
 
     def received(self, data: bytes) -> bool:
-        """Take bytes from the wire and note when a request began to arrive."""
+        """Take received bytes and note when a request began to arrive."""
         self.active_since_s = monotonic()
         was_taken: bool = super().received(data)
         if self.request is None:
@@ -224,7 +224,7 @@ class PatientChannel(HTTPChannel):
         return was_taken
 
     def send(self, data: bytes, do_close: bool = True) -> int:  # noqa: FBT001, FBT002 - waitress's signature
-        """Send what the system takes; returns how much that was."""
+        """Send as much as the system takes; return how much that was."""
         sent: int = super().send(data, do_close)
         if sent:
             self.active_since_s = monotonic()
@@ -247,7 +247,7 @@ class PatientChannel(HTTPChannel):
 
     @property
     def is_prompt(self) -> bool:
-        """Whether the complete request may be a callback and is small."""
+        """Whether the complete request is small and may be a callback."""
         request = self.requests[0]
         return (
             request.error is None
@@ -256,7 +256,7 @@ class PatientChannel(HTTPChannel):
         )
 
     def verify(self) -> Verified | None:
-        """Return what is to be stored of a genuine callback; answer everything else at once."""
+        """Return what to store of a genuine callback; answer everything else at once."""
         self.was_served = True
         request = self.requests[0]
         application: Application = self.server.application
@@ -274,7 +274,7 @@ class PatientChannel(HTTPChannel):
         return verified
 
     def conclude(self, verified: Verified, outcome: Outcome) -> None:
-        """Answer a genuine callback, once it was stored or could not be."""
+        """Answer a genuine callback after storing succeeded or failed."""
         self._respond(self.server.application.reply(verified, outcome))
 
     def _respond(self, answer: Answer) -> None:
@@ -290,7 +290,7 @@ class PatientChannel(HTTPChannel):
             self.service()
             self.answer = None
             return
-        # The same without a WSGI environment, its headers and its buffers: half of the time.
+        # The same without a WSGI environment, its headers and buffers: takes half the time.
         del self.requests[0]
         request.close()
         self._count_held()
@@ -302,41 +302,41 @@ class PatientChannel(HTTPChannel):
             self.server.add_task(self)
 
     def service(self) -> None:
-        """Run the request, and send the answer at once and in one piece."""
+        """Run the request and send the answer at once, in one piece."""
         super().service()
         self._count_held()
-        # Where the other side reset the connection, it has been closed in the meantime.
+        # If the other side reset the connection, it is closed by now.
         if self.socket is not None:
             self.handle_write()
 
     @property
     def waits_since_s(self) -> float:
-        """Since when this connection has made no progress: no whole request came, no answer left.
+        """Since when this connection has made no progress: no complete request, no answer sent.
 
         A byte now and then is no progress.
         """
         return self.active_since_s if self.request_since_s is None else self.request_since_s
 
-    def enforce(self, patience: Timeouts, now_s: float) -> None:
-        """Close the connection where it was idle, or a request arriving, for too long."""
+    def enforce(self, timeouts: Timeouts, now_s: float) -> None:
+        """Close the connection if it was idle, or its request arriving, for too long."""
         if self.requests:
             return
         if self.request_since_s is None or self.total_outbufs_len:
-            if self.active_since_s < now_s - patience.idle_s:
+            if self.active_since_s < now_s - timeouts.idle_s:
                 self.abandon()
-        elif self.request_since_s < now_s - patience.request_s:
+        elif self.request_since_s < now_s - timeouts.request_s:
             self.refuse_unfinished()
 
     def abandon(self) -> None:
-        """Close the connection, also where the other side does not read what is sent to it."""
+        """Close the connection, even if the other side does not read what we send."""
         self.will_close = True
         if self.total_outbufs_len:
-            # The loop closes what it can write to, and this it cannot, until it is shut down.
-            with contextlib.suppress(OSError):  # the other side was quicker
+            # The loop closes a socket when it can write to it; shut down, it always can.
+            with contextlib.suppress(OSError):  # the other side was faster
                 self.socket.shutdown(socket.SHUT_RDWR)
 
     def refuse_unfinished(self) -> None:
-        """Answer the unfinished request with 408 and close; not while others are before it."""
+        """Answer the unfinished request with 408 and close, unless others are queued before it."""
         request = self.request
         if request is None or self.requests:
             return

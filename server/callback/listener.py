@@ -1,8 +1,7 @@
-"""The listening socket and the thread that serves it: waitress, driven by a loop of our own.
+"""The listening socket, and the thread `dingbridge-web` that serves it with waitress.
 
-waitress normally has one thread for the sockets and a pool for the requests. Here one thread does
-both (see `server.callback.batching` for why), so waitress's wake-ups between its threads fall
-away too.
+waitress normally runs one thread for the sockets and a pool for the requests. Our loop does both
+in one thread (`server.callback.batching` says why), which also saves waking up threads.
 """
 
 import logging
@@ -17,15 +16,15 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
-from server.callback.batching import BatchingInbox
+from server.callback.batching import BatchingQueue
 from server.callback.limits import (
     HEADER_LIMIT_BYTES,
     HELD_LIMIT_BYTES,
     READ_LIMIT_BYTES,
     RELAXED,
     TIGHT,
-    PatientChannel,
     RepeatFilter,
+    TimedChannel,
 )
 from server.callback.port_holder import holder_of_port
 from server.callback.wsgi import Application
@@ -39,38 +38,38 @@ from server.errors.base import (
 
 _log = logging.getLogger(__name__)
 
-# Windows' select holds 512 sockets; elsewhere poll has no such limit, the process's own rule does.
+# Windows' select takes 512 sockets. Elsewhere poll has no limit, but the process does.
 _SELECT_LIMIT = 512
 _MOST_CONNECTIONS = 4096
-# Sockets and files this process needs for itself: listener, trigger, database, log, outgoing.
+# Sockets and files for the process itself: listener, trigger, database, log, outgoing calls.
 _OTHER_FILES = 64
 _BACKLOG = 1024
 _PRESSED_ABOVE = 0.75
-# A turn looks at every connection, so few at a time would make a burst wait outside; all at once
-# would keep those inside waiting.
+# A turn visits every connection. Accepting only a few per turn would delay a burst; accepting all
+# would delay the connections that are open already.
 _ACCEPTED_A_TURN = 64
-# A genuine call arrives in one piece; who has waited for this long may lose the place when all
-# are taken.
+# A genuine call arrives in one piece. A connection that has waited this long may be closed when
+# all are taken.
 _YIELDS_AFTER_S = 0.1
-# Read at once from a connection: a hundred requests of a stranger at most, and room for a callback.
+# Read at once from a connection: enough for a callback, at most a hundred tiny requests.
 _READ_BYTES = 4096
-# How long one turn may go on reading. Who sends costly trifles over hundreds of connections must
-# not keep those waiting whose call is complete.
+# How long one turn may read. Senders of costly trifles over hundreds of connections must not
+# delay calls that are complete.
 _READ_BUDGET_S = 0.05
 _IDLE_TICK_S = 1.0
-# While a slow disk keeps requests waiting, how often the loop looks whether they are stored.
+# How often the loop checks for stored batches while the disk is slow.
 _WAITING_TICK_S = 0.005
 _DRAIN_S = 1.5
 _WINDOWS_ACCESS_DENIED = 10013
-# Who writes a line here does so once a request, and so as often as a stranger likes.
+# These loggers write a line per request, so strangers decide how often.
 _LOGS_OF_REQUESTS = ("waitress", "server.callback.wsgi", "server.callback.batching")
 
 
 def open_socket(host: str, port: int) -> socket.socket:
-    """Return a socket bound to exactly this address; port 0 lets the system pick one.
+    """Return a socket bound to exactly this address; port 0 lets the system choose.
 
-    Raises PortInUseError, PortForbiddenError or AddressUnavailableError. It never takes another
-    port: DingTalk would go on calling the old one.
+    Raises PortInUseError, PortForbiddenError or AddressUnavailableError. Never falls back to
+    another port: DingTalk would keep calling the old one.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -91,9 +90,9 @@ def open_socket(host: str, port: int) -> socket.socket:
 
 
 def _forbid_sharing(listener: socket.socket) -> None:
-    """Make a second listener on the port fail, and a restart right after a stop succeed.
+    """Make a second listener on the port fail, but a restart right after a stop succeed.
 
-    On Windows SO_REUSEADDR would let two programs share a port, and calls would reach either.
+    On Windows SO_REUSEADDR would let two programs share a port, and either might get a call.
     """
     if sys.platform == "win32":
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
@@ -129,10 +128,10 @@ def connection_limit() -> int:
 
 
 class _Server(TcpWSGIServer):
-    """waitress's server with our patience; its socket is bound already."""
+    """waitress's server with our limits, on a socket that is bound already."""
 
-    channel_class = PatientChannel
-    active_channels: dict[int, PatientChannel]  # waitress's, given types
+    channel_class = TimedChannel
+    active_channels: dict[int, TimedChannel]  # waitress's, given types
     held_bytes = 0
     _next_maintenance_s = 0.0
 
@@ -140,31 +139,31 @@ class _Server(TcpWSGIServer):
         """Leave the socket as `open_socket` made it."""
 
     def pull_trigger(self) -> None:
-        """Do nothing: requests run on the loop's own thread, which needs no waking."""
+        """Do nothing: requests run on the loop's own thread, which is awake."""
 
     def wake(self) -> None:
-        """Make the loop come round; for other threads."""
+        """Wake the loop; for other threads."""
         self.trigger.pull_trigger()
 
     def readable(self) -> bool:
-        """Tell whether to accept; never by more than the limit, and quietly."""
+        """Whether to accept connections: up to the limit, and without waitress's warning."""
         return bool(self.accepting) and not self.is_full
 
     def handle_accept(self) -> None:
-        """Let in all who wait, up to a bound. waitress lets in one a turn."""
+        """Accept all waiting connections, up to a bound. waitress accepts one per turn."""
         for _ in range(_ACCEPTED_A_TURN):
             inside = len(self._map)
             super().handle_accept()
-            if len(self._map) == inside or self.is_full:  # nobody waits, or nobody fits in
+            if len(self._map) == inside or self.is_full:  # none waits, or none fits in
                 return
 
     @property
     def is_full(self) -> bool:
-        """Whether all places for connections are taken."""
+        """Whether as many connections are open as may be."""
         return len(self._map) >= int(self.adj.connection_limit)
 
     def maintain(self, now_s: float) -> None:
-        """Close connections that only take up room or memory; called before each turn."""
+        """Close connections that waste a place or memory; called before each turn."""
         if self.held_bytes > HELD_LIMIT_BYTES:
             self._shed()
         if now_s >= self._next_maintenance_s:
@@ -177,9 +176,9 @@ class _Server(TcpWSGIServer):
             self._make_room(now_s)
 
     def _make_room(self, now_s: float) -> None:
-        """Close the connections that have waited longest; a genuine call needs a place.
+        """Close the connections that have waited longest, to make room for a genuine call.
 
-        Whoever sends a byte now and then waits as well: see `waits_since_s`.
+        Sending a byte now and then does not help them: see `waits_since_s`.
         """
         idle = [
             channel
@@ -191,7 +190,7 @@ class _Server(TcpWSGIServer):
             channel.handle_close()
 
     def _shed(self) -> None:
-        """Refuse the largest unfinished requests where together they hold too much memory."""
+        """Refuse the largest unfinished requests while all together hold too much memory."""
         unfinished = [one for one in self.active_channels.values() if one.request is not None]
         for channel in sorted(unfinished, key=lambda one: one.counted_bytes, reverse=True):
             channel.refuse_unfinished()
@@ -200,7 +199,7 @@ class _Server(TcpWSGIServer):
 
 
 class _Ready(NamedTuple):
-    """A socket that is ready, and for what."""
+    """A socket and what it is ready for."""
 
     fd: int
     can_read: bool
@@ -209,20 +208,20 @@ class _Ready(NamedTuple):
 
 
 class Listener:
-    """Serves a WSGI application on a socket with a thread of its own, `dingbridge-web`."""
+    """Serves an application on a socket in its own thread, `dingbridge-web`."""
 
     def __init__(
-        self, listener: socket.socket, application: Application, inbox: BatchingInbox
+        self, listener: socket.socket, application: Application, queue: BatchingQueue
     ) -> None:
-        """Take a socket from `open_socket`; what the application verifies is stored by `inbox`."""
+        """Take a socket from `open_socket`; `queue` stores what the application verifies."""
         self._socket = listener
-        self._inbox = inbox
+        self._queue = queue
         self._map: dict[int, Any] = {}
         self._server = _Server(
             application,
             map=self._map,
             _sock=listener,
-            dispatcher=inbox,
+            dispatcher=queue,
             adj=_adjustments(listener),
             sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
             bind_socket=False,
@@ -235,11 +234,11 @@ class Listener:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port that are served."""
+        """The host and port that are served."""
         return self._server.effective_host, int(self._server.effective_port)
 
     def start(self) -> None:
-        """Begin to serve."""
+        """Start serving."""
         for name in _LOGS_OF_REQUESTS:
             logging.getLogger(name).addFilter(self._repeats)
         self._thread.start()
@@ -250,18 +249,18 @@ class Listener:
 
     @property
     def is_serving(self) -> bool:
-        """Whether the thread is at work."""
+        """Whether the thread runs and was not asked to stop."""
         return self._thread.is_alive() and not self._is_stopping
 
     def request_stop(self) -> None:
-        """Accept nothing more, answer what has arrived, and end. Any thread may call this."""
+        """Stop accepting, answer what has arrived, and end. Any thread may call this."""
         with self._ending:
             if not self._is_stopping:
                 self._is_stopping = True
                 self._server.wake()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for the thread's end; tells whether it ended in time."""
+        """Wait for the thread to end; return whether it did in time."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -271,43 +270,41 @@ class Listener:
                 self._turn(self._tick_s())
             self._drain()
         except Exception:
-            _log.critical(
-                "The listener broke down; no callback is answered any more", exc_info=True
-            )
+            _log.critical("Listener crashed; callbacks are not being answered", exc_info=True)
             raise
         finally:
-            with self._ending:  # a wake-up from now on would be written to somebody else's file
+            with self._ending:  # afterwards a wake-up would write to a closed, maybe reused, file
                 self._is_stopping = True
                 wasyncore.close_all(self._map, ignore_all=True)
             for name in _LOGS_OF_REQUESTS:
                 logging.getLogger(name).removeFilter(self._repeats)
 
     def _tick_s(self) -> float:
-        """Return how long to wait where nothing happens on the sockets."""
-        if self._inbox.has_ready:
+        """Return how long to wait for the sockets."""
+        if self._queue.has_ready:
             return 0.0
-        if self._inbox.is_waiting:
+        if self._queue.is_waiting:
             return _WAITING_TICK_S
-        # Who waits outside a full house is not seen; only looking again finds a place to free.
+        # While it is full, waiting callers are not seen; only `maintain` frees a place.
         return _YIELDS_AFTER_S if self._server.is_full else _IDLE_TICK_S
 
     def _turn(self, timeout_s: float) -> None:
         now_s = monotonic()
         self._server.maintain(now_s)
         self._attend(self._wait(timeout_s, self._map))
-        self._inbox.run_ready()
+        self._queue.run_ready()
 
     def _attend(self, ready: list[_Ready]) -> None:
-        """Write, accept and read, within the budget for one turn.
+        """Write, accept and read, within the budget of one turn.
 
-        Who has just come is first, and who has a request under way is last: a genuine call arrives
-        in one piece. Of the others who was heard last comes last, so that each has its turn.
+        New connections come first, those with an unfinished request last, because a genuine call
+        arrives in one piece. Among the others, the one active longest ago comes first.
         """
         until_s = monotonic() + _READ_BUDGET_S
         ready.sort(key=self._turn_of)
         for fd, can_read, can_write, is_broken in ready:
             one = self._map.get(fd)
-            if one is None:  # closed by another's turn
+            if one is None:  # closed while serving another one
                 continue
             if can_write:
                 wasyncore.write(one)
@@ -318,14 +315,14 @@ class Listener:
 
     def _turn_of(self, ready: _Ready) -> tuple[int, float]:
         one = self._map[ready.fd]
-        if not isinstance(one, PatientChannel):  # the listening socket, or a wake-up
+        if not isinstance(one, TimedChannel):  # the listening socket, or a wake-up
             return 0, 0.0
         if one.request_since_s is None:
             return 2 if one.was_served else 1, one.active_since_s
         return 3, -one.request_since_s
 
     def _drain(self) -> None:
-        """Answer requests that have arrived; new connections are not accepted any more."""
+        """Answer the requests that have arrived; accept no new connections."""
         self._server.accepting = False
         self._server.del_channel()
         self._socket.close()
@@ -335,7 +332,7 @@ class Listener:
 
     def _has_work(self) -> bool:
         channels = self._server.active_channels.values()
-        return self._inbox.is_busy or any(one.requests or one.total_outbufs_len for one in channels)
+        return self._queue.is_busy or any(one.requests or one.total_outbufs_len for one in channels)
 
 
 def _adjustments(listener: socket.socket) -> Adjustments:
@@ -352,14 +349,14 @@ def _adjustments(listener: socket.socket) -> Adjustments:
         expose_tracebacks=False,
         clear_untrusted_proxy_headers=False,
     )
-    # One write an answer: header and body leave together when the loop comes round. As an argument
-    # it warns of its removal.
+    # One write per answer: header and body leave together in the loop's next turn. Passed as an
+    # argument, it causes a DeprecationWarning.
     adjustments.send_bytes = 18_000
     return adjustments
 
 
 def _wait_by_poll(timeout_s: float, sockets: dict[int, Any]) -> list[_Ready]:
-    """Wait until something can be done with a socket; return which and what."""
+    """Wait until sockets are ready; return which, and for what."""
     poll = select.poll()
     for fd, one in sockets.items():
         flags = (select.POLLIN if one.readable() else 0) | (select.POLLOUT if one.writable() else 0)
@@ -373,7 +370,7 @@ def _wait_by_poll(timeout_s: float, sockets: dict[int, Any]) -> list[_Ready]:
 
 
 def _wait_by_select(timeout_s: float, sockets: dict[int, Any]) -> list[_Ready]:
-    """Do the same on Windows, where select tells a broken socket by making it readable."""
+    """Do the same on Windows, where select reports a broken socket as readable."""
     reading = [fd for fd, one in sockets.items() if one.readable()]
     writing = [fd for fd, one in sockets.items() if one.writable()]
     readable, writable = map(set, select.select(reading, writing, [], timeout_s)[:2])

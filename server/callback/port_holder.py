@@ -1,4 +1,7 @@
-"""Which program holds a port, where the system tells without asking for more rights."""
+"""Finds the program that holds a port, as far as this account may see it.
+
+Returns None rather than failing: the name only improves an error message.
+"""
 
 import os
 import struct
@@ -11,7 +14,7 @@ _LISTENING = "0A"
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Where a row of Windows' table of listening sockets has what; in bytes."""
+    """Offsets in a row of Windows' table of listening sockets, in bytes."""
 
     family: int
     row: int
@@ -33,10 +36,10 @@ def holder_of_port(port: int) -> str | None:
 
 
 def _owner_in(table: bytes, layout: _Layout, port: int) -> int | None:
-    """Return the process id that stands beside `port` in a table as Windows gives it."""
+    """Return the process id that Windows' table lists for `port`."""
     (rows,) = struct.unpack_from("<I", table)
     for at in range(4, 4 + rows * layout.row, layout.row):
-        # A port stands in network order, whatever the processor's.
+        # The port is in network byte order on every processor.
         if struct.unpack_from(">H", table, at + layout.port) == (port,):
             (pid,) = struct.unpack_from("<I", table, at + layout.pid)
             return int(pid)
@@ -57,14 +60,14 @@ if sys.platform == "win32":
         for layout in _LAYOUTS:
             table = _listeners(layout.family)
             pid = None if table is None else _owner_in(table, layout, port)
-            if pid:  # 0: it has ended since, or Windows does not say
+            if pid:  # 0: it has ended, or Windows does not say
                 return pid
         return None
 
     def _listeners(family: int) -> bytes | None:
         ask = ctypes.WinDLL("iphlpapi").GetExtendedTcpTable
         size = wintypes.DWORD(1 << 16)
-        for _ in range(3):  # it may grow between two questions
+        for _ in range(3):  # the table may grow between two calls
             table = ctypes.create_string_buffer(size.value)
             result = ask(table, ctypes.byref(size), False, family, _OWNERS_OF_LISTENERS, 0)  # noqa: FBT003 - Windows' own signature
             if result == _NO_ERROR:
@@ -108,7 +111,7 @@ else:
     def _has_open(folder: Path, sockets: set[str]) -> bool:
         try:
             return any(os.readlink(entry) in sockets for entry in folder.iterdir())  # noqa: PTH115 - Path.readlink would turn "socket:[1]" into a path
-        except OSError:  # another account's process, or one that has just ended
+        except OSError:  # belongs to another account, or has just ended
             return False
 
     def _name_of(pid: int) -> str:

@@ -1,4 +1,7 @@
-"""The calls that were turned away, for the admin: few, bounded, and without their content."""
+"""The list of rejected calls for the admin, and the queue of those to be diagnosed.
+
+Both are bounded however many calls are rejected, and hold no content of the calls.
+"""
 
 import threading
 from collections import deque
@@ -9,14 +12,14 @@ from crypto.doctor import Verdict
 from server.journal.rejections import Rejection
 
 KEPT = 200
-# Calls alike within this time are one line with a count, so a flood cannot push out the rest.
+# Similar calls within this time share one line with a count, so a flood cannot push out others.
 ALIKE_WITHIN_MS = 60_000
-# More new lines than this within that time are a crowd. A caller's address costs nothing to make
-# up, behind a proxy or with a network of IPv6, and must fill neither this list nor the log.
+# More new lines than this within that time are a crowd. Addresses are easily made up, behind a
+# proxy or in an IPv6 network, and must flood neither this list nor the log.
 NEW_LINES = 20
-# Stands for the addresses of a crowd.
+# Stands for all addresses of a crowd.
 EVERYBODY = "*"
-# What waits for the doctor: so many calls of each address, of so many addresses, each so long.
+# Limits of the diagnosis queue: calls per address, addresses, and the size of each call.
 WAITING_OF_ONE = 8
 WAITING_ADDRESSES = 16
 _LONGEST_CHARACTERS = 64 * 1024
@@ -32,14 +35,14 @@ class RejectionLog:
         self._is_changed = False
 
     def restore(self, rejections: list[Rejection]) -> None:
-        """Put what an earlier run left, oldest first, before what there is."""
+        """Insert what an earlier run stored, oldest first, before the present lines."""
         with self._lock:
             self._list = [*rejections, *self._list][-KEPT:]
 
     def add(self, rejection: Rejection) -> Rejection | None:
-        """Note a rejected call; returns its line where that is new, None where it was counted.
+        """Add a rejected call. Return its line if that is new, None if it was only counted.
 
-        Of a crowd the addresses are not kept: its lines are `EVERYBODY`'s, one for each verdict.
+        The addresses of a crowd are not kept: it has one line per verdict, under `EVERYBODY`.
         """
         with self._lock:
             self._is_changed = True
@@ -56,11 +59,11 @@ class RejectionLog:
 
     def _is_crowded(self, now_ms: int) -> bool:
         is_full = len(self._new_at_ms) == NEW_LINES
-        # A time ahead of now is one from before the clock was set back, and says nothing.
+        # A time in the future is from before the clock was set back; ignore it.
         return is_full and 0 <= now_ms - self._new_at_ms[0] < ALIKE_WITHIN_MS
 
     def _is_counted(self, rejection: Rejection) -> bool:
-        """Count the call with the recent line that it belongs to, where there is one."""
+        """Add the call to the recent line it belongs to; return whether there is one."""
         earlier = self._taken_alike(rejection)
         if earlier is None:
             return False
@@ -69,14 +72,14 @@ class RejectionLog:
         return True
 
     def _make_room(self) -> None:
-        """Drop the oldest line; of strangers first, so that they cannot hide DingTalk's trouble."""
+        """Drop the oldest line, strangers' lines first: they must not hide DingTalk's calls."""
         if len(self._list) < KEPT:
             return
         strangers = (index for index, one in enumerate(self._list) if _is_of_stranger(one))
         del self._list[next(strangers, 0)]
 
     def _taken_alike(self, rejection: Rejection) -> Rejection | None:
-        """Take out the recent line that `rejection` belongs to, None where there is none."""
+        """Remove and return the recent line that `rejection` belongs to, if any."""
         for index in range(len(self._list) - 1, -1, -1):
             earlier = self._list[index]
             if earlier.at_ms < rejection.at_ms - ALIKE_WITHIN_MS:
@@ -92,7 +95,7 @@ class RejectionLog:
             return list(self._list)
 
     def taken_if_changed(self) -> list[Rejection] | None:
-        """Return the list where it changed since the last call, else None."""
+        """Return the list if it changed since the last call, else None."""
         with self._lock:
             if not self._is_changed:
                 return None
@@ -102,7 +105,7 @@ class RejectionLog:
 
 @dataclass(frozen=True, slots=True)
 class RejectedCall:
-    """A call that was answered with 403, and the sets that it did not fit; `count` alike."""
+    """A call that was answered with 403, and the sets it did not fit; `count` similar ones."""
 
     callback: SealedCallback
     remote: str
@@ -112,10 +115,11 @@ class RejectedCall:
 
 
 class DiagnosisQueue:
-    """Rejected calls that wait for the doctor: few of each address, of few addresses. Thread-safe.
+    """Rejected calls that wait for the key doctor. Thread-safe.
 
-    A flood from one address takes the place of nobody else's calls. What does not fit is counted
-    with the last call of its address, or, where the address has to go, not at all.
+    Bounded per address and in addresses, so a flood from one address displaces no other calls.
+    Excess calls are counted with the last one of their address; an address that does not fit is
+    dropped with its calls.
     """
 
     def __init__(self) -> None:
@@ -123,7 +127,7 @@ class DiagnosisQueue:
         self._calls: dict[str, list[RejectedCall]] = {}
 
     def add(self, call: RejectedCall) -> None:
-        """Keep a call for later; bounded in number and in size."""
+        """Queue a call, unless it is too large or there are too many."""
         if len(call.callback.encrypt) > _LONGEST_CHARACTERS:
             call = replace(call, callback=call.callback._replace(encrypt=""))
         with self._lock:
@@ -137,7 +141,7 @@ class DiagnosisQueue:
                 del self._calls[next(iter(self._calls))]
 
     def take(self) -> list[RejectedCall]:
-        """Return all that waits, in the order in which it came, and keep nothing."""
+        """Empty the queue; return its calls in the order of arrival."""
         with self._lock:
             calls, self._calls = self._calls, {}
         return sorted(

@@ -1,7 +1,7 @@
-"""What an address answers to whom. Callbacks are answered here, everything else by Bottle.
+"""Answers requests: callbacks directly, everything else by Bottle.
 
-A callback waits for the disk between its verification and its answer, and there are thousands a
-second; so the listener asks for both directly, and Bottle only forms what is out of the ordinary.
+A callback waits for the disk between verification and answer, and there may be thousands a second.
+So the listener calls `verify` and `reply` directly; Bottle serves only the unusual requests.
 """
 
 import ipaddress
@@ -25,7 +25,7 @@ from server.errors.base import JournalError
 
 _log = logging.getLogger(__name__)
 
-# Where in a WSGI environment the answer to a callback lies.
+# The key in the WSGI environment for the answer to a callback.
 ANSWER_KEY = "dingbridge.answer"
 _PLAIN = "text/plain; charset=utf-8"
 _JSON = "application/json"
@@ -38,7 +38,7 @@ _PAGE = """<!doctype html>
 
 
 class Answer:
-    """A status, a body, and the head that goes before it on a connection that stays open."""
+    """Status and body, and the ready-made head for a connection that stays open."""
 
     __slots__ = ("_head", "body", "headers", "status")
 
@@ -52,7 +52,7 @@ class Answer:
         self._head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}{fields}\r\nDate: ".encode()
 
     def as_bytes(self, date: bytes) -> bytes:
-        """Return the whole answer as HTTP/1.1 has it."""
+        """Return the whole answer as HTTP/1.1."""
         return self._head + date + b"\r\n\r\n" + self.body
 
 
@@ -63,7 +63,7 @@ _UNSTORED = Answer("503 Service Unavailable", b"try again\n", _PLAIN, {"Retry-Af
 
 
 class Application:
-    """The WSGI application, and beside it the two halves of a callback. One thread only."""
+    """The WSGI application, and the two phases of a callback. For one thread."""
 
     def __init__(self, handler: CallbackHandler, path: str) -> None:
         """Answer callbacks at `path`, which starts with a slash."""
@@ -77,7 +77,7 @@ class Application:
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., object]
     ) -> Iterable[bytes]:
-        """Answer as WSGI has it; a callback's answer lies in the environment."""
+        """Answer a WSGI request; the answer to a callback is in the environment."""
         answered: Iterable[bytes] = self._bottle(environ, start_response)
         return answered
 
@@ -88,9 +88,9 @@ class Application:
     def verify(
         self, query: str, body: bytes, headers: Mapping[str, str], peer: str
     ) -> Verified | Answer:
-        """Return a genuine callback, to be stored, or the answer where it is none.
+        """Return a genuine callback to be stored, or the answer to anything else.
 
-        `headers` by their names as waitress has them, `peer` is the other end of the connection.
+        `headers` are named as waitress does it; `peer` is the address of the other end.
         """
         remote = _remote(peer, headers.get("X_FORWARDED_FOR"))
         encoding = headers.get("CONTENT_ENCODING", "")
@@ -101,22 +101,22 @@ class Application:
             return _NOT_A_CALLBACK
         except CallbackRejectedError:
             return _REJECTED
-        except Exception:  # noqa: BLE001 - told in full; the caller gets an answer
-            _log.exception("A request failed")
+        except Exception:  # noqa: BLE001 - logged with its traceback; the caller gets an answer
+            _log.exception("Request failed")
             return _FAULT
 
     def reply(self, verified: Verified, outcome: Outcome) -> Answer:
-        """Return the answer to a genuine callback, once it was stored or could not be."""
+        """Return the answer to a genuine callback after storing succeeded or failed."""
         try:
             return Answer("200 OK", _as_json(self._handler.reply(verified, outcome)), _JSON)
         except JournalError:
             return _UNSTORED
-        except Exception:  # noqa: BLE001 - told in full; the caller gets an answer
-            _log.exception("A request failed")
+        except Exception:  # noqa: BLE001 - logged with its traceback; the caller gets an answer
+            _log.exception("Request failed")
             return _FAULT
 
     def date(self) -> bytes:
-        """Return the time as HTTP writes it."""
+        """Return the time in HTTP's format."""
         now_s = int(time.time())
         if now_s != self._date_s:
             self._date_s, self._date = now_s, formatdate(now_s, usegmt=True).encode()
@@ -124,7 +124,7 @@ class Application:
 
 
 def build_app(handler: CallbackHandler, path: str) -> Application:
-    """Return what answers callbacks at `path` (starts with a slash)."""
+    """Build the application that answers callbacks at `path` (starts with a slash)."""
     return Application(handler, path)
 
 
@@ -150,13 +150,13 @@ def _build_bottle(addresses: Iterable[str]) -> Bottle:
 
 
 def _as_bottle_reads(path: str) -> str:
-    """Read a path of WSGI (bytes as Latin-1, one slash in front) as Bottle does."""
+    """Read a WSGI path (bytes as Latin-1, one leading slash) as Bottle does."""
     decoded = path if path.isascii() else path.encode("latin-1").decode("utf-8", "ignore")
     return f"/{decoded.lstrip('/')}"
 
 
 def _as_json(sealed: SealedReply) -> bytes:
-    # Digits, hexadecimal digits and base64 need no quoting; this is a third of json's time.
+    # Digits, hexadecimal digits and base64 need no escaping; this takes a third of json's time.
     return (
         f'{{"msg_signature":"{sealed.msg_signature}","timeStamp":"{sealed.timestamp}",'
         f'"nonce":"{sealed.nonce}","encrypt":"{sealed.encrypt}"}}'
@@ -164,9 +164,9 @@ def _as_json(sealed: SealedReply) -> bytes:
 
 
 def _remote(peer: str, forwarded: str | None) -> str:
-    """Return the caller's address; behind a proxy on this network, the one the proxy names.
+    """Return the caller's address: behind a proxy in this network, the one that the proxy names.
 
-    It is shown to the admin and decides nothing, so a forged header does no harm.
+    It is only shown to the admin, so a forged header does no harm.
     """
     remote = _plain(peer)
     if not forwarded or not _is_private(remote):
@@ -176,7 +176,7 @@ def _remote(peer: str, forwarded: str | None) -> str:
 
 
 def _plain(address: str) -> str:
-    """Return an IPv4 address as such, which a socket for both kinds gives as `::ffff:192.0.2.1`."""
+    """Return `::ffff:192.0.2.1`, as a dual-stack socket gives it, as an IPv4 address."""
     if not address.startswith("::"):
         return address
     mapped = ipaddress.IPv6Address(address.partition("%")[0]).ipv4_mapped
@@ -198,8 +198,8 @@ def _is_address(text: str) -> bool:
 
 
 def _error_page(error: HTTPError) -> str:
-    """Answer errors in one plain line; the details of an exception stay in the log."""
+    """Answer an error in one plain line; the exception's details stay in the log."""
     if error.exception is not None:
-        _log.error("A request failed", exc_info=error.exception)
+        _log.error("Request failed", exc_info=error.exception)
     response.content_type = _PLAIN
     return f"{error.status_line}\n"

@@ -1,4 +1,4 @@
-"""Windows' data protection (DPAPI) through ctypes: two calls, for the account that runs.
+"""Windows' data protection (DPAPI) by ctypes: two calls, for the account that runs.
 
 https://learn.microsoft.com/windows/win32/api/dpapi/nf-dpapi-cryptprotectdata
 Imported on Windows only; check its types with `mypy --platform win32`.
@@ -10,9 +10,9 @@ if sys.platform == "win32":
     import ctypes
     from ctypes import wintypes
 
-    # Never a dialog: a service has no one to answer it, and would hang.
+    # Never a dialog: in a service nobody could answer it, and it would hang.
     _UI_FORBIDDEN = 0x1
-    # Not a secret: keeps apart what other programs of the same account sealed.
+    # Not a secret: only distinguishes our values from those of the account's other programs.
     _ENTROPY = b"DingBridge secrets 1"
 
     class _Blob(ctypes.Structure):
@@ -23,17 +23,17 @@ if sys.platform == "win32":
         return _call("CryptProtectData", plain)
 
     def unprotect(sealed: bytes) -> bytes:
-        """Return what was sealed; raises OSError where it was not sealed for this account."""
+        """Return what was sealed. Raises OSError if it was not sealed for this account."""
         return _call("CryptUnprotectData", sealed)
 
     def _call(function: str, content: bytes) -> bytes:
-        """Call one of the two functions; their parameters differ by a description only, unused."""
+        """Call one of the two functions; they differ only in a parameter that we do not use."""
         call = getattr(ctypes.WinDLL("crypt32", use_last_error=True), function)
         pointer = ctypes.POINTER(_Blob)
         unused = ctypes.c_void_p
         call.argtypes = (pointer, unused, pointer, unused, unused, wintypes.DWORD, pointer)
         call.restype = wintypes.BOOL
-        # The buffers must live until the call is over, so they have names.
+        # The buffers have names, so that they live until the call returns.
         source = ctypes.create_string_buffer(content, len(content))
         entropy = ctypes.create_string_buffer(_ENTROPY, len(_ENTROPY))
         result = _Blob()
@@ -48,7 +48,7 @@ if sys.platform == "win32":
         return _Blob(len(buffer), ctypes.addressof(buffer))
 
     def _taken(blob: _Blob) -> bytes:
-        """Copy what Windows allocated, wipe it and give it back."""
+        """Copy what Windows allocated, then wipe and free it."""
         free = ctypes.WinDLL("kernel32", use_last_error=True).LocalFree
         free.argtypes = (ctypes.c_void_p,)
         free.restype = ctypes.c_void_p

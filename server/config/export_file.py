@@ -1,10 +1,10 @@
-"""The file that carries a data folder to another computer: everything in it is sealed.
+"""The file that carries a data folder to another computer.
 
-Sealed under a passphrase (`crypto.sealed_stream`) lies, in this order and nothing else:
+It is one stream, sealed under a passphrase (`crypto.sealed_stream`), of exactly these parts:
 
     8 bytes: length of the head | the head, a JSON object | the database, to the end
 
-No archive format: there are no names to lead out of a folder and nothing to inflate.
+Not an archive: it holds no file names that could lead out of a folder, and nothing to inflate.
 """
 
 import json
@@ -50,7 +50,7 @@ _ERRORS: dict[StreamFault, type[DingBridgeError]] = {
 
 
 def write_export(path: Path, passphrase: Secret, head: JsonObject, database: Path | None) -> None:
-    """Write an export to `path`, whole or not at all; a file that is there is replaced.
+    """Write an export to `path`, completely or not at all, replacing a file there.
 
     Raises FileAccessError.
     """
@@ -79,7 +79,7 @@ def _plain(head: JsonObject, database: Path | None) -> Iterator[bytes]:
 
 
 def _sealed(cipher: StreamCipher, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Cut into chunks; the last one is known as such only when nothing follows it."""
+    """Seal in chunks; only when nothing follows is a chunk known to be the last."""
     waiting = bytearray()
     for piece in pieces:
         waiting += piece
@@ -92,8 +92,8 @@ def _sealed(cipher: StreamCipher, pieces: Iterator[bytes]) -> Iterator[bytes]:
 def read_export(path: Path, passphrase: Secret, database: Path) -> JsonObject:
     """Return the head of an export and write its database, if any, to `database`.
 
-    Raises an ExportError where the file is not whole and genuine, FileAccessError; what was
-    written by then is not to be used.
+    Raises FileAccessError, and an ExportError if the file is not complete and genuine. Then what
+    has been written must not be used.
     """
     with named(path), path.open("rb") as source:
         try:
@@ -117,7 +117,7 @@ def _opened(source: BinaryIO, passphrase: Secret) -> Iterator[bytes]:
 
 
 class _Plain:
-    """The opened stream, read from its beginning; raises StreamError."""
+    """Reads the opened stream from its beginning. Raises StreamError."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks

@@ -1,8 +1,8 @@
-"""JSON files that are replaced whole or not at all, with the last good copy beside them.
+"""Replaces JSON files atomically and keeps the last good copy beside them.
 
-A crash, a full disk or a cut cable leaves the old content or the new one, never a mixture.
-Callers hold a lock: one writer at a time, so that one fixed name for the half-written file is
-enough, and what a killed process left behind is known and removed.
+A crash, a full disk or a power cut leaves the old content or the new one, never a mixture. Callers
+hold a lock, so there is one writer at a time; one fixed name for the unfinished file is enough, and
+the leftover of a killed process is recognised and removed.
 """
 
 import json
@@ -26,13 +26,13 @@ _PAUSE_S = 0.05
 
 
 def access_error(path: Path, exc: OSError) -> FileAccessError:
-    """Translate the system's refusal; its own words say why, in the system's language."""
+    """Translate an OSError; the system's own message gives the reason, in its language."""
     return FileAccessError(path=str(path), reason=(exc.strerror or str(exc)).rstrip(".。"))
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Tells one content of a file from another without reading it; all zero for no file."""
+    """Distinguishes contents of a file without reading it; all zero if there is no file."""
 
     modified_ns: int = 0
     size_bytes: int = 0
@@ -40,13 +40,13 @@ class Stamp:
 
     @classmethod
     def of(cls, found: os.stat_result) -> "Stamp":
-        """Take the stamp from what the system says about a file."""
+        """Build the stamp from the file's stat result."""
         return cls(found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 @dataclass(frozen=True, slots=True)
 class FileImage:
-    """What a file held (None where there is none), its stamp, and its POSIX rights."""
+    """A file's content (None if there is no file), its stamp, and its POSIX rights."""
 
     path: Path
     content: bytes | None = None
@@ -65,7 +65,7 @@ def stamp_of(path: Path) -> Stamp:
 
 
 def read_image(path: Path) -> FileImage:
-    """Read the file and the stamp that belongs to exactly this content; raises FileAccessError."""
+    """Read the file together with the stamp of exactly this content. Raises FileAccessError."""
     try:
         with path.open("rb") as stream:
             found = os.fstat(stream.fileno())
@@ -82,7 +82,7 @@ def backup_of(path: Path) -> Path:
 
 
 def damaged(path: Path, reason: str) -> FileDamagedError:
-    """Describe a damaged file; `backup` is the last good copy's path, empty where none is."""
+    """Build the error for a damaged file; it names the last good copy, if there is one."""
     backup = backup_of(path)
     return FileDamagedError(
         path=str(path), reason=reason, backup=str(backup) if backup.exists() else ""
@@ -90,10 +90,10 @@ def damaged(path: Path, reason: str) -> FileDamagedError:
 
 
 def parse_document(image: FileImage, steps: Sequence[Step] = ()) -> JsonObject:
-    """Return the file's JSON object in today's format, `version` first; no file: nothing else.
+    """Return the file's JSON object in today's format, `version` first; without a file only that.
 
     `steps[n]` turns format n + 1 into n + 2, so today's format is `len(steps) + 1`. A file without
-    a version is one written by hand, in format 1. Raises FileDamagedError, FileNewerError.
+    a version was written by hand and has format 1. Raises FileDamagedError, FileNewerError.
     """
     supported = len(steps) + 1
     if image.content is None:
@@ -110,12 +110,12 @@ def parse_document(image: FileImage, steps: Sequence[Step] = ()) -> JsonObject:
 
 
 class NoObjectError(Exception):
-    """What was read is no JSON object that can be relied on; says why, and where."""
+    """The content is not a reliable JSON object; says why, and where."""
 
 
 def parse_object(content: bytes) -> JsonObject:
-    """Return the JSON object that people or this program wrote; raises NoObjectError."""
-    # json.loads reads bytes in UTF-8 and UTF-16, with or without the mark that Notepad puts first.
+    """Parse a JSON object that people or this program wrote. Raises NoObjectError."""
+    # json.loads reads UTF-8 and UTF-16, with or without the byte order mark that Notepad writes.
     try:
         document = json.loads(content, object_pairs_hook=_each_once)
     except json.JSONDecodeError as exc:
@@ -131,7 +131,7 @@ def parse_object(content: bytes) -> JsonObject:
 
 
 def _each_once(pairs: list[tuple[str, object]]) -> JsonObject:
-    """Refuse a name that stands twice, of which JSON would forget the first without a word."""
+    """Refuse duplicate names: the parser would silently drop all but the last value."""
     found: JsonObject = {}
     for name, value in pairs:
         if name in found:
@@ -148,17 +148,17 @@ def _parse_object(path: Path, content: bytes) -> JsonObject:
 
 
 def render(document: JsonObject) -> bytes:
-    """Return the document as people like to read it: indented, in plain Chinese, UTF-8."""
+    """Return the document for people: indented, UTF-8, Chinese not escaped."""
     return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()
 
 
 def replace_files(changes: Iterable[tuple[FileImage, bytes]]) -> None:
-    """Put new contents in the place of the images', which become the last good copies.
+    """Replace files by new contents; the old contents become the last good copies.
 
-    Whatever can fail for want of room or rights is done for all files before the first of them is
-    replaced. Files are for their owner only from their first moment on. Returns once the new
-    contents are on the disk; raises FileAccessError with the old ones in place, also where only the
-    second of two could not be replaced. Nothing is written where nothing changes.
+    Everything that may fail for lack of space or rights is done for all files before the first is
+    replaced. New files are private to their owner from the start. Returns once the new contents
+    are on the disk. Raises FileAccessError with all old contents in place, even if only the second
+    file failed. Writes nothing if nothing changes.
     """
     changed = [(image, content) for image, content in changes if image.content != content]
     for image, _ in changed:
@@ -182,7 +182,7 @@ def _put_back(image: FileImage) -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` to `path` whole or not at all, for the owner only; raises FileAccessError."""
+    """Write `content` to `path` atomically, for the owner only. Raises FileAccessError."""
     _write_all([(path, content)])
 
 
@@ -197,13 +197,13 @@ def _write_all(files: list[tuple[Path, bytes]]) -> None:
                 sync_folder(path.parent)
     finally:
         for path, _ in files:
-            with suppress(OSError):  # only tidies up; what went wrong is on its way already
+            with suppress(OSError):  # only cleans up; the error is being raised already
                 half_written(path).unlink(missing_ok=True)
 
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Say which file it was that the system refused."""
+    """Translate an OSError of the body into a FileAccessError about `path`."""
     try:
         yield
     except OSError as exc:
@@ -211,14 +211,14 @@ def named(path: Path) -> Iterator[None]:
 
 
 def discard_leftovers(path: Path) -> None:
-    """Remove what a process that was killed while saving `path` left half written."""
+    """Remove the unfinished file of a process that was killed while saving `path`."""
     for target in (path, backup_of(path)):
-        with suppress(OSError):  # harmless where it is: the next save replaces it
+        with suppress(OSError):  # harmless: the next save replaces it
             half_written(target).unlink(missing_ok=True)
 
 
 def half_written(path: Path) -> Path:
-    """Return where the new content of `path` lies until it is complete."""
+    """Return the path of the new content of `path` until it is complete."""
     return path.with_name(path.name + ".tmp")
 
 
@@ -229,8 +229,8 @@ def _write_through(path: Path, content: bytes) -> None:
 
 @contextmanager
 def written_through(path: Path) -> Iterator[BinaryIO]:
-    """Give a new file to write to, for its owner only; on the disk at the end. Raises OSError."""
-    # A leftover of a killed process may have wider rights than we want: never written into.
+    """Open a new private file for writing and fsync it at the end. Raises OSError."""
+    # Never write into the leftover of a killed process: its rights may be wider than we want.
     path.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(path, flags, _OWNER_ONLY), "wb") as stream:
@@ -240,7 +240,7 @@ def written_through(path: Path) -> Iterator[BinaryIO]:
 
 
 def replace_path(source: Path, target: Path) -> None:
-    """Rename `source` to `target`, with patience on Windows; raises OSError."""
+    """Rename `source` to `target`, with retries on Windows. Raises OSError."""
     for _ in range(_ATTEMPTS - 1):
         try:
             source.replace(target)
@@ -252,7 +252,7 @@ def replace_path(source: Path, target: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the new name itself survive a power cut; Windows offers nothing of the kind."""
+    """Make the new name survive a power cut; Windows has no call for that."""
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,6 +1,6 @@
 """Locks between processes that the operating system releases when their holder dies.
 
-A file that merely exists proves nothing: it survives a crash. A lock on it does not.
+The mere existence of a file proves nothing, because it survives a crash. A lock on it does not.
 """
 
 import os
@@ -18,8 +18,8 @@ if sys.platform == "win32":
     import msvcrt
     from ctypes import wintypes
 
-    # Not msvcrt.locking, nor a library that uses it (filelock): its error number tells "held" from
-    # other failures on some C runtimes only.
+    # Not msvcrt.locking, nor a library that uses it (filelock): its error number distinguishes
+    # "held" from other failures on some C runtimes only.
     # https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-lockfile
     def _lock(descriptor: int) -> None:
         _call("LockFile", descriptor)
@@ -45,15 +45,15 @@ else:
 
 
 class LockHeldError(Exception):
-    """Somebody else holds the lock, and did not release it in time."""
+    """Somebody else holds the lock and did not release it in time."""
 
 
 class FileLock:
     """An exclusive lock on the file `path`, which is created, stays empty and is never removed.
 
-    Removing it would let two holders exist: one on the removed file, one on its successor.
-    Two FileLocks on one path exclude each other within a process, too. Use one object from one
-    thread at a time.
+    Removing it would allow two holders, one on the removed file, one on its successor. Two
+    FileLocks on one path also exclude each other within a process. Use an object from one thread
+    at a time.
     """
 
     _FLAGS = os.O_RDWR | os.O_CREAT
@@ -73,7 +73,7 @@ class FileLock:
 
     @property
     def is_in_place(self) -> bool:
-        """Whether others would meet this lock: it is held, and on the file that is at `path`."""
+        """Whether this lock works against others: it is held, and its file is still at `path`."""
         if self._descriptor is None:
             return False
         try:
@@ -82,7 +82,7 @@ class FileLock:
             return False
 
     def release(self) -> None:
-        """Give the lock back; releasing what is not held does nothing."""
+        """Release the lock; does nothing if it is not held."""
         if self._descriptor is None:
             return
         descriptor, self._descriptor = self._descriptor, None
@@ -118,10 +118,10 @@ class FileLock:
 
 
 class FolderLock(FileLock):
-    """The same on a folder, which nobody removes as lightly as a file in it.
+    """A lock on a folder, which is less easily removed than a file in it.
 
-    Free for everybody where folders cannot be locked: on Windows, which keeps a file that is
-    open from being removed anyway, and on some network shares.
+    Always succeeds where folders cannot be locked: on some network shares, and on Windows, which
+    does not let anybody remove an open file anyway.
     """
 
     _FLAGS = os.O_RDONLY

@@ -1,6 +1,6 @@
-"""What `configure` asks for, worked out before a byte is written: all of it, or a list of problems.
+"""Merges changes into the stored settings: returns the complete result, or all the problems.
 
-Pure: documents in, documents out; `server.config.store` does the reading and writing.
+Pure: documents in, documents out; `server.config.store` reads and writes them.
 """
 
 from collections.abc import Mapping
@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import cast
 
-from crypto.credentials import Field, Keyring
-from crypto.entry import clean, judge
+from crypto.credential_input import clean, judge
+from crypto.credentials import CredentialField, Keyring
 from crypto.secret import Secret
 from server.config.files import JsonObject
 from server.config.parsing import (
     flatten,
-    overlaid,
     parse_settings,
     parse_values,
     unknown_setting,
+    with_settings,
 )
 from server.config.rules import UnfitError
 from server.config.secrets import Draft, Secrets
@@ -26,7 +26,7 @@ from server.errors.base import Problem, SettingsError
 from server.errors.credentials import describe_problem
 from server.errors.message import N_, Message
 
-_CREDENTIALS = {f"callback.{field}": field for field in Field}
+_CREDENTIALS = {f"callback.{field}": field for field in CredentialField}
 
 
 class Effect(StrEnum):
@@ -40,10 +40,10 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The state after a merge that has not been saved yet.
+    """The result of a merge, not saved yet.
 
-    `changed` holds the dotted names whose value differs from before; `missing` the values that
-    credentials which are not in force yet still need; `settings_document` the whole settings.json.
+    `changed` holds the dotted names whose values differ from before, `missing` the values that
+    incomplete credentials still need, `settings_document` the whole settings.json.
     """
 
     settings: Settings
@@ -53,28 +53,28 @@ class Merged:
     changed: tuple[str, ...]
     needs_restart: bool
     credentials: Effect
-    missing: tuple[Field, ...]
+    missing: tuple[CredentialField, ...]
 
 
 @dataclass(slots=True)
 class _Request:
-    """The changes, read and judged; `problems` is empty where all of them can be used."""
+    """The changes, parsed and checked; `problems` is empty if all can be used."""
 
     settings: dict[str, object]
-    credentials: dict[Field, str]
+    credentials: dict[CredentialField, str]
     secrets: dict[str, Secret]
     problems: list[Problem]
 
 
 def merged(document: JsonObject, secrets: Secrets, changes: object) -> Merged:
-    """Lay `changes`, an object nested as in settings.json, over what is stored.
+    """Merge `changes`, an object nested as in settings.json, into what is stored.
 
-    A faulty value in the stored document can be put right this way; one that stays is named, too.
-    Raises SettingsError with every problem.
+    Can correct an unusable value in the stored document; one that stays is a problem, too. Raises
+    SettingsError with every problem.
     """
     request = _read(changes)
     try:
-        after = parse_settings(overlaid(document, request.settings))
+        after = parse_settings(with_settings(document, request.settings))
     except SettingsError as exc:
         request.problems += [p for p in exc.problems if p not in request.problems]
     if request.problems:
@@ -91,7 +91,7 @@ def merged(document: JsonObject, secrets: Secrets, changes: object) -> Merged:
     )
     return Merged(
         settings=after.settings,
-        settings_document=overlaid(document, request.settings),
+        settings_document=with_settings(document, request.settings),
         secrets=new_secrets,
         unknown=after.unknown,
         changed=changed,
@@ -104,7 +104,7 @@ def merged(document: JsonObject, secrets: Secrets, changes: object) -> Merged:
 def _settings_or_defaults(document: JsonObject) -> Settings:
     try:
         return parse_settings(document).settings
-    except SettingsError:  # the merge puts it right; every value that it sets counts as changed
+    except SettingsError:  # the merge corrects it; every value that it sets counts as changed
         return Settings()
 
 
@@ -131,18 +131,18 @@ def _read_secret(request: _Request, name: str, value: object) -> None:
         request.problems.append(Problem(name, exc.message))
 
 
-def _usable(field: Field, text: str) -> str:
+def _usable(field: CredentialField, text: str) -> str:
     value = clean(field, text)
     problem = judge(field, value)
     if problem is not None and problem.character and not problem.character.isprintable():
-        raise UnfitError(Message(N_("it holds characters that cannot be seen; type it again")))
+        raise UnfitError(Message(N_("it contains invisible characters; type it again")))
     if problem is not None:
         raise UnfitError(describe_problem(problem))
     return value
 
 
 def _base(secrets: Secrets) -> Draft:
-    """Return the set that entered values are added to: what the admin last worked on."""
+    """Return the set that entered values complete: the one entered last."""
     newest = secrets.keyring.pending or secrets.keyring.active
     return Draft.of(newest) if newest is not None else secrets.draft
 
@@ -181,6 +181,6 @@ def _changed_secrets(before: Secrets, request: _Request) -> tuple[str, ...]:
 
 
 def changes_secrets(changes: Mapping[str, object]) -> bool:
-    """Tell whether `changes` enter any secret value at all."""
+    """Whether `changes` contain any secret value."""
     values = flatten(changes).values
     return any(info.is_secret and info.name in values for info in known_settings())

@@ -1,6 +1,6 @@
-"""Between JSON and Settings: strict, and complete in its complaints.
+"""Parses JSON into Settings, strictly, and reports all problems at once.
 
-All problems of a whole object are collected, each under its dotted name, before anything is said.
+Collects the problems of the whole object, each under its dotted name, before raising.
 """
 
 import json
@@ -21,7 +21,7 @@ _NOT_SETTINGS = frozenset({"version"})  # belongs to the file, not to the user
 
 @dataclass(slots=True)
 class Flat:
-    """A nested object taken apart: known names with their values, names that nobody knows."""
+    """A flattened object: the known dotted names with their values, and the unknown names."""
 
     values: dict[str, object] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
@@ -30,14 +30,14 @@ class Flat:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """Settings read from a file, with the dotted names in it that this version does not know."""
+    """Parsed settings, and the dotted names that this version does not know."""
 
     settings: Settings
     unknown: tuple[str, ...] = ()
 
 
 def flatten(document: object) -> Flat:
-    """Take a nested object apart; its values are not judged yet."""
+    """Flatten a nested object; does not check its values."""
     flat = Flat()
     if not isinstance(document, Mapping):
         flat.problems.append(Problem("JSON", Message(N_("a JSON object is expected"))))
@@ -61,7 +61,7 @@ def flatten(document: object) -> Flat:
 
 
 def unknown_setting(name: str) -> Problem:
-    """Describe a name that is no setting, with the nearest one that is."""
+    """Describe an unknown name, with the most similar known one."""
     known = [info.name for info in known_settings()]
     shown = _shown(name)
     if name in known:
@@ -70,22 +70,21 @@ def unknown_setting(name: str) -> Problem:
         return Problem(shown, Message(N_("write it nested, like {example}"), {"example": example}))
     near = get_close_matches(name, [*sections(), *known], n=1, cutoff=0.5)
     if not near:
-        return Problem(shown, Message(N_("there is no such setting")))
-    text = N_("there is no such setting; is {nearest} meant?")
+        return Problem(shown, Message(N_("unknown setting")))
+    text = N_("unknown setting; did you mean {nearest}?")
     return Problem(shown, Message(text, {"nearest": near[0]}))
 
 
 def _shown(name: str) -> str:
-    """Make a name from outside fit to be printed on one line of any terminal."""
+    """Make a name from outside safe to print on one line of any terminal."""
     cut = name if len(name) <= _SHOWN_NAME else name[:_SHOWN_NAME] + "…"
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cut) or '""'
 
 
 def parse_settings(document: JsonObject) -> Parsed:
-    """Read the whole of settings.json; raises SettingsError with every problem in it.
+    """Parse the whole of settings.json. Raises SettingsError with every problem in it.
 
-    Names that this version does not know are no error: a newer one of the same format wrote them.
-    Whoever saves the document keeps them.
+    Unknown names are no error: a newer version with the same format wrote them. Saving keeps them.
     """
     flat = flatten({key: item for key, item in document.items() if key not in _NOT_SETTINGS})
     values, problems = parse_values(flat.values)
@@ -96,7 +95,7 @@ def parse_settings(document: JsonObject) -> Parsed:
 
 
 def parse_values(values: Mapping[str, object]) -> tuple[dict[str, Any], list[Problem]]:
-    """Read the plain settings among `values` (dotted names) by their rules."""
+    """Parse the plain settings in `values` (dotted names) by their rules."""
     parsed: dict[str, Any] = {}
     problems: list[Problem] = []
     for info in known_settings():
@@ -110,7 +109,7 @@ def parse_values(values: Mapping[str, object]) -> tuple[dict[str, Any], list[Pro
 
 
 def _contradictions(values: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield what is wrong between settings that are each fine by themselves."""
+    """Yield the problems between settings that are each valid on their own."""
     defaults = Settings()
 
     def value(name: str) -> Any:
@@ -118,7 +117,7 @@ def _contradictions(values: Mapping[str, Any]) -> Iterator[Problem]:
 
     excluded = value("sync.excluded_department_ids")
     if set(excluded) & set(value("sync.source_department_ids")):
-        text = N_("it names a department that sync.source_department_ids names, too")
+        text = N_("it contains a department that is also in sync.source_department_ids")
         yield Problem("sync.excluded_department_ids", Message(text))
 
 
@@ -137,18 +136,8 @@ def _build(values: Mapping[str, Any]) -> Settings:
     return Settings(**built)
 
 
-def render_settings(settings: Settings) -> JsonObject:
-    """Return all settings as a nested JSON object."""
-    document: dict[str, dict[str, object]] = {section: {} for section in sections()}
-    for info in known_settings():
-        if not info.is_secret:
-            section, _, name = info.name.partition(".")
-            document[section][name] = to_json(settings.value_of(info.name))
-    return {**document}
-
-
-def overlaid(document: JsonObject, values: Mapping[str, object]) -> JsonObject:
-    """Return `document` with the plain settings in `values` (dotted names) put in."""
+def with_settings(document: JsonObject, values: Mapping[str, object]) -> JsonObject:
+    """Return `document` with the plain settings in `values` (dotted names) replaced."""
     result = dict(document)
     for dotted, value in values.items():
         section, _, name = dotted.partition(".")

@@ -1,4 +1,4 @@
-"""Where everything the program writes lies: one data folder, and the names inside it."""
+"""The data folder, which holds everything the program writes, and the names in it."""
 
 import os
 import tempfile
@@ -17,17 +17,17 @@ class DataFolder:
 
     @property
     def settings(self) -> Path:
-        """The user's wishes, JSON."""
+        """The user's settings, JSON."""
         return self.root / "settings.json"
 
     @property
     def secrets(self) -> Path:
-        """Credentials and secrets, JSON with sealed values, for the owner only."""
+        """Credentials and secrets: JSON with sealed values, for the owner only."""
         return self.root / "secrets.json"
 
     @property
     def config_lock(self) -> Path:
-        """Held for the moment in which one of the two files above is read or changed."""
+        """Held while one of the two files above is read or changed."""
         return self.root / "config.lock"
 
     @property
@@ -47,7 +47,7 @@ class DataFolder:
 
     @property
     def service_lock(self) -> Path:
-        """Held for as long as a service runs on this folder."""
+        """Held while a service runs on this folder."""
         return self.root / "service.lock"
 
     @property
@@ -57,7 +57,7 @@ class DataFolder:
 
     @property
     def window_lock(self) -> Path:
-        """Held for as long as the program with windows runs on this folder."""
+        """Held while the program with windows runs on this folder."""
         return self.root / "window.lock"
 
     @property
@@ -67,12 +67,12 @@ class DataFolder:
 
     @property
     def window_places(self) -> Path:
-        """What the windows remember from one start to the next."""
+        """The positions and sizes of the windows."""
         return self.root / "ui-state.json"
 
     def is_open_to_others(self) -> bool:
-        """Tell whether other accounts may look into the folder, or put files there; POSIX only."""
-        if os.name == "nt":  # rights are inherited there, and no mode tells them
+        """Whether other accounts can list the folder or create files in it; POSIX only."""
+        if os.name == "nt":  # rights are inherited there, and the mode does not show them
             return False
         try:
             return bool(self.root.stat().st_mode & 0o077)
@@ -80,13 +80,13 @@ class DataFolder:
             return False
 
     def ensure(self) -> None:
-        """Create the folder (for its owner only, on POSIX) and prove that it can be written to.
+        """Create the folder (on POSIX for its owner only) and check that it can be written.
 
         An existing folder keeps its rights. Raises FileAccessError.
         """
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Windows' rights cannot be read off a mode; only an attempt tells.
+            # On Windows the mode does not show the rights; only an attempt does.
             with tempfile.TemporaryFile(dir=self.root):
                 pass
         except OSError as exc:
@@ -96,8 +96,7 @@ class DataFolder:
 def default_root(environ: Mapping[str, str], platform: str) -> Path:
     r"""Return the data folder of this account: `%LOCALAPPDATA%\DingBridge`, or the XDG data folder.
 
-    `platform` is `sys.platform`. A relative XDG_DATA_HOME is ignored, as the XDG specification
-    demands.
+    `platform` is `sys.platform`. A relative XDG_DATA_HOME is ignored, as XDG requires.
     """
     if platform == "win32":
         local = environ.get("LOCALAPPDATA")

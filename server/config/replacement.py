@@ -1,11 +1,11 @@
-"""One data folder's files put in the place of another's, all of them or none.
+"""Replaces all files of a data folder by others, or none of them.
 
-Renaming several files cannot be one step, so it is decided in one: the folder with the new files
-gets another name. From then on whoever loads the settings finishes what a killed process began.
+Several files cannot be renamed in one step. So one rename decides: that of the folder with the new
+files. After it, whoever loads the settings finishes what a killed process began.
 
-    import.tmp/             being filled; of no meaning
-    replacing-TIME/new/     decided: these take the place of the old ones, which go to old.tmp/,
-                            and then to old/, by which the second half has begun
+    import.tmp/             unfinished; ignored
+    replacing-TIME/new/     decided: first the old files move to old.tmp/, which is then renamed to
+                            old/, then these take their place
     replaced-TIME/old/      done; the old files, kept
 """
 
@@ -20,7 +20,7 @@ from server.errors.base import FileAccessError
 
 
 def staging(folder: DataFolder) -> DataFolder:
-    """Return an empty place for the new files. Raises FileAccessError."""
+    """Return an empty folder for the new files. Raises FileAccessError."""
     place = folder.root / "import.tmp"
     with named(place):
         if place.exists():
@@ -30,7 +30,7 @@ def staging(folder: DataFolder) -> DataFolder:
 
 
 def discard(folder: DataFolder) -> None:
-    """Remove new files that are not to be used."""
+    """Remove new files that will not be used."""
     place = folder.root / "import.tmp"
     with named(place):
         if place.exists():
@@ -38,10 +38,10 @@ def discard(folder: DataFolder) -> None:
 
 
 def replace(folder: DataFolder, now_ms: int) -> Path | None:
-    """Put the staged files in the place of the old ones; returns where those are kept, if any.
+    """Replace the old files by the staged ones; return where the old ones are kept, if any.
 
-    For whoever holds the locks of settings and service. Raises FileAccessError: where an old file
-    cannot be moved, everything is as it was.
+    The caller holds the locks of settings and service. Raises FileAccessError; if an old file
+    could not be moved, nothing has changed.
     """
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now_ms / 1000))
     place = _free(folder.root / f"replacing-{stamp}")
@@ -59,14 +59,14 @@ def replace(folder: DataFolder, now_ms: int) -> Path | None:
 
 
 def is_unfinished(folder: DataFolder) -> bool:
-    """Tell whether a process was killed while it replaced the files."""
+    """Whether a process was killed while it replaced the files."""
     return next(_unfinished(folder), None) is not None
 
 
 def finish(folder: DataFolder) -> None:
-    """Finish what a killed process began; for whoever holds the lock of the settings.
+    """Finish what a killed process began. The caller holds the lock of the settings.
 
-    Raises FileAccessError; then it is tried again with the next call.
+    Raises FileAccessError; then the next call retries.
     """
     for place in _unfinished(folder):
         _put_aside(folder, place)
@@ -91,10 +91,10 @@ def _done(place: Path) -> Path:
 
 
 def _names(folder: DataFolder) -> Iterator[Path]:
-    """Yield what belongs to a state, in the order of moving.
+    """Yield the files to move, in order.
 
-    The database first: it is what somebody may hold open, and then nothing has been moved yet. Its
-    companions before itself: an old WAL beside a new database would be replayed into it.
+    The database first: if somebody holds it open, moving fails before anything has changed. Its
+    companions even before it: an old WAL beside a new database would be replayed into it.
     """
     database = folder.database
     for suffix in ("-wal", "-shm", ".suspect", ""):
@@ -105,7 +105,7 @@ def _names(folder: DataFolder) -> Iterator[Path]:
 
 
 def _put_aside(folder: DataFolder, place: Path) -> None:
-    """Move the old files aside, unless that has been done."""
+    """Move the old files aside, unless that is done already."""
     aside, moved = place / "old.tmp", place / "old"
     if moved.exists():
         return
@@ -132,7 +132,7 @@ def _put_back(folder: DataFolder, place: Path) -> None:
 
 
 def _put_in_place(folder: DataFolder, place: Path) -> Path | None:
-    """Move the new files in; returns the folder of the old ones, None where there were none."""
+    """Move the new files in; return the folder of the old ones, None if there were none."""
     new, old = place / "new", place / "old"
     with named(folder.root):
         for path in _names(folder):

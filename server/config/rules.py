@@ -1,6 +1,6 @@
-"""What a single setting's JSON value must be, and how it is read into our types.
+"""The rules for single settings: what a JSON value must be, and how it becomes our type.
 
-A rule never puts the value itself into its complaint: it may be a secret in the wrong place.
+A rule's error never quotes the value, which may be a secret entered in the wrong place.
 """
 
 import re
@@ -32,7 +32,7 @@ _WECOM_USERID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 
 
 class UnfitError(Exception):
-    """A value that cannot be used; says what is expected instead."""
+    """A value cannot be used; says what is expected instead."""
 
     def __init__(self, message: Message) -> None:
         super().__init__(str(message))
@@ -41,9 +41,9 @@ class UnfitError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A setting's kind, in a word for tables, and the function that reads its JSON value.
+    """A setting's kind, in a word for tables, and the function that parses its JSON value.
 
-    `parse` raises UnfitError. Reading what `to_json` wrote gives the same value again.
+    `parse` raises UnfitError. Parsing what `to_json` returned gives the same value again.
     """
 
     kind: str
@@ -51,7 +51,7 @@ class Rule:
 
 
 def to_json(value: object) -> object:
-    """Return a setting's value as JSON has it."""
+    """Return a setting's value as JSON."""
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, tuple):
@@ -66,12 +66,12 @@ def _unfit(text: str, **values: str | int) -> UnfitError:
 
 
 def _text(value: object) -> str:
-    """Read text, without the blanks around it that come along when people paste."""
+    """Parse text, without the blanks that pasting adds around it."""
     if not isinstance(value, str):
         raise _unfit(N_('text in quotes is expected, like "abc"'))
     text = value.strip()
     if not text.isprintable():
-        raise _unfit(N_("it holds characters that cannot be seen; type it again"))
+        raise _unfit(N_("it contains invisible characters; type it again"))
     return text
 
 
@@ -88,12 +88,14 @@ def plain_text(longest: int) -> Rule:
 
 
 def identifier(longest: int) -> Rule:
-    """Accept what a console shows for copying: visible ASCII without blanks; may be empty."""
+    """Accept an identifier copied from a console: visible ASCII without blanks; may be empty."""
 
     def parse(value: object) -> str:
         text = _text(value)
         if not _VISIBLE_ASCII.fullmatch(text):
-            raise _unfit(N_("only Latin letters, digits and signs are expected, without blanks"))
+            raise _unfit(
+                N_("only Latin letters, digits and punctuation are allowed, without spaces")
+            )
         if len(text) > longest:
             raise _unfit(N_("at most {longest} characters are allowed"), longest=longest)
         return text
@@ -102,7 +104,7 @@ def identifier(longest: int) -> Rule:
 
 
 def flag() -> Rule:
-    """Accept true or false, and nothing that merely looks like it."""
+    """Accept true or false, and nothing that merely looks like them."""
 
     def parse(value: object) -> bool:
         if not isinstance(value, bool):
@@ -113,7 +115,7 @@ def flag() -> Rule:
 
 
 def integer(least: int, most: int) -> Rule:
-    """Accept an integer from `least` to `most`; true and false are none."""
+    """Accept an integer from `least` to `most`, but not true or false."""
 
     def parse(value: object) -> int:
         if type(value) is not int:
@@ -125,7 +127,7 @@ def integer(least: int, most: int) -> Rule:
 
 def _within(number: int, least: int, most: int) -> int:
     if not least <= number <= most:
-        # As text: the largest ids are not to be shown with thousands separators.
+        # As text, so that large ids are shown without thousands separators.
         raise _unfit(
             N_("a number from {least} to {most} is expected"), least=str(least), most=str(most)
         )
@@ -158,9 +160,10 @@ def department_ids() -> Rule:
 
 
 def listed_department_ids() -> Rule:
-    """Accept any ids that DingTalk lists among the departments, also those below 1.
+    """Accept any ids that DingTalk lists as departments, also those below 1.
 
-    Only what may be named here can be left out, should it be in the way of reading the rest.
+    A department can only be excluded, when it prevents the rest from being read, if it is
+    accepted here.
     """
 
     def parse(value: object) -> tuple[int, ...]:
@@ -176,7 +179,7 @@ def _listed_id(value: object) -> int:
 
 
 def wecom_userids() -> Rule:
-    """Accept a list of WeCom userids; repeated ones, in any case of letters, count once."""
+    """Accept a list of WeCom userids; repeated ones count once, regardless of case."""
 
     def parse(value: object) -> tuple[str, ...]:
         userids: dict[str, str] = {}
@@ -201,12 +204,15 @@ def _list(value: object) -> list[object]:
 
 
 def department_links() -> Rule:
-    """Accept an object that leads from DingTalk to WeCom department ids, one to one."""
+    """Accept an object that maps DingTalk to WeCom department ids, one to one."""
 
     def parse(value: object) -> Mapping[int, int]:
         if not isinstance(value, dict):
             raise _unfit(
-                N_("an object of DingTalk to WeCom department ids is expected, like {example}"),
+                N_(
+                    "an object that maps DingTalk to WeCom department ids is expected, like "
+                    "{example}"
+                ),
                 example='{"2": 15}',
             )
         links = {
@@ -241,7 +247,7 @@ def _is_address(text: str) -> bool:
 
 
 def callback_path() -> Rule:
-    """Accept the path of the callback address; `/healthz` is taken."""
+    """Accept the path of the callback address, except `/healthz`."""
 
     def parse(value: object) -> str:
         text = _text(value)
@@ -250,31 +256,29 @@ def callback_path() -> Rule:
         if not _PATH.fullmatch(text) or {".", ".."} & set(text.split("/")):
             raise _unfit(N_("only letters, digits and - . _ ~ / are allowed in the path"))
         if text.rstrip("/").casefold() == "/healthz":
-            raise _unfit(N_("/healthz is taken by the health check; choose another path"))
+            raise _unfit(N_("/healthz is reserved for the health check; choose another path"))
         return text
 
     return Rule(N_("path"), parse)
 
 
 def web_address() -> Rule:
-    """Accept a base address that secrets are sent to; kept without the "/" at its end.
+    """Accept a base address that secrets are sent to; stored without the "/" at its end.
 
-    Only on this very machine it may be http: elsewhere the secrets would travel in clear.
+    It may be http on this machine only: elsewhere the secrets would travel in clear.
     """
 
     def parse(value: object) -> str:
         text = _web_address(value)
         if not text.lower().startswith("https:") and not is_loopback(text):
-            raise _unfit(
-                N_("https:// is expected: with http:// the secrets could be read on the way")
-            )
+            raise _unfit(N_("https:// is expected: over http:// the secrets could be intercepted"))
         return text
 
     return Rule(N_("web address"), parse)
 
 
 def optional_web_address() -> Rule:
-    """Accept a web address, http or https, or an empty text for none; nothing is sent to it."""
+    """Accept an http or https address, or empty text for none; nothing is sent to it."""
     return Rule(N_("web address"), lambda value: "" if value == "" else _web_address(value))
 
 
@@ -286,7 +290,7 @@ def _web_address(value: object) -> str:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether a web address leads to this very machine."""
+    """Whether a web address leads to this machine."""
     try:
         host = urlsplit(address).hostname or ""
         return host == "localhost" or ip_address(host).is_loopback

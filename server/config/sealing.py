@@ -1,7 +1,7 @@
-"""How a secret lies on the disk: sealed by Windows for this account, or plain in a 0600 file.
+"""How secrets are stored: sealed by Windows for this account, or plain in a 0600 file.
 
-A stored value starts with the method that sealed it, so that a file which moved between systems
-is understood, or refused with the reason.
+A stored value starts with its sealing method, so that a file moved between systems is understood,
+or refused with the reason.
 """
 
 import base64
@@ -12,18 +12,18 @@ from typing import Protocol
 
 
 class UnsealError(Exception):
-    """This account on this computer cannot open the value."""
+    """This account on this computer cannot unseal the value."""
 
 
 class MalformedError(Exception):
-    """The value is not one that any sealer wrote."""
+    """No sealer wrote this value."""
 
 
 class Sealer(Protocol):
     """Turns secrets into text for a file, and back."""
 
     def seal(self, text: str) -> str:
-        """Return the stored form; raises OSError where the system refuses."""
+        """Return the stored form. Raises OSError if the system refuses."""
 
     def unseal(self, stored: str) -> str:
         """Return the secret; raises UnsealError, MalformedError."""
@@ -34,14 +34,14 @@ _DPAPI = "dpapi:"
 
 
 class PlainSealer:
-    """Stores the text as it is; the file's rights (0600) are the protection."""
+    """Stores the text as it is; only the file's rights (0600) protect it."""
 
     def seal(self, text: str) -> str:
         """Mark the text as stored plainly."""
         return _PLAIN + text
 
     def unseal(self, stored: str) -> str:
-        """Return the text; UnsealError for what Windows sealed."""
+        """Return the text. Raises UnsealError for a value sealed by Windows."""
         if stored.startswith(_PLAIN):
             return stored.removeprefix(_PLAIN)
         if stored.startswith(_DPAPI):
@@ -50,10 +50,10 @@ class PlainSealer:
 
 
 class DpapiSealer:
-    """Stores what Windows' data protection makes of the text for the account that runs.
+    """Stores the text sealed by Windows' data protection for the account that runs.
 
-    `protect` and `unprotect` are `server.config.dpapi`'s, or stand-ins; they raise OSError.
-    A plain value, from a folder that was moved here, is read, and sealed when it is next saved.
+    `protect` and `unprotect` are those of `server.config.dpapi` or stand-ins; they raise OSError.
+    Also reads plain values, of a folder moved here from elsewhere; the next save seals them.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class DpapiSealer:
         return _DPAPI + base64.b64encode(self._protect(text.encode())).decode("ascii")
 
     def unseal(self, stored: str) -> str:
-        """Open a sealed value; UnsealError where another account or computer sealed it."""
+        """Unseal a value. Raises UnsealError if another account or computer sealed it."""
         if not stored.startswith(_DPAPI):
             return PlainSealer().unseal(stored)
         try:
@@ -81,11 +81,11 @@ class DpapiSealer:
 
 
 def system_sealer() -> Sealer:
-    """Return what protects secrets best on this system."""
+    """Return the sealer that protects secrets best on this system."""
     if sys.platform == "win32":
-        # Only here: the module loads Windows' own libraries.
+        # Not at the top: the module loads Windows' own libraries.
         from server.config import dpapi  # noqa: PLC0415
 
         return DpapiSealer(dpapi.protect, dpapi.unprotect)
-    else:  # noqa: RET505 - for mypy, which takes what follows the branch for unreachable on Windows
+    else:  # noqa: RET505 - for mypy, which considers code after the branch unreachable on Windows
         return PlainSealer()

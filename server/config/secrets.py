@@ -1,6 +1,6 @@
-"""The secrets the program needs, and their form in secrets.json.
+"""The secrets that the program needs, and their form in secrets.json.
 
-How a single value is protected on the disk is `server.config.sealing`'s business.
+`server.config.sealing` protects the single values on the disk.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from crypto.credentials import Credentials, Field, Keyring
+from crypto.credentials import CredentialField, Credentials, Keyring
 from crypto.secret import Secret
 from server.config.files import JsonObject, damaged
 from server.config.sealing import MalformedError, Sealer, UnsealError
@@ -20,7 +20,7 @@ _SETS = ("active", "pending", "previous")
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Credentials that are not complete yet, and so not in force; an empty value is missing."""
+    """Incomplete credentials, which are not in force; an empty value is missing."""
 
     token: Secret = _UNSET
     aes_key: Secret = _UNSET
@@ -28,35 +28,39 @@ class Draft:
 
     @classmethod
     def of(cls, credentials: Credentials) -> "Draft":
-        """Start from a whole set."""
+        """Build a draft from a complete set."""
         return cls(credentials.token, credentials.aes_key, credentials.key)
 
     @property
-    def missing(self) -> tuple[Field, ...]:
+    def missing(self) -> tuple[CredentialField, ...]:
         """The values still to be entered."""
         return tuple(name for name, text in self.texts().items() if not text)
 
-    def texts(self) -> dict[Field, str]:
-        """Return the values unmasked; never to be shown."""
+    def texts(self) -> dict[CredentialField, str]:
+        """Return the values unmasked; never show them."""
         return {
-            Field.TOKEN: self.token.reveal(),
-            Field.AES_KEY: self.aes_key.reveal(),
-            Field.KEY: self.key,
+            CredentialField.TOKEN: self.token.reveal(),
+            CredentialField.AES_KEY: self.aes_key.reveal(),
+            CredentialField.KEY: self.key,
         }
 
-    def with_values(self, values: Mapping[Field, str]) -> "Draft":
-        """Return the draft with cleaned and judged values put in."""
+    def with_values(self, values: Mapping[CredentialField, str]) -> "Draft":
+        """Return the draft with these values, which have been cleaned and judged."""
         texts = self.texts() | dict(values)
-        return Draft(Secret(texts[Field.TOKEN]), Secret(texts[Field.AES_KEY]), texts[Field.KEY])
+        return Draft(
+            Secret(texts[CredentialField.TOKEN]),
+            Secret(texts[CredentialField.AES_KEY]),
+            texts[CredentialField.KEY],
+        )
 
     def completed(self) -> Credentials | None:
-        """Return the whole set, or None while a value is missing."""
+        """Return the complete set, None while a value is missing."""
         return None if self.missing else Credentials(self.token, self.aes_key, self.key)
 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Everything in secrets.json; an empty Secret is one that was never entered."""
+    """Everything in secrets.json; an empty Secret was never entered."""
 
     keyring: Keyring = field(default_factory=Keyring)
     draft: Draft = field(default_factory=Draft)
@@ -64,7 +68,7 @@ class Secrets:
     contact_secret: Secret = _UNSET
 
     def all(self) -> tuple[Secret, ...]:
-        """Return every secret that is set, for whoever must keep them out of logs."""
+        """Return every secret that is set; the log masks them."""
         ring = self.keyring
         sets = [one for one in (ring.active, ring.pending, ring.previous, self.draft) if one]
         values = [value for one in sets for value in (one.token, one.aes_key)]
@@ -72,7 +76,7 @@ class Secrets:
 
 
 def render_secrets(secrets: Secrets, sealer: Sealer) -> JsonObject:
-    """Return the secrets as JSON has them; raises OSError where the system cannot seal."""
+    """Return the secrets as JSON. Raises OSError if the system cannot seal them."""
     ring = secrets.keyring
     drafts = {
         **{name: cast("Credentials | None", getattr(ring, name)) for name in _SETS},
@@ -99,10 +103,10 @@ def _sealed(secret: Secret, sealer: Sealer) -> str:
 
 
 def parse_secrets(document: JsonObject, path: Path, sealer: Sealer) -> Secrets:
-    """Read the JSON of secrets.json; `path` is for the errors only.
+    """Parse secrets.json; `path` is only for the errors.
 
-    Raises FileDamagedError for a value that is not what `render_secrets` writes, and
-    SecretsLockedError where another account or computer sealed the values.
+    Raises FileDamagedError for a value that `render_secrets` does not write, and
+    SecretsLockedError if another account or computer sealed the values.
     """
     try:
         return _Reader(document, sealer).secrets()
@@ -113,11 +117,11 @@ def parse_secrets(document: JsonObject, path: Path, sealer: Sealer) -> Secrets:
 
 
 class _ShapeError(Exception):
-    """A value in secrets.json is not what this program writes; names it, never shows it."""
+    """This program does not write such a value in secrets.json; names it, never shows it."""
 
 
 class _Reader:
-    """Reads values by name and says which one is wrong."""
+    """Reads values by name, and names the one that is wrong."""
 
     def __init__(self, document: JsonObject, sealer: Sealer) -> None:
         self._document = document

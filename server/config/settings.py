@@ -1,7 +1,7 @@
-"""Every setting there is: its name, type, default, rule and explanation, and nothing else.
+"""All settings: their names, types, defaults, rules and explanations.
 
-This is the only place that holds a default. The tables of the handbook and of the settings window
-are made from `known_settings()`.
+No other module holds a default. The tables of the handbook and of the settings window are made
+from `known_settings()`.
 """
 
 from collections.abc import Mapping
@@ -58,7 +58,7 @@ class CallbackSettings:
         default="0.0.0.0",  # noqa: S104 - DingTalk calls from outside
         metadata=_about(
             rules.host(),
-            N_("The address to listen on; 0.0.0.0 stands for all addresses of this computer."),
+            N_("The address to listen on; 0.0.0.0 means all addresses of this computer."),
             needs_restart=True,
         ),
     )
@@ -66,7 +66,7 @@ class CallbackSettings:
         default=8080,
         metadata=_about(
             rules.integer(0, 65535),
-            N_("The port to listen on; 0 picks a free one, which is of use for trials only."),
+            N_("The port to listen on; 0 picks a free one (for testing only)."),
             needs_restart=True,
         ),
     )
@@ -74,21 +74,24 @@ class CallbackSettings:
         default="/api/callback",
         metadata=_about(
             rules.callback_path(),
-            N_("The path of the callback address that is entered in the DingTalk console."),
+            N_("The path of the callback address entered in the DingTalk console."),
         ),
     )
     public_url: str = field(
         default="",
         metadata=_about(
             rules.optional_web_address(),
-            N_("The callback address as DingTalk calls it; the self-test then tries it as well."),
+            N_(
+                "The public callback address that DingTalk uses; if set, the self-test tries "
+                "it as well."
+            ),
         ),
     )
     previous_grace_hours: int = field(
         default=24,
         metadata=_about(
             rules.integer(0, 24 * 30),
-            N_("For how many hours old credentials are still accepted after new ones came in use."),
+            N_("How many hours the old credentials stay valid after new ones take effect."),
         ),
     )
 
@@ -102,15 +105,15 @@ class DingTalkSettings:
         metadata=_about(
             rules.identifier(128),
             N_(
-                "AppKey (Client ID) of the DingTalk app that reads the directory; see Credentials "
-                "and basic information in its console."
+                "Client ID (formerly AppKey) of the DingTalk app that reads the directory; see "
+                "Credentials and basic information in its console."
             ),
         ),
     )
     api_base: str = field(
         default="https://oapi.dingtalk.com",
         metadata=_about(
-            rules.web_address(), N_("The address of DingTalk's interface; changed for trials only.")
+            rules.web_address(), N_("The address of DingTalk's API; change it for testing only.")
         ),
     )
 
@@ -123,13 +126,13 @@ class WeComSettings:
         default="",
         metadata=_about(
             rules.identifier(128),
-            N_("The company's id in WeCom: My Company, Company Information, at the bottom."),
+            N_("The company id in WeCom: at the bottom of My Company, Company Information."),
         ),
     )
     api_base: str = field(
         default="https://qyapi.weixin.qq.com",
         metadata=_about(
-            rules.web_address(), N_("The address of WeCom's interface; changed for trials only.")
+            rules.web_address(), N_("The address of WeCom's API; change it for testing only.")
         ),
     )
 
@@ -141,21 +144,24 @@ class SyncSettings:
     enabled: bool = field(
         default=False,
         metadata=_about(
-            rules.flag(), N_("Whether the DingTalk directory is mirrored into WeCom by itself.")
+            rules.flag(), N_("Whether the DingTalk directory is synced to WeCom automatically.")
         ),
     )
     source_department_ids: tuple[int, ...] = field(
         default=(1,),
         metadata=_about(
             rules.department_ids(),
-            N_("The DingTalk departments to mirror, each with all below it; 1 is the company."),
+            N_(
+                "The DingTalk departments to sync, each including its subdepartments; 1 is "
+                "the whole company."
+            ),
         ),
     )
     excluded_department_ids: tuple[int, ...] = field(
         default=(),
         metadata=_about(
             rules.listed_department_ids(),
-            N_("DingTalk departments that are left out, each with all below it."),
+            N_("DingTalk departments to leave out, each including its subdepartments."),
         ),
     )
     protected_wecom_userids: tuple[str, ...] = field(
@@ -166,72 +172,75 @@ class SyncSettings:
         default=1,
         metadata=_about(
             rules.department_id(WECOM_ID_MAX),
-            N_("The WeCom department under which the mirror stands; 1 is the company."),
+            N_("The WeCom department that everything is synced to; 1 is the whole company."),
         ),
     )
     leavers: Leavers = field(
         default=Leavers.DISABLE,
         metadata=_about(
             rules.choice(Leavers),
-            N_("People who left DingTalk: disabled, deleted after a wait, or left alone in WeCom."),
+            N_(
+                "What happens in WeCom to people who left DingTalk: disable them, delete "
+                "them after a while, or keep them."
+            ),
         ),
     )
     delete_after_days: int = field(
         default=30,
         metadata=_about(
             rules.integer(0, 3650),
-            N_("With leavers = delete: for how many days they stay disabled before."),
+            N_("If leavers are deleted: how many days they stay disabled first."),
         ),
     )
     max_removals: int = field(
         default=3,
         metadata=_about(
             rules.integer(0, 1_000_000),
-            N_("More removals than this in 24 hours wait for your approval."),
+            N_("Removing more people than this within 24 hours needs your approval."),
         ),
     )
     max_removal_percent: int = field(
         default=5,
         metadata=_about(
             rules.integer(0, 100),
-            N_("Removals of more than this share of all people wait for your approval."),
+            N_("Removing more than this percentage of all people needs your approval."),
         ),
     )
     invite: bool = field(
         default=False,
-        metadata=_about(rules.flag(), N_("Whether WeCom sends an invitation to new people.")),
+        metadata=_about(rules.flag(), N_("Whether WeCom sends new members an invitation.")),
     )
     daily_at: str = field(
         default="03:00",
         metadata=_about(
-            rules.time_of_day(), N_("When the whole directory is compared every day, local time.")
+            rules.time_of_day(), N_("When the whole directory is compared each day (local time).")
         ),
     )
     missed_events_minutes: int = field(
         default=5,
         metadata=_about(
             rules.integer(1, 24 * 60),
-            N_("Every how many minutes DingTalk is asked for events that did not arrive."),
+            N_("How often, in minutes, DingTalk is asked for events that did not arrive."),
         ),
     )
     approve_first_run: bool = field(
         default=True,
         metadata=_about(
-            rules.flag(), N_("Whether the first run only shows a preview until you approve it.")
+            rules.flag(), N_("Whether the first sync only shows a preview until you approve it.")
         ),
     )
     department_links: Mapping[int, int] = field(
         default_factory=lambda: MappingProxyType({}),
         metadata=_about(
             rules.department_links(),
-            N_("Which WeCom department belongs to a DingTalk department, where names clash."),
+            N_("Which WeCom department matches a DingTalk department, if names clash."),
         ),
     )
     employee_number_attribute: str = field(
         default="",
         metadata=_about(
             rules.plain_text(64),
-            N_("The extended attribute in WeCom that takes the employee number; empty for none."),
+            N_("The extended attribute in WeCom that holds the employee number; empty for none."),
         ),
     )
 
@@ -242,15 +251,11 @@ class JournalSettings:
 
     keep_days: int = field(
         default=90,
-        metadata=_about(
-            rules.integer(1, 3650), N_("For how many days finished events stay in the list.")
-        ),
+        metadata=_about(rules.integer(1, 3650), N_("How many days finished events are kept.")),
     )
     keep_events: int = field(
         default=1_000_000,
-        metadata=_about(
-            rules.integer(1000, 100_000_000), N_("How many finished events stay in the list.")
-        ),
+        metadata=_about(rules.integer(1000, 100_000_000), N_("How many finished events are kept.")),
     )
 
 
@@ -269,7 +274,7 @@ class UiSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All the user's wishes, validated as a whole. Secrets are apart (`server.config.secrets`)."""
+    """All settings, validated as a whole. Secrets are separate (`server.config.secrets`)."""
 
     callback: CallbackSettings = field(default_factory=CallbackSettings)
     dingtalk: DingTalkSettings = field(default_factory=DingTalkSettings)
@@ -279,14 +284,14 @@ class Settings:
     ui: UiSettings = field(default_factory=UiSettings)
 
     def value_of(self, name: str) -> object:
-        """Return the value of the setting with this dotted name, for tables and comparisons."""
+        """Return the value of the setting with this dotted name."""
         section, _, setting = name.partition(".")
         return getattr(getattr(self, section), setting)
 
 
 @dataclass(frozen=True, slots=True)
 class SettingInfo:
-    """What a table says about a setting. `default` is as JSON has it; a secret has none."""
+    """A setting's row in a table. `default` is JSON; a secret has none."""
 
     name: str
     rule: Rule
@@ -325,21 +330,24 @@ _SECRETS = (
         "callback.key",
         rules.identifier(128),
         "",
-        N_("AppKey (Client ID), CorpId or SuiteKey, whichever DingTalk sends for this app."),
+        N_(
+            "Client ID (formerly AppKey), CorpId or SuiteKey, whichever DingTalk sends for "
+            "this app."
+        ),
         is_secret=True,
     ),
     SettingInfo(
         "dingtalk.app_secret",
         rules.identifier(256),
         "",
-        N_("AppSecret (Client Secret) of the same app, from the same page."),
+        N_("Client Secret (formerly AppSecret) of the same app, on the same page."),
         is_secret=True,
     ),
     SettingInfo(
         "wecom.contact_secret",
         rules.identifier(256),
         "",
-        N_("The secret of WeCom's contact synchronisation (Management Tools, Contacts Sync)."),
+        N_("The Contacts Sync secret in WeCom (Management Tools, Contacts Sync)."),
         is_secret=True,
     ),
 )
@@ -352,7 +360,7 @@ def sections() -> Mapping[str, type[Any]]:
 
 @cache
 def known_settings() -> tuple[SettingInfo, ...]:
-    """Return all settings, secret ones included, section by section in the order of the classes."""
+    """Return all settings with the secret ones, by section in the order of the classes."""
     plain = [
         SettingInfo(
             f"{section}.{part.name}", default=rules.to_json(getattr(kind(), part.name)), **about

@@ -1,7 +1,7 @@
-"""Settings and secrets on the disk: loaded together, changed together, by any process.
+"""Loads and changes settings and secrets on the disk together, from any process.
 
-A file lock is held for each load and each read-modify-write, so `configure` and a running service
-never lose each other's change, and Windows never refuses to replace a file that one of us reads.
+Each load and each read-modify-write holds a file lock. So `configure` and a running service never
+lose each other's changes, and Windows never refuses to replace a file that one of them is reading.
 """
 
 import os
@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from crypto.credentials import Field, Keyring
+from crypto.credentials import CredentialField, Keyring
 from server.config import replacement
 from server.config.files import (
     FileImage,
@@ -37,17 +37,17 @@ from server.config.settings import Settings
 from server.errors.base import FileAccessError, FileMissingError, SecretsLockedError
 from server.errors.message import N_, Message
 
-# A save takes milliseconds. Who holds the lock for longer hangs.
+# A save takes milliseconds; a process that holds the lock for longer hangs.
 _LOCK_WAIT_S = 2.0
 _OTHERS_RIGHTS = 0o077
-# How each older format becomes the next one; the number of steps is the format's version.
+# Each step migrates a format to the next; see `parse_document`.
 _SETTINGS_STEPS: tuple[Step, ...] = ()
 _SECRETS_STEPS: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Settings and secrets as of one moment; `notes` is what the admin should hear about them."""
+    """Settings and secrets as of one moment; `notes` are remarks on them for the admin."""
 
     settings: Settings = field(default_factory=Settings)
     secrets: Secrets = field(default_factory=Secrets)
@@ -56,9 +56,9 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a merge did. `config` is in force now.
+    """The result of a merge. `config` is in force now.
 
-    `changed`: dotted names whose value is another one now. `missing`: the values that incomplete
+    `changed` holds the dotted names whose values changed, `missing` the values that incomplete
     credentials still need.
     """
 
@@ -66,12 +66,12 @@ class Outcome:
     changed: tuple[str, ...]
     needs_restart: bool
     credentials: Effect
-    missing: tuple[Field, ...]
+    missing: tuple[CredentialField, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Disk:
-    """Both files as they are, their JSON in today's format."""
+    """Both files as they are, and their JSON in today's format."""
 
     settings_image: FileImage
     secrets_image: FileImage
@@ -83,30 +83,30 @@ class _Disk:
 class ConfigStore:
     """The settings and secrets of one data folder. Safe for threads and processes.
 
-    Every method that returns a Config counts as a load: adopt what it returns.
+    Every method that returns a Config counts as a load: use what it returns.
     """
 
     def __init__(self, folder: DataFolder, sealer: Sealer | None = None) -> None:
         self._folder = folder
         self._sealer = sealer or system_sealer()
         self._stamps: tuple[Stamp, Stamp] | None = None
-        self._is_held_for_long = False  # by somebody for whom a reader has waited in vain
+        self._is_lock_stuck = False  # a reader timed out: later readers do not wait again
 
     def load(self) -> Config:
-        """Read both files; defaults where there are none.
+        """Read both files; use the defaults if there are none.
 
         Raises FileDamagedError, FileNewerError, FileAccessError, SecretsLockedError, and
-        SettingsError for values in settings.json that cannot be used. Nothing is changed, but a
-        secrets file that others could read is narrowed to its owner.
+        SettingsError for values in settings.json that cannot be used. Changes nothing, except that
+        a secrets file that others could read is restricted to its owner.
         """
-        if not self._has_files():  # also where the folder itself is still to be made
+        if not self._has_files():  # maybe not even the folder
             self._stamps = (Stamp(), Stamp())
             return Config(notes=self._forgotten())
         with ExitStack() as held:
-            # Each file is whole at any moment. Only together they may be of two moments, and a
-            # process that hangs while it saves must not keep the service from starting. Where the
-            # lock cannot even be made, nobody saves.
-            if replacement.is_unfinished(self._folder):  # an import that was cut short
+            # Read without the lock: a process that hangs while saving must not keep the service
+            # from starting. Each file is complete at any moment; at worst the two are of different
+            # moments. If the lock cannot even be created, nobody is saving.
+            if replacement.is_unfinished(self._folder):  # an interrupted import
                 held.enter_context(self._locked())
             else:
                 with suppress(LockHeldError, FileAccessError):
@@ -116,25 +116,25 @@ class ConfigStore:
             return self._config(disk, self._secrets(disk))
 
     def reload(self) -> Config:
-        """Read both files again, for who uses what they held: neither may have gone meanwhile.
+        """Read both files again. Raises FileMissingError if one disappeared, and what `load` does.
 
-        Raises FileMissingError, and what `load` raises.
+        For a running service: a file that disappeared must not be read as empty.
         """
         self._ensure_present()
         return self.load()
 
     def changed_since_load(self) -> bool:
-        """Tell whether a file is another one than last read; costs two looks at the folder.
+        """Whether a file changed since it was read last; takes two calls of stat.
 
-        A load that failed counts: what it found is reported once, not every second.
+        A failed load counts as read, so that its error is reported once, not every second.
         """
         return self._stamps != self._stamps_now()
 
     def merge(self, changes: Mapping[str, object]) -> Outcome:
         """Merge a JSON object of settings and secrets into the stored ones and save the result.
 
-        Credentials that are given in part are completed from the pending set, else the active one,
-        else the draft. Raises SettingsError naming every problem, and what `load` raises; then
+        Incomplete credentials are completed from the pending set, else the active one, else the
+        draft. Raises SettingsError, which names every problem, and what `load` raises; then
         nothing was changed.
         """
         self._folder.ensure()
@@ -164,7 +164,7 @@ class ConfigStore:
             )
 
     def tried(self, changes: Mapping[str, object]) -> Config:
-        """Return what `merge` would make of `changes`, and save nothing; raises as `merge`."""
+        """Return the result that `merge` would save; save nothing. Raises what `merge` raises."""
         self._folder.ensure()
         with self._locked():
             disk = self._read()
@@ -172,9 +172,9 @@ class ConfigStore:
         return Config(result.settings, result.secrets)
 
     def update_keyring(self, change: Callable[[Keyring], Keyring]) -> Config:
-        """Replace the keyring on the disk by what `change` makes of it; raises as `reload` does.
+        """Replace the stored keyring by what `change` returns. Raises what `reload` raises.
 
-        `change` sees what another process may have entered meanwhile.
+        `change` gets the keyring on the disk, which another process may have changed.
         """
         with self._locked():
             self._ensure_present()
@@ -188,9 +188,9 @@ class ConfigStore:
     # --- moving to another computer
 
     def portable(self) -> tuple[JsonObject, JsonObject]:
-        """Return both files' JSON with the secrets in the open, to be sealed at once.
+        """Return both files' JSON with plain secrets; seal it at once.
 
-        Raises what `load` raises: what cannot be used here is not carried elsewhere.
+        Raises what `load` raises: files that cannot be used here must not be moved elsewhere.
         """
         self._folder.ensure()
         with self._locked():
@@ -202,10 +202,9 @@ class ConfigStore:
     def stage(
         self, staged: DataFolder, settings: JsonObject, secrets: JsonObject, origin: Path
     ) -> Config:
-        """Write what `portable` returned elsewhere to the files of `staged`, sealed for here.
+        """Write what `portable` returned on another computer to `staged`, sealed for this one.
 
-        `origin` is where it came from, for the errors: FileNewerError, FileDamagedError,
-        SettingsError, FileAccessError.
+        The errors name `origin`: FileNewerError, FileDamagedError, SettingsError, FileAccessError.
         """
         plain = parse_document(FileImage(origin, render(secrets)), _SECRETS_STEPS)
         opened = parse_secrets(plain, origin, PlainSealer())
@@ -223,9 +222,9 @@ class ConfigStore:
         return config
 
     def replace_folder(self, now_ms: int) -> Path | None:
-        """Put the staged files in the place of this folder's; returns where the old ones are.
+        """Replace this folder's files by the staged ones; return where the old ones are.
 
-        For whoever holds the lock of the service. Raises FileAccessError.
+        The caller holds the lock of the service. Raises FileAccessError.
         """
         with self._locked():
             return replacement.replace(self._folder, now_ms)
@@ -244,7 +243,7 @@ class ConfigStore:
         return is_there or replacement.is_unfinished(self._folder)
 
     def _ensure_present(self) -> None:
-        """Refuse to take a file that vanished for an empty one: every call would be refused."""
+        """Raise if a file disappeared: read as empty, it would make us reject every call."""
         for path, known in zip(self._paths, self._stamps or (), strict=False):
             if known != Stamp() and stamp_of(path) == Stamp():
                 raise FileMissingError(path=str(path))
@@ -261,14 +260,14 @@ class ConfigStore:
 
     @contextmanager
     def _read_lock(self) -> Iterator[None]:
-        """Take the lock to read, who can do without: waiting in vain, once is enough."""
-        wait_s = 0.0 if self._is_held_for_long else _LOCK_WAIT_S
+        """Take the lock for reading, if possible; after one timeout, later calls do not wait."""
+        wait_s = 0.0 if self._is_lock_stuck else _LOCK_WAIT_S
         try:
             with self._lock(wait_s):
-                self._is_held_for_long = False
+                self._is_lock_stuck = False
                 yield
         except LockHeldError:
-            self._is_held_for_long = True
+            self._is_lock_stuck = True
             raise
 
     @contextmanager
@@ -302,11 +301,11 @@ class ConfigStore:
         )
 
     def _forgotten(self) -> tuple[Message, ...]:
-        """Tell of a file that is gone while its last good copy is still there.
+        """Report a file that is gone while its last good copy exists.
 
-        It is not put back unasked: it may be older, or the file was removed on purpose.
+        The copy is not restored automatically: it may be older, or the file was removed on purpose.
         """
-        text = N_("{path} is missing. To use its older copy {backup} again, give it that name.")
+        text = N_("{path} is missing. To use the older copy {backup}, give it that name.")
         return tuple(
             Message(text, {"path": str(path), "backup": str(backup_of(path))})
             for path in self._paths
@@ -320,7 +319,10 @@ class ConfigStore:
             image.path.chmod(0o600)
         except OSError as exc:
             raise access_error(image.path, exc) from exc
-        text = N_("Others could read {path}; now only its owner can. Consider new secrets.")
+        text = N_(
+            "Other users could read {path}; now only its owner can. Consider changing the "
+            "secrets in it."
+        )
         return (Message(text, {"path": str(image.path)}),)
 
     def _secrets(self, disk: _Disk) -> Secrets:
@@ -333,13 +335,13 @@ class ConfigStore:
     def _unknown(self, names: tuple[str, ...]) -> tuple[Message, ...]:
         if not names:
             return ()
-        text = N_("{path} holds names that this version does not know: {names}. They are kept.")
+        text = N_("{path} contains settings unknown to this version: {names}. They are kept.")
         return (Message(text, {"path": str(self._folder.settings), "names": ", ".join(names)}),)
 
     def _save(self, disk: _Disk, settings: JsonObject, secrets: Secrets | None) -> None:
-        """Write what differs; `secrets` is None where they stay (sealing again would change them).
+        """Write what differs; `secrets` is None if they stay (sealing again would change them).
 
-        Names in the old files that this version does not know are written back.
+        Keeps the names in the old files that this version does not know.
         """
         changes = []
         if secrets is not None:
@@ -350,7 +352,7 @@ class ConfigStore:
         replace_files(changes)
         try:
             self._stamps = self._stamps_now()
-        except FileAccessError:  # it is saved all the same; whoever looks next reads it again
+        except FileAccessError:  # it is saved nevertheless; the next look reads it again
             self._stamps = None
 
     def _sealed(self, secrets: Secrets) -> JsonObject:
@@ -361,7 +363,7 @@ class ConfigStore:
 
     @staticmethod
     def _place_aside(image: FileImage) -> Path:
-        """Return a name that nothing has yet, or what has this very content already."""
+        """Return an unused name, or that of a file that has this content already."""
         wanted = place = image.path.with_name(f"{image.path.name}.locked")
         number = 1
         while read_image(place).content not in {None, image.content}:
@@ -370,11 +372,13 @@ class ConfigStore:
         return place
 
     def _without_locked_secrets(self, disk: _Disk) -> _Disk:
-        """Put secrets of another account aside for good, since this one replaces them."""
+        """Move secrets of another account aside for good, because they are being replaced."""
         aside = self._place_aside(disk.secrets_image)
         if stamp_of(aside) == Stamp():
             write_atomically(aside, disk.secrets_image.content or b"")
-        text = N_("The secrets of another Windows account were replaced; they are kept in {path}.")
+        text = N_(
+            "Secrets stored by another Windows account were replaced; they are kept in {path}."
+        )
         note = Message(text, {"path": str(aside)})
         empty = parse_document(FileImage(self._folder.secrets), _SECRETS_STEPS)
         return replace(disk, secrets=empty, notes=(*disk.notes, note))

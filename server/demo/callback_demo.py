@@ -86,7 +86,7 @@ def run_demo(texts: Texts, say: Say = print) -> int:
     except CheckFailedError:
         verdict, code = N_("Something failed."), 1
     else:
-        verdict, code = N_("Everything went as it should."), 0
+        verdict, code = N_("Everything worked."), 0
     say("")
     say(texts(verdict))
     return code
@@ -139,7 +139,7 @@ class _Demo:
         return CallbackSender(address, token, _AES_KEY, _KEY, rng=self._rng, patience=patience)
 
     def _published_samples(self, address: str) -> None:
-        self._stage.scene(N_("Callbacks that were published, with other values each time:"))
+        self._stage.scene(N_("Published sample callbacks, each with different values:"))
         for sample in SAMPLES:
             self._configure(sample.token, sample.aes_key, sample.key)
             with CallbackSender(
@@ -148,7 +148,7 @@ class _Demo:
                 self._stage.check(sample.source, is_right=sender.post(sample.text).fault is None)
 
     def _live_events(self, address: str) -> None:
-        self._stage.scene(N_("Events of a company, one of them twice, as DingTalk sends them:"))
+        self._stage.scene(N_("A company's events as DingTalk sends them, one of them twice:"))
         self._configure(_TOKEN, _AES_KEY, _KEY)
         with self._sender(address) as sender:
             self._stage.check("check_url", is_right=sender.deliver(check_url()).accepted)
@@ -162,23 +162,23 @@ class _Demo:
                 self._stage.check(name, is_right=sender.deliver(event).accepted)
 
     def _wrong_value(self, address: str) -> None:
-        self._stage.scene(N_("A call with a token that does not match, and the key doctor:"))
+        self._stage.scene(N_("A request with the wrong token, and the diagnosis:"))
         with self._sender(address, _OTHER_TOKEN) as sender:
             was_accepted = sender.attempt(b'{"EventType":"user_add_org"}').fault is None
-        self._stage.check(N_("turned away"), is_right=not was_accepted)
+        self._stage.check(N_("rejected"), is_right=not was_accepted)
         for call in self.app.rejected_calls():
             self._stage.tell(call.title)
             self._stage.tell(call.hint)
 
     def _what_the_admin_sees(self) -> None:
-        self._stage.scene(N_("What is stored, newest first:"))
+        self._stage.scene(N_("Stored events, newest first:"))
         for event in self.app.events().events:
             moment = self._texts.moment(event.received_at_ms)
             self._stage.show(f"{moment}  {event.state:<8} {event.event_type or '–'}")
         counts = self.app.status().events
         stored = counts.pending + counts.done + counts.ignored
         self._stage.check(
-            N_("{stored} events stored, {duplicates} came twice and are stored once."),
+            N_("{stored} events stored; {duplicates} of them arrived twice and were stored once."),
             stored=stored,
             duplicates=counts.duplicates,
             is_right=(stored, counts.duplicates) == _EXPECTED,

@@ -136,14 +136,17 @@ class MirrorScenes:
         for reason in preview.hold_reasons:
             self.stage.tell(reason)
         self.stage.check(
-            N_("previewed, and nothing written: {count} changes await approval as {digest}"),
+            N_(
+                "preview only, nothing written: {count} changes wait for approval under "
+                "digest {digest}"
+            ),
             count=preview.summary.totals.held,
             digest=preview.summary.digest or "–",
             is_right=bool(preview.summary.digest) and not self.office.wecom.writes(),
         )
         done = self._sync(allow=preview.summary.digest)
         self.stage.check(
-            N_("approved by this digest, and made: {done} changes, {failed} failed"),
+            N_("approved by this digest: {done} changes made, {failed} failed"),
             done=done.summary.totals.done,
             failed=done.summary.totals.failed,
             is_right=done.summary.totals.done > _PEOPLE and not done.summary.totals.failed,
@@ -151,7 +154,9 @@ class MirrorScenes:
         self._faulty_record(done)
 
     def _faulty_record(self, run: RunView) -> None:
-        self.stage.scene(N_("One record is faulty; it alone is left out, with its remedy:"))
+        self.stage.scene(
+            N_("One record is faulty; only that one is skipped, with advice on how to fix it:")
+        )
         skipped = [change for change in run.changes if change.result == "skipped"]
         for change in skipped:
             if change.error is not None:
@@ -179,14 +184,14 @@ class MirrorScenes:
         moved = company.move(first.userid, self._random.sample(departments, 2))
         self._scene(N_("One moves to two other departments:"), moved)
         renamed = company.change(second.userid, name="新名字", title="总监")
-        self._scene(N_("One has another name and title:"), renamed)
+        self._scene(N_("One gets a new name and title:"), renamed)
         place = departments[0]
         changed = company.change_department(place, name="更名:新中心")
-        self._scene(N_("A department is renamed, with a character that WeCom refuses:"), changed)
+        self._scene(N_("A department is renamed, with a character that WeCom rejects:"), changed)
         left = [event for one in others[:_LEAVERS] for event in company.leave(one.userid)]
         self._scene(N_("Three people leave:"), left)
         mended = company.change(self.office.faulty.userid, mobile="17500000000")
-        self._scene(N_("The faulty record gets its mobile:"), mended)
+        self._scene(N_("The faulty record gets a mobile:"), mended)
 
     def _hires(self, departments: list[int]) -> Iterator[Payload]:
         for number, name in enumerate(("陈晨", "Zoë Müller", "欧阳娜娜")):
@@ -224,7 +229,7 @@ class MirrorScenes:
     # --- what is held, and the end
 
     def _mass_removal(self) -> None:
-        self.stage.scene(N_("{count} people are gone from DingTalk at once:"), count=_MASS)
+        self.stage.scene(N_("{count} people disappear from DingTalk at once:"), count=_MASS)
         gone = self._random.sample(sorted(self.office.company.roster.people), _MASS)
         for userid in gone:
             for event in self.office.company.leave(userid):
@@ -238,7 +243,7 @@ class MirrorScenes:
             self.stage.tell(reason)
         names = {change.dingtalk_id for change in listed}
         self.stage.check(
-            N_("held, nobody disabled; the list awaits approval as {digest}"),
+            N_("held, nobody disabled; the list waits for approval under digest {digest}"),
             digest=held.digest if held is not None else "–",
             is_right=names == set(gone) and self._enabled(gone) == len(gone),
         )
@@ -252,7 +257,7 @@ class MirrorScenes:
         return sum(members[people[userid]].is_enabled for userid in dingtalk_userids)
 
     def _final_run(self) -> None:
-        self.stage.scene(N_("Two full comparisons, as every night:"))
+        self.stage.scene(N_("Two full syncs, as every night:"))
         self._sync()
         before = len(self.office.wecom.writes())
         second = self._sync()
@@ -263,7 +268,9 @@ class MirrorScenes:
         )
 
     def _verdict(self) -> None:
-        self.stage.scene(N_("Both sides compared field by field, without the program's own code:"))
+        self.stage.scene(
+            N_("Both sides compared field by field, without using the program's own code:")
+        )
         roster = self.office.company.roster
         found = differences(roster, self.office.wecom.directory, self._pairs())
         for difference in found[:_LINES]:
@@ -297,7 +304,7 @@ class MirrorScenes:
         listed = list(changes)
         is_long = len(listed) > _LINES
         for change in [*listed[: _LINES // 2], *listed[-_LINES // 2 :]] if is_long else listed:
-            text = _ACTIONS.get((change.action, change.kind), N_("decide about {who}"))
+            text = _ACTIONS.get((change.action, change.kind), N_("needs your decision: {who}"))
             mark = _MARKS.get(change.result, change.result)
             self.stage.show(f"{mark}  {self.stage.texts(text, who=_who(change))}")
         if is_long:

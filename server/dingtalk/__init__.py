@@ -1,1 +1,1 @@
-"""DingTalk's calls, what its events mean, and its error codes. Decides no change."""
+"""DingTalk's calls, events and error codes. Decides no change and knows nothing of WeCom."""

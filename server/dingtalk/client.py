@@ -1,7 +1,6 @@
-"""DingTalk's calls, one method each (facts, DingTalk 4 and 5). Only `oapi` endpoints.
+"""DingTalk's calls, one method each, from `oapi` endpoints only.
 
-Every method raises `VendorError`; what it returns is complete and typed. Safe to use from several
-threads.
+Every method raises `VendorError`; what it returns is complete and typed. Thread-safe.
 """
 
 import json
@@ -28,13 +27,13 @@ from server.rest.session import Call, Purpose
 from server.rest.tokens import Account
 
 _LOG = logging.getLogger(__name__)
-_CALLS_PER_S = 19  # of 20 per app and API, standard edition (API-1433): others call as well
+_CALLS_PER_S = 19  # of 20 per app and API (API-1433); other programs may call as well
 _PAGE_SIZE = 100  # the largest that user/list takes (API-0062, API-0066)
 
 
 @dataclass(frozen=True, slots=True)
 class UserPage:
-    """A page of a department's members; `next_cursor` is None on the last one."""
+    """A page of a department's members; `next_cursor` is None on the last page."""
 
     users: tuple[DingTalkUser, ...]
     next_cursor: int | None
@@ -59,12 +58,12 @@ def connect(
 
 
 class DingTalkClient(Client):
-    """The calls. Ids go in and come out as strings."""
+    """DingTalk's calls. Ids go in and come out as strings."""
 
     def readable_departments(self) -> tuple[str, ...]:
-        """Return the roots of what the app may read (auth/scopes); () where that is not told.
+        """Return the roots of what the app may read (auth/scopes); () if DingTalk does not say.
 
-        Only an offer to the admin hangs on it, so a failure is logged and not raised, unless the
+        It only serves a suggestion to the admin, so a failure is logged, not raised, unless the
         service is stopping.
         """
         try:
@@ -72,7 +71,7 @@ class DingTalkClient(Client):
         except CallCancelledError:
             raise
         except VendorError as error:
-            _LOG.info("What the app may read is not known: %s", error)
+            _LOG.info("DingTalk does not say what the app may read: %s", error)
             return ()
         scopes = answer.get("auth_org_scopes")
         return (
@@ -82,20 +81,22 @@ class DingTalkClient(Client):
         )
 
     def get_user(self, userid: str) -> DingTalkUser:
-        """Return a person with the manager, "" for none (v2/user/get)."""
+        """Return a person with their manager, "" for none (v2/user/get)."""
         call = Call("topapi/v2/user/get", body={"userid": userid})
         result = self._object(call)
         user = self._gateway.required(parse_user(result), call, "userid")
         if user.department_ids is None and result.get("dept_id_list") is not None:
-            raise self._gateway.unreadable(call, "dept_id_list")  # nowhere is not somewhere odd
-        # Here, other than in a list, an absent manager means that there is none.
+            raise self._gateway.unreadable(
+                call, "dept_id_list"
+            )  # unreadable, which is not the same as in no department
+        # Unlike in a list, an absent manager here means that there is none.
         return replace(user, manager_userid=user.manager_userid or "")
 
     def list_users(self, department_id: str, cursor: int = 0) -> UserPage:
         """Return a page of the direct members of a department (v2/user/list).
 
-        People whose visibility is restricted are asked for too: left out, they would look as if
-        they had gone. An empty department may come without a list.
+        Includes people with restricted visibility, who would otherwise look as if they had left.
+        The answer for an empty department may lack the list.
         """
         how = {"cursor": cursor, "size": _PAGE_SIZE, "contain_access_limit": True}
         call = self._about("topapi/v2/user/list", department_id, **how)
@@ -103,7 +104,7 @@ class DingTalkClient(Client):
         following = self._next_cursor(call, page, cursor)
         listed = page.get("list")
         if listed is None and fields.flag(page.get("has_more")) is False:
-            listed = []  # of a department that holds nobody it is sometimes left out
+            listed = []  # sometimes left out for an empty department
         entries = self._gateway.required(fields.only_objects(listed), call, "list")
         users = tuple(self._listed(call, entry, department_id) for entry in entries)
         return UserPage(users, following)
@@ -119,22 +120,12 @@ class DingTalkClient(Client):
         answer = self._gateway.ask(call)
         below = answer.get("result")
         if below is None and "result" in answer:
-            below = []  # of a department that has none below
+            below = []  # no department below
         entries = self._gateway.required(fields.only_objects(below), call, "result")
         return tuple(self._department(call, entry) for entry in entries)
 
-    def list_userids(self, department_id: str) -> tuple[str, ...]:
-        """Return the ids of the direct members, also outside the scope (user/listid)."""
-        call = self._about("topapi/user/listid", department_id)
-        return self._ids(call, "userid_list")
-
-    def list_subdepartment_ids(self, department_id: str) -> tuple[str, ...]:
-        """Return the ids one level below, also outside the scope (v2/department/listsubid)."""
-        call = self._about("topapi/v2/department/listsubid", department_id)
-        return self._ids(call, "dept_id_list")
-
     def get_callback(self) -> CallbackRecord | None:
-        """Return the subscription that a program registered; None where the console made it."""
+        """Return the subscription that a program registered; None if the console made it."""
         try:
             answer = self._gateway.ask(Call("call_back/get_call_back"))
         except VendorRefusedError as error:
@@ -154,20 +145,21 @@ class DingTalkClient(Client):
     def register_callback(self, record: CallbackRecord) -> None:
         """Register a subscription; DingTalk calls `check_url` before it answers.
 
-        A lost reply is an `OutcomeUnknownError`: `get_callback` tells. Error 71006: one exists.
+        A lost reply raises `OutcomeUnknownError`; `get_callback` shows what happened. Error 71006:
+        there already is a subscription.
         """
         self._gateway.ask(_callback_call("register", record, is_repeatable=False))
 
     def update_callback(self, record: CallbackRecord) -> None:
-        """Replace the subscription whole; DingTalk calls `check_url` before it answers."""
+        """Replace the whole subscription; DingTalk calls `check_url` before it answers."""
         self._gateway.ask(_callback_call("update", record, is_repeatable=True))
 
     def take_failed_events(self) -> FailedEvents:
-        """Return events that were not delivered, at most 200 (get_call_back_failed_result).
+        """Return undelivered events, at most 200 (get_call_back_failed_result).
 
-        The next call clears what this one returned, so store them before anything else. For the
-        same reason a lost reply is not asked for again but is an `OutcomeUnknownError`: what it
-        held may be lost, and only a full run makes up for it.
+        The next call clears what this one returned, so store the events before anything else. For
+        the same reason a lost reply is never retried but raises `OutcomeUnknownError`: its events
+        may be lost, and only a full run makes up for them.
         """
         call = Call("call_back/get_call_back_failed_result", is_repeatable=False)
         answer = self._gateway.ask(call)
@@ -178,7 +170,7 @@ class DingTalkClient(Client):
         )
 
     def _about(self, path: str, department_id: str, **how: object) -> Call:
-        """Return a call about a department, whose id may be one that an event or a list told."""
+        """Return a call about a department; the id may come from an event and be unreadable."""
         number = fields.number(department_id)
         call = Call(path, body={"dept_id": number, **how})
         if number is None:
@@ -191,12 +183,8 @@ class DingTalkClient(Client):
             raise self._gateway.unreadable(call, "result")
         return result
 
-    def _ids(self, call: Call, name: str) -> tuple[str, ...]:
-        ids = fields.identifiers(self._object(call).get(name))
-        return self._gateway.required(ids, call, name)
-
     def _as_json(self, call: Call, entry: object) -> str:
-        """Return an entry as JSON text that can be stored, whatever it is: it is not sent again."""
+        """Return any entry as JSON text that can be stored: DingTalk does not send it again."""
         try:
             return fields.text(json.dumps(entry, ensure_ascii=False)) or "null"
         except RecursionError:
@@ -209,7 +197,7 @@ class DingTalkClient(Client):
         return self._gateway.required(parse_department(entry), call, "dept_id, name")
 
     def _next_cursor(self, call: Call, page: Mapping[str, Any], cursor: int) -> int | None:
-        """Return where to go on; a cursor that does not move would never end."""
+        """Return the next cursor; one that does not advance would loop for ever."""
         has_more = page.get("has_more")
         if has_more is None or fields.flag(has_more) is False:
             return None

@@ -1,7 +1,7 @@
-"""DingTalk's error codes, translated once, by a table (facts, DingTalk 4, 5.4 and 5.5).
+"""Translates DingTalk's error codes into ours, by a table.
 
-Code 88 is only an envelope: what it means stands in `sub_code`. The same code can mean different
-things for a token and for a reading, so the call decides as well.
+Code 88 is only an envelope: its meaning is in `sub_code`. The same code can mean different things
+for a token and for a read, so the kind of call counts as well.
 """
 
 from collections.abc import Mapping
@@ -26,11 +26,11 @@ VENDOR = "DingTalk"
 _ENVELOPE = 88
 _IP_NOT_LISTED = 60020
 
-_BY_ITSELF = N_("Nothing to do: DingBridge tries again by itself.")
-_REPORT = N_("If it happens again, send the log file to whoever looks after DingBridge.")
+_BY_ITSELF = N_("Nothing to do: DingBridge retries automatically.")
+_REPORT = N_("If it happens again, send the log file to your administrator.")
 _CHECK_CREDENTIALS = N_(
-    "Copy AppKey (Client ID) and AppSecret (Client Secret) again from the app's page in the "
-    "DingTalk console. Until they change, DingBridge asks again only rarely."
+    "Copy the Client ID (formerly AppKey) and the Client Secret (formerly AppSecret) again from "
+    "the app's page in the DingTalk console. Until they change, DingBridge retries only rarely."
 )
 _ADD_PERMISSION = N_(
     "Open the app in the DingTalk console, Permissions (权限管理), and add the contact permissions "
@@ -38,56 +38,58 @@ _ADD_PERMISSION = N_(
     "sync."
 )
 _WIDEN_SCOPE = N_(
-    "If it should be mirrored, add it in the DingTalk console to the app's contact scope "
+    "To sync it, add it to the app's contact scope in the DingTalk console "
     "(权限管理, 通讯录权限范围)."
 )
 _CHECK_CALLBACK = N_(
-    "Run the self-test, and make sure that the address can be reached from the internet and leads "
-    "to this computer."
+    "Run the self-test, and make sure that the address is reachable from the internet and leads to "
+    "this computer."
 )
 
 _BUSY = ErrorInfo(ErrorPolicy.RETRY, N_("DingTalk is busy (error {number})."), _BY_ITSELF)
 _THROTTLED = ErrorInfo(
     ErrorPolicy.RETRY,
-    N_("DingTalk slows down its callers at the moment (error {number})."),
+    N_("DingTalk is throttling requests (error {number})."),
     _BY_ITSELF,
 )
 _TOKEN_REFUSED = ErrorInfo(
-    ErrorPolicy.REFRESH_TOKEN, N_("DingTalk refuses the access token (error {number})."), _BY_ITSELF
+    ErrorPolicy.REFRESH_TOKEN,
+    N_("DingTalk rejected the access token (error {number})."),
+    _BY_ITSELF,
 )
 _CREDENTIALS = ErrorInfo(
     ErrorPolicy.STOP,
-    N_("DingTalk refuses AppKey or AppSecret (error {number})."),
+    N_("DingTalk rejected the Client ID or the Client Secret (error {number})."),
     _CHECK_CREDENTIALS,
 )
 _NOBODY = ErrorInfo(
     ErrorPolicy.GONE,
-    N_("This person is not in DingTalk any more (error {number})."),
-    N_("Nothing to do: the next run takes it over."),
+    N_("This person is no longer in DingTalk (error {number})."),
+    N_("Nothing to do: the next sync picks it up."),
 )
 _NO_DEPARTMENT = ErrorInfo(
     ErrorPolicy.GONE,
-    N_("This department is not in DingTalk any more (error {number})."),
+    N_("This department is no longer in DingTalk (error {number})."),
     N_(
-        "Nothing to do, unless it is one of those to be mirrored (sync.source_department_ids): "
-        "then take it out there."
+        "Nothing to do, unless it is one of the departments to sync (sync.source_department_ids): "
+        "then remove it there."
     ),
 )
 _BAD_REQUEST = ErrorInfo(
     ErrorPolicy.SKIP,
-    N_("DingTalk does not accept the call {call} (error {number}: {detail})."),
+    N_("DingTalk rejected the API call {call} (error {number}: {detail})."),
     _REPORT,
     suspicious=True,
 )
 _NO_PERMISSION = ErrorInfo(
     ErrorPolicy.STOP,
-    N_("The app lacks a permission in DingTalk for {call} (error {number})."),
+    N_("The DingTalk app is not allowed to call {call} (error {number})."),
     _ADD_PERMISSION,
 )
 _CALLBACK_CRYPTO = ErrorInfo(
     ErrorPolicy.SKIP,
-    N_("DingTalk could not decrypt our answer to its test call (error {number})."),
-    N_("Make sure that token and aes_key are the same on both sides, and run the self-test."),
+    N_("DingTalk could not decrypt our response to its test request (error {number})."),
+    N_("Make sure that token and aes_key are the same on both sides, then run the self-test."),
 )
 _UNKNOWN = ErrorInfo(
     ErrorPolicy.SKIP,
@@ -96,7 +98,7 @@ _UNKNOWN = ErrorInfo(
     suspicious=True,
 )
 _NO_ERRCODE = ErrorInfo(
-    ErrorPolicy.RETRY, N_("DingTalk's answer to {call} carries no result code."), _BY_ITSELF
+    ErrorPolicy.RETRY, N_("DingTalk's response to {call} has no result code."), _BY_ITSELF
 )
 
 MEANINGS: Mapping[int, ErrorInfo] = MappingProxyType(
@@ -112,70 +114,76 @@ MEANINGS: Mapping[int, ErrorInfo] = MappingProxyType(
         40069: _BAD_REQUEST,
         40089: _CREDENTIALS,
         41001: ErrorInfo(
-            ErrorPolicy.STOP, N_("DingTalk did not find the access token in {call}."), _REPORT
+            ErrorPolicy.STOP, N_("DingTalk found no access token in {call}."), _REPORT
         ),
         42001: _TOKEN_REFUSED,
         43007: _NO_PERMISSION,
         45009: ErrorInfo(
             ErrorPolicy.RETRY,
-            N_("DingTalk's limit for {call} is used up for now (error {number})."),
+            N_("The DingTalk rate limit for {call} has been reached (error {number})."),
             _BY_ITSELF,
             backoff_s=(60.0,),
         ),
         50002: ErrorInfo(
             ErrorPolicy.SKIP,
-            N_("This person is outside the contact scope of the app (error {number})."),
+            N_("This person is outside the app's contact scope (error {number})."),
             _WIDEN_SCOPE,
         ),
         50003: ErrorInfo(
             ErrorPolicy.STOP,
-            N_("The app is switched off in DingTalk (error {number})."),
-            N_("Switch it on in the DingTalk console. Then start a sync."),
+            N_("The app is disabled in DingTalk (error {number})."),
+            N_("Enable it in the DingTalk console. Then start a sync."),
         ),
         50004: ErrorInfo(
             ErrorPolicy.SKIP,
-            N_("This department is outside the contact scope of the app (error {number})."),
+            N_("This department is outside the app's contact scope (error {number})."),
             _WIDEN_SCOPE,
         ),
         50005: ErrorInfo(
             ErrorPolicy.STOP,
             N_("DingTalk has disabled the company (error {number})."),
-            N_("Ask DingTalk's support. DingBridge changes nothing in the meantime."),
+            N_("Contact DingTalk support. Until then, DingBridge changes nothing."),
         ),
         60003: _NO_DEPARTMENT,
         60011: _NO_PERMISSION,
         60019: ErrorInfo(
             ErrorPolicy.SKIP,
-            N_("The app may not read the members of this department (error {number})."),
+            N_("The app is not allowed to read the members of this department (error {number})."),
             _WIDEN_SCOPE,
         ),
         60111: _NOBODY,
         60121: _NOBODY,
         71006: ErrorInfo(
             ErrorPolicy.FIX,
-            N_("DingTalk already holds a callback address for this app (error {number})."),
-            N_("Replace it, or take over the values that DingTalk holds."),
+            N_(
+                "A callback address is already registered with DingTalk for this app (error "
+                "{number})."
+            ),
+            N_("Replace it, or use the values registered with DingTalk."),
             fix=Correction.UPDATE_INSTEAD,
         ),
         71007: ErrorInfo(
             ErrorPolicy.GONE,
-            N_("DingTalk holds no callback address registered by a program (error {number})."),
-            N_("Where the subscription was made in the console, that is normal."),
+            N_(
+                "No callback address has been registered with DingTalk through the API "
+                "(error {number})."
+            ),
+            N_("This is normal if the subscription was set up in the console."),
         ),
         71008: ErrorInfo(
             ErrorPolicy.SKIP,
             N_("DingTalk does not allow one of the events for this app (error {number})."),
-            N_("Choose the events in the DingTalk console instead."),
+            N_("Select the events in the DingTalk console instead."),
         ),
         71009: ErrorInfo(
             ErrorPolicy.SKIP,
-            N_('DingTalk got no "success" from the callback address (error {number}).'),
+            N_('DingTalk did not receive "success" from the callback address (error {number}).'),
             _CHECK_CALLBACK,
         ),
         71010: _BAD_REQUEST,
         71011: ErrorInfo(
             ErrorPolicy.SKIP,
-            N_("DingTalk does not accept the form of the callback address (error {number})."),
+            N_("DingTalk rejected the format of the callback address (error {number})."),
             N_("It must start with http:// or https:// and name a public host."),
         ),
         71012: ErrorInfo(
@@ -185,8 +193,8 @@ MEANINGS: Mapping[int, ErrorInfo] = MappingProxyType(
         ),
         90020: ErrorInfo(
             ErrorPolicy.STOP,
-            N_("The company's calls to DingTalk are used up for this month (error {number})."),
-            N_("They return on the first of the month; DingTalk also sells more."),
+            N_("The company's API calls to DingTalk are used up for this month (error {number})."),
+            N_("The quota is renewed on the first of the month; DingTalk also sells more."),
         ),
         **dict.fromkeys(range(90001, 90020), _THROTTLED),
         400002: _BAD_REQUEST,
@@ -194,21 +202,27 @@ MEANINGS: Mapping[int, ErrorInfo] = MappingProxyType(
         900010: ErrorInfo(
             ErrorPolicy.SKIP,
             N_(
-                "The key at the end of our answer is not the one DingTalk expects (error {number})."
+                "The key at the end of our response is not the one DingTalk expects (error "
+                "{number})."
             ),
             N_(
-                "A subscription made by a program ends with the CorpId, one made in the console "
-                "with the AppKey. Correct callback.key."
+                "A subscription registered through the API uses the CorpId, one set up in the "
+                "console the Client ID (formerly AppKey). Correct callback.key."
             ),
         ),
     }
 )
 _ENVELOPE_ALONE = ErrorInfo(
-    ErrorPolicy.STOP, N_("DingTalk refuses the call {call} (error 88: {detail})."), _ADD_PERMISSION
+    ErrorPolicy.STOP,
+    N_("DingTalk rejected the API call {call} (error 88: {detail})."),
+    _ADD_PERMISSION,
 )
 _IP_NAMED = ErrorInfo(
     ErrorPolicy.STOP,
-    N_("DingTalk does not take calls from this network address, {ip} (error {number})."),
+    N_(
+        "DingTalk does not accept requests from this network's public address {ip} (error "
+        "{number})."
+    ),
     N_(
         "Add {ip} to the app's server exit addresses (服务器出口IP) in the DingTalk console. Then "
         "start a sync."
@@ -216,7 +230,7 @@ _IP_NAMED = ErrorInfo(
 )
 _IP_UNNAMED = ErrorInfo(
     ErrorPolicy.STOP,
-    N_("DingTalk does not take calls from this network address (error {number})."),
+    N_("DingTalk does not accept requests from this network's public address (error {number})."),
     N_(
         "Add the public address of this network to the app's server exit addresses (服务器出口IP) "
         "in the DingTalk console. Then start a sync."
@@ -225,7 +239,7 @@ _IP_UNNAMED = ErrorInfo(
 
 
 def raise_for_error(answer: Mapping[str, Any], call: Call) -> None:
-    """Return for errcode 0; raise the error of the table for every other answer."""
+    """Return for errcode 0; raise the table's error for any other answer."""
     number = fields.number(answer.get("errcode"))
     if number == 0:
         return
@@ -238,22 +252,22 @@ def raise_for_error(answer: Mapping[str, Any], call: Call) -> None:
 
 
 def is_out_of_scope(error: VendorError) -> bool:
-    """Tell whether the person or department lies outside what the app may read."""
+    """Whether the person or department lies outside the app's contact scope."""
     return isinstance(error, VendorRefusedError) and error.number in {50002, 50004}
 
 
 def is_person_gone(error: VendorError) -> bool:
-    """Tell whether DingTalk says of the person asked for that they do not exist."""
+    """Whether DingTalk says that the person does not exist."""
     return isinstance(error, VendorRefusedError) and error.number in {33012, 60111, 60121}
 
 
 def is_department_gone(error: VendorError) -> bool:
-    """Tell whether DingTalk says of the department asked for that it does not exist."""
+    """Whether DingTalk says that the department does not exist."""
     return isinstance(error, VendorRefusedError) and error.number == 60003
 
 
 def is_permission_missing(error: VendorError) -> bool:
-    """Tell whether the app lacks the permission for a call, so that repeating it is useless."""
+    """Whether the app lacks the permission for a call, so that repeating it is useless."""
     return isinstance(error, VendorRefusedError) and error.number in {60011, 43007, _ENVELOPE}
 
 

@@ -1,8 +1,7 @@
-"""What a DingTalk event says about the mirror: a hint what to read again, and nothing more.
+"""Reads from a DingTalk event what has to be read again, and nothing more.
 
-An event is a hint, never data: it can be late, doubled, reordered or lost. Reads every shape that
-DingTalk has sent (facts, DingTalk 3.1, 3.2 and 4): camelCase, PascalCase, and the entries of the
-failed list. Pure: text in, hint out.
+An event is a hint, never data: it can be late, doubled, reordered or lost. Understands every shape
+DingTalk has sent: camelCase, PascalCase, and entries of the failed list. Pure: text in, hint out.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,18 +14,18 @@ from server.rest import fields
 
 _PERSON_KEYS = ("userid", "useridlist", "userids")
 _DEPARTMENT_KEYS = ("deptid", "deptidlist", "deptids", "dept_id")
-# Where an entry of the failed list hides the ids, besides the key that is named like its type.
+# Where an entry of the failed list nests the ids, besides the key named like its type.
 _NESTED_KEYS = ("callbackdata", "call_back_data", "diffinfo")
 _DEEPEST = 4
 MOST_IDS = 200
-"""An event that names more is a full run: reading so many one by one takes longer."""
+"""An event that names more becomes a full run: reading that many one by one takes longer."""
 _LONGEST_DEPARTMENT_ID = 19  # digits of a 64-bit number
 _PERSON_PREFIX = "user_"
 _DEPARTMENT_PREFIX = "org_dept_"
 _COMPANY_PREFIX = "org_"
-# Roles, who is an administrator: nothing of it is mirrored.
+# Who is an administrator is not mirrored.
 _NOT_MIRRORED = frozenset({"org_admin_add", "org_admin_remove"})
-# What an event says of those it names; of others (modified, activated) it says neither.
+# Whether the objects of an event exist; other types (modified, activated) do not say.
 _SAYS_THERE = {
     "user_add_org": True,
     "user_leave_org": False,
@@ -41,7 +40,7 @@ NEEDED_EVENTS = (
     "org_dept_modify",
     "org_dept_remove",
 )
-"""What an app must subscribe to: without one of these the mirror follows at the daily run only."""
+"""What an app must subscribe to: changes without an event wait for the daily run."""
 
 
 class FullRunReason(Enum):
@@ -54,20 +53,21 @@ class FullRunReason(Enum):
 
 
 _REASONS = {
-    FullRunReason.COMPANY_CHANGED: N_("DingTalk says that the company changed ({event})."),
-    FullRunReason.NAMES_NOBODY: N_("An event of DingTalk does not say whom it is about ({event})."),
+    FullRunReason.COMPANY_CHANGED: N_("DingTalk reports that the company changed ({event})."),
+    FullRunReason.NAMES_NOBODY: N_("A DingTalk event does not say whom it is about ({event})."),
     FullRunReason.NAMES_MANY: N_(
-        "An event of DingTalk names so many that everything is compared instead ({event})."
+        "A DingTalk event lists so many people or departments that a full sync is made instead "
+        "({event})."
     ),
     FullRunReason.UNKNOWN_CONTACT_EVENT: N_(
-        "DingTalk sent a contact event that this version does not know ({event})."
+        "DingTalk sent a contact event unknown to this version ({event})."
     ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class PersonChanged:
-    """These people may have changed, come or gone; `is_there` is what the event says of it."""
+    """These people may have changed, joined or left; `is_there`: what the event says of that."""
 
     userids: tuple[str, ...]
     is_there: bool | None = None
@@ -75,7 +75,7 @@ class PersonChanged:
 
 @dataclass(frozen=True, slots=True)
 class DepartmentsChanged:
-    """These departments and all below them may have changed; `is_there` as in `PersonChanged`."""
+    """These subtrees may have changed; `is_there` as in `PersonChanged`."""
 
     department_ids: tuple[str, ...]
     is_there: bool | None = None
@@ -90,13 +90,13 @@ class FullRunNeeded:
 
     @property
     def message(self) -> Message:
-        """Why, in a sentence."""
+        """The reason as a sentence."""
         return Message(_REASONS[self.reason], {"event": self.event_type})
 
 
 @dataclass(frozen=True, slots=True)
 class NothingToDo:
-    """The event is not about anything that is mirrored."""
+    """The event concerns nothing that is mirrored."""
 
 
 Hint = PersonChanged | DepartmentsChanged | FullRunNeeded | NothingToDo
@@ -104,14 +104,14 @@ Hint = PersonChanged | DepartmentsChanged | FullRunNeeded | NothingToDo
 
 @dataclass(frozen=True, slots=True)
 class FailedEntry:
-    """What an entry of the list of undelivered events says of itself; None where it is silent."""
+    """What an entry of the failed list says about itself; None for what it does not say."""
 
     event_type: str | None
     corp_id: str | None
 
 
 def read_failed_entry(payload: str) -> FailedEntry:
-    """Read an entry as the client wrote it down; its ids are `read_hint`'s business.
+    """Read type and company of an entry of the failed list; `read_hint` reads its ids.
 
     Never raises: DingTalk does not send the list again.
     """
@@ -123,7 +123,7 @@ def read_failed_entry(payload: str) -> FailedEntry:
 
 
 def read_hint(payload: str) -> Hint:
-    """Return what a decrypted payload, or an entry of the failed list, asks for. Never raises."""
+    """Return what a decrypted payload or an entry of the failed list asks for. Never raises."""
     event = _lower_keys(_parse_object(payload))
     event_type = fields.identifier(event.get("eventtype") or event.get("call_back_tag"))
     if event_type is None or event_type in _NOT_MIRRORED:
@@ -166,7 +166,7 @@ def _is_department_id(text: str) -> bool:
 def _collect(
     event: Mapping[str, object], event_type: str, keys: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Return the ids under any of `keys`, in their order, without repeats."""
+    """Return the ids under any of `keys`, in order, without repeats."""
     found: dict[str, None] = {}
     for level in _levels(event, event_type, _DEEPEST):
         for key in keys:
@@ -177,7 +177,7 @@ def _collect(
 def _levels(
     level: Mapping[str, object], event_type: str, depth: int
 ) -> Iterator[Mapping[str, object]]:
-    """Walk the event and the objects inside that can name ids, some of them JSON in a string."""
+    """Yield the event and its nested objects that can name ids; some are JSON in a string."""
     yield level
     if depth == 0:
         return

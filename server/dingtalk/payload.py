@@ -1,7 +1,7 @@
-"""What DingTalk sends as JSON, read alike by the desk that stores it and the views that show it.
+"""Parses DingTalk's JSON, alike for the handler that stores it and the views that show it.
 
-Python takes NaN and Infinity, which are no JSON, and refuses numbers of thousands of digits, which
-are; what it reads of 1e999 it cannot write as JSON again. Numbers beyond it become `Digits`.
+Python accepts NaN and Infinity, which are not JSON, and refuses numbers of thousands of digits,
+which are; it cannot write 1e999 as JSON again. Numbers that Python cannot hold become `Digits`.
 """
 
 import json
@@ -9,7 +9,7 @@ from math import isfinite
 
 
 def read_json(text: str | bytes) -> object:
-    """Return the JSON value of `text`; raises ValueError where it is none, or nested too deep."""
+    """Return the JSON value of `text`; raises ValueError if it is not JSON or nested too deep."""
     if isinstance(text, bytes):
         text = text.decode(json.detect_encoding(text), "surrogatepass")
     try:
@@ -19,7 +19,7 @@ def read_json(text: str | bytes) -> object:
 
 
 class Digits(str):
-    """The digits of a number that Python has no number for."""
+    """The digits of a number that Python cannot hold."""
 
     __slots__ = ()
 

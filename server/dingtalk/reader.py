@@ -1,6 +1,6 @@
-"""Reads DingTalk's directory: the whole scope, a subtree, some people, some departments.
+"""Reads DingTalk's directory: the whole scope, a subtree, single people or departments.
 
-Says honestly whether it saw everything: whoever removes somebody needs to know. Decides nothing.
+Always says whether it saw everything, since removals depend on that. Decides nothing.
 """
 
 from collections.abc import Callable, Iterable
@@ -23,12 +23,12 @@ from server.dingtalk.wire import DingTalkDepartment, DingTalkUser
 from server.errors.vendor import ErrorPolicy, VendorError
 
 _THREADS = 8  # two APIs at 19 calls/s each, up to 200 ms a call
-_PLACES_A_THREAD = 2  # calls that wait for a thread; more of them would only take memory
+_PLACES_A_THREAD = 2  # running or queued calls; more of them would only take memory
 _T = TypeVar("_T")
 
 
 class Outcome(Enum):
-    """What reading one person or department came to. GONE: DingTalk says that it does not exist."""
+    """The outcome of reading one person or department. GONE: DingTalk says it does not exist."""
 
     FOUND = "found"
     GONE = "gone"
@@ -38,7 +38,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[_T]):
-    """What was read under one id; `value` if it was found, `error` otherwise."""
+    """What was read for one id: `value` if it was found, `error` otherwise."""
 
     dingtalk_id: str
     outcome: Outcome
@@ -47,10 +47,10 @@ class Found(Generic[_T]):
 
 
 class Reader:
-    """Reads with a few threads at a time; each method may be called from any one thread.
+    """Reads with a few threads of its own. Call it from one thread at a time.
 
-    A fault that concerns everything (credentials, address, network, stop request) is raised as
-    `VendorError`; what concerns one person or department is in the result.
+    An error that concerns all calls (credentials, address, network, stop request) is raised as
+    `VendorError`; an error about one person or department is in the result.
     """
 
     def __init__(self, client: DingTalkClient, *, threads: int = _THREADS) -> None:
@@ -58,9 +58,9 @@ class Reader:
         self._threads = threads
 
     def read_scope(self, roots: Iterable[str], excluded: Iterable[str] = ()) -> Reading:
-        """Read everybody below `roots`, without what lies in or below `excluded`.
+        """Read everybody below `roots`, except in and below `excluded`.
 
-        Incomplete also where nobody at all is found: that is a lost permission, not a company.
+        A walk that finds nobody counts as incomplete: that is a lost permission, not a company.
         """
         reading = self._walk(roots, excluded, may_be_empty=False)
         if not any(reason.gap is Gap.ROOT_OUT_OF_SCOPE for reason in reading.reasons):
@@ -69,7 +69,7 @@ class Reader:
         return replace(reading, reasons=tuple(_offering(one, readable) for one in reading.reasons))
 
     def read_subtree(self, department_id: str, excluded: Iterable[str] = ()) -> Reading:
-        """Read one department and all below it. A root that is gone or out of scope is a reason."""
+        """Read a department and all below it; the reasons say if it is gone or out of scope."""
         return self._walk([department_id], excluded, may_be_empty=True)
 
     def read_people(self, userids: Iterable[str]) -> tuple[Found[DingTalkUser], ...]:
@@ -99,7 +99,7 @@ class Reader:
         read: Callable[[str], _T],
         is_gone: Callable[[VendorError], bool],
     ) -> tuple[Found[_T], ...]:
-        """Read each once; raises what ends everything, or the last of too many failures."""
+        """Read each id once; raises an error that concerns all, or the last of too many."""
         waiting = dict.fromkeys(ids)
         found: dict[str, Found[_T] | None] = dict(waiting)
         pending: set[Future[Found[_T]]] = set()
@@ -153,5 +153,5 @@ def _outcome(error: VendorError, is_gone: Callable[[VendorError], bool]) -> Outc
 
 
 def _is_exhausted(error: VendorError | None) -> bool:
-    """Whether a call failed in spite of all retries."""
+    """Whether a call failed despite all retries."""
     return error is not None and error.policy is ErrorPolicy.RETRY

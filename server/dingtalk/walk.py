@@ -1,7 +1,8 @@
-"""One walk through DingTalk's departments, breadth first, several calls at a time.
+"""Walks DingTalk's departments breadth first, with several calls in flight.
 
-Every department is asked for its subdepartments and its members. What fails is noted as a reason
-why the reading is incomplete; the rest is read all the same.
+Reads the subdepartments and members of every department. A failure becomes a reason why the reading
+is incomplete; the rest is read all the same. A complete walk still proves nobody's absence: people
+move while it runs.
 """
 
 from collections import deque
@@ -21,11 +22,11 @@ from server.dingtalk.wire import DingTalkDepartment, DingTalkUser, merge_users
 from server.errors.message import N_, GapValue, Message
 from server.errors.vendor import ErrorPolicy, VendorError
 
-# After so many calls that failed in spite of all retries, the rest would only fail slowly.
+# After this many calls that failed despite all retries, the rest would only fail slowly.
 FAILURES_TO_GIVE_UP = 5
+_CALLS_EACH = 2  # listsub and user/list
 
-
-# More than any company has; without bounds a directory that never ends would be read for ever.
+# More than any company has; without bounds an endless directory would be read for ever.
 MOST_DEPARTMENTS = 50_000
 MOST_PAGES = 1_000
 GREATEST_DEPTH = 50
@@ -45,15 +46,15 @@ class Gap(Enum):
     TOO_DEEP = "too-deep"
 
 
-# A missing permission is told by its error alone, which names call and code.
+# A missing permission needs no text here: its error names call and code.
 _TEXTS: Mapping[Gap, str] = {
     Gap.ROOT_OUT_OF_SCOPE: N_(
-        "Department {department} is outside the contact scope that DingTalk gives the app."
+        "Department {department} is outside the app's contact scope in DingTalk."
     ),
     Gap.ROOT_GONE: N_("Department {department} does not exist in DingTalk."),
     Gap.DEPARTMENT_FAILED: N_("Department {department} could not be read completely."),
     Gap.GAVE_UP: N_("Too many calls to DingTalk failed, so the rest was not read."),
-    Gap.NOBODY: N_("DingTalk shows nobody at all in the departments to be mirrored."),
+    Gap.NOBODY: N_("DingTalk returned nobody at all in the departments to sync."),
     Gap.TOO_MANY_DEPARTMENTS: N_(
         "DingTalk lists more than {most} departments; the rest was not read."
     ),
@@ -62,7 +63,8 @@ _TEXTS: Mapping[Gap, str] = {
         "not read."
     ),
     Gap.TOO_DEEP: N_(
-        "Department {department} has departments more than {most} levels deep; they were not read."
+        "Department {department} has subdepartments more than {most} levels deep; they were not "
+        "read."
     ),
 }
 _BOUNDS: Mapping[Gap, int] = {
@@ -71,33 +73,33 @@ _BOUNDS: Mapping[Gap, int] = {
     Gap.TOO_DEEP: GREATEST_DEPTH,
 }
 _EXCLUDE = N_(
-    "To mirror the rest completely, enter {departments} in sync.excluded_department_ids; what lies "
-    "there is then left out."
+    "To sync the rest completely, add {departments} to sync.excluded_department_ids; those "
+    "departments and everything below them are then left out."
 )
 _NO_DEPARTMENTS = N_(
-    "DingTalk lists {names} among the departments, which are none; they were left out."
+    "DingTalk lists {names} among the departments although they are not departments; they were "
+    "skipped."
 )
 _VANISHED = N_(
-    "DingTalk lists the department {name} ({department}) and says that it does not exist; it was "
-    "left out."
+    "DingTalk lists the department {name} ({department}) but says that it does not exist; it was "
+    "skipped."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class IncompleteReason:
-    """One thing that was not seen; `error` has DingTalk's own cause and remedy, if there is one.
-
-    `readable` are the departments that the app may read instead, where that was asked.
-    """
+    """One thing that was not seen."""
 
     gap: Gap
     department_id: str | None = None
+    # DingTalk's own cause and remedy, if there is one.
     error: VendorError | None = None
+    # The departments that the app may read instead, if DingTalk was asked.
     readable: tuple[str, ...] = ()
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """What is missing, then why, and what to do about it where it does not pass by itself."""
+        """What is missing, why, and what to do about it unless it passes on its own."""
         values: dict[str, GapValue] = {
             "department": self.department_id or "",
             "most": _BOUNDS.get(self.gap, 0),
@@ -113,12 +115,12 @@ class IncompleteReason:
 
 
 def offer(department_ids: Iterable[str]) -> Message:
-    """Name the departments that the app may read, for one that it may not."""
+    """Suggest the departments that the app may read in place of one that it may not."""
     return Message(
         N_(
-            "The app may read these departments: {departments}. Enter them as "
-            "sync.source_department_ids, or add the missing one in the DingTalk console to the "
-            "app's contact scope (权限管理, 通讯录权限范围)."
+            "The app may read these departments: {departments}. Enter them in "
+            "sync.source_department_ids, or add the missing one to the app's contact scope in the "
+            "DingTalk console (权限管理, 通讯录权限范围)."
         ),
         {"departments": ", ".join(department_ids)},
     )
@@ -126,16 +128,13 @@ def offer(department_ids: Iterable[str]) -> Message:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read: departments breadth first from the roots, people in the same order.
-
-    Only a complete reading may lead to removals. `notes` tell what was left out although nothing
-    is missing. `shows_mobiles` and `shows_emails` tell whether anybody's was visible; where
-    nobody's is, the app probably lacks the field permission.
-    """
+    """What was read: departments breadth first from the roots, people in the same order."""
 
     departments: tuple[DingTalkDepartment, ...]
     people: tuple[DingTalkUser, ...]
+    # Why it is incomplete; an incomplete reading must not lead to removals.
     reasons: tuple[IncompleteReason, ...] = ()
+    # What was left out although nothing is missing.
     notes: tuple[Message, ...] = ()
 
     @property
@@ -143,37 +142,24 @@ class Reading:
         """Whether everything in scope was seen."""
         return not self.reasons
 
-    @property
-    def shows_mobiles(self) -> bool:
-        """Whether anybody's mobile was visible."""
-        return any(user.mobile for user in self.people)
-
-    @property
-    def shows_emails(self) -> bool:
-        """Whether anybody's email was visible."""
-        return any(user.email for user in self.people)
-
 
 def ends_everything(error: VendorError) -> bool:
-    """Tell whether an error concerns all calls alike, so that reading on makes no sense."""
+    """Whether an error concerns all calls alike, so that reading on makes no sense."""
     return error.policy is ErrorPolicy.STOP and not is_permission_missing(error)
 
 
 def is_no_department(department_id: str) -> bool:
-    """Tell whether an id is below 1, as DingTalk gives them to what is no department.
+    """Whether an id is below 1: DingTalk lists things under such ids that are no departments.
 
-    家校通讯录 is -1; asked for singly it does not exist (60003).
+    家校通讯录 (the school directory) is -1; read singly, it does not exist (60003).
     """
     digits = department_id.removeprefix("-")
     is_number = digits.isascii() and digits.isdigit()
     return is_number and int(department_id) < 1
 
 
-_CALLS_EACH = 2  # listsub and user/list
-
-
 class _Call(NamedTuple):
-    """A call that is to be made about a department, and who takes what it brings."""
+    """A call to make about a department, and the method that handles its result."""
 
     department_id: str
     read: Callable[[str], Any]
@@ -181,7 +167,7 @@ class _Call(NamedTuple):
 
 
 class _Members(NamedTuple):
-    """The members read of a department, and what kept the rest from being read."""
+    """The members of a department that were read, and why the rest was not."""
 
     users: list[DingTalkUser]
     error: VendorError | None = None
@@ -189,10 +175,10 @@ class _Members(NamedTuple):
 
 
 class Walk:
-    """A single walk; `run` is called once. The results are handled on the caller's thread.
+    """A single walk; call `run` once. Results are handled on the caller's thread.
 
-    `places` is how many calls may be under way or waiting for a thread: what else is to be asked
-    waits as an id, so that a huge company takes no more memory than its departments.
+    `places`: how many calls may run or be queued at a time. Everything else waits as an id, so that
+    a huge company takes no more memory than its departments.
     """
 
     def __init__(
@@ -220,7 +206,7 @@ class Walk:
         self._exhausted = 0
 
     def run(self, roots: tuple[str, ...], *, may_be_empty: bool) -> Reading:
-        """Walk from `roots`; raises `VendorError` only for what ends everything."""
+        """Walk from `roots`; raises `VendorError` only for errors that concern all calls."""
         self._roots = tuple(root for root in roots if root not in self._excluded)
         for root in self._roots:
             self._waiting.append(_Call(root, self._client.get_department, self._take_root))
@@ -262,7 +248,7 @@ class Walk:
             if is_no_department(department_id):
                 self._no_departments[department_id] = child.name
             elif department_id in self._departments:
-                # A root that lies below another root is already there, and knows its order.
+                # A root below another root was read singly and has its order already.
                 below.append(department_id)
             elif depth > GREATEST_DEPTH:
                 self._add_reason(IncompleteReason(Gap.TOO_DEEP, parent))
@@ -291,7 +277,7 @@ class Walk:
         )
 
     def _read_members(self, department_id: str) -> "_Members":
-        """Read all pages; what was read before a page failed is kept."""
+        """Read all pages; if one fails, keep those before it."""
         users: list[DingTalkUser] = []
         cursor = 0
         for _ in range(MOST_PAGES):
@@ -306,7 +292,7 @@ class Walk:
         return _Members(users, is_endless=True)
 
     def _note_way_out(self) -> Iterator[Message]:
-        """Say how to go on without departments that will never be read as things are."""
+        """Suggest excluding departments that cannot be read as things are."""
         blocked = [
             reason.department_id
             for reason in self._reasons.values()
@@ -339,9 +325,9 @@ class Walk:
                 self._give_up(error)
 
     def _judge_vanished(self) -> Iterator[Message]:
-        """Leave out a child whose every call says that it does not exist: nothing is missing.
+        """Leave out a child if both of its calls say that it does not exist: nothing is missing.
 
-        Where only one of its calls says so, what the other would have shown is missing.
+        If only one call says so, the other call's data is missing.
         """
         for department_id, errors in self._vanished.items():
             if len(errors) < _CALLS_EACH or department_id in self._roots:
@@ -357,7 +343,7 @@ class Walk:
             yield Message(_NO_DEPARTMENTS, {"names": ", ".join(shown)})
 
     def _add_reason(self, reason: IncompleteReason) -> None:
-        """Keep a reason once: of a permission by its call, of a department by its id."""
+        """Keep each reason once: a missing permission by its call, a department by its id."""
         call = reason.error.values["call"] if reason.error and not reason.department_id else None
         self._reasons.setdefault((reason.gap, reason.department_id or call), reason)
 

@@ -1,7 +1,7 @@
 """DingTalk's people and departments as it sends them, parsed once.
 
-None means that DingTalk did not say: empty, not permitted and left out look alike on the wire
-(facts, DingTalk 5.2 and 5.3). Ids are strings. Knows nothing of WeCom and decides nothing.
+None means that DingTalk did not say: empty, forbidden and left out look alike on the wire. Ids are
+strings. Knows nothing of WeCom and decides nothing.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -17,12 +17,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class DingTalkUser:
-    """A person. `manager_userid` is told by `user/get` only ("": none), never by `user/list`.
-
-    `department_ids` are all departments of the person, also those outside the scope, in DingTalk's
-    order. `leads` and `orders` (larger first, about 1.8e17) say by department id whether the person
-    leads it and where they stand in it; a department that is not in them is unknown.
-    """
+    """A person as `user/get` or `user/list` shows them."""
 
     userid: str
     name: str | None = None
@@ -32,30 +27,32 @@ class DingTalkUser:
     title: str | None = None
     telephone: str | None = None
     job_number: str | None = None
+    # Only `user/get` shows it; "" for none.
     manager_userid: str | None = None
     active: bool | None = None
     exclusive_account: bool | None = None
+    # All departments in DingTalk's order, including those out of scope.
     department_ids: tuple[str, ...] | None = None
+    # By department id; what is missing is unknown.
     leads: Mapping[str, bool] = field(default_factory=dict)
+    # By department id, larger first, about 1.8e17; what is missing is unknown.
     orders: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class DingTalkDepartment:
-    """A department. `order` (smaller first) is told by `department/get` only.
-
-    `parent_id` is None for DingTalk's root.
-    """
+    """A department. `parent_id` is None for DingTalk's root."""
 
     department_id: str
     name: str
     parent_id: str | None = None
+    # Smaller first; only `department/get` shows it.
     order: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CallbackRecord:
-    """A subscription registered by a program, as DingTalk holds it."""
+    """A subscription that a program registered, as DingTalk stores it."""
 
     url: str
     token: Secret
@@ -65,14 +62,14 @@ class CallbackRecord:
 
 @dataclass(frozen=True, slots=True)
 class FailedEvents:
-    """Events that DingTalk could not deliver, each as JSON text; reading clears them there."""
+    """Events that DingTalk could not deliver, each as JSON text; reading clears its list."""
 
     payloads: tuple[str, ...]
     has_more: bool
 
 
 def parse_user(entry: Mapping[str, Any]) -> DingTalkUser | None:
-    """Read a person out of `user/get`; None without a userid."""
+    """Parse a person from `user/get`; None without a userid."""
     userid = fields.identifier(entry.get("userid"))
     if userid is None:
         return None
@@ -95,7 +92,7 @@ def parse_user(entry: Mapping[str, Any]) -> DingTalkUser | None:
 
 
 def parse_listed_user(entry: Mapping[str, Any], department_id: str) -> DingTalkUser | None:
-    """Read a person out of `user/list` of a department, which tells `leader` and `dept_order`."""
+    """Parse a person from a department's `user/list`, which has `leader` and `dept_order`."""
     user = parse_user(entry)
     if user is None:
         return None
@@ -111,9 +108,9 @@ def parse_listed_user(entry: Mapping[str, Any], department_id: str) -> DingTalkU
 
 
 def merge_users(listed: Iterable[DingTalkUser]) -> DingTalkUser:
-    """Join what the lists of several departments say of one person; what is known wins.
+    """Merge one person's entries from several departments' lists; known values win.
 
-    Raises ValueError for no list at all.
+    Raises ValueError if there is no entry.
     """
     first, *others = listed
     for other in others:
@@ -154,7 +151,7 @@ def _parse_orders(value: object) -> Mapping[str, int]:
 def _by_department(
     value: object, read: Callable[[Mapping[str, Any]], _T | None]
 ) -> Mapping[str, _T]:
-    """Read one value of each entry that names its department; what cannot be read is left out."""
+    """Read one value per department; entries that cannot be read are left out."""
     found: dict[str, _T] = {}
     for entry in fields.objects(value) or ():
         department_id, known = fields.whole_number(entry.get("dept_id")), read(entry)
@@ -164,9 +161,9 @@ def _by_department(
 
 
 def parse_department(entry: Mapping[str, Any]) -> DingTalkDepartment | None:
-    """Read a department out of `department/get` or `listsub`.
+    """Parse a department from `department/get` or `listsub`.
 
-    None without id or name, or where its parent cannot be read: it would look like a root.
+    None without id or name, or if its parent cannot be read: it would look like a root.
     """
     department_id = fields.whole_number(entry.get("dept_id"))
     name = fields.text(entry.get("name"))

@@ -1,6 +1,6 @@
-"""What the mirror is to do, decided without doing anything.
+"""Decides what the mirror has to do, and does nothing itself.
 
-Pure: no file, socket, clock, thread or chance in here; time comes in as an argument. The way
-through: `mapping.map_directory` -> `plan.make_plan` -> `guard.guard`; `link` and `revise` answer
-what can only be asked while a plan is being applied.
+Pure: no files, sockets, clocks, threads or randomness; time comes in as an argument. The steps are
+`mapping.map_directory`, `plan.make_plan` and `guard.guard`; `identity` and `revise` decide again
+when WeCom answers while a plan is applied.
 """

@@ -1,7 +1,7 @@
-"""Proof of absence: who is missing from a complete walk is only gone if DingTalk says so.
+"""Proof of absence: people missing from a complete walk are gone only if DingTalk says so.
 
-People and departments move while a walk goes on, so that a list without them proves nothing. Pure:
-whom to ask for (`missing_from`), where an answer lies (`place_of`), what follows (`settle`).
+People and departments move while a walk runs, so a list without them proves nothing. Decides whom
+to ask for (`missing_from`), where a department lies (`place_of`) and what follows (`conclude`).
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -25,54 +25,53 @@ from server.directory.reassigned_mobiles import waiting_for
 from server.errors.message import Message
 
 _REMOVALS = (Action.DISABLE, Action.DELETE)
-_HIGHEST_LADDER = 50
+_MOST_LEVELS = 50
 _MOST_NAMES = 10
 
 
 class Denial(Enum):
-    """What came instead of the person or department that was asked for."""
+    """The answer in place of the person or department that was asked for."""
 
-    GONE = auto()  # DingTalk says that it does not exist
+    GONE = auto()  # DingTalk says it does not exist
     OUT_OF_SCOPE = auto()  # the app may not see it
-    NO_ANSWER = auto()  # anything else, which says nothing
+    NO_ANSWER = auto()  # anything else, which proves nothing
 
 
 class Place(Enum):
     """Where a department lies."""
 
-    INSIDE = auto()  # below a source, so that it is mirrored
-    OUTSIDE = auto()  # where our own settings mirror nothing
-    NOWHERE = auto()  # its way up ends at something that does not exist
-    UNKNOWN = auto()  # its way up could not be read
+    INSIDE = auto()  # below a source: mirrored
+    OUTSIDE = auto()  # our own settings mirror nothing there
+    NOWHERE = auto()  # below something that does not exist
+    UNKNOWN = auto()  # its parents could not be read
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Linked people and departments that are missing, and would be removed or replaced for it.
+    """Linked people and departments that a walk did not show."""
 
-    resting: people missing to whom nothing is about to happen, since they were proven to be gone
-    and disabled before. homeless: people who were read and are in no department that is mirrored.
-    """
-
+    # Those whom the plan would remove or replace for it.
     people: frozenset[str] = frozenset()
     departments: frozenset[str] = frozenset()
-    resting: frozenset[str] = frozenset()
-    homeless: frozenset[str] = frozenset()
+    # Proven gone and disabled before; nothing is about to happen to them.
+    already_disabled: frozenset[str] = frozenset()
+    # People who were read, but are in no department that is mirrored.
+    without_department: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
 class Answers:
-    """What DingTalk said, by the id that was asked for."""
+    """DingTalk's answers by the id that was asked for."""
 
     people: dict[str, Person | Denial] = field(default_factory=dict)
     departments: dict[str, Department | Denial] = field(default_factory=dict)
 
 
 def missing_from(changes: Iterable[Change], ledger: Ledger, presence: Presence) -> Missing:
-    """Name whom a plan takes for gone and would do something about.
+    """Return whom a plan takes for gone and would change.
 
-    The plan is one that supposes everybody missing to be gone. Who was disabled for it before is
-    asked for again only when something is about to happen to them.
+    The plan must assume that everybody missing is gone. People who were disabled for it before are
+    asked for again only if something is about to happen to them.
     """
     changes = tuple(changes)
     people = {each.replaces for each in changes if each.replaces}
@@ -86,12 +85,12 @@ def missing_from(changes: Iterable[Change], ledger: Ledger, presence: Presence) 
     for change in changes:
         if change.action in _REMOVALS:
             (people if change.kind is Kind.PERSON else departments).add(change.dingtalk_id)
-    resting = {key for key in presence.gone - people if not ledger.people[key].is_enabled}
-    return Missing(frozenset(people), frozenset(departments), frozenset(resting))
+    already_disabled = {key for key in presence.gone - people if not ledger.people[key].is_enabled}
+    return Missing(frozenset(people), frozenset(departments), frozenset(already_disabled))
 
 
-def homeless(snapshot: Snapshot, scope: Collection[str]) -> frozenset[str]:
-    """Name the people of a snapshot who are in no department that is mirrored."""
+def people_without_department(snapshot: Snapshot, scope: Collection[str]) -> frozenset[str]:
+    """Return the people of a snapshot who are in no department that is mirrored."""
     return frozenset(
         key
         for key, person in snapshot.people.items()
@@ -105,8 +104,8 @@ def place_of(
     rules: Rules,
     read: Mapping[str, Department | Denial],
 ) -> Place | str:
-    """Say where a department lies, or which one has to be asked for first."""
-    ladder: set[str] = set()
+    """Return where a department lies, or the id of the department to ask for first."""
+    above: set[str] = set()
     while department_id not in scope:
         if _is_outside(department_id, rules):
             return Place.OUTSIDE
@@ -115,19 +114,19 @@ def place_of(
             return department_id
         if isinstance(answer, Denial):
             return Place.NOWHERE if answer is Denial.GONE else Place.UNKNOWN
-        ladder.add(department_id)
+        above.add(department_id)
         department_id = answer.parent_id or DINGTALK_ROOT
-        if department_id in ladder or len(ladder) > _HIGHEST_LADDER:
+        if department_id in above or len(above) > _MOST_LEVELS:
             return Place.UNKNOWN
     return Place.INSIDE
 
 
 def _is_outside(department_id: str, rules: Rules) -> bool:
-    """Whether nothing is mirrored here; the root is in scope where it is a source."""
+    """Whether nothing is mirrored here; a root that is a source is in scope and never gets here."""
     return department_id in {*rules.scope.excluded_department_ids, DINGTALK_ROOT}
 
 
-def settle(
+def conclude(
     snapshot: Snapshot,
     ledger: Ledger,
     rules: Rules,
@@ -135,29 +134,29 @@ def settle(
     missing: Missing,
     answers: Answers,
 ) -> Snapshot:
-    """Conclude from the answers who is gone; who is there, or may be, is kept and told by name."""
-    settling = _Settling(snapshot, ledger, rules, scope, answers)
+    """Conclude from the answers who is gone; keep and report everybody else by name."""
+    conclusion = _Conclusion(snapshot, ledger, rules, scope, answers)
     for key in missing.departments:
-        settling.judge_department(key)
+        conclusion.judge_department(key)
     for key in missing.people:
-        settling.judge_person(key, is_asked=True)
-    for key in missing.homeless - missing.people:
-        settling.judge_person(key, is_asked=False)
-    settling.tell_disputed()
+        conclusion.judge_person(key, is_asked=True)
+    for key in missing.without_department - missing.people:
+        conclusion.judge_person(key, is_asked=False)
+    conclusion.add_disputed()
     inside = {
         key: answer
         for key, answer in answers.departments.items()
-        if isinstance(answer, Department) and settling.place(key) is Place.INSIDE
+        if isinstance(answer, Department) and conclusion.place(key) is Place.INSIDE
     }
     return replace(
         snapshot,
         departments={**snapshot.departments, **inside},
-        gone_people=frozenset(settling.gone_people | missing.resting),
-        gone_departments=frozenset(settling.gone_departments),
-        is_settled=not settling.kept,
-        has_moved=causes.MOVED in settling.kept,
-        reasons=(*snapshot.reasons, *_told(settling.kept)),
-        notes=(*snapshot.notes, *_told(settling.noted)),
+        gone_people=frozenset(conclusion.gone_people | missing.already_disabled),
+        gone_departments=frozenset(conclusion.gone_departments),
+        is_settled=not conclusion.kept,
+        has_moved=causes.MOVED in conclusion.kept,
+        reasons=(*snapshot.reasons, *_messages(conclusion.kept)),
+        notes=(*snapshot.notes, *_messages(conclusion.noted)),
     )
 
 
@@ -169,13 +168,14 @@ _REASONS: Mapping[Denial | Place, str] = {
     Place.NOWHERE: causes.NOWHERE,
     Place.UNKNOWN: causes.UNANSWERED,
 }
-"""Why somebody or something missing is kept."""
+"""Why a missing person or department is kept."""
 
 
-class _Settling:
-    """Sorts what is missing; `kept` and `noted` are names by the text that tells of them.
+class _Conclusion:
+    """Sorts the missing into gone and kept.
 
-    Of whom we mirror nothing yet (`noted`), nothing can be removed either.
+    `kept` and `noted` hold names by the text that reports them; `noted` are people of whom nothing
+    is mirrored yet, so nothing could be removed.
     """
 
     def __init__(
@@ -207,7 +207,7 @@ class _Settling:
             self.gone_departments.add(key)
             return
         accepted = self._ledger.departments[key].accepted
-        self._tell(self.kept, verdict, accepted.name if accepted else key)
+        self._add(self.kept, verdict, accepted.name if accepted else key)
 
     def judge_person(self, key: str, *, is_asked: bool) -> None:
         if key in self._snapshot.disputed:
@@ -218,7 +218,7 @@ class _Settling:
             self.gone_people.add(key)
         elif is_linked or verdict is not Place.OUTSIDE:
             is_unchanged = is_linked or verdict is Place.INSIDE
-            self._tell(self.kept if is_unchanged else self.noted, verdict, self._name(key))
+            self._add(self.kept if is_unchanged else self.noted, verdict, self._name(key))
 
     def _verdict_on(self, key: str) -> Denial | Place:
         if is_of_another(key):
@@ -235,9 +235,9 @@ class _Settling:
         return Place.NOWHERE
 
     def _verdict_on_stranger(self, key: str) -> Denial | Place:
-        """Judge somebody whom another app showed: it may be another app of the same company.
+        """Judge somebody whom another app showed, perhaps another app of the same company.
 
-        Companies give the same userids to different people, so that who answers to one may be
+        Companies give the same userid to different people, so the person who has it here may be
         somebody else.
         """
         answer = self._answers.people.get(key, Denial.NO_ANSWER)
@@ -246,13 +246,13 @@ class _Settling:
         accepted = self._ledger.people[key].accepted
         return Place.INSIDE if accepted and is_same(accepted, answer) else Denial.GONE
 
-    def tell_disputed(self) -> None:
+    def add_disputed(self) -> None:
         for key, name in self._snapshot.disputed.items():
-            told = self.kept if key in self._ledger.people else self.noted
-            told.setdefault(causes.DISPUTED, set()).add(name or key)
+            names_by_text = self.kept if key in self._ledger.people else self.noted
+            names_by_text.setdefault(causes.DISPUTED, set()).add(name or key)
 
-    def _tell(self, told: dict[str, set[str]], verdict: Denial | Place, name: str) -> None:
-        told.setdefault(_REASONS[verdict], set()).add(name)
+    def _add(self, names_by_text: dict[str, set[str]], verdict: Denial | Place, name: str) -> None:
+        names_by_text.setdefault(_REASONS[verdict], set()).add(name)
 
     def _name(self, key: str) -> str:
         person, link = self._snapshot.people.get(key), self._ledger.people.get(key)
@@ -260,8 +260,8 @@ class _Settling:
         return (person.name if person else "") or known or key
 
 
-def _told(names: Mapping[str, Collection[str]]) -> Iterator[Message]:
-    """Tell every kind once; a text that named hundreds would be read by nobody."""
+def _messages(names: Mapping[str, Collection[str]]) -> Iterator[Message]:
+    """Return one message per text, with few enough names to be read."""
     for text in sorted(names):
         found = sorted(names[text])
         more = [f"… (+{len(found) - _MOST_NAMES})"] if len(found) > _MOST_NAMES else []

@@ -1,4 +1,4 @@
-"""One change to WeCom, and the differences it is made of.
+"""One change to WeCom, the differences it consists of, and why changes are held.
 
 Field names are WeCom's own (`parentid`, `main_department`); an extended attribute is called
 `extattr.<name>`, the switch of a member `enable`.
@@ -15,11 +15,11 @@ from server.directory.model import DepartmentState, Kind, MemberState, TargetDep
 from server.errors.message import Message
 
 Key = tuple[Kind, str]
-"""What a change is about: the kind and the id in DingTalk."""
+"""The object of a change: its kind and its id in DingTalk."""
 
 
 class HoldReason(Enum):
-    """Why nothing at all, or no removal, is done without the admin."""
+    """Why the whole run, or its removals, needs the admin's approval."""
 
     FIRST_RUN = "first-run"
     SCOPE_CHANGED = "scope-changed"
@@ -30,22 +30,22 @@ class HoldReason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """What is held and the numbers it was judged by.
-
-    wanted: removals in this plan. used: removals of the last 24 hours that still count. limit:
-    what those two together may reach. linked: what of ours is enabled in WeCom.
-    """
+    """A reason to hold changes, with the numbers behind it."""
 
     reason: HoldReason
     kind: Kind
+    # Removals in this plan.
     wanted: int
+    # Removals of the last 24 hours that still count.
     used: int
+    # What those two together may reach.
     limit: int
+    # Our enabled people or departments in WeCom.
     linked: int
 
     @property
     def is_whole(self) -> bool:
-        """Whether the whole run is held, and not its removals only."""
+        """Whether the whole run is held, not only its removals."""
         return self.reason is not HoldReason.ALLOWANCE
 
 
@@ -54,7 +54,7 @@ Fields = Mapping[str, tuple[FieldValue, FieldValue]]
 
 
 class Action(Enum):
-    """What is done; a conflict does nothing and waits for the admin."""
+    """What a change does; a conflict does nothing and waits for the admin."""
 
     CREATE = "create"
     ADOPT = "adopt"
@@ -67,25 +67,25 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change, old and new for every field that differs (old None: not known or not there).
-
-    payload: all that WeCom is to have afterwards, for the ledger once it is accepted; WeCom takes
-    department, order and is_leader_in_dept only together, so that whoever writes one sends all
-    three from here. cause: it is listed but not made. replaces: the DingTalk userid whose link
-    this person takes over. requires: people whose removal must succeed first. counts: the guard
-    counts it as a removal.
-    """
+    """One change."""
 
     action: Action
     kind: Kind
     dingtalk_id: str
     wecom_id: str
+    # Old and new value of every field that differs; old None: unknown or absent.
     fields: Fields = field(default_factory=dict)
+    # Everything WeCom should have afterwards: it goes into the ledger once it is accepted. WeCom
+    # takes department, order and is_leader_in_dept only together, so all three are sent from here.
     payload: MemberState | DepartmentState | None = None
+    # Why it is listed but not made.
     cause: Cause | None = None
     warnings: tuple[Message, ...] = ()
+    # The DingTalk userid whose link this person takes over.
     replaces: str = ""
+    # People whose removal must succeed first.
     requires: frozenset[str] = frozenset()
+    # The guard counts it as a removal.
     counts: bool = False
 
     @property
@@ -94,7 +94,7 @@ class Change:
         return self.cause is None and self.action is not Action.CONFLICT
 
     def to_json(self) -> dict[str, object]:
-        """Give the parts of the `sync --json` contract that are known before it is applied."""
+        """Return the parts of the `sync --json` contract that are known before it is applied."""
         return {
             "action": self.action.value,
             "kind": self.kind.value,
@@ -105,21 +105,21 @@ class Change:
 
 
 def member_of(change: Change) -> MemberState:
-    """Return all that WeCom is to have of the person; TypeError for a department's change."""
+    """Return what WeCom should have of the person; raises TypeError for a department."""
     if not isinstance(change.payload, MemberState):
         raise TypeError(change.kind)
     return change.payload
 
 
 def state_of(change: Change) -> DepartmentState:
-    """Return all that WeCom is to have of the department; TypeError for a person's change."""
+    """Return what WeCom should have of the department; raises TypeError for a person."""
     if not isinstance(change.payload, DepartmentState):
         raise TypeError(change.kind)
     return change.payload
 
 
 def digest_of(changes: Iterable[Change]) -> str:
-    """Name a list of changes by what it would do; causes, warnings and order do not count."""
+    """Return the digest of what changes would do; causes, warnings and order do not count."""
     lines = [
         json.dumps(change.to_json(), ensure_ascii=False, sort_keys=True)
         for change in changes
@@ -129,7 +129,7 @@ def digest_of(changes: Iterable[Change]) -> str:
 
 
 def member_fields(member: MemberState) -> dict[str, FieldValue]:
-    """Spread a member over WeCom's fields."""
+    """Return a member as WeCom's fields."""
     fields: dict[str, FieldValue] = {
         "name": member.name,
         "mobile": member.mobile,
@@ -148,16 +148,16 @@ def member_fields(member: MemberState) -> dict[str, FieldValue]:
 
 
 def all_fields(member: MemberState) -> Fields:
-    """Everything a member has, for one whose present values are not known."""
+    """Return all non-empty fields, for a member whose present values are unknown."""
     return {name: (None, value) for name, value in member_fields(member).items() if value}
 
 
 def member_changes(
     old: MemberState, new: MemberState, departments: frozenset[str] | None
 ) -> Fields:
-    """Compare what WeCom accepted with what it is to have.
+    """Return the differences between what WeCom accepted and what it should have.
 
-    departments: where the member really is now, None where that was not read.
+    departments: where the member is now; None if that was not read.
     """
     is_moved = departments is not None and departments != {
         membership.department_id for membership in old.memberships
@@ -180,7 +180,7 @@ def member_changes(
 def department_changes(
     name: str | None, row: TargetDepartment | None, new: DepartmentState
 ) -> Fields:
-    """Compare a department as it is (name, row) with what it is to be."""
+    """Return the differences between a department as it is (name, row) and as it should be."""
     pairs: dict[str, tuple[FieldValue, FieldValue]] = {
         "name": (name, new.name),
         "parentid": (row.parent_id if row else None, new.parent_id),

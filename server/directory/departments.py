@@ -1,7 +1,7 @@
-"""Departments in scope become WeCom departments: id, name, parent, order (`map_departments`).
+"""Finds the departments in scope (`build_tree`) and maps them to WeCom's (`map_departments`).
 
-Names: forbidden characters become their twins, long ones are cut, equal siblings get numbers that
-stay when another one goes. Orders: DingTalk sorts ascending, WeCom descending.
+Names: forbidden characters become full-width twins, long names are cut, equal siblings get numbers
+that stay when another one goes. Orders: DingTalk sorts ascending, WeCom descending.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -30,21 +30,19 @@ from server.errors.message import Message
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The departments in scope, parents first.
-
-    parents: DingTalk id of the department above, "" for the target root. unknown: what was read
-    but hangs on nothing we know, so that only a full run can place it. doubts: why absence from
-    this tree proves nothing, although the snapshot calls itself complete.
-    """
+    """The departments in scope, parents first."""
 
     departments: Mapping[str, Department]
+    # The DingTalk id of the department above, "" for the target root.
     parents: Mapping[str, str]
+    # What was read but lies below nothing we know; only a full run can place it.
     unknown: frozenset[str] = frozenset()
+    # Why absence from this tree proves nothing although the snapshot is complete.
     doubts: tuple[Message, ...] = ()
 
 
-def grow(snapshot: Snapshot, ledger: Ledger, rules: Rules) -> Tree:
-    """Find the departments in scope: below a source, or below one of ours, and not excluded."""
+def build_tree(snapshot: Snapshot, ledger: Ledger, rules: Rules) -> Tree:
+    """Find the departments in scope: below a source or one of ours, and not excluded."""
     known = frozenset[str]()
     if not snapshot.is_full:
         known = frozenset(ledger.departments) - rules.scope.excluded_department_ids
@@ -64,7 +62,7 @@ def grow(snapshot: Snapshot, ledger: Ledger, rules: Rules) -> Tree:
 
 
 def _reach(snapshot: Snapshot, known: Collection[str], rules: Rules) -> frozenset[str]:
-    """Walk down from every department that is a source or hangs on something in scope."""
+    """Walk down from every source and from every department directly below the scope."""
     scope = rules.scope
     children = _children({key: each.parent_id for key, each in snapshot.departments.items()})
     above = {*known, DINGTALK_ROOT} if _mirrors_root(rules) else {*known}
@@ -100,7 +98,7 @@ def _children(parents: Mapping[str, str]) -> dict[str, list[str]]:
 
 
 def _parents_first(parents: Mapping[str, str]) -> list[str]:
-    """Order by depth; departments that lie below each other are never reached."""
+    """Sort by depth; departments in a circle are left out."""
     children = _children(parents)
     ordered = [each for each in sorted(parents, key=id_key) if parents[each] not in parents]
     for department_id in ordered:
@@ -111,7 +109,7 @@ def _parents_first(parents: Mapping[str, str]) -> list[str]:
 def _unplaced(
     snapshot: Snapshot, placed: Collection[str], ledger: Ledger, rules: Rules
 ) -> frozenset[str]:
-    """Name what was read but has no place; below an excluded department nothing is expected."""
+    """Return what was read but has no place, unless it lies below an excluded department."""
     excluded = rules.scope.excluded_department_ids
     return frozenset(
         department_id
@@ -123,7 +121,7 @@ def _unplaced(
 
 
 def _doubts(snapshot: Snapshot, rules: Rules) -> tuple[Message, ...]:
-    """Say why a whole tree cannot be trusted: moved while it was read, or a source is missing."""
+    """Return why the tree cannot be trusted: it changed during the read, or lacks a source."""
     doubts: list[Message] = []
     circle = _circle({key: each.parent_id for key, each in snapshot.departments.items()})
     if circle:
@@ -138,7 +136,7 @@ def _doubts(snapshot: Snapshot, rules: Rules) -> tuple[Message, ...]:
 
 
 def _circle(parents: Mapping[str, str]) -> list[str]:
-    """Name the departments whose way up never ends."""
+    """Return the departments that lie below themselves."""
     tops = {
         each: "" if parents[each] not in parents or each == DINGTALK_ROOT else parents[each]
         for each in parents
@@ -148,13 +146,13 @@ def _circle(parents: Mapping[str, str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Sibling:
-    """A department on its way to a name and an order."""
+    """A department that needs a name and an order among its siblings."""
 
     department_id: str
     name: str
     source_order: MaybeOrder
     link: DepartmentLink | None
-    is_fixed: bool  # not read this time: it keeps its name and order and others go around it
+    is_fixed: bool  # not read this time: it keeps name and order, and the others give way
 
 
 def map_departments(
@@ -162,7 +160,7 @@ def map_departments(
 ) -> dict[str, DesiredDepartment]:
     """Map every department of the tree, parents first.
 
-    staying: departments of ours that are not in the tree and yet remain.
+    staying: our departments that are not in the tree but remain.
     """
     ids = _wecom_ids(tree, ledger, live, rules)
     groups: dict[str, list[_Sibling]] = {}
@@ -195,7 +193,7 @@ def _fixed(link: DepartmentLink, accepted: DepartmentState) -> _Sibling:
 def _wecom_ids(
     tree: Tree, ledger: Ledger, live: TargetSnapshot | None, rules: Rules
 ) -> dict[str, str]:
-    """Find or choose the WeCom id of every department; the same choice in every run."""
+    """Find or choose the WeCom id of every department; every run chooses the same."""
     taken = {link.wecom_id for link in ledger.departments.values()}
     taken |= {"1", rules.scope.target_department_id, *rules.department_links.values()}
     taken |= set(live.departments) if live else set()
@@ -234,7 +232,7 @@ def _sequence_key(sibling: _Sibling) -> tuple[bool, int, tuple[int, str]]:
 
 
 def _order_now(link: DepartmentLink | None, parent: str, live: TargetSnapshot | None) -> int:
-    """Tell the order a department has below `parent` now, 0 where it is not there."""
+    """Return a department's present order below `parent`; 0 if it is not there."""
     if not link or not link.accepted:
         return 0
     if live:
@@ -244,7 +242,7 @@ def _order_now(link: DepartmentLink | None, parent: str, live: TargetSnapshot | 
 
 
 def _names(parent: str, siblings: list[_Sibling]) -> dict[str, str]:
-    """Name the siblings: who has a fitting name keeps it, the others take the first free one."""
+    """Name the siblings: a fitting name stays, the others get the first free one."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     for each in sorted(siblings, key=lambda one: (not one.is_fixed, id_key(one.department_id))):
@@ -279,7 +277,7 @@ def _judge(
     live: TargetSnapshot | None,
     rules: Rules,
 ) -> dict[str, DesiredDepartment]:
-    """Put the parts together and say what cannot be brought about; what lies below waits."""
+    """Put the parts together and mark what cannot be done; what lies below such a one waits."""
     mapped: dict[str, DesiredDepartment] = {}
     owners = {link.wecom_id for link in ledger.departments.values()}
     taken_names = {

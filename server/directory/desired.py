@@ -1,4 +1,4 @@
-"""What WeCom is to look like, as the mapping hands it to the plan."""
+"""What WeCom should look like: the result of the mapping and the input of the plan."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,18 +10,16 @@ from server.errors.message import Message
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """The people in scope of a snapshot, and who of the others has left.
-
-    gone: whose absence is proven; to be missing from a list proves nothing. is_settled: everything
-    in scope was read, and whoever is missing from it is known to be gone.
-    """
+    """Who is in scope of a snapshot, and who has left."""
 
     present: frozenset[str]
+    # Those whose absence is proven; missing from a list proves nothing.
     gone: frozenset[str] = frozenset()
+    # Everything in scope was read, and everybody missing from it is known to be gone.
     is_settled: bool = False
 
     def has_left(self, dingtalk_userid: str) -> bool | None:
-        """Whether a linked person is no longer mirrored; None where that is not known."""
+        """Whether a linked person is no longer mirrored; None if that is unknown."""
         if dingtalk_userid in self.present:
             return False
         return True if dingtalk_userid in self.gone else None
@@ -29,18 +27,17 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class DesiredDepartment:
-    """A department and the WeCom id it has, or gets.
-
-    exists: it is in WeCom already, as far as we know. is_named: `sync.department_links` names it.
-    cause: it cannot be brought about now.
-    """
+    """A department and the WeCom id it has or will get."""
 
     department_id: str
     wecom_id: str
     state: DepartmentState
     link: DepartmentLink | None
+    # It is in WeCom already, as far as we know.
     exists: bool
+    # `sync.department_links` names its WeCom department.
     is_named: bool = False
+    # Why it cannot be created or changed now.
     cause: Cause | None = None
     warnings: tuple[Message, ...] = ()
 
@@ -52,41 +49,40 @@ class DesiredDepartment:
 
 @dataclass(frozen=True, slots=True)
 class DesiredPerson:
-    """A person and the WeCom member they are, or become.
-
-    link: the ledger's entry of that member, which is another person's where somebody returned
-    under a new DingTalk userid; `replaces` then names the old one. cause: the person is skipped,
-    and the admin has to decide if `is_conflict`. mobile_conflict: only the mobile is not taken
-    over, because somebody else holds it. adopts: a member of WeCom's who was nobody's is taken
-    over; is_proven: WeCom said that this one has the mobile. manager_userid: the DingTalk userid
-    behind `member.direct_leader`.
-    """
+    """A person and the WeCom member they are or become."""
 
     dingtalk_userid: str
     wecom_userid: str
     member: MemberState
+    # The ledger's link to that member.
     link: PersonLink | None = None
+    # The old DingTalk userid in that link, if the person returned under a new one.
     replaces: str = ""
+    # Why the person is skipped; if `is_conflict`, the admin has to decide.
     cause: Cause | None = None
     is_conflict: bool = False
+    # Why the person keeps the old mobile: somebody else holds the new one.
     mobile_conflict: Cause | None = None
     warnings: tuple[Message, ...] = ()
+    # The DingTalk userid behind `member.direct_leader`.
     manager_userid: str = ""
+    # An unlinked member of WeCom is taken over.
     adopts: bool = False
+    # WeCom said that this member has the mobile.
     is_proven: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """The mapped snapshot. Parents stand before children in `departments`, people by userid.
+    """The mapped snapshot."""
 
-    gone_departments: whose absence is proven. unplaced: people and departments
-    that an event named and only a full run can place.
-    """
-
+    # Parents before children.
     departments: Mapping[str, DesiredDepartment]
+    # By DingTalk userid.
     people: Mapping[str, DesiredPerson]
     presence: Presence
+    # Departments whose absence is proven.
     gone_departments: frozenset[str] = frozenset()
+    # What an event named and only a full run can place.
     unplaced: frozenset[str] = frozenset()
     warnings: tuple[Message, ...] = ()

@@ -1,7 +1,7 @@
-"""How much may be removed without asking (`guard`): the accident it prevents wipes a directory.
+"""Limits what may be removed without approval (`guard`), so that no accident wipes a directory.
 
-A small office is protected too: the allowance counts heads as well as per cent, over runs and
-events together. Refusals are values that carry their numbers.
+Small offices are protected too: the allowance counts heads as well as per cent, over runs and
+events together. A refusal is a value that carries its numbers.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,20 +18,19 @@ MASS_PERCENT = 30
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """What of a plan may be written now.
+    """Which changes of a plan may be written now."""
 
-    allowed: in the plan's order. held: waits for approval under `digest` (None: nothing waits).
-    refused: listed, never made. is_approved: the admin's digest let the held ones through, so
-    that their removals do not use up the allowance. is_mismatch: another digest was given; then
-    nothing is allowed.
-    """
-
+    # In the plan's order.
     allowed: tuple[Change, ...]
+    # What waits for approval under `digest` (None: nothing waits), and why.
     held: tuple[Change, ...] = ()
     holds: tuple[Hold, ...] = ()
     digest: str | None = None
+    # Listed, never made.
     refused: tuple[Change, ...] = ()
+    # What only the admin's digest let through; such removals do not use up the allowance.
     approved: tuple[Change, ...] = ()
+    # Another digest was given, so nothing is allowed.
     is_mismatch: bool = False
 
 
@@ -43,7 +42,7 @@ def guard(
     now_s: float,
     approved_digest: str | None = None,
 ) -> Approval:
-    """Divide a plan into what may be done, what waits for the admin, and what never happens."""
+    """Divide a plan into what is allowed, what waits for the admin, and what is refused."""
     refused = tuple(_refusals(plan, ledger, rules))
     barred = {id(change) for change, _ in refused}
     open_changes = [change for change in plan.executable if id(change) not in barred]
@@ -64,25 +63,25 @@ def guard(
 
 
 def allowance(kind: Kind, ledger: Ledger, rules: Rules, now_s: float) -> int:
-    """Say how many may be removed in 24 hours: `min(max_removals, max(1, per cent of ours))`.
+    """Return how many may be removed in 24 hours: `min(max_removals, max(1, per cent of ours))`.
 
-    Who was removed within them is counted among ours, lest the allowance shrink by being used.
+    Recent removals still count as ours, or using the allowance would shrink it.
     """
     ours = linked_count(kind, ledger) + used_removals(kind, ledger, now_s)
     return min(rules.max_removals, max(1, rules.max_removal_percent * ours // 100))
 
 
 def linked_count(kind: Kind, ledger: Ledger) -> int:
-    """Count what of ours is enabled in WeCom, with what was begun: that can be removed, too."""
+    """Count our enabled members or departments, including those never confirmed."""
     if kind is Kind.DEPARTMENT:
         return len(ledger.departments)
     return sum(1 for link in ledger.people.values() if link.is_enabled)
 
 
 def used_removals(kind: Kind, ledger: Ledger, now_s: float) -> int:
-    """Count what was removed without approval in the last 24 hours and has not come back.
+    """Count removals without approval in the last 24 hours that have not come back.
 
-    A removal dated in the future counts: the clock was wrong once, which excuses nothing.
+    A removal dated in the future counts: a clock that was wrong excuses nothing.
     """
     removed = {
         (removal.dingtalk_id, fold(removal.wecom_id))
@@ -104,7 +103,7 @@ def _is_back(kind: Kind, dingtalk_id: str, wecom_id: str, ledger: Ledger) -> boo
 
 
 def _refusals(plan: Plan, ledger: Ledger, rules: Rules) -> Iterable[tuple[Change, Change]]:
-    """Find changes to what is not ours: a second lock, should the plan ever be wrong."""
+    """Find changes to what is not ours: a second line of defence against a wrong plan."""
     protected = rules.protected
     people = {fold(link.wecom_userid) for link in ledger.people.values()}
     departments = {link.wecom_id for link in ledger.departments.values()}
@@ -152,7 +151,7 @@ def _shares_nobody(snapshot: Snapshot, ledger: Ledger) -> bool:
 def _allowance_holds(
     changes: Sequence[Change], ledger: Ledger, rules: Rules, now_s: float
 ) -> tuple[Hold, ...]:
-    """Find kinds of which more would go than 24 hours allow; then none of them goes."""
+    """Find the kinds whose removals exceed the allowance; then none of that kind is removed."""
     holds: list[Hold] = []
     for kind in Kind:
         wanted = _wanted(changes, kind)
@@ -168,7 +167,7 @@ def _wanted(changes: Sequence[Change], kind: Kind) -> int:
 
 
 def _held_removals(changes: Sequence[Change], kinds: set[Kind]) -> list[Change]:
-    """Pick the removals that wait, and departments that those people would still be in."""
+    """Return the removals that wait, and those of departments the people would still be in."""
     held = [change for change in changes if change.counts and change.kind in kinds]
     people = {change.dingtalk_id for change in held if change.kind is Kind.PERSON}
     waiting = {id(change) for change in held}

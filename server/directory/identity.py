@@ -1,10 +1,10 @@
-"""Who is who: which WeCom member a DingTalk person is, decided from the ledger alone (`identify`).
+"""Decides which WeCom member a DingTalk person is, from the ledger and from WeCom's answers.
 
-The proof of identity is the mobile. A mobile of a member of ours who left means, with the same
-name, the same person back under a new DingTalk userid; with another name, a company phone passed
-on, which must not hand over the old owner's chats. A foreign member of the userid that somebody
-would get is probably that person: where WeCom was not asked who holds the mobile, the take-over is
-planned, and proven while it is made.
+The mobile proves identity. If a leaver of ours has it, the same name means the same person, back
+under a new DingTalk userid; another name means a company phone passed on, which must not hand over
+the old owner's chats. A foreign member with the userid that a person would get is probably that
+person: the take-over is planned, and proven when it is written. Contact values are cleaned here
+(`read_contact`).
 """
 
 from collections.abc import Callable, Mapping
@@ -32,18 +32,18 @@ from server.errors.message import Message
 
 
 class Match(Enum):
-    """What follows from the holder of the mobile."""
+    """How a member that has the mobile relates to the person who claims it."""
 
-    SAME = "same"  # our own earlier create, whose answer was lost: update it
-    ADOPT = "adopt"  # a member that is nobody's yet: the mobile proves who it is
-    RETURN = "return"  # one of ours who left and is back: enable and link anew
+    SAME = "same"  # created by us, but the reply was lost: update it
+    ADOPT = "adopt"  # a member without a link: the mobile proves who it is
+    RETURN = "return"  # somebody who left and is back: enable and link anew
     CONFLICT = "conflict"  # the admin decides
-    WAIT = "wait"  # the holder was not read this time; a full run decides
+    WAIT = "wait"  # the holder was not read this time: a full run decides
 
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """A person who wants a mobile, and the member they have or are about to get."""
+    """A person who claims a mobile, and the member they have or are about to get."""
 
     dingtalk_userid: str
     name: str
@@ -53,71 +53,69 @@ class Claimant:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The member that has the mobile.
-
-    link: the ledger's entry if the member is ours; has_left: whether its person is no longer
-    mirrored, None where that is not known.
-    """
+    """The member that has the mobile."""
 
     wecom_userid: str
+    # The ledger's link, if the member is ours.
     link: PersonLink | None
+    # Whether the linked person is no longer mirrored; None if that is unknown.
     has_left: bool | None
     is_protected: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The fate, the member it is about, whose link it replaces, and the cause if it stops here."""
+    """The match of a claimant and a member."""
 
     match: Match
     wecom_userid: str
+    # The DingTalk userid whose link is replaced.
     replaces: str = ""
+    # Why the person is skipped, if they are.
     cause: Cause | None = None
 
 
-def match_owner(claim: Claimant, holder: Owner) -> Decision:
-    """Decide about a mobile that `holder` has and `claim` wants; never hands over a stranger's."""
-    wecom_userid = holder.wecom_userid
-    if holder.is_protected:
-        return _conflict("member-protected", claim, wecom_userid)
-    link = holder.link
-    if link and link.dingtalk_userid == claim.dingtalk_userid:
+def match_owner(claimant: Claimant, owner: Owner) -> Decision:
+    """Decide about a mobile that `owner` has; a stranger's member is never handed over."""
+    wecom_userid = owner.wecom_userid
+    if owner.is_protected:
+        return _conflict("member-protected", claimant, wecom_userid)
+    link = owner.link
+    if link and link.dingtalk_userid == claimant.dingtalk_userid:
         return Decision(Match.SAME, wecom_userid)
-    if claim.is_linked:  # one person cannot be two members
-        return _conflict("mobile-held", claim, wecom_userid)
+    if claimant.is_linked:  # one person cannot be two members
+        return _conflict("mobile-held", claimant, wecom_userid)
     if link is None:
         return Decision(Match.ADOPT, wecom_userid)
-    return _judge_ours(claim, link, holder)
+    return _judge_ours(claimant, link, owner)
 
 
-def _judge_ours(claim: Claimant, link: PersonLink, holder: Owner) -> Decision:
-    if holder.has_left is None and link.is_enabled:
-        reason = cause("mobile-undecided", name=claim.name, wecom_id=link.wecom_userid)
+def _judge_ours(claimant: Claimant, link: PersonLink, owner: Owner) -> Decision:
+    if owner.has_left is None and link.is_enabled:
+        reason = cause("mobile-undecided", name=claimant.name, wecom_id=link.wecom_userid)
         return Decision(Match.WAIT, link.wecom_userid, cause=reason)
-    if holder.has_left is False:
-        return _conflict("mobile-held", claim, link.wecom_userid)
+    if owner.has_left is False:
+        return _conflict("mobile-held", claimant, link.wecom_userid)
     known_name = link.accepted.name if link.accepted else ""
-    if known_name == claim.name:
+    if known_name == claimant.name:
         return Decision(Match.RETURN, link.wecom_userid, replaces=link.dingtalk_userid)
-    return _conflict("mobile-of-leaver", claim, link.wecom_userid, other=known_name)
+    return _conflict("mobile-of-leaver", claimant, link.wecom_userid, other=known_name)
 
 
-def _conflict(code: str, claim: Claimant, wecom_userid: str, **values: str) -> Decision:
-    reason = cause(code, name=claim.name, wecom_id=wecom_userid, **values)
+def _conflict(code: str, claimant: Claimant, wecom_userid: str, **values: str) -> Decision:
+    reason = cause(code, name=claimant.name, wecom_id=wecom_userid, **values)
     return Decision(Match.CONFLICT, wecom_userid, cause=reason)
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Cleaned values of a person.
-
-    An empty mobile or email may just be a forbidden one; title, telephone and job number need no
-    field permission (5.3).
-    """
+    """Cleaned values of a person."""
 
     name: str
+    # "" may also mean that the app lacks the field permission; None: unusable.
     mobile: str | None
     email: str | None
+    # The rest needs no field permission.
     position: str
     telephone: str | None
     employee_number: str
@@ -125,7 +123,7 @@ class Contact:
 
 
 def read_contact(person: Person) -> Contact:
-    """Clean every value of `person`; what was cut or left out is noted as a warning."""
+    """Clean every value of `person`; whatever is cut or left out becomes a warning."""
     reader = _Reader(person.name.strip() or person.dingtalk_userid)
     state_code = _known(person.state_code)
 
@@ -148,7 +146,7 @@ def _known(value: MaybeText) -> str:
 
 
 class _Reader:
-    """Takes values one by one and collects what had to be adjusted."""
+    """Cleans values one by one and collects warnings about adjustments."""
 
     def __init__(self, label: str) -> None:
         self.label = label
@@ -172,7 +170,7 @@ class _Reader:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The member a person is or becomes; the fields mean the same as in `DesiredPerson`."""
+    """The member a person is or becomes; the fields are those of `DesiredPerson`."""
 
     wecom_userid: str
     link: PersonLink | None = None
@@ -186,13 +184,16 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the decisions rest on; `holders` maps a mobile to the member of ours who holds it."""
+    """What the decisions are based on."""
 
     ledger: Ledger
     live: TargetSnapshot | None
     protected: frozenset[str]
+    # Mobile -> the link of our member who has it.
     holders: Mapping[str, PersonLink]
+    # DingTalk userid -> the conflict that WeCom refused before.
     refused: Mapping[str, Conflict]
+    # Folded WeCom userid -> its link.
     owners: Mapping[str, PersonLink]
     presence: Presence
 
@@ -204,30 +205,30 @@ def identify(
     rules: Rules,
     presence: Presence,
 ) -> dict[str, Identity]:
-    """Decide for everybody; new people get a userid that nobody has, each run the same."""
+    """Decide for everybody; new people get a free userid, the same in every run."""
     known = _gather(ledger, live, rules, presence)
-    claims = _claims(contacts, ledger)
+    mobile_owners = _mobile_owners(contacts, ledger)
     userids = _Userids(known, contacts)
     found: dict[str, Identity] = {}
     for dingtalk_userid in sorted(contacts, key=id_key):
         contact = contacts[dingtalk_userid]
         link = ledger.people.get(dingtalk_userid)
-        rival = claims.get(contact.mobile or "", dingtalk_userid)
+        rival = mobile_owners.get(contact.mobile or "", dingtalk_userid)
         if link:
             conflict = _conflict_of_linked(contact, contacts[rival], rival, link, known)
             found[dingtalk_userid] = Identity(link.wecom_userid, link, mobile_conflict=conflict)
             continue
         identity = _identify_new(dingtalk_userid, contact, contacts[rival], rival, known)
         if identity is None:
-            identity = userids.give(dingtalk_userid, contact)
+            identity = userids.assign(dingtalk_userid, contact)
         found[dingtalk_userid] = identity
     return found
 
 
 class _Userids:
-    """Gives new people the userid of the member they are in WeCom already, or a free one.
+    """Assigns new people the userid of the member they already are in WeCom, or a free one.
 
-    ours: what is not to be taken over; taken: the same, and all that WeCom has besides.
+    `_ours` must not be taken over; `_taken` adds all other members of WeCom.
     """
 
     def __init__(self, known: _Known, contacts: Mapping[str, Contact]) -> None:
@@ -243,8 +244,8 @@ class _Userids:
         self._ours.discard("")
         self._taken = {*self._ours, *self._live.members}
 
-    def give(self, dingtalk_userid: str, contact: Contact) -> Identity:
-        """Decide for somebody whose mobile no member of ours holds."""
+    def assign(self, dingtalk_userid: str, contact: Contact) -> Identity:
+        """Decide for a person whose mobile no member of ours has."""
         mobile = contact.mobile or ""
         holder = None
         if mobile and not holds_already(self._known.holders.get(mobile), self._known.live):
@@ -253,14 +254,14 @@ class _Userids:
                 return self._of_holder(Claimant(dingtalk_userid, contact.name, ""), holder)
             like = text.free_userid(dingtalk_userid, self._ours)
             if holder is None and fold(like) in self._live.members:
-                return self._given(Identity(self._spelled(like), adopts=True, is_proven=False))
-        return self._given(Identity(text.free_userid(dingtalk_userid, self._taken)))
+                return self._reserve(Identity(self._spelled(like), adopts=True, is_proven=False))
+        return self._reserve(Identity(text.free_userid(dingtalk_userid, self._taken)))
 
-    def _of_holder(self, claim: Claimant, holder: str) -> Identity:
-        decision = _judge(claim, holder, self._known)
+    def _of_holder(self, claimant: Claimant, holder: str) -> Identity:
+        decision = _judge(claimant, holder, self._known)
         return _as_identity(decision, self._known.owners.get(fold(holder)))
 
-    def _given(self, identity: Identity) -> Identity:
+    def _reserve(self, identity: Identity) -> Identity:
         self._ours.add(fold(identity.wecom_userid))
         self._taken.add(fold(identity.wecom_userid))
         return identity
@@ -288,7 +289,7 @@ def _gather(
     )
 
 
-def _claims(contacts: Mapping[str, Contact], ledger: Ledger) -> dict[str, str]:
+def _mobile_owners(contacts: Mapping[str, Contact], ledger: Ledger) -> dict[str, str]:
     held = {
         key: link.accepted.mobile
         for key in contacts
@@ -300,7 +301,7 @@ def _claims(contacts: Mapping[str, Contact], ledger: Ledger) -> dict[str, str]:
 def _conflict_of_linked(
     contact: Contact, rival: Contact, rival_userid: str, link: PersonLink, known: _Known
 ) -> Cause | None:
-    """Say why a linked person cannot take over a mobile; all else of theirs goes on."""
+    """Return why a linked person cannot get a mobile; their other fields are written anyway."""
     if not contact.mobile or (link.accepted and link.accepted.mobile == contact.mobile):
         return None
     if rival_userid != link.dingtalk_userid:
@@ -323,39 +324,39 @@ def _held_by(name: str, wecom_id: str) -> Cause:
 def _identify_new(
     dingtalk_userid: str, contact: Contact, rival: Contact, rival_userid: str, known: _Known
 ) -> Identity | None:
-    """Decide for somebody without a link; None means a new member."""
+    """Decide for a person without a link; None: a new member."""
     if rival_userid != dingtalk_userid:
         reason = cause("mobile-duplicate", name=contact.name, other=rival.name)
         return Identity("", cause=reason, is_conflict=True)
-    claim = Claimant(dingtalk_userid, contact.name, "")
-    refused = _still_refused(known.refused.get(dingtalk_userid), contact, claim, known)
+    claimant = Claimant(dingtalk_userid, contact.name, "")
+    refused = _still_refused(known.refused.get(dingtalk_userid), contact, claimant, known)
     if refused:
         return refused
     link = known.holders.get(contact.mobile or "")
     if link is None or not holds_already(link, known.live):
         return None
     if known.presence.has_left(link.dingtalk_userid) is False:
-        return None  # the holder is about to have another mobile; `sequence` sees to the order
-    return _as_identity(_judge(claim, link.wecom_userid, known), link)
+        return None  # the holder is about to get another mobile first, see `sequence`
+    return _as_identity(_judge(claimant, link.wecom_userid, known), link)
 
 
 def _still_refused(
-    refusal: Conflict | None, contact: Contact, claim: Claimant, known: _Known
+    refusal: Conflict | None, contact: Contact, claimant: Claimant, known: _Known
 ) -> Identity | None:
-    """Repeat a remembered conflict without asking WeCom again, as long as nothing has changed."""
+    """Return a remembered conflict, without asking WeCom again, while nothing has changed."""
     if refusal is None or refusal.value != contact.mobile:
         return None
     if not _is_there(refusal.wecom_id, known.live):
         return None
-    decision = _judge(claim, refusal.wecom_id, known)
+    decision = _judge(claimant, refusal.wecom_id, known)
     return _as_identity(decision, None) if decision.match is Match.CONFLICT else None
 
 
-def _judge(claim: Claimant, wecom_userid: str, known: _Known) -> Decision:
+def _judge(claimant: Claimant, wecom_userid: str, known: _Known) -> Decision:
     link = known.owners.get(fold(wecom_userid))
     has_left = known.presence.has_left(link.dingtalk_userid) if link else None
     is_protected = fold(wecom_userid) in known.protected
-    return match_owner(claim, Owner(wecom_userid, link, has_left, is_protected))
+    return match_owner(claimant, Owner(wecom_userid, link, has_left, is_protected))
 
 
 def _as_identity(decision: Decision, link: PersonLink | None) -> Identity:
@@ -372,5 +373,5 @@ def _is_there(wecom_userid: str, live: TargetSnapshot | None) -> bool:
 
 
 def holds_already(link: PersonLink | None, live: TargetSnapshot | None) -> bool:
-    """Whether the member of a link is there, and so holds what the ledger says."""
+    """Whether the linked member exists, and so has the mobile that the ledger says."""
     return link is not None and (link.is_hidden or _is_there(link.wecom_userid, live))

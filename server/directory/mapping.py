@@ -1,6 +1,6 @@
-"""A DingTalk snapshot becomes what WeCom is to look like (`map_directory`).
+"""Maps a DingTalk snapshot to what WeCom should look like (`map_directory`).
 
-Knows which departments and people are in scope and what may be concluded from who is missing;
+Knows which departments and people are in scope, and what may be concluded from absence.
 `departments` and `people` do the mapping itself.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from server.directory import causes
-from server.directory.departments import Tree, grow, map_departments
+from server.directory.departments import Tree, build_tree, map_departments
 from server.directory.desired import Desired, DesiredDepartment, Presence
 from server.directory.identity import read_contact
 from server.directory.model import (
@@ -22,18 +22,18 @@ from server.directory.model import (
     id_key,
 )
 from server.directory.people import Places, map_people
-from server.directory.takeovers import unknown
+from server.directory.takeovers import takeover_warnings
 from server.errors.message import Message
 
 _MARK = "@@"
 
 
 def ledger_for_company(app_key: str, ledger: Ledger, snapshot: Snapshot) -> Ledger:
-    """Return the ledger as it reads for the company that `app_key` shows in `snapshot`.
+    """Return the ledger under the userids of the company that `app_key` shows in `snapshot`.
 
-    For another company than before, all links get keys that are nobody's userid there: these people
-    count as missing, and those who are there too are found by mobile and name. Back with the former
-    app, every key is what it was.
+    If it is another company, all links get keys that are nobody's userid there: these people count
+    as missing, and those who are there too are found by mobile and name. Returning to the former
+    app restores the old keys.
     """
     before = ledger.approved_scope
     if before is None or before.app_key == app_key or not snapshot.people:
@@ -48,7 +48,7 @@ def ledger_for_company(app_key: str, ledger: Ledger, snapshot: Snapshot) -> Ledg
 
 
 def is_of_another(dingtalk_userid: str) -> bool:
-    """Whether a key stands for somebody of another company, so that nobody here has it."""
+    """Whether a key stands for a person of another company."""
     return _MARK in dingtalk_userid
 
 
@@ -87,12 +87,12 @@ def map_directory(
     *,
     supposes_absence: bool = False,
 ) -> Desired:
-    """Map people and departments. `live` is None where an event's run did not read it.
+    """Map people and departments. `live` is None if an event's run did not read it.
 
-    supposes_absence: take whatever is missing from a whole snapshot for gone, to find out of whom
-    that has to be proven. What follows from it is never to be carried out.
+    supposes_absence: assume that everything missing from a full snapshot is gone, to find out whose
+    absence has to be proven. A plan made from that must never be carried out.
     """
-    tree = grow(snapshot, ledger, rules)
+    tree = build_tree(snapshot, ledger, rules)
     is_read = snapshot.is_full and snapshot.is_complete and not tree.doubts
     scope = _scope(snapshot, tree, ledger, rules)
     present = _present(snapshot, scope)
@@ -121,26 +121,26 @@ def map_directory(
             *tree.doubts,
             *snapshot.notes,
             *_blind_spots(snapshot),
-            *(unknown(people, ledger, live) if snapshot.is_full else ()),
+            *(takeover_warnings(people, ledger, live) if snapshot.is_full else ()),
         ),
     )
 
 
 def _if_complete(snapshot: Snapshot, gone: frozenset[str]) -> frozenset[str]:
-    """Believe in nobody's absence where something could not be read."""
+    """Treat nobody as absent when part of the directory could not be read."""
     return gone if snapshot.is_complete else frozenset()
 
 
 def _staying(snapshot: Snapshot, tree: Tree, ledger: Ledger) -> list[str]:
-    """Name our departments that were not read and are not known to be gone."""
+    """Return our departments that were not read and are not proven gone."""
     gone = _if_complete(snapshot, snapshot.gone_departments)
     absent = ledger.departments.keys() - tree.departments.keys() - gone
     return sorted(absent, key=id_key)
 
 
 def scope_of(snapshot: Snapshot, ledger: Ledger, rules: Rules) -> frozenset[str]:
-    """Name the departments whose people are mirrored."""
-    return _scope(snapshot, grow(snapshot, ledger, rules), ledger, rules)
+    """Return the departments whose people are mirrored."""
+    return _scope(snapshot, build_tree(snapshot, ledger, rules), ledger, rules)
 
 
 def _scope(snapshot: Snapshot, tree: Tree, ledger: Ledger, rules: Rules) -> frozenset[str]:
@@ -166,7 +166,7 @@ def _wecom_ids(
     ledger: Ledger,
     rules: Rules,
 ) -> dict[str, str]:
-    """Give the WeCom department of every department that people can be put into now."""
+    """Return the WeCom department of every department that can take people now."""
     found: dict[str, str] = {}
     for department_id in scope:
         if department_id == DINGTALK_ROOT:
@@ -180,7 +180,7 @@ def _wecom_ids(
 
 
 def _unplaced(snapshot: Snapshot, scope: frozenset[str], rules: Rules) -> frozenset[str]:
-    """Name people with a department that is neither ours nor excluded."""
+    """Return the people with a department that is neither in scope nor excluded."""
     known = scope | rules.scope.excluded_department_ids
     return frozenset(
         key
@@ -190,7 +190,7 @@ def _unplaced(snapshot: Snapshot, scope: frozenset[str], rules: Rules) -> frozen
 
 
 def _blind_spots(snapshot: Snapshot) -> tuple[Message, ...]:
-    """Warn where a field permission seems to be missing; that alone makes nothing incomplete."""
+    """Warn if a field permission seems to be missing; the snapshot still counts as complete."""
     if not snapshot.is_full or not snapshot.people:
         return ()
     mobiles = () if snapshot.shows_mobiles else (causes.warning(causes.NO_MOBILES),)

@@ -1,7 +1,7 @@
-"""The nouns of the mirror: DingTalk's directory, WeCom's structure, and the ledger between them.
+"""The mirror's data: DingTalk's directory, WeCom's structure, and the ledger between them.
 
-Ids are strings everywhere: DingTalk's department ids and orders are larger than a float can hold.
-Times are seconds since the epoch. Nothing in here decides anything.
+Ids are strings everywhere, since DingTalk's department ids exceed what a float can hold. Times are
+seconds since 1970. Decides nothing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ class Unknown(Enum):
 
 
 UNKNOWN: Final = Unknown.UNKNOWN
-"""Not read, or not allowed to be read. It leaves in WeCom what is there; empty would clear it."""
+"""Not read, or forbidden. WeCom's value stays; an empty value would clear it."""
 
 MaybeText = str | Unknown
 MaybeOrder = int | Unknown
@@ -55,12 +55,12 @@ class Origin(Enum):
 
 
 def fold(wecom_userid: str) -> str:
-    """Bring a WeCom userid into the form in which they compare (case does not count)."""
+    """Return a WeCom userid in the form used for comparison: case does not count."""
     return wecom_userid.lower()
 
 
 def id_key(identifier: str) -> tuple[int, str]:
-    """Sort ids of digits by their number and all others in one stable order."""
+    """Return a sort key: ids of digits by number, all others in a stable order."""
     return len(identifier), identifier
 
 
@@ -69,7 +69,7 @@ def id_key(identifier: str) -> tuple[int, str]:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """One department a person belongs to. People with a larger `order` come first."""
+    """A person's membership in a department. People with a larger `order` come first."""
 
     department_id: str
     order: MaybeOrder = UNKNOWN
@@ -78,23 +78,22 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person as DingTalk shows them; `memberships` stand in the order of `dept_id_list`.
-
-    mobile, email: absent both when empty and when the app may not read them, so that "" and
-    UNKNOWN mean the same there. title, telephone, job_number: no permission hides them, so that
-    UNKNOWN is empty there. manager_userid: UNKNOWN where only `user/list` was read, "" where
-    `user/get` names nobody (`v2/user/get`, `v2/user/list`).
-    """
+    """A person as DingTalk shows them."""
 
     dingtalk_userid: str
     name: str
+    # In the order of `dept_id_list`.
     memberships: tuple[Membership, ...]
+    # Mobile and email are absent both when empty and when the app may not read them, so "" and
+    # UNKNOWN mean the same.
     mobile: MaybeText = UNKNOWN
     state_code: MaybeText = UNKNOWN
     email: MaybeText = UNKNOWN
+    # No permission hides these three, so UNKNOWN means empty.
     title: MaybeText = UNKNOWN
     telephone: MaybeText = UNKNOWN
     job_number: MaybeText = UNKNOWN
+    # UNKNOWN if only `user/list` was read; "" if `user/get` names nobody.
     manager_userid: MaybeText = UNKNOWN
 
 
@@ -110,28 +109,25 @@ class Department:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What was read of DingTalk: everything in scope (`is_full`) or what an event named.
-
-    is_complete: nothing that should have been read is missing; `reasons` says what is.
-    gone_people, gone_departments: proven not to be mirrored any more. DingTalk itself said that
-    they do not exist (33012, 60111, 60121; 60003), or showed them where our own settings mirror
-    nothing. Out of the app's scope (50002, 50004) is no such proof.
-    disputed: names of people whom a list shows and `user/get` calls non-existent; nothing is
-    concluded about them. is_settled: of all that is missing it is known whether it is gone.
-    has_moved: something missing proved to be there: DingTalk was changed while it was read.
-    notes: what the admin should know although nothing is missing.
-    """
+    """What was read of DingTalk: everything in scope (`is_full`) or what an event named."""
 
     people: Mapping[str, Person]
     departments: Mapping[str, Department]
     is_full: bool = True
+    # Everything that should have been read was; otherwise `reasons` says what is missing.
     is_complete: bool = True
     reasons: tuple[Message, ...] = ()
+    # Proven gone: DingTalk itself said that they do not exist (33012, 60111, 60121; 60003), or
+    # showed them where our settings mirror nothing. Out of scope (50002, 50004) proves nothing.
     gone_people: frozenset[str] = frozenset()
     gone_departments: frozenset[str] = frozenset()
+    # Names of people whom a list shows and `user/get` calls non-existent: neither there nor gone.
     disputed: Mapping[str, str] = field(default_factory=dict)
+    # Of everything missing it is known whether it is gone.
     is_settled: bool = True
+    # Something missing proved to be there: DingTalk changed while it was read.
     has_moved: bool = False
+    # What the admin should know although nothing is missing.
     notes: tuple[Message, ...] = ()
 
     @property
@@ -171,22 +167,21 @@ class TargetMembership:
 
 @dataclass(frozen=True, slots=True)
 class TargetSnapshot:
-    """WeCom's structure now; members are keyed by their folded userid.
-
-    spellings: the userids as WeCom writes them. holders: mobile -> who holds it in WeCom, "" for
-    nobody, as far as that was asked.
-    """
+    """WeCom's present structure."""
 
     departments: Mapping[str, TargetDepartment]
+    # Folded userid -> department ids.
     members: Mapping[str, frozenset[str]]
+    # Folded userid -> the userid as WeCom writes it.
     spellings: Mapping[str, str] = field(default_factory=dict)
+    # Mobile -> its member, "" for nobody, as far as WeCom was asked.
     holders: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
         cls, departments: Iterable[TargetDepartment], memberships: Iterable[TargetMembership]
     ) -> "TargetSnapshot":
-        """Gather the rows of both lists."""
+        """Combine the rows of both lists."""
         members: dict[str, set[str]] = {}
         spellings: dict[str, str] = {}
         for row in memberships:
@@ -202,47 +197,44 @@ class TargetSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class MemberDepartment:
-    """A member's place in one WeCom department.
-
-    source_order is DingTalk's order behind it: not written, but remembered, so that an event's
-    single person finds their place among colleagues who are not read again.
-    """
+    """A member's membership in a WeCom department."""
 
     department_id: str
     order: int
     is_leader: bool = False
+    # DingTalk's order behind it. Not written, but remembered, so that an event's single person can
+    # be placed among colleagues who are not read again.
     source_order: MaybeOrder = field(default=UNKNOWN, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class MemberState:
-    """All we tell WeCom about a person; seats are sorted by department id.
-
-    attribute: name of the extended attribute that holds `employee_number`, "" for none.
-    source_manager: the DingTalk userid behind `direct_leader`, also of one who is not mirrored: not
-    written, but remembered, so that they lead again as soon as they are back.
-    """
+    """Everything we tell WeCom about a person."""
 
     name: str
     mobile: str = ""
     email: str = ""
     position: str = ""
     telephone: str = ""
+    # Sorted by department id.
     memberships: tuple[MemberDepartment, ...] = ()
     main_department: str = ""
     direct_leader: str = ""
+    # The extended attribute that holds `employee_number`, "" for none.
     attribute: str = ""
     employee_number: str = ""
+    # The DingTalk userid behind `direct_leader`, mirrored or not. Not written, but remembered, so
+    # that a manager who returns leads again at once.
     source_manager: MaybeText = field(default=UNKNOWN, compare=False)
 
 
 NOBODY: Final = MemberState("")
-"""Stands for what WeCom accepted of somebody who is not a member yet."""
+"""What WeCom accepted of somebody who is not a member yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class DepartmentState:
-    """All we tell WeCom about a department; `source_order` as in `MemberDepartment`."""
+    """Everything we tell WeCom about a department; `source_order` as in `MemberDepartment`."""
 
     name: str
     parent_id: str
@@ -255,21 +247,20 @@ class DepartmentState:
 
 @dataclass(frozen=True, slots=True)
 class PersonLink:
-    """A person and their WeCom member.
-
-    accepted: what WeCom last accepted; None while a create was begun and no answer is known.
-    since_s: when it became enabled or disabled. is_hidden: WeCom says the member exists although
-    `user/list_id` does not show it, so that its absence there proves nothing. is_since_sure: the
-    clock was right at `since_s`, so that days can be counted from it.
-    """
+    """A person and their WeCom member."""
 
     dingtalk_userid: str
     wecom_userid: str
+    # What WeCom last accepted; None if a creation was begun and its reply is unknown.
     accepted: MemberState | None
     is_enabled: bool = True
+    # When it became enabled or disabled.
     since_s: float = 0.0
     origin: Origin = Origin.CREATED
+    # WeCom says the member exists although `user/list_id` does not show it, so absence from that
+    # list proves nothing.
     is_hidden: bool = False
+    # The clock was right at `since_s`, so days can be counted from it.
     is_since_sure: bool = False
 
 
@@ -285,11 +276,11 @@ class DepartmentLink:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """What waits for the admin; a refusal of WeCom's is tried again once what it is about changes.
+    """What waits for the admin.
 
-    For a person: `wecom_id` holds the mobile `value`. For a department: `value` is the name that
-    is taken under the WeCom department `parent_id`. Without a value WeCom was not asked: the rules
-    met the conflict by themselves, as they do anew in each run.
+    Of a person: `wecom_id` has the mobile `value`. Of a department: `value` is the name that is
+    taken below the WeCom department `parent_id`. WeCom refused these, and they are retried once the
+    value changes. Without a value the plan itself shows the conflict, in every run.
     """
 
     kind: Kind
@@ -300,13 +291,13 @@ class Conflict:
 
     @property
     def is_refusal(self) -> bool:
-        """Whether WeCom refused, which is remembered lest it be asked again."""
+        """Whether WeCom refused; remembered, so that it is not asked in every run."""
         return bool(self.value)
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A value that WeCom refused, and would refuse again, when it last did so, and why."""
+    """A value that WeCom would refuse again, when it last refused it, and why."""
 
     value: str
     at_s: float
@@ -319,7 +310,7 @@ Refusals = Mapping[str, Mapping[str, Refusal]]
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A person disabled or a department deleted by us, for the guard's 24 hours."""
+    """A person we disabled or a department we deleted; the guard counts the last 24 hours."""
 
     kind: Kind
     dingtalk_id: str
@@ -330,7 +321,7 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is mirrored where; a change of it asks for the admin's approval."""
+    """What is mirrored where; a changed scope needs the admin's approval."""
 
     source_department_ids: tuple[str, ...] = (DINGTALK_ROOT,)
     excluded_department_ids: frozenset[str] = frozenset()
@@ -348,29 +339,27 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What we know of our own doing; people and departments are keyed by their DingTalk id.
-
-    doubts: fields whose last write got no answer, so that WeCom may have them or not; the keys are
-    made by `doubt_key`. refusals: what WeCom refused for good of people, linked or not.
-    """
+    """What we last wrote to WeCom; people and departments by their DingTalk id."""
 
     people: Mapping[str, PersonLink] = field(default_factory=dict)
     departments: Mapping[str, DepartmentLink] = field(default_factory=dict)
     conflicts: tuple[Conflict, ...] = ()
     removals: tuple[Removal, ...] = ()
     approved_scope: Scope | None = None
+    # By `doubt_key`: fields whose last write got no reply, so that WeCom may have them or not.
     doubts: Mapping[tuple[Kind, str], frozenset[str]] = field(default_factory=dict)
+    # Values of people, linked or not, that WeCom refused for good.
     refusals: Refusals = field(default_factory=dict)
 
 
 def doubt_key(kind: Kind, wecom_id: str) -> tuple[Kind, str]:
-    """Name a member or department in `Ledger.doubts`."""
+    """Return the key of a member or department in `Ledger.doubts`."""
     return kind, fold(wecom_id)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The admin's wishes (`sync.*`) as far as they decide what is changed."""
+    """The settings (`sync.*`) that decide what is changed."""
 
     scope: Scope = field(default_factory=Scope)
     protected_wecom_userids: frozenset[str] = frozenset()
@@ -384,5 +373,5 @@ class Rules:
 
     @property
     def protected(self) -> frozenset[str]:
-        """The members put beyond our reach, folded."""
+        """The folded userids of members that must not be touched."""
         return frozenset(fold(userid) for userid in self.protected_wecom_userids)

@@ -1,7 +1,7 @@
-"""DingTalk's order (about 1.8e17, or none) as WeCom's uint32, larger first, with gaps.
+"""Converts DingTalk's order (about 1.8e17, or none) to WeCom's uint32, larger first, with gaps.
 
-What has a place keeps its number as long as the numbers still fall in the wished sequence, so
-that one newcomer rewrites no neighbour until a gap is used up; then only the nearest move.
+A number stays as long as it fits the wanted sequence. So a newcomer rewrites no neighbour until a
+gap is used up, and then only the nearest ones.
 """
 
 from bisect import bisect_left
@@ -14,7 +14,7 @@ _ROOM_AFTER_WIDENING: Final = 64
 
 
 def assign(sequence: Sequence[str], accepted: Mapping[str, int]) -> dict[str, int]:
-    """Give every key of `sequence` (first one first) a number, strictly falling, 1 to 2^32 - 1."""
+    """Return a number for each key of `sequence`, strictly falling, between 2^32 - 1 and 1."""
     values: list[int | None] = [None] * len(sequence)
     for index in _longest_falling([accepted.get(key, 0) for key in sequence]):
         values[index] = accepted[sequence[index]]
@@ -27,8 +27,8 @@ def assign(sequence: Sequence[str], accepted: Mapping[str, int]) -> dict[str, in
 
 
 def _longest_falling(numbers: Sequence[int]) -> list[int]:
-    """Find the indices of the longest strictly falling run of usable numbers."""
-    tails: list[int] = []  # negated, so that it rises and can be searched
+    """Return the indices of the longest strictly falling subsequence of usable numbers."""
+    tails: list[int] = []  # negated, so that it rises and bisect works
     ends: list[int] = []
     before: dict[int, int] = {}
     for index, number in enumerate(numbers):
@@ -47,7 +47,7 @@ def _longest_falling(numbers: Sequence[int]) -> list[int]:
 
 
 def _fill(values: list[int | None], start: int) -> None:
-    """Fill the open places from `start` on; take in neighbours where the gap is used up."""
+    """Fill the gap that starts at `start`; renumber neighbours if it has no room."""
     stop = _next_number(values, start)
     reach, needed = 1, stop - start
     while _room(values, start, stop) < needed and (start, stop) != (0, len(values)):
@@ -74,7 +74,7 @@ def _room(values: Sequence[int | None], start: int, stop: int) -> int:
 
 
 def _spread(values: Sequence[int | None], start: int, stop: int) -> list[int]:
-    """Numbers between the bounds: at the open ends one step each, in the middle evenly."""
+    """Return numbers between the bounds: one step each at the open ends, evenly in between."""
     count = stop - start
     upper, lower = _bounds(values, start, stop)
     if upper == TOP and lower == 0:

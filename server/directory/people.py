@@ -1,7 +1,7 @@
-"""People in scope become WeCom members (`map_people`).
+"""Maps people in scope to WeCom members (`map_people`) and assigns their memberships.
 
-What DingTalk may not show keeps the value that WeCom last accepted: unknown is not empty. A
-mobile is never cleared; an email only where the same snapshot proves that emails can be seen.
+A value that DingTalk does not show stays as WeCom last accepted it: unknown is not empty. A mobile
+is never cleared, an email only if the same snapshot proves that emails are visible.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,21 +32,23 @@ from server.directory.order import assign
 from server.directory.text import unique_owners
 
 
-class Seating(NamedTuple):  # a tuple, like `_Wish`: made 100,000 times, a third of the time
-    """A person's seats; `is_partial` while some of their departments are not in WeCom yet."""
+# A tuple, like `_Request`: 100,000 of them are made, in a third of a dataclass's time.
+class Placement(NamedTuple):
+    """A person's memberships in WeCom."""
 
     memberships: tuple[MemberDepartment, ...]
     main_department: str
+    # Some of their departments are not in WeCom yet.
     is_partial: bool
 
 
-class _Wish(NamedTuple):
-    """One person in one WeCom department."""
+class _Request(NamedTuple):
+    """One person's wanted membership in one WeCom department."""
 
     dingtalk_userid: str
     source_order: MaybeOrder
     is_leader: bool
-    number: int  # the order WeCom last accepted here, 0 for none
+    number: int  # the order that WeCom last accepted, 0 for none
 
 
 def assign_memberships(
@@ -55,47 +57,47 @@ def assign_memberships(
     places: Mapping[str, str],
     scope: frozenset[str],
     colleagues: Iterable[tuple[str, MemberState]] = (),
-) -> dict[str, Seating]:
-    """Seat everybody of `people`.
+) -> dict[str, Placement]:
+    """Return the memberships of everybody in `people`.
 
-    bases: what WeCom last accepted for each. places: the WeCom department of each department that
-    people can be put into, a part of `scope`. colleagues: members of ours who were not read; they
-    keep their numbers and the others are placed among them.
+    bases: what WeCom last accepted of each. places: the WeCom department of each department that
+    can take people, a subset of `scope`. colleagues: our members who were not read; they keep
+    their numbers, and the others are placed among them.
     """
-    wishes: dict[str, dict[str, _Wish]] = {}
+    requests: dict[str, dict[str, _Request]] = {}
     for key, person in people.items():
         for membership in person.memberships:
             place = places.get(membership.department_id)
             if place:
-                wishes.setdefault(place, {}).setdefault(
-                    key, _wish(key, membership, place, bases[key])
+                requests.setdefault(place, {}).setdefault(
+                    key, _request(key, membership, place, bases[key])
                 )
-    fixed = _fixed(wishes, colleagues)
+    fixed = _fixed(requests, colleagues)
     memberships: dict[str, list[MemberDepartment]] = {key: [] for key in people}
-    for place in sorted(wishes, key=id_key):
-        numbers = _numbers([*wishes[place].values(), *fixed.get(place, ())])
-        for key, wish in wishes[place].items():
+    for place in sorted(requests, key=id_key):
+        numbers = _numbers([*requests[place].values(), *fixed.get(place, ())])
+        for key, request in requests[place].items():
             memberships[key].append(
-                MemberDepartment(place, numbers[key], wish.is_leader, wish.source_order)
+                MemberDepartment(place, numbers[key], request.is_leader, request.source_order)
             )
     return {
-        key: _seating(person, tuple(memberships[key]), bases[key], places, scope)
+        key: _placement(person, tuple(memberships[key]), bases[key], places, scope)
         for key, person in people.items()
     }
 
 
-def _wish(key: str, membership: Membership, place: str, base: MemberState | None) -> _Wish:
-    """Read a seat; what DingTalk did not show is what it was."""
-    before = _seat_in(base, place)
+def _request(key: str, membership: Membership, place: str, base: MemberState | None) -> _Request:
+    """Convert a membership; whatever DingTalk did not show stays as it was."""
+    before = _membership_in(base, place)
     order, is_leader = membership.order, membership.is_leader
     if order is UNKNOWN and before:
         order = before.source_order
     if is_leader is UNKNOWN:
         is_leader = bool(before and before.is_leader)
-    return _Wish(key, order, is_leader, before.order if before else 0)
+    return _Request(key, order, is_leader, before.order if before else 0)
 
 
-def _seat_in(base: MemberState | None, place: str) -> MemberDepartment | None:
+def _membership_in(base: MemberState | None, place: str) -> MemberDepartment | None:
     if base is None:
         return None
     return next(
@@ -105,54 +107,56 @@ def _seat_in(base: MemberState | None, place: str) -> MemberDepartment | None:
 
 def _fixed(
     places: Iterable[str], colleagues: Iterable[tuple[str, MemberState]]
-) -> dict[str, list[_Wish]]:
-    fixed: dict[str, list[_Wish]] = {place: [] for place in places}
+) -> dict[str, list[_Request]]:
+    fixed: dict[str, list[_Request]] = {place: [] for place in places}
     for key, member in colleagues:
         for membership in member.memberships:
             if membership.department_id in fixed:
-                wish = _Wish(key, membership.source_order, membership.is_leader, membership.order)
-                fixed[membership.department_id].append(wish)
+                request = _Request(
+                    key, membership.source_order, membership.is_leader, membership.order
+                )
+                fixed[membership.department_id].append(request)
     return fixed
 
 
-def _numbers(wishes: Iterable[_Wish]) -> dict[str, int]:
-    sequence = sorted(wishes, key=_sequence_key)
-    accepted = {wish.dingtalk_userid: wish.number for wish in sequence}
-    return assign([wish.dingtalk_userid for wish in sequence], accepted)
+def _numbers(requests: Iterable[_Request]) -> dict[str, int]:
+    sequence = sorted(requests, key=_sequence_key)
+    accepted = {request.dingtalk_userid: request.number for request in sequence}
+    return assign([request.dingtalk_userid for request in sequence], accepted)
 
 
-def _sequence_key(wish: _Wish) -> tuple[bool, int, tuple[int, str]]:
-    order = wish.source_order
+def _sequence_key(request: _Request) -> tuple[bool, int, tuple[int, str]]:
+    order = request.source_order
     place = 0 if order is UNKNOWN else -order
-    return order is UNKNOWN, place, id_key(wish.dingtalk_userid)
+    return order is UNKNOWN, place, id_key(request.dingtalk_userid)
 
 
-def _seating(
+def _placement(
     person: Person,
     memberships: tuple[MemberDepartment, ...],
     base: MemberState | None,
     places: Mapping[str, str],
     scope: frozenset[str],
-) -> Seating:
+) -> Placement:
     mine = [
         membership.department_id
         for membership in person.memberships
         if membership.department_id in scope
     ]
     is_partial = not places.keys() >= set(mine)
-    if not memberships:  # everything waits: nobody is taken out of where they are
-        return Seating(
+    if not memberships:  # all their departments wait: they stay where they are
+        return Placement(
             base.memberships if base else (), base.main_department if base else "", is_partial
         )
     main = base.main_department if base else ""
     if main not in {membership.department_id for membership in memberships}:
         main = next(places[department_id] for department_id in mine if department_id in places)
-    return Seating(memberships, main, is_partial)
+    return Placement(memberships, main, is_partial)
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Departments people belong to: all in `scope`, and the WeCom id of those usable now."""
+    """The departments in scope, and the WeCom ids of those usable now."""
 
     scope: frozenset[str]
     wecom_ids: Mapping[str, str]
@@ -166,13 +170,13 @@ def map_people(
     live: TargetSnapshot | None,
     rules: Rules,
 ) -> dict[str, DesiredPerson]:
-    """Map everybody `presence` calls present; the result is sorted by DingTalk userid."""
+    """Map everybody present; the result is sorted by DingTalk userid."""
     people = {key: snapshot.people[key] for key in sorted(presence.present, key=id_key)}
     contacts = {key: read_contact(person) for key, person in people.items()}
     identities = identify(contacts, ledger, live, rules, presence)
     bases = {key: _base(identity) for key, identity in identities.items()}
     colleagues = _colleagues(ledger, identities, presence)
-    seatings = assign_memberships(people, bases, places.wecom_ids, places.scope, colleagues)
+    placements = assign_memberships(people, bases, places.wecom_ids, places.scope, colleagues)
     mapper = _Mapper(
         rules,
         ledger,
@@ -183,7 +187,7 @@ def map_people(
         can_clear_emails=presence.is_settled and snapshot.shows_emails,
     )
     return {
-        key: mapper.map(person, contacts[key], bases[key], seatings[key])
+        key: mapper.map(person, contacts[key], bases[key], placements[key])
         for key, person in people.items()
     }
 
@@ -195,7 +199,7 @@ def _base(identity: Identity) -> MemberState | None:
 def _colleagues(
     ledger: Ledger, identities: Mapping[str, Identity], presence: Presence
 ) -> list[tuple[str, MemberState]]:
-    """Gather the members of ours who were not read and have not left."""
+    """Return our members who were not read and have not left."""
     returned = {identity.replaces for identity in identities.values()}
     return [
         (key, link.accepted)
@@ -217,7 +221,7 @@ def _email_owners(
 
 @dataclass(frozen=True, slots=True)
 class _Mapper:
-    """Turns one person after the other into a member; holds what is the same for all."""
+    """Maps people one by one; holds what is the same for all."""
 
     rules: Rules
     ledger: Ledger
@@ -228,9 +232,9 @@ class _Mapper:
     can_clear_emails: bool
 
     def map(
-        self, person: Person, contact: Contact, base: MemberState | None, seating: Seating
+        self, person: Person, contact: Contact, base: MemberState | None, placement: Placement
     ) -> DesiredPerson:
-        """Map one person; what stops them is their `cause`."""
+        """Map one person; `cause` says what stops them."""
         key = person.dingtalk_userid
         identity = self.identities[key]
         known = base or NOBODY
@@ -244,8 +248,8 @@ class _Mapper:
             email,
             contact.position,
             known.telephone if contact.telephone is None else contact.telephone,
-            seating.memberships,
-            seating.main_department,
+            placement.memberships,
+            placement.main_department,
             self._wecom_userid(manager),
             attribute,
             contact.employee_number if attribute else "",
@@ -254,7 +258,7 @@ class _Mapper:
         warnings = list(contact.warnings)
         if is_taken:
             warnings.append(causes.warning(causes.EMAIL_TAKEN, name=contact.name))
-        if seating.is_partial:
+        if placement.is_partial:
             warnings.append(causes.warning(causes.SOME_DEPARTMENTS_WAIT, name=contact.name))
         if not identity.is_proven:
             warnings.append(causes.warning(causes.IF_SAME_MOBILE, wecom_id=identity.wecom_userid))
@@ -276,7 +280,7 @@ class _Mapper:
     def _email(
         self, key: str, contact: Contact, known: MemberState, mobile: str
     ) -> tuple[str, bool]:
-        """Choose the email, and say whether the wished one is somebody else's."""
+        """Return the email, and whether the wanted one belongs to somebody else."""
         if contact.email:
             is_taken = self.email_owners[contact.email.lower()] != key
             return known.email if is_taken else contact.email, is_taken
@@ -284,9 +288,9 @@ class _Mapper:
         return "" if is_cleared else known.email, False
 
     def _manager(self, person: Person, known: MemberState) -> str:
-        """Name the DingTalk userid of the manager, "" for none.
+        """Return the DingTalk userid of the manager, "" for none.
 
-        Where it was not read, who leads in WeCom is believed; where nobody does, who did last.
+        If it was not read, the leader in WeCom counts, or else the last one known.
         """
         manager = person.manager_userid
         if manager is UNKNOWN:
@@ -307,7 +311,7 @@ class _Mapper:
 
 
 def _obstacle(key: str, member: MemberState, base: MemberState | None) -> Cause | None:
-    """Say why WeCom would refuse this member (60112, 60129, 60127)."""
+    """Return why WeCom would refuse this member (60112, 60129, 60127)."""
     if not member.name:
         return cause("no-name", id=key)
     if base is None and not member.mobile and not member.email:

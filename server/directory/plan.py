@@ -1,8 +1,8 @@
-"""What has to be changed in WeCom, in the order of writing (`make_plan`).
+"""Plans what has to change in WeCom, in the order of writing (`make_plan`).
 
-Departments parents first, then people, then removals, departments last. Only differences from the
-ledger (attributes) and from WeCom's structure (departments, memberships) are in it. An event's run
-uses the same code on what the event named: nothing else is touched or removed.
+Departments first, parents before children; then people, then removals, departments last. A plan
+holds only differences from the ledger (attributes) and from WeCom's structure (departments,
+memberships). An event's run plans only what the event named; nothing else is touched or removed.
 """
 
 from dataclasses import dataclass
@@ -19,21 +19,20 @@ from server.errors.message import Message
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Changes in the order of writing.
+    """The changes to make."""
 
-    noted_people, noted_departments: links to put into the ledger without a write, since only
-    DingTalk's own order behind them changed. unplaced: ids an event named that need a full run.
-    """
-
+    # In the order of writing.
     changes: tuple[Change, ...]
+    # Links that change in the ledger only, such as by DingTalk's own order; nothing is written.
     noted_people: tuple[PersonLink, ...] = ()
     noted_departments: tuple[DepartmentLink, ...] = ()
+    # Ids that an event named and that need a full run.
     unplaced: frozenset[str] = frozenset()
     warnings: tuple[Message, ...] = ()
 
     @property
     def digest(self) -> str:
-        """Name what the whole plan would do."""
+        """The digest of what the whole plan would do."""
         return digest_of(self.changes)
 
     @property
@@ -51,9 +50,9 @@ def make_plan(
     *,
     is_clock_right: bool = False,
 ) -> Plan:
-    """Compare what is wished with what is. `live` is None where it was not read.
+    """Compare what WeCom should have with what it has. `live` is None if it was not read.
 
-    Days are counted only while `is_clock_right`: a clock that jumped makes nobody's time be over.
+    Days are counted only if `is_clock_right`: a clock that jumped must not delete anybody.
     """
     structure = Structure(live, ledger)
     leaving = leaving_departments(desired, ledger)

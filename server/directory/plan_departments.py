@@ -1,7 +1,7 @@
-"""Departments in an order WeCom accepts: parents first, no circle, no two equal siblings.
+"""Plans departments in an order that WeCom accepts, on a working copy of its structure.
 
-WeCom refuses a name that a sibling has at that moment (60008) and a move below oneself (60010).
-A sibling in the way goes first where it can, else it gets a name for the time being.
+WeCom refuses a name that a sibling has at that moment (60008) and a move below oneself (60010). So
+parents come first, and a sibling that blocks a name is written first or gets a temporary name.
 """
 
 from collections.abc import Iterable
@@ -21,9 +21,11 @@ from server.directory.model import (
 )
 from server.directory.text import DEPARTMENT_NAME_MAX
 
+_ASKS_ADMIN = ("department-name-taken", "department-link-unusable")
+
 
 class Structure:
-    """A working copy: departments by id, the names of ours, and members by folded userid."""
+    """A working copy of WeCom: departments by id, names of ours, members by folded userid."""
 
     def __init__(self, live: TargetSnapshot | None, ledger: Ledger) -> None:
         self.is_live = live is not None
@@ -38,7 +40,7 @@ class Structure:
                 self._name(row, link.accepted.name)
 
     def put(self, row: TargetDepartment, name: str) -> None:
-        """Let a department be `row`, under `name`."""
+        """Set a department's row and name."""
         before = self.rows.get(row.department_id)
         if before and row.department_id in self.names:
             self._slots.pop((before.parent_id, self.names[row.department_id]), None)
@@ -50,7 +52,7 @@ class Structure:
         self._slots[row.parent_id, name] = row.department_id
 
     def holder_of(self, parent_id: str, name: str) -> str | None:
-        """Tell which department of ours has this name below `parent_id`."""
+        """Return our department that has this name below `parent_id`."""
         return self._slots.get((parent_id, name))
 
     def is_below(self, department_id: str, ancestor: str) -> bool:
@@ -64,7 +66,7 @@ class Structure:
         return department_id == ancestor
 
     def depth(self, department_id: str) -> int:
-        """How many departments lie above this one."""
+        """Return how many departments lie above this one."""
         depth = 0
         while department_id in self.rows and depth <= len(self.rows):
             department_id = self.rows[department_id].parent_id
@@ -72,7 +74,7 @@ class Structure:
         return depth
 
     def departments_of(self, wecom_userid: str) -> frozenset[str] | None:
-        """Where a member is; None if nothing shows them."""
+        """Return a member's departments; None if there is no such member."""
         return self.members.get(fold(wecom_userid))
 
 
@@ -95,9 +97,6 @@ def _remembered(ledger: Ledger) -> TargetSnapshot:
     )
 
 
-_ASKS_ADMIN = ("department-name-taken", "department-link-unusable")
-
-
 class DepartmentPlanner:
     """Plans departments step by step on a working copy of WeCom's structure."""
 
@@ -114,7 +113,7 @@ class DepartmentPlanner:
         self.noted: list[DepartmentLink] = []
 
     def plan(self) -> None:
-        """Fill `changes`, and `noted` with links that only the ledger has to learn."""
+        """Fill `changes`, and `noted` with links that change in the ledger only."""
         for wecom_id in sorted(self._leaving):
             if self._may_be_in_the_way(wecom_id):
                 self._step_aside(wecom_id)
@@ -128,7 +127,7 @@ class DepartmentPlanner:
                     self._settle(self._wanted[chain.pop()], blocker)
 
     def _may_be_in_the_way(self, wecom_id: str) -> bool:
-        """Whether a department that goes may have, unknown to us, a name that another one needs."""
+        """Whether a department to delete may have, unknown to us, a name that another one needs."""
         row = self._structure.rows.get(wecom_id)
         if row is None or self._links[wecom_id].accepted is not None:
             return False
@@ -139,10 +138,10 @@ class DepartmentPlanner:
         )
 
     def _has_known_name(self, wecom_id: str) -> bool:
-        """Whether a department can wait for its turn.
+        """Whether the department's name in WeCom is known, so that it can wait for its turn.
 
-        A create or renaming whose answer was lost has left a name that nobody knows, which may be
-        in the way of others (60008): it is given its name first, where its parent is there already.
+        After a creation or renaming without a reply it is not, and it may block others (60008).
+        Such a department is written first, provided that its parent exists.
         """
         link = self._wanted[wecom_id].link
         is_begun = link is not None and (link.accepted is None or "name" in self._doubted(wecom_id))
@@ -150,14 +149,14 @@ class DepartmentPlanner:
         return not (is_begun and self._wanted[wecom_id].state.parent_id in self._structure.rows)
 
     def _blocker(self, desired: DesiredDepartment) -> str | None:
-        """Name the department that has the wished name in the wished place."""
+        """Return the department that has the wanted name below the wanted parent."""
         if desired.wecom_id in self._done or desired.cause:
             return None
         holder = self._structure.holder_of(desired.state.parent_id, desired.state.name)
         return None if holder == desired.wecom_id else holder
 
     def _can_go_first(self, wecom_id: str, chain: list[str]) -> bool:
-        """Whether the one in the way only takes another name in the same place."""
+        """Whether the blocking department only gets another name below the same parent."""
         desired = self._wanted.get(wecom_id)
         if desired is None or desired.cause or wecom_id in chain or wecom_id in self._done:
             return False
@@ -219,7 +218,7 @@ class DepartmentPlanner:
         self._structure.put(row, state.name)
 
     def _step_aside(self, wecom_id: str) -> None:
-        """Give a department another name, so that its name is free for somebody else."""
+        """Give a department a temporary name, so that another one can have its name."""
         link, row = self._links[wecom_id], self._structure.rows[wecom_id]
         known = self._structure.names.get(wecom_id)
         old = known or link.department_id

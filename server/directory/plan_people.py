@@ -1,4 +1,4 @@
-"""People who are there: created, enabled, updated, or listed with the reason why not."""
+"""Plans people who are present: create, enable, update, or list them with the reason why not."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -19,7 +19,7 @@ from server.directory.sequence import Step
 
 
 class PeoplePlanner:
-    """Turns the arranged people into changes; `noted` are links only the ledger has to learn."""
+    """Turns arranged people into changes; `noted` are links that change in the ledger only."""
 
     def __init__(self, structure: Structure, protected: frozenset[str], ledger: Ledger) -> None:
         self._structure = structure
@@ -29,7 +29,7 @@ class PeoplePlanner:
         self.noted: list[PersonLink] = []
 
     def plan(self, steps: Iterable[Step]) -> None:
-        """Plan every step, then the managers who had to wait for themselves to exist."""
+        """Plan every step, then set the managers who did not exist before."""
         refused: set[str] = set()
         later: list[Step] = []
         for step in steps:
@@ -85,7 +85,7 @@ class PeoplePlanner:
         return Action.UPDATE if link.is_enabled and not desired.replaces else Action.ENABLE
 
     def _fields(self, desired: DesiredPerson, action: Action) -> Fields:
-        """Compare with what WeCom accepted; all there is, where it never answered."""
+        """Return the differences from what WeCom accepted; all fields if it never answered."""
         link = desired.link
         if link is None or action is Action.CREATE:
             return all_fields(desired.member)
@@ -100,7 +100,7 @@ class PeoplePlanner:
         return fields if link.is_enabled else {"enable": (False, True), **fields}
 
     def _doubted(self, desired: DesiredPerson) -> Fields:
-        """Name the fields that WeCom may have otherwise than the ledger says."""
+        """Return the fields whose value in WeCom may differ from the ledger's."""
         names = self._doubts.get(doubt_key(Kind.PERSON, desired.wecom_userid), frozenset())
         values = {**member_fields(desired.member), "enable": True}
         if not desired.member.mobile:
@@ -123,7 +123,7 @@ class PeoplePlanner:
         )
 
     def _is_missing(self, link: PersonLink) -> bool:
-        """Whether a member of ours is not in WeCom: deleted in the console, or never created."""
+        """Whether our member is not in WeCom: deleted in the console, or never created."""
         if self._structure.is_live:
             is_there = self._structure.departments_of(link.wecom_userid) is not None
             return not is_there and not link.is_hidden
@@ -145,7 +145,7 @@ class PeoplePlanner:
 
 
 def _is_stale(accepted: MemberState | None, member: MemberState) -> bool:
-    """Whether the ledger has to learn something that WeCom is not told."""
+    """Whether something changed that only the ledger stores."""
     if accepted is None:
         return True
     orders = [membership.source_order for membership in accepted.memberships]

@@ -1,6 +1,6 @@
-"""People and departments that are gone: disabled, deleted after the waiting days, cleared away.
+"""Plans removals: leavers are disabled, deleted after the waiting days; departments are deleted.
 
-A department goes only when nothing in it has to stay; our own leavers move to the target root.
+A department is deleted only if nothing in it has to stay; our own leavers move to the target root.
 """
 
 import math
@@ -30,7 +30,7 @@ _DAY_S = 86_400.0
 
 
 def leaving_departments(desired: Desired, ledger: Ledger) -> dict[str, DepartmentLink]:
-    """Find our departments that are proven to be gone, by WeCom id."""
+    """Return our departments that are proven gone, by WeCom id."""
     return {
         link.wecom_id: link
         for key, link in ledger.departments.items()
@@ -40,14 +40,14 @@ def leaving_departments(desired: Desired, ledger: Ledger) -> dict[str, Departmen
 
 @dataclass(frozen=True, slots=True)
 class _Leaver:
-    """A linked person who is gone, and what becomes of them."""
+    """A linked person who is gone, and what to do."""
 
     link: PersonLink
-    action: Action | None  # None: only moved out of the way, if that
+    action: Action | None  # None: at most moved out of a department
 
 
 class RemovalPlanner:
-    """Plans what goes; reads the structure as it is after the departments' changes."""
+    """Plans removals on the structure as it is after the departments' changes."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class RemovalPlanner:
         rules: Rules,
         sure_now_s: float | None,
     ) -> None:
-        """Take what is wished and what is; `sure_now_s` is None where the clock may be wrong."""
+        """Take the wanted and the present state; `sure_now_s` is None if the clock may be wrong."""
         self._desired = desired
         self._ledger = ledger
         self._structure = structure
@@ -100,15 +100,15 @@ class RemovalPlanner:
         return Action.DELETE if self._rules.leavers is Leavers.DELETE and is_due else None
 
     def _waited_s(self, link: PersonLink) -> float:
-        """Say how long somebody has been disabled for sure: by a clock right then, and right now.
+        """Return how long somebody has surely been disabled: the clock was right then and is now.
 
-        Below any number of days where it is not sure, for a deletion cannot be undone.
+        If that is not sure, it is less than any time: a deletion cannot be undone.
         """
         is_sure = self._sure_now_s is not None and link.is_since_sure
         return (self._sure_now_s or 0.0) - link.since_s if is_sure else -math.inf
 
     def noted(self, planned: Iterable[Change]) -> list[PersonLink]:
-        """Date anew those who were disabled under a clock that may have been wrong."""
+        """Return links with a new date for people disabled by a clock that may have been wrong."""
         changed = {change.dingtalk_id for change in planned if change.action is Action.DISABLE}
         now_s = self._sure_now_s
         if now_s is None:
@@ -120,12 +120,12 @@ class RemovalPlanner:
         ]
 
     def _may_be_enabled(self, link: PersonLink) -> bool:
-        """Whether somebody was being enabled when the answer was lost."""
+        """Whether the reply to enabling somebody was lost."""
         key = doubt_key(Kind.PERSON, link.wecom_userid)
         return "enable" in self._ledger.doubts.get(key, frozenset())
 
     def _members_departments(self, link: PersonLink) -> frozenset[str]:
-        """Say where a member is, or last was if `user/list_id` hides them: perhaps all disabled."""
+        """Return a member's departments, or the last known: WeCom's list may hide the disabled."""
         there = self._structure.departments_of(link.wecom_userid)
         if there is None and link.accepted:
             return frozenset(membership.department_id for membership in link.accepted.memberships)
@@ -134,7 +134,7 @@ class RemovalPlanner:
     def _sort_out(
         self, leaving: Mapping[str, DepartmentLink]
     ) -> tuple[dict[str, int], frozenset[str]]:
-        """Count what must stay in each leaving department; name those that can be emptied."""
+        """Count what must stay in each leaving department, and find those that can be emptied."""
         counts = dict.fromkeys(leaving, 0)
         for userid in self._stayers() if leaving else ():
             for department_id in self._structure.members[userid] & leaving.keys():
@@ -146,11 +146,11 @@ class RemovalPlanner:
         for wecom_id in sorted(leaving, key=self._structure.depth, reverse=True):
             row_above = rows.get(wecom_id)
             if counts[wecom_id] and row_above and row_above.parent_id in counts:
-                counts[row_above.parent_id] += 1  # what is kept keeps what it lies in
+                counts[row_above.parent_id] += 1  # a kept department keeps its parent
         return counts, frozenset(key for key, count in counts.items() if not count)
 
     def _stayers(self) -> Iterable[str]:
-        """Name the members who are not cleared out: foreign, enabled, protected."""
+        """Return the members who cannot be moved: foreign, enabled or protected."""
         movable = {fold(leaver.link.wecom_userid) for leaver in self._leavers.values()}
         movable |= {
             fold(person.wecom_userid)
@@ -163,7 +163,7 @@ class RemovalPlanner:
         link, action = leaver.link, leaver.action
         payload = link.accepted
         fields: Fields = {}
-        # Of whom a kill let us know nothing but the userid, WeCom still tells the departments.
+        # After a kill we may know only the userid; WeCom's list still shows the departments.
         accepted = link.accepted or NOBODY
         cleared = self._cleared(link, accepted, emptied)
         if action is not Action.DELETE and cleared is not accepted:
@@ -186,7 +186,7 @@ class RemovalPlanner:
     def _cleared(
         self, link: PersonLink, accepted: MemberState, emptied: frozenset[str]
     ) -> MemberState:
-        """Take a leaver out of the departments that go; who has no other gets the target root."""
+        """Move a leaver out of departments to delete, to the target root if no other is left."""
         now = self._members_departments(link)
         if not now & emptied:
             return accepted

@@ -1,7 +1,7 @@
-"""Phones passed on: mobiles that only our ledger still gives to people who left (`waiting_for`).
+"""Company phones passed on: mobiles that perhaps only our ledger still gives to leavers.
 
-Whether the admin has taken such a mobile from its old member in WeCom's console cannot be read;
-only asking for it tells, and 60104 names the holder where nothing has changed.
+We cannot read whether the admin has removed such a mobile from its old member in WeCom's console.
+Only writing it shows that: 60104 names the holder if nothing has changed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ _CODES = ("mobile-of-leaver", "mobile-held")
 def waiting_for(
     changes: Iterable[Change], ledger: Ledger, presence: Presence
 ) -> dict[str, PersonLink]:
-    """Name who waits for the mobile of somebody who left, and that leaver's link."""
+    """Return the people who wait for a leaver's mobile, with that leaver's link."""
     waiting = {
         change.dingtalk_id: fold(str(change.cause.title.values["wecom_id"]))
         for change in changes
@@ -34,19 +34,19 @@ def waiting_for(
 
 
 def without_mobiles(ledger: Ledger, links: Iterable[PersonLink]) -> Ledger:
-    """Suppose that these leavers have no mobile any more."""
+    """Return the ledger as if these leavers had no mobile."""
     changed = {link.dingtalk_userid: without_mobile(link) for link in links}
     return replace(ledger, people={**ledger.people, **changed})
 
 
 def without_mobile(link: PersonLink) -> PersonLink:
-    """Suppose that WeCom took the mobile from a member."""
+    """Return the link as if the member had no mobile."""
     accepted = replace(link.accepted, mobile="") if link.accepted else None
     return replace(link, accepted=accepted)
 
 
-def is_passed_on(userid: str, leaver: PersonLink, people: Mapping[str, PersonLink]) -> bool:
-    """Whether WeCom has given the mobile of a leaver to somebody who waited for it."""
+def is_reassigned(userid: str, leaver: PersonLink, people: Mapping[str, PersonLink]) -> bool:
+    """Whether WeCom accepted a leaver's mobile for the person who waited for it."""
     link, former = people.get(userid), people.get(leaver.dingtalk_userid)
     if not (former and link and link.accepted and leaver.accepted):
         return False

@@ -1,8 +1,8 @@
-"""What WeCom refused for good is not sent again in every run (`spare`), and is told (`left_out`).
+"""Keeps refused values out of later runs (`without_refused`) and reports them (`left_out`).
 
 The answer to the same value stays the same until somebody acts: in DingTalk, which shows, or in
 WeCom's console, which does not. So a refusal counts until the value changes, but for less than a
-day. Only full runs ask again: an event has one write for each person, and none to lose.
+day. Only full runs ask again: an event has only one write for each person.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,34 +14,34 @@ from server.directory.model import NOBODY, Kind, Ledger, Refusal, Refusals, id_k
 from server.errors.message import N_, Message
 
 DELETION = "delete"
-"""Stands in place of a field where WeCom refused to delete the member."""
+"""Used in place of a field if WeCom refused to delete the member."""
 
 PATIENCE_S = 20 * 3600.0
-"""Shorter than a day, so that each daily run asks again, however late the one before was."""
+"""Shorter than a day, so that every daily run asks again, even if the last one was late."""
 
 _NAMES_SHOWN = 10
 _TEXTS = {
     "mobile": N_(
-        "WeCom does not accept the mobile of {names}, so it is left out. DingBridge tries it "
-        "again once a day, and as soon as it changes in DingTalk."
+        "WeCom rejected the mobile of {names}, so it was left out. DingBridge tries it again once "
+        "a day, and as soon as it changes in DingTalk."
     ),
     "email": N_(
-        "WeCom does not accept the email of {names}, so it is left out. DingBridge tries it "
-        "again once a day, and as soon as it changes in DingTalk."
+        "WeCom rejected the email of {names}, so it was left out. DingBridge tries it again once a "
+        "day, and as soon as it changes in DingTalk."
     ),
     "position": N_(
-        "WeCom does not accept the title of {names}, so it is left out. DingBridge tries it "
-        "again once a day, and as soon as it changes in DingTalk."
+        "WeCom rejected the title of {names}, so it was left out. DingBridge tries it again once a "
+        "day, and as soon as it changes in DingTalk."
     ),
     "telephone": N_(
-        "WeCom does not accept the telephone of {names}, so it is left out. DingBridge tries "
-        "it again once a day, and as soon as it changes in DingTalk."
+        "WeCom rejected the telephone of {names}, so it was left out. DingBridge tries it again "
+        "once a day, and as soon as it changes in DingTalk."
     ),
 }
 
 
 def fresh(refusals: Refusals, now_s: float, *, is_full: bool) -> Refusals:
-    """Keep the refusals that still count; all of them do for an event's run."""
+    """Return the refusals that still count; for an event's run, all of them."""
     if not is_full:
         return refusals
     found = {
@@ -55,33 +55,33 @@ def fresh(refusals: Refusals, now_s: float, *, is_full: bool) -> Refusals:
     return {userid: fields for userid, fields in found.items() if fields}
 
 
-def spare(desired: Desired, refusals: Refusals) -> Desired:
-    """Wish for nothing that WeCom has refused; who has no mobile or email left then has to wait."""
+def without_refused(desired: Desired, refusals: Refusals) -> Desired:
+    """Drop values that WeCom refused; a person without mobile and email then has to wait."""
     there = refusals.keys() & desired.people.keys()
     if not there:
         return desired
-    spared = {key: _spared(desired.people[key], refusals[key]) for key in there}
+    spared = {key: _without_refused(desired.people[key], refusals[key]) for key in there}
     return replace(desired, people={**desired.people, **spared})
 
 
-def spare_deletions(changes: Iterable[Change], refusals: Refusals) -> tuple[Change, ...]:
-    """Only list the deletions that WeCom has refused."""
-    return tuple([_spared_deletion(change, refusals) for change in changes])
+def without_refused_deletions(changes: Iterable[Change], refusals: Refusals) -> tuple[Change, ...]:
+    """Only list the deletions that WeCom refused."""
+    return tuple([_without_refused_deletion(change, refusals) for change in changes])
 
 
 def left_out(desired: Desired, ledger: Ledger) -> tuple[Message, ...]:
-    """Tell whose values WeCom does not have because it refused them, a sentence a field."""
+    """Return one message per field that names the people whose value WeCom refused."""
     names: dict[str, list[str]] = {}
     for key in sorted(ledger.refusals.keys() & desired.people.keys(), key=id_key):
         person = desired.people[key]
-        for field in _wished(person, ledger.refusals[key]):
+        for field in _still_refused(person, ledger.refusals[key]):
             names.setdefault(field, []).append(person.member.name)
     return tuple([Message(_TEXTS[field], {"names": _joined(names[field])}) for field in names])
 
 
-def _spared(person: DesiredPerson, refusals: Mapping[str, Refusal]) -> DesiredPerson:
+def _without_refused(person: DesiredPerson, refusals: Mapping[str, Refusal]) -> DesiredPerson:
     accepted = (person.link and person.link.accepted) or NOBODY
-    before = {name: getattr(accepted, name) for name in _wished(person, refusals)}
+    before = {name: getattr(accepted, name) for name in _still_refused(person, refusals)}
     names = [name for name, text in before.items() if text != refusals[name].value]
     if not names:
         return person
@@ -90,8 +90,8 @@ def _spared(person: DesiredPerson, refusals: Mapping[str, Refusal]) -> DesiredPe
     return replace(person, member=member, cause=person.cause or cause)
 
 
-def _wished(person: DesiredPerson, refusals: Mapping[str, Refusal]) -> list[str]:
-    """Name the fields whose refused value DingTalk still has."""
+def _still_refused(person: DesiredPerson, refusals: Mapping[str, Refusal]) -> list[str]:
+    """Return the fields whose refused value DingTalk still has."""
     return [
         name
         for name in _TEXTS
@@ -99,7 +99,7 @@ def _wished(person: DesiredPerson, refusals: Mapping[str, Refusal]) -> list[str]
     ]
 
 
-def _spared_deletion(change: Change, refusals: Refusals) -> Change:
+def _without_refused_deletion(change: Change, refusals: Refusals) -> Change:
     if change.action is not Action.DELETE or change.kind is not Kind.PERSON:
         return change
     refusal = refusals.get(change.dingtalk_id, {}).get(DELETION)

@@ -1,7 +1,7 @@
-"""A planned change meets what WeCom answers: the same change, revised (pure, one at a time).
+"""Revises a planned change by WeCom's answer, one change at a time.
 
-A create that turns into an adoption or a return, a manager who got another userid than planned,
-a department that could not be created.
+Examples: a creation becomes an adoption or a return, a manager got another userid than planned, a
+department could not be created.
 """
 
 from collections.abc import Container, Mapping
@@ -16,9 +16,9 @@ from server.directory.model import MemberState, PersonLink
 def follow(change: Change, decision: Decision, link: PersonLink | None = None) -> Change:
     """Revise a person's change after 60104 named the holder of the mobile.
 
-    link: the ledger's entry of the holder. SAME and ADOPT write every value we have; where
-    DingTalk has none, nothing is cleared. A linked member whose mobile is refused loses only that
-    field: the caller lists the conflict beside it (`without_mobile`).
+    link: the ledger's link of the holder. SAME and ADOPT write every value that DingTalk has and
+    clear nothing. A linked member whose mobile is refused loses only that field: the caller uses
+    `without_mobile` and lists the conflict as well.
     """
     member = member_of(change)
     if decision.cause:
@@ -36,7 +36,7 @@ def follow(change: Change, decision: Decision, link: PersonLink | None = None) -
 
 
 def without_mobile(change: Change, accepted: MemberState) -> Change:
-    """Leave the mobile as WeCom last accepted it, and write the rest."""
+    """Keep the mobile as WeCom last accepted it, and write the rest."""
     member = replace(member_of(change), mobile=accepted.mobile)
     fields = {name: diff for name, diff in change.fields.items() if name != "mobile"}
     warnings = tuple(each for each in change.warnings if each.text != MOBILE_MAY_STAY)
@@ -44,14 +44,14 @@ def without_mobile(change: Change, accepted: MemberState) -> Change:
 
 
 def without_text(change: Change, name: str, accepted: MemberState) -> Change:
-    """Leave an email, position or telephone as WeCom last accepted it, and write the rest."""
+    """Keep an email, position or telephone as WeCom last accepted it, and write the rest."""
     member = replace(member_of(change), **{name: getattr(accepted, name)})
     fields = {key: diff for key, diff in change.fields.items() if key != name}
     return replace(change, fields=fields, payload=member)
 
 
 def with_leader(change: Change, actual: Mapping[str, str], accepted: MemberState | None) -> Change:
-    """Put in the manager's actual userid (planned -> actual, "" where they did not become one)."""
+    """Set the manager's actual userid (planned -> actual, "" if they were not created)."""
     member = member_of(change)
     leader = actual.get(member.direct_leader, member.direct_leader)
     if leader == member.direct_leader:
@@ -64,7 +64,7 @@ def with_leader(change: Change, actual: Mapping[str, str], accepted: MemberState
 
 
 def without_departments(change: Change, missing: Container[str]) -> Change:
-    """Take out departments that could not be created: WeCom invents some for unknown ids."""
+    """Remove departments that could not be created: WeCom makes up some for unknown ids."""
     member = member_of(change)
     memberships = tuple(
         membership for membership in member.memberships if membership.department_id not in missing
@@ -85,5 +85,5 @@ def without_departments(change: Change, missing: Container[str]) -> Change:
 
 
 def refused(change: Change, reason: Cause) -> Change:
-    """Keep a change in the list without making it."""
+    """Return the change as one that is listed but not made."""
     return replace(change, cause=reason)

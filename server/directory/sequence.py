@@ -1,9 +1,8 @@
-"""People in an order WeCom accepts (`arrange`).
+"""Puts people in an order that WeCom accepts (`arrange`).
 
-Who frees a mobile or email comes before who takes it, a new manager before those they lead.
-
-Two who swap their mobiles cannot be served: WeCom allows no member without one in between, and a
-mobile is never cleared. Both keep what they have and the admin is told.
+Whoever frees a mobile or email comes before the person who gets it, and a new manager before their
+reports. Two people cannot swap mobiles: one of them would have none in between, and a mobile is
+never cleared. Both keep theirs, and the admin sees a conflict.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +17,7 @@ from server.directory.plan_departments import Structure
 
 
 class Step(NamedTuple):
-    """A person at their place in the order; `later_leader`: to be set once that member exists."""
+    """A person in order; `later_leader`: the manager to set once that member exists."""
 
     desired: DesiredPerson
     later_leader: str = ""
@@ -30,18 +29,18 @@ def arrange(
     structure: Structure,
     protected: frozenset[str],
 ) -> list[Step]:
-    """Order `people` (sorted by userid already) and settle who can have which value."""
+    """Order `people` (sorted by userid already) and decide who gets which value."""
     arranger = _Arranger(people, ledger, structure, protected)
     arranger.run()
     return list(arranger.steps.values())
 
 
 class _Arranger:
-    """Settles one person after the other.
+    """Decides one person after the other.
 
-    First who holds a value that somebody else is to get (they are all members already), then who
-    is not a member yet, managers first, then everybody else. So only a circle of managers, or a
-    new one over somebody of the first group, needs a second write.
+    First people with a value that somebody else gets (all of them are members), then new members,
+    managers first, then everybody else. So a second write is needed only for a circle of managers,
+    or for a new manager of somebody in the first group.
     """
 
     def __init__(
@@ -56,13 +55,13 @@ class _Arranger:
         self._protected = protected
         self._mobiles: dict[str, str] = {}
         self._emails: dict[str, str] = {}
-        heirs = {each.replaces: key for key, each in people.items() if each.replaces}
+        successors = {each.replaces: key for key, each in people.items() if each.replaces}
         self._members: set[str] = set()
         for key, link in ledger.people.items():
             if link.accepted and self._is_there(link):
                 self._members.add(key)
-                self._mobiles[link.accepted.mobile] = heirs.get(key, key)
-                self._emails[link.accepted.email.lower()] = heirs.get(key, key)
+                self._mobiles[link.accepted.mobile] = successors.get(key, key)
+                self._emails[link.accepted.email.lower()] = successors.get(key, key)
         self._holders = {
             key: holders for key, each in people.items() if any(holders := self._find_holders(each))
         }
@@ -82,7 +81,7 @@ class _Arranger:
                 self.steps[key] = self._settle(desired)
 
     def _visit(self, key: str, needs: Callable[[DesiredPerson], list[str]]) -> None:
-        """Settle `key` after all that it needs; a circle is cut where it closes."""
+        """Decide `key` after everybody it depends on; a circle is broken where it closes."""
         waiting, begun = [key], set[str]()
         while waiting:
             current = waiting[-1]
@@ -100,7 +99,7 @@ class _Arranger:
                 self.steps[current] = self._settle(self._people[current])
 
     def _find_holders(self, desired: DesiredPerson) -> tuple[str, str]:
-        """Name whose mobile and whose email this person is to get, "" for nobody's."""
+        """Return whose mobile and whose email this person gets, "" for nobody's."""
         if not self._is_written(desired):
             return "", ""
         return self._mobile_holder(desired), self._email_holder(desired)
@@ -174,7 +173,7 @@ class _Arranger:
         return desired.wecom_userid if desired else holder
 
     def _with_leader(self, desired: DesiredPerson) -> Step:
-        """Leave out a manager who is not a member yet: for later, or for good if they are not."""
+        """Leave out a manager who is not a member: set it later, or never if they are skipped."""
         if not self._new_managers(desired):
             return Step(desired)
         step = self.steps.get(desired.manager_userid)

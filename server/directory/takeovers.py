@@ -1,7 +1,7 @@
-"""Members of WeCom who may be somebody new in DingTalk, and what of that stays unknown.
+"""Finds WeCom members who may be new people from DingTalk, and says what stays unknown.
 
-Names and mobiles of members cannot be read (48009). Only who holds a given mobile can be asked,
-and only sparingly: WeCom closes the call for a day after too many wrong numbers.
+Names and mobiles of members cannot be read (48009). WeCom only says who has a given mobile, and
+closes that call for a day after too many wrong numbers.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -16,10 +16,10 @@ from server.errors.message import Message
 def worth_asking(
     people: Collection[DesiredPerson], ledger: Ledger, live: TargetSnapshot
 ) -> tuple[list[DesiredPerson], list[DesiredPerson]]:
-    """Name the new people whose mobile is worth a question, likely hits first.
+    """Return the new people whose mobile is worth looking up: likely hits, then all others.
 
-    Returns who has the userid of a member, with whom an earlier answer made a conflict that may
-    have been solved, and everybody else.
+    Likely hits have the userid of a member, or a conflict from an earlier answer that may have been
+    solved.
     """
     new_people = [each for each in people if each.link is None and each.member.mobile]
     if not new_people:
@@ -48,16 +48,16 @@ def _is_alike(person: DesiredPerson, live: TargetSnapshot) -> bool:
 
 
 def strangers(people: Iterable[DesiredPerson], ledger: Ledger, live: TargetSnapshot) -> set[str]:
-    """Name the members who are linked to nobody and matched by nobody, protected or not."""
+    """Return the members without a link and without a match, protected or not."""
     matched = {fold(each.wecom_userid) for each in people if each.link is None}
     owned = {fold(link.wecom_userid) for link in ledger.people.values()}
     return set(live.members) - owned - matched
 
 
-def unknown(
+def takeover_warnings(
     people: Mapping[str, DesiredPerson], ledger: Ledger, live: TargetSnapshot | None
 ) -> tuple[Message, ...]:
-    """Say above the list what it cannot foresee."""
+    """Return the warnings about take-overs that the plan cannot foresee."""
     if live is None:
         return ()
     unasked = [

@@ -1,6 +1,7 @@
-"""Values as WeCom takes them, within the limits of user/create and department/create.
+"""Converts values to the form WeCom accepts, within the limits of its create calls.
 
-String in, string out; None where nothing usable can be made of it.
+String in, string out; None if nothing usable is left. Also decides who gets a value that several
+people want, and chooses free ids.
 """
 
 import hashlib
@@ -10,28 +11,8 @@ from typing import Final
 
 from server.directory.model import id_key
 
-
-def unique_owners(wanted: Mapping[str, str], held: Mapping[str, str]) -> dict[str, str]:
-    """Give each value to one person: to who holds it already, else to the first by id.
-
-    wanted, held: person -> value, "" for none. Returns value -> person.
-    """
-    owners: dict[str, str] = {}
-    for key, value in wanted.items():
-        if value and (value not in owners or _goes_before(key, owners[value], value, held)):
-            owners[value] = key
-    return owners
-
-
-def _goes_before(key: str, other: str, value: str, held: Mapping[str, str]) -> bool:
-    def rank(one: str) -> tuple[bool, tuple[int, str]]:
-        return held.get(one) != value, id_key(one)
-
-    return rank(key) < rank(other)
-
-
 MEMBER_NAME_MAX: Final = 64
-DEPARTMENT_NAME_MAX: Final = 32  # the 2025 page says 64; the API refused 33 in a real test (60001)
+DEPARTMENT_NAME_MAX: Final = 32  # documented as 64; the API refused 33 in a real test (60001)
 POSITION_MAX: Final = 128
 ATTRIBUTE_MAX: Final = 64
 USERID_MAX_BYTES: Final = 64
@@ -51,13 +32,13 @@ def department_name(name: str) -> str:
 
 
 def numbered(name: str, number: int) -> str:
-    """Give a department name its number among equals; 1 is the name itself."""
+    """Return a department's name with its number among equals; 1 is the name itself."""
     suffix = f"({number})" if number > 1 else ""
     return name[: DEPARTMENT_NAME_MAX - len(suffix)] + suffix
 
 
 def number_of(name: str, accepted: str) -> int | None:
-    """Tell which number of `name` the accepted name is, None if it is none of them."""
+    """Return the number that `accepted` gives to `name`; None if it is another name."""
     if accepted == numbered(name, 1):
         return 1
     found = re.search(r"\(([0-9]{1,6})\)$", accepted, re.ASCII)
@@ -66,7 +47,7 @@ def number_of(name: str, accepted: str) -> int | None:
 
 
 def mobile(number: str, state_code: str) -> str | None:
-    """Join number and country code: mainland China (86, or no code) without, others with `+`."""
+    """Join number and country code; mainland China (86 or none) is left out, others get `+`."""
     if state_code in ("", "86") and number.isascii() and number.isdecimal():
         return number if _MOBILE.fullmatch(number) else None  # nearly all, at a third of the time
     number = _BLANKS.sub("", number)
@@ -78,27 +59,27 @@ def mobile(number: str, state_code: str) -> str | None:
 
 
 def telephone(number: str) -> str | None:
-    """Take blanks and brackets out of a telephone number (301013: digits, `-`, `+`, `,`)."""
+    """Remove blanks and brackets from a telephone number (301013: digits, `-`, `+`, `,`)."""
     number = re.sub(r"[\s()（）]+", "", number)
     return number if _TELEPHONE.fullmatch(number) else None
 
 
 def email(address: str) -> str | None:
-    """Take an address of 6 to 64 bytes that looks like one."""
+    """Return an address of 6 to 64 bytes that looks like one."""
     address = address.strip()
     fits = 6 <= len(address.encode()) <= 64
     return address if fits and _EMAIL.fullmatch(address) else None
 
 
 def is_userid(text: str) -> bool:
-    """Whether WeCom takes `text` as a userid."""
+    """Whether WeCom accepts `text` as a userid."""
     return len(text) <= USERID_MAX_BYTES and _USERID.fullmatch(text) is not None
 
 
 def free_userid(dingtalk_userid: str, taken: Container[str]) -> str:
     """Choose a userid: DingTalk's own if allowed and free, else one derived from it.
 
-    The same answer for the same question. `taken` holds folded userids.
+    The same arguments give the same userid. `taken` holds folded userids.
     """
     if is_userid(dingtalk_userid) and dingtalk_userid.lower() not in taken:
         return dingtalk_userid
@@ -115,7 +96,7 @@ def free_userid(dingtalk_userid: str, taken: Container[str]) -> str:
 def free_department_id(department_id: str, taken: Container[str]) -> str:
     """Choose a WeCom department id: DingTalk's own if it fits and is free, else a derived one.
 
-    We name the id ourselves, so that a create whose answer was lost is recognised afterwards.
+    We choose the id ourselves, so that a department can be recognised after a lost reply.
     """
     if department_id.isdecimal() and 1 < int(department_id) <= DEPARTMENT_ID_MAX:
         own = str(int(department_id))
@@ -127,3 +108,22 @@ def free_department_id(department_id: str, taken: Container[str]) -> str:
     while str(2**30 + number) in taken:
         number = (number + 1) % 2**30
     return str(2**30 + number)
+
+
+def unique_owners(wanted: Mapping[str, str], held: Mapping[str, str]) -> dict[str, str]:
+    """Assign each value to one person: to its present holder, else to the first by id.
+
+    wanted, held: person -> value, "" for none. Returns value -> person.
+    """
+    owners: dict[str, str] = {}
+    for key, value in wanted.items():
+        if value and (value not in owners or _goes_before(key, owners[value], value, held)):
+            owners[value] = key
+    return owners
+
+
+def _goes_before(key: str, other: str, value: str, held: Mapping[str, str]) -> bool:
+    def rank(one: str) -> tuple[bool, tuple[int, str]]:
+        return held.get(one) != value, id_key(one)
+
+    return rank(key) < rank(other)

@@ -1,1 +1,1 @@
-"""Errors and the messages they carry: title, hint, and what the caller should do next."""
+"""The program's errors and the messages they carry. Knows nothing of the rest of the server."""

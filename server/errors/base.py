@@ -1,16 +1,16 @@
-"""Every error that this program raises on purpose, in one tree.
+"""The root of the program's errors, the errors of its own parts, and the tree of them all.
 
 DingBridgeError
-├── SettingsError                 one or more values cannot be used; nothing was changed
+├── SettingsError                 values cannot be used; nothing was changed
 ├── StoreError
 │   ├── FileDamagedError          settings or secrets do not parse
 │   ├── FileNewerError            written by a newer version of the program
 │   ├── FileAccessError           the folder or file cannot be read or written
-│   ├── FileMissingError          it was there and is gone; what it held stays in force
+│   ├── FileMissingError          a file disappeared; what it held stays in force
 │   └── SecretsLockedError        sealed by Windows for another account
-├── NotInForceError               saved, and to be taken up yet
+├── NotInForceError               saved, but the service does not use it yet
 ├── AlreadyRunningError           another copy serves this data folder
-├── ExportError                   moving to another computer; in `server.errors.export`
+├── ExportError                   export or import failed; in `server.errors.export`
 │   ├── PassphraseShortError
 │   ├── PassphraseWrongError
 │   ├── ExportForeignError        the file is something else
@@ -18,37 +18,38 @@ DingBridgeError
 │   └── ExportDamagedError
 ├── ListenerError
 │   ├── PortInUseError
-│   │   └── PortHeldError         and the system tells by which program
+│   │   └── PortHeldError         by a program that the system names
 │   ├── PortForbiddenError
 │   └── AddressUnavailableError
-├── RecordError                   DingTalk's own record; in `server.errors.vendor`
-│   ├── NoRecordError             there is none to take
-│   └── RecordUnusableError       it holds values that cannot be used here
-├── JournalError                  all of them mean: nothing was stored
-│   ├── JournalFullError          no room on the disk; goes on when there is room
-│   ├── JournalBusyError          somebody else holds the database for too long
+├── RecordError                   DingTalk's record is not usable; in `server.errors.vendor`
+│   ├── NoRecordError             DingTalk has none
+│   └── RecordUnusableError       its values cannot be used here
+├── JournalError                  nothing was stored
+│   ├── JournalFullError          the disk is full; continues when there is room
+│   ├── JournalBusyError          another program locks the database for too long
 │   ├── JournalNewerError         written by a newer version of the program
 │   ├── JournalAccessError        the file cannot be opened or written
-│   │   └── JournalDriveError     because of the drive it lies on
+│   │   └── JournalDriveError     the drive lacks what SQLite needs
 │   ├── JournalGoneError          the file was deleted or replaced while in use
-│   ├── JournalDamagedError       its content is not what was written there
-│   ├── JournalUnreadableError    SQLite reads it, but a value in it makes no sense
+│   ├── JournalDamagedError       the file's content is damaged
+│   ├── JournalUnreadableError    SQLite reads it, but a stored value makes no sense
 │   └── JournalClosedError        the service is stopping
-├── TargetMissingError            the department under which the mirror stands is not in WeCom
-└── VendorError                   a vendor did not do what was asked; in `server.errors.vendor`
-    ├── CallCancelledError        the service is stopping; the call was not made
-    ├── VendorUnreachableError    no connection, no certificate to trust, no reply in time
-    ├── VendorReplyError          what came back is no answer of the vendor's API
-    ├── VendorBlockedError        the vendor has shut out this address for some minutes
-    ├── OutcomeUnknownError       sent, and the reply was lost: it may or may not have been done
-    └── VendorRefusedError        the vendor answered with an error code of its own
-        ├── CredentialsRejectedError   the ids and secrets themselves are wrong
-        ├── AddressNotTrustedError     this address is not on the vendor's list; carries it
-        └── MobileTakenError           another member holds the mobile; carries who
+├── TargetMissingError            the mirror's target department is not in WeCom
+├── VendorError                   a call to DingTalk or WeCom failed; in `server.errors.vendor`
+│   ├── CallCancelledError        the service is stopping; the call was not made
+│   ├── VendorUnreachableError    no connection, no trusted certificate, no reply in time
+│   ├── VendorReplyError          the reply is not an answer of the vendor's API
+│   ├── VendorBlockedError        the vendor blocks this address for some minutes
+│   ├── OutcomeUnknownError       the reply was lost: the call may or may not have taken effect
+│   └── VendorRefusedError        the vendor answered with an error code
+│       ├── CredentialsRejectedError   wrong ids or secrets
+│       ├── AddressNotTrustedError     this address is not on the vendor's list; carries it
+│       └── MobileTakenError           another member holds the mobile; carries the holder
+└── HelpNotShownError             no browser opens the handbook; in `ui.help.opening`
 
 An error has a `code` for programs, and for people a `title` (what happened) and a `hint` (what to
-do now). Both are English sentences from the catalogue with named gaps, filled from `values`.
-Values are shown and logged, so a secret is never among them.
+do now). Both are English sentences from the catalogue; `values` fill their named gaps. Values are
+shown and logged, so they never hold a secret.
 """
 
 from collections.abc import Iterable, Mapping
@@ -58,7 +59,7 @@ from server.errors.message import N_, GapValue, Message
 
 
 class DingBridgeError(Exception):
-    """Base of all errors raised on purpose; carries its code, title, hint and whether to retry."""
+    """The base of all our errors: code, title, hint, and whether a retry may help."""
 
     code: str = "error"
     title_text: str = N_("Something went wrong.")
@@ -85,18 +86,18 @@ class DingBridgeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One value that cannot be used: the setting's dotted name and what is wrong with it."""
+    """A setting that cannot be used: its dotted name and what is wrong with its value."""
 
     name: str
     message: Message
 
 
 class SettingsError(DingBridgeError):
-    """One or more settings cannot be used; `problems` names each, and nothing was changed."""
+    """Settings cannot be used; `problems` names each one. Nothing was changed."""
 
     code = "settings-invalid"
-    title_text = N_("Some settings cannot be used: {names}.")
-    hint_text = N_("Nothing was changed. Correct the values named and try again.")
+    title_text = N_("Some settings are invalid: {names}.")
+    hint_text = N_("Nothing was changed. Correct these values and try again.")
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -110,12 +111,12 @@ class StoreError(DingBridgeError):
 
 
 class FileDamagedError(StoreError):
-    """A file of ours does not parse. Gaps: path, reason."""
+    """One of our files does not parse. Gaps: path, reason."""
 
     code = "file-damaged"
     title_text = N_("The file {path} is damaged: {reason}.")
     hint_text = N_(
-        "It was left as it is. Correct it, or put back the last good copy that lies beside it."
+        "The file was left as it is. Correct it, or restore the last good copy next to it."
     )
 
 
@@ -133,43 +134,43 @@ class FileAccessError(StoreError):
     code = "file-access"
     title_text = N_("{path} cannot be read or written: {reason}.")
     hint_text = N_(
-        "Check the permissions and the free space of the data folder, "
-        "or choose another one with --data-dir."
+        "Check the permissions and the free space of the data folder, or choose another folder "
+        "with --data-dir."
     )
 
 
 class FileMissingError(StoreError):
-    """A file that was read before is gone. Gaps: path."""
+    """A file that we have read before is gone. Gaps: path."""
 
     code = "file-missing"
     title_text = N_("The file {path} is gone.")
     hint_text = N_(
-        "DingBridge goes on with what it held, but cannot start again without it. Put the file "
-        "back, or enter the values again."
+        "DingBridge continues with the values it has loaded, but will not have them after a "
+        "restart. Put the file back, or enter the values again."
     )
 
 
 class SecretsLockedError(StoreError):
-    """Windows will not unseal the secrets for this account. Gaps: path."""
+    """Windows does not unseal the secrets for this account. Gaps: path."""
 
     code = "secrets-locked"
     title_text = N_("The secrets in {path} were stored by another Windows account or computer.")
     hint_text = N_(
-        "Run DingBridge under the account that stored them, or enter token, aes_key, key and the "
-        "secrets again."
+        "Run DingBridge under that account, or enter token, aes_key, key and the other secrets "
+        "again."
     )
 
 
 class NotInForceError(DingBridgeError):
-    """Settings were saved, and the service could not take them up yet. Gaps: names.
+    """Settings were saved, but the service could not load them yet. Gaps: names.
 
-    `changed` has the dotted names of what was saved.
+    `changed` holds the dotted names of the saved settings.
     """
 
     code = "not-in-force"
-    title_text = N_("Saved, but not in force yet: {names}.")
+    title_text = N_("Saved, but not in effect yet: {names}.")
     hint_text = N_(
-        "DingBridge tries again by itself. The status says what keeps it from using them."
+        "DingBridge retries automatically. The status shows what prevents them from taking effect."
     )
 
     def __init__(self, changed: Iterable[str]) -> None:
@@ -181,8 +182,8 @@ class AlreadyRunningError(DingBridgeError):
     """Another copy serves this data folder. Gaps: pid, address, path."""
 
     code = "already-running"
-    title_text = N_("DingBridge is already running on {path} (process {pid}, {address}).")
-    hint_text = N_("Use the running one, or quit it first.")
+    title_text = N_("DingBridge is already running with {path} (process {pid}, {address}).")
+    hint_text = N_("Use the one that is running, or quit it first.")
 
 
 class ListenerError(DingBridgeError):
@@ -192,7 +193,7 @@ class ListenerError(DingBridgeError):
 
 
 class PortInUseError(ListenerError):
-    """Another program holds the port; the system does not tell which. Gaps: port."""
+    """An unknown program holds the port. Gaps: port."""
 
     code = "port-in-use"
     title_text = N_("Port {port} is in use by another program.")
@@ -221,32 +222,36 @@ class AddressUnavailableError(ListenerError):
 
     code = "address-unavailable"
     title_text = N_("{host} is not an address of this computer.")
-    hint_text = N_('Set callback.host to "0.0.0.0", or to an address this computer has.')
+    hint_text = N_('Set callback.host to "0.0.0.0", or to an address of this computer.')
 
 
 class JournalError(DingBridgeError):
-    """The journal could not do what was asked; nothing of it was stored."""
+    """A job of the journal failed; nothing was stored."""
 
     code = "journal-error"
     title_text = N_("The database {path} could not be used: {reason}.")
-    hint_text = N_("Nothing was lost: DingTalk sends again what was not stored.")
+    hint_text = N_("Nothing was lost: DingTalk resends what was not stored.")
     retryable = True
 
 
 class JournalFullError(JournalError):
-    """No room on the disk. Gaps: path."""
+    """The disk is full. Gaps: path."""
 
     code = "journal-full"
-    title_text = N_("There is no room left on the disk for {path}.")
-    hint_text = N_("Make room. DingBridge goes on by itself; DingTalk sends again what it missed.")
+    title_text = N_("The disk is full; {path} cannot be written.")
+    hint_text = N_(
+        "Free some space. DingBridge then continues automatically; DingTalk resends what it missed."
+    )
 
 
 class JournalBusyError(JournalError):
-    """The database stayed locked by somebody else. Gaps: path."""
+    """Another program kept the database locked. Gaps: path."""
 
     code = "journal-busy"
-    title_text = N_("Another program holds the database {path}.")
-    hint_text = N_("Close the program (a backup, a database viewer) that has the file open.")
+    title_text = N_("Another program is blocking the database {path}.")
+    hint_text = N_(
+        "Close the program that has the file open (for example a backup or a database viewer)."
+    )
 
 
 class JournalNewerError(JournalError):
@@ -284,8 +289,8 @@ class JournalGoneError(JournalError):
     code = "journal-gone"
     title_text = N_("The database {path} was deleted or replaced while in use.")
     hint_text = N_(
-        "DingBridge goes on by itself: it puts a deleted file back and uses one that was put in "
-        "its place. DingTalk sends again what it missed. Quit DingBridge before you do this."
+        "DingBridge continues automatically: it restores a deleted file, or uses the one that "
+        "replaced it. DingTalk resends what was missed. Next time, quit DingBridge first."
     )
 
 
@@ -295,50 +300,51 @@ class JournalDamagedError(JournalError):
     code = "journal-damaged"
     title_text = N_("The database {path} is damaged: {reason}.")
     hint_text = N_(
-        "DingBridge moves the damaged file aside, keeps it, and starts a new one with what can "
-        "still be read; where it does not run, start it."
+        "DingBridge moves the damaged file aside, keeps it, and starts a new one with everything "
+        "that can still be read. If DingBridge is not running, start it."
     )
     retryable = False
 
 
 class JournalUnreadableError(JournalError):
-    """A value in the database was changed by something else than us. Gaps: path, reason."""
+    """A stored value makes no sense: another program changed it. Gaps: path, reason."""
 
     code = "journal-unreadable"
-    title_text = N_("The database {path} holds a value that makes no sense: {reason}.")
+    title_text = N_("The database {path} contains a value that makes no sense: {reason}.")
     hint_text = N_(
-        "Callbacks are still stored. Quit DingBridge and put back a backup of the data folder; or "
-        "rename the file, and DingBridge starts a new one: the next sync then finds its members "
-        "in WeCom again by their mobiles."
+        "Callbacks are still stored. Quit DingBridge and restore a backup of the data folder; or "
+        "rename the file, and DingBridge starts a new one. The next sync then matches the WeCom "
+        "members again by their mobiles."
     )
     retryable = False
 
 
 class JournalClosedError(JournalError):
-    """The service is stopping and takes nothing more. Gaps: path."""
+    """The service is stopping and stores nothing more. Gaps: path."""
 
     code = "journal-closed"
     title_text = N_("DingBridge is stopping; the database {path} is closed.")
-    hint_text = N_("Start DingBridge again. DingTalk sends again what was not stored.")
+    hint_text = N_("Start DingBridge again. DingTalk resends what was not stored.")
 
 
 class TargetMissingError(DingBridgeError):
-    """WeCom does not have the department under which the mirror stands. Gaps: department_id.
+    """WeCom lacks the department that the mirror writes to. Gaps: department_id.
 
-    Nothing was written: for an unknown department WeCom makes one up (`user/create`, 2025).
+    Checked before anything is written, because WeCom does not refuse an unknown department: it
+    creates one (`user/create`, 2025).
     """
 
     code = "target-missing"
-    title_text = N_("WeCom has no department {department_id}, under which the mirror is to stand.")
+    title_text = N_("The target department {department_id} does not exist in WeCom.")
     hint_text = N_(
-        "Enter the id of a department that is in WeCom as sync.target_department_id, or 1 for the "
+        "Enter the id of an existing WeCom department in sync.target_department_id, or 1 for the "
         "whole company; then sync again. Nothing was written."
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What fails at the moment: an error's sentences for the catalogue, and their values."""
+    """An error that persists: its sentences for the catalogue, and their values."""
 
     title: str
     hint: str
@@ -346,5 +352,5 @@ class Trouble:
 
     @classmethod
     def of(cls, failure: DingBridgeError) -> "Trouble":
-        """Keep what people are told of an error."""
+        """Keep the part of an error that is shown to people."""
         return cls(failure.title_text, failure.hint_text, dict(failure.values))

@@ -1,8 +1,8 @@
-"""Sentences for people, kept apart from the language they are finally read in.
+"""Sentences for people, independent of the language in which they are shown.
 
-The server writes every sentence once, in English, with named gaps. Whoever shows it (a window,
-the command line) looks the English text up in the catalogue under `ui/locale` and fills the gaps.
-A sentence is never glued together from pieces: word order differs between languages.
+The server writes every sentence once, in English, with named gaps. The windows and the command
+line translate it by the catalogue under `ui/locale` and fill the gaps. Never build a sentence from
+pieces: word order differs between languages.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,7 @@
-"""What can go wrong with DingTalk and WeCom; drawn in the tree of `server.errors.base`.
+"""The errors of calls to DingTalk and WeCom; see the tree in `server.errors.base`.
 
-Each has a `policy`: what is to be done next.
+Each has an `ErrorPolicy`, which decides what its caller does next. The vendors' tables of codes
+are in their own rooms and built of `ErrorInfo`. Knows no HTTP.
 """
 
 from collections.abc import Mapping
@@ -14,19 +15,19 @@ from server.errors.message import N_, GapValue
 class ErrorPolicy(Enum):
     """What the caller of DingTalk or WeCom does about an error."""
 
-    RETRY = "retry"  # passes by itself; when it surfaces, the back-off is already used up
-    REFRESH_TOKEN = "refresh-token"  # noqa: S105 - a fate, no token; never leaves `server.rest`
-    VERIFY = "look"  # may have been done: read back before asking again
-    FIX = "fix"  # correct the data as `fix` says and ask again
-    DEFER = "defer"  # ask again at the end of the run
-    SKIP = "skip"  # this item cannot be done; the others can
-    GONE = "gone"  # the object does not exist, which is what a removal wanted
-    STOP_CREATES = "stop-creates"  # no new members; updates and removals go on
+    RETRY = "retry"  # passes without help; when it surfaces, the back-off is already used up
+    REFRESH_TOKEN = "refresh-token"  # noqa: S105 - a policy, no token; stays in `server.rest`
+    VERIFY = "verify"  # may have taken effect: read back before calling again
+    FIX = "fix"  # correct the data as `fix` says and call again
+    DEFER = "defer"  # call again at the end of the run
+    SKIP = "skip"  # this item fails; the others do not
+    GONE = "gone"  # the object does not exist: a removal has nothing left to do
+    STOP_CREATES = "stop-creates"  # no new members; updates and removals continue
     STOP = "stop"  # nothing works until somebody acts
 
 
 class Correction(Enum):
-    """The correction that makes a refused change acceptable."""
+    """How to correct a refused change so that WeCom accepts it."""
 
     ADOPT_HOLDER = "adopt-holder"
     CREATE_INSTEAD = "create-instead"
@@ -43,25 +44,23 @@ class Correction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ErrorInfo:
-    """A row of a table that explains a vendor's failure: title, hint, and what follows from it.
-
-    `backoff_s` are the waits between attempts in seconds. `suspicious` marks what may concern one
-    item only, but is a fault of the whole set-up when it comes again and again.
-    """
+    """A row in a vendor's table of error codes: what to do, and what to show."""
 
     policy: ErrorPolicy
     title: str
     hint: str
     fix: Correction | None = None
+    # The waits between attempts.
     backoff_s: tuple[float, ...] = (1.0, 2.0, 4.0)
+    # Once, it concerns a single item; again and again, the whole set-up is wrong.
     suspicious: bool = False
 
 
 class VendorError(DingBridgeError):
-    """DingTalk or WeCom did not do what was asked. Gaps: vendor, call (the path, without query).
+    """A call to DingTalk or WeCom failed. Gaps: vendor, call (the path, without query).
 
-    `wait_s`: not before so many seconds, where the vendor says so. `maybe_done`: the request had
-    left when it failed. `attempts` counts how often the call was made.
+    `wait_s` is how long the vendor wants us to wait, if it says so. `maybe_done`: the request was
+    sent before it failed. `attempts` counts how often the call was made.
     """
 
     code = "vendor-error"
@@ -96,11 +95,11 @@ class VendorError(DingBridgeError):
 
 
 class CallCancelledError(VendorError):
-    """The service is stopping, so the call was not made (again). Gaps: vendor, call."""
+    """The service is stopping, so the call was not made or not repeated. Gaps: vendor, call."""
 
     code = "call-cancelled"
-    title_text = N_("The call {call} to {vendor} was given up because DingBridge is stopping.")
-    hint_text = N_("It is made again after the next start.")
+    title_text = N_("The API call {call} to {vendor} was aborted because DingBridge is stopping.")
+    hint_text = N_("It is repeated after the next start.")
     retryable = True
 
 
@@ -111,32 +110,32 @@ class VendorUnreachableError(VendorError):
 
 
 class VendorReplyError(VendorError):
-    """What came back is no answer of the vendor's API. Gaps: vendor, call, status or field."""
+    """The reply is not an answer of the vendor's API. Gaps: vendor, call, status or field."""
 
     code = "vendor-reply"
 
 
 class VendorBlockedError(VendorError):
-    """The vendor has shut out this address for a while. Gaps: vendor, call, minutes."""
+    """The vendor blocks this address for a while. Gaps: vendor, call, minutes."""
 
     code = "vendor-blocked"
-    title_text = N_("{vendor} has shut out this network address for about {minutes} min.")
+    title_text = N_("{vendor} has blocked this network's public address for about {minutes} min.")
     hint_text = N_(
-        "DingBridge goes on by itself afterwards. If it happens often, look for another program "
-        "behind the same address that calls {vendor} too fast."
+        "DingBridge then continues automatically. If this happens often, look for another program "
+        "on the same network that calls {vendor} too often."
     )
     retryable = True
 
 
 class OutcomeUnknownError(VendorError):
-    """The request was sent and its reply lost; it must not be repeated blindly. Gaps: vendor, call.
+    """The request was sent and its reply lost: do not repeat it blindly. Gaps: vendor, call.
 
-    `reason` is what became of the reply.
+    `reason` is how the reply was lost.
     """
 
     code = "outcome-unknown"
-    title_text = N_("{vendor} took the request {call}, but its reply was lost.")
-    hint_text = N_("Nothing to do: DingBridge looks whether it was done before it asks again.")
+    title_text = N_("{vendor} received the API call {call}, but its response was lost.")
+    hint_text = N_("Nothing to do: DingBridge checks whether it took effect before repeating it.")
     policy = ErrorPolicy.VERIFY
     retryable = True
 
@@ -148,8 +147,8 @@ class OutcomeUnknownError(VendorError):
 class VendorRefusedError(VendorError):
     """The vendor answered with an error code. Gaps: vendor, call, number (the code), detail.
 
-    `detail` is the vendor's own text, cut and with secrets masked: for the log and for people, and
-    never matched on.
+    `detail` is the vendor's own text, cut and with secrets masked. It is for the log and for
+    people; never match on it.
     """
 
     code = "vendor-refused"
@@ -161,24 +160,24 @@ class VendorRefusedError(VendorError):
 
 
 class CredentialsRejectedError(VendorRefusedError):
-    """The ids or secrets are wrong. Asked once, then remembered until they change.
+    """The ids or secrets are wrong. The refusal is remembered until they change.
 
-    WeCom blocks an address for an hour that keeps asking with a wrong secret (note at 45009).
+    WeCom blocks an address for an hour if it keeps asking with a wrong secret (note at 45009).
     """
 
 
 class AddressNotTrustedError(VendorRefusedError):
-    """This address is not on the vendor's list. `ip` is the address to add, where it was named."""
+    """This address is not on the vendor's list. `ip` is the address to add, if it was named."""
 
     @property
     def ip(self) -> str | None:
-        """The public address that the vendor saw."""
+        """The public address from which the vendor saw us call."""
         seen = self.values.get("ip")
         return str(seen) if seen else None
 
 
 class MobileTakenError(VendorRefusedError):
-    """Another member holds the mobile. `holder` is that member's id, where it was named."""
+    """Another member holds the mobile. `holder` is that member's id, if it was named."""
 
     @property
     def holder(self) -> str | None:
@@ -188,19 +187,19 @@ class MobileTakenError(VendorRefusedError):
 
 
 class RecordError(DingBridgeError):
-    """DingTalk's record of the subscription could not be taken; nothing was changed."""
+    """DingTalk's record of the subscription could not be adopted; nothing was changed."""
 
     code = "subscription-record"
 
 
 class NoRecordError(RecordError):
-    """DingTalk has no record that a program could read."""
+    """DingTalk has no record that programs can read."""
 
     code = "subscription-not-recorded"
-    title_text = N_("DingTalk has no record of a subscription that a program registered.")
+    title_text = N_("No subscription has been registered with DingTalk through the API.")
     hint_text = N_(
-        "A subscription made in the DingTalk console is not told to programs: copy token and "
-        "aes_key from the console."
+        "A subscription set up in the DingTalk console cannot be read through the API: copy token "
+        "and aes_key from the console."
     )
 
 
@@ -208,5 +207,7 @@ class RecordUnusableError(RecordError):
     """DingTalk's record holds values that cannot be used here. Gaps: names."""
 
     code = "subscription-unusable"
-    title_text = N_("DingTalk's record holds values that cannot be used here: {names}.")
-    hint_text = N_("Enter values of letters and digits here, and write them to DingTalk instead.")
+    title_text = N_("Values registered with DingTalk cannot be used here: {names}.")
+    hint_text = N_(
+        "Enter values made of letters and digits here, and write those to DingTalk instead."
+    )

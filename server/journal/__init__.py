@@ -1,5 +1,5 @@
-"""The durable memory, one SQLite file: events, credentials' use, rejected calls, the sync's ledger.
+"""The durable memory in one SQLite file: events, credentials' use, rejected calls, the ledger.
 
-Knows SQL and nothing of what an event means. Connections are opened here only: others have jobs
-run, by the service's `journal`, or beside it by `opening.peek` and `requests.write_beside`.
+Knows SQL, but not what an event means. Only this room opens connections. Others submit jobs to the
+service's `Journal`; beside the service, to `opening.open_read_only` and `requests.write_beside`.
 """

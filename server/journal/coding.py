@@ -1,7 +1,7 @@
-"""How the mirror's values become text for a column and back, exactly as they were.
+"""Encodes the mirror's values as text for a column, and decodes them again without loss.
 
-JSON in ASCII: whole numbers of any size stay what they are, and so does half of a surrogate pair
-that somebody's name holds. UNKNOWN is null; lists come back as tuples.
+JSON in ASCII, which keeps integers of any size and half a surrogate pair in somebody's name.
+UNKNOWN is null; lists come back as tuples.
 """
 
 import json
@@ -38,7 +38,7 @@ def _storable(order: MaybeOrder) -> int | None:
 
 
 def dump_member(member: MemberState | None) -> str | None:
-    """Write what WeCom accepted of a person; None where no answer is known."""
+    """Write what WeCom accepted of a person; None if its answer is not known."""
     if member is None:
         return None
     memberships = [
@@ -68,7 +68,7 @@ def dump_member(member: MemberState | None) -> str | None:
 
 
 def load_member(text: str | None) -> MemberState | None:
-    """Read what `dump_member` wrote; former versions wrote no manager."""
+    """Read what `dump_member` wrote; older versions wrote no manager."""
     if text is None:
         return None
     name, mobile, email, position, telephone, memberships, main, leader, *rest = json.loads(text)
@@ -94,7 +94,7 @@ def load_member(text: str | None) -> MemberState | None:
 
 
 def dump_target(state: DepartmentState | None) -> str | None:
-    """Write what WeCom accepted of a department; None where no answer is known."""
+    """Write what WeCom accepted of a department; None if its answer is not known."""
     if state is None:
         return None
     return dump((state.name, state.parent_id, state.order, _storable(state.source_order)))
@@ -143,7 +143,7 @@ def load_scope(text: str) -> Scope:
 
 
 def dump_messages(messages: Iterable[Message]) -> str:
-    """Write sentences with their gaps, so that they can still be shown in another language."""
+    """Write sentences with their gaps, so that they can be shown in another language later."""
     return dump([_plain(message) for message in messages])
 
 
@@ -153,12 +153,12 @@ def load_messages(text: str) -> tuple[Message, ...]:
 
 
 def plain_cause(cause: Cause) -> list[object]:
-    """Give a cause as a JSON value."""
+    """Return a cause as a JSON value."""
     return [cause.code, _plain(cause.title), _plain(cause.hint)]
 
 
 def cause_of(plain: Any) -> Cause:
-    """Make a cause of its JSON value."""
+    """Return the cause of a JSON value."""
     code, title, hint = plain
     return Cause(code, Message(*title), Message(*hint))
 
@@ -178,7 +178,7 @@ def _plain(message: Message) -> tuple[str, Mapping[str, object]]:
 
 
 def dump_fields(fields: Fields) -> str:
-    """Write old and new of each field."""
+    """Write the old and new value of each field."""
     return dump(dict(fields))
 
 

@@ -1,7 +1,7 @@
-"""The only place that opens SQLite connections, and where SQLite's errors become ours.
+"""Opens all SQLite connections, runs transactions, and translates SQLite's errors into ours.
 
-Durability is decided here: WAL with `synchronous=FULL` means that a COMMIT which returned is on
-the disk. Nothing else in the room sets a PRAGMA that matters for that.
+Durability is decided here: with WAL and `synchronous=FULL`, a COMMIT that has returned is on the
+disk. No other module may set such a PRAGMA.
 """
 
 import logging
@@ -26,12 +26,15 @@ from server.errors.base import (
 
 
 class MisreadError(Exception):
-    """A stored value makes no sense; who knows of which database says `JournalUnreadableError`."""
+    """A stored value makes no sense; `translate` makes it a `JournalUnreadableError`."""
 
 
 @contextmanager
 def decode_errors() -> Iterator[None]:
-    """Turn whatever a value that makes no sense raises into `MisreadError`."""
+    """Turn errors in the decoding of stored values into `MisreadError`.
+
+    Wrap only decoding in this: a bug elsewhere must not be reported as a damaged database.
+    """
     try:
         yield
     except (ValueError, TypeError, KeyError, AttributeError) as exc:
@@ -45,31 +48,31 @@ _SUFFIXES = ("", "-wal")
 
 
 class FileIdentity:
-    """The files that a connection opened, told by what the system calls them, not by name."""
+    """Recognises the files that a connection opened by their inodes, not by their names."""
 
     def __init__(self, path: Path) -> None:
-        """Take note of what is at `path` now, right after it was opened."""
+        """Remember the files at `path`; call this right after opening them."""
         self._path = path
         found = {f"{path}{suffix}": _identity(f"{path}{suffix}") for suffix in _SUFFIXES}
         self._found = [(name, identity) for name, identity in found.items() if identity]
 
     @property
     def is_unchanged(self) -> bool:
-        """Whether the same files are there; a few microseconds, so it can go before a COMMIT."""
+        """Whether the same files are still there; fast enough to check before each COMMIT."""
         return all(_identity(name) == identity for name, identity in self._found)
 
     def put_back(self, conn: Connection) -> None:
-        """Write what `conn` still sees to the path, unless something else has its place."""
+        """Write the database that `conn` still holds open to its path, unless a file is there."""
         if self._path.exists() or not self._path.parent.exists():
             return
         copy = self._path.with_name(f"{self._path.name}.copy")
         try:
             with closing(connect_plainly(copy)) as target:
                 conn.backup(target)
-            os.link(copy, self._path)  # unlike a renaming, it replaces nothing
-            _log.warning("The database %s was deleted while in use; it was put back", self._path)
+            os.link(copy, self._path)  # unlike a rename, it replaces nothing
+            _log.warning("Database %s was deleted while in use; it was put back", self._path)
         except (sqlite3.Error, OSError):
-            _log.exception("The database %s was deleted, and could not be put back", self._path)
+            _log.exception("Database %s was deleted and could not be put back", self._path)
         finally:
             copy.unlink(missing_ok=True)
 
@@ -82,16 +85,16 @@ def _identity(name: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-# A callback has 1.5 s for its answer, so whoever holds the file longer costs a 503, not a timeout.
+# A callback must be answered within 1.5 s: a longer lock must cause a 503, not a timeout.
 BUSY_TIMEOUT_MS = 1000
 
-# A burst may grow the WAL; it shrinks back to this at the next checkpoint.
+# A burst may grow the WAL further; the next checkpoint shrinks it to this.
 _WAL_LIMIT_BYTES = 16 * 1024 * 1024
 
 _OTHERS_RIGHTS = 0o077
 
-# What a drive answers that knows no locks, or no memory that processes share: mostly one of the
-# network. https://www.sqlite.org/wal.html#overview. A full disk has other codes.
+# Errors of a drive without locks or shared memory, mostly a network drive.
+# https://www.sqlite.org/wal.html#overview. A full disk has other codes.
 _DRIVE_ERRORS = frozenset(
     {
         sqlite3.SQLITE_PROTOCOL,
@@ -121,12 +124,12 @@ _ERRORS: dict[int, type[JournalError]] = {
 
 
 def connect(path: Path, *, read_only: bool = False, is_at_rest: bool = False) -> Connection:
-    """Open `path`, which is created unless `read_only`; raises `sqlite3.Error`.
+    """Open `path`, creating it unless `read_only`. Raises `sqlite3.Error`.
 
-    `is_at_rest` reads a file that nobody has open, without a trace and where nothing can be
-    written. What somebody else writes meanwhile would not be seen, or seen by halves.
-    The connection commits only where told to, and may be handed from one thread to another but
-    not used by two at once. The caller closes it. On POSIX nobody but the owner can read the file.
+    `is_at_rest` reads a file that nobody has open, even in a folder that cannot be written, and
+    leaves no trace. It would miss what another process writes at the same time.
+    The connection never commits on its own. Threads may pass it on, but not use it at once. The
+    caller closes it. On POSIX only the owner can read the file.
     """
     if not read_only:
         _make_private(path)
@@ -149,7 +152,7 @@ def connect(path: Path, *, read_only: bool = False, is_at_rest: bool = False) ->
 
 
 def connect_plainly(path: Path) -> Connection:
-    """Open or create a file that nobody else knows of, without WAL; raises `sqlite3.Error`."""
+    """Open or create a private file, without WAL. Raises `sqlite3.Error`."""
     _make_private(path)
     conn = sqlite3.connect(_uri(path.absolute(), "rwc"), uri=True, isolation_level=None)
     conn.text_factory = _text
@@ -157,21 +160,21 @@ def connect_plainly(path: Path) -> Connection:
 
 
 def connect_in_memory() -> Connection:
-    """Open an empty database that is gone when it is closed."""
+    """Open an empty database that disappears when it is closed."""
     conn = sqlite3.connect(":memory:", isolation_level=None)
     conn.text_factory = _text
     return conn
 
 
 def _make_private(path: Path) -> None:
-    """Create the file, or narrow it; SQLite gives the same rights to what it puts beside."""
+    """Create the file for its owner only, or restrict it; its companions get the same rights."""
     if os.name == "nt":
         return
-    # An existing file is not opened: closing it again would end the locks that SQLite has on it.
-    with suppress(OSError):  # it is there, or cannot be; then SQLite says why
+    # Never open an existing file: closing it would release the locks that SQLite has on it.
+    with suppress(OSError):  # it exists, or cannot be created; then SQLite says why
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     for name in (str(path), f"{path}-wal", f"{path}-shm"):
-        with suppress(OSError):  # there is none, or it is somebody else's, who decides
+        with suppress(OSError):  # it does not exist, or belongs to somebody else
             mode = os.lstat(name).st_mode
             if stat.S_ISREG(mode) and mode & _OTHERS_RIGHTS:
                 os.chmod(name, mode & ~_OTHERS_RIGHTS & 0o777)  # noqa: PTH101 - a name, as lstat
@@ -195,13 +198,13 @@ def _uri(path: PurePath, mode: str) -> str:
 
 
 def _text(stored: bytes) -> str:
-    """Decode a stored text; half of a surrogate pair must not make its whole page unreadable."""
+    """Decode stored text; half a surrogate pair must not make a whole page unreadable."""
     return stored.decode("utf-8", "replace")
 
 
 @contextmanager
 def transaction(conn: Connection) -> Iterator[None]:
-    """Run the body in one write transaction: all of it is committed, or none; raises as SQLite."""
+    """Run the body in one write transaction, committed as a whole or not at all."""
     conn.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -212,15 +215,15 @@ def transaction(conn: Connection) -> Iterator[None]:
 
 
 def roll_back(conn: Connection) -> None:
-    """Undo the open transaction, where SQLite has not done so by itself (a full disk does it)."""
+    """Roll back, unless SQLite has already done so, as it does when the disk is full."""
     if conn.in_transaction:
         conn.execute("ROLLBACK")
 
 
 def translate(error: sqlite3.Error | MisreadError, path: Path) -> JournalError:
-    """Say in our terms what SQLite, or a value, said about the database at `path`."""
+    """Translate an error of SQLite or of decoding into ours, for the database at `path`."""
     if isinstance(error, MisreadError):
-        _log.info("A value in %s could not be read", path, exc_info=error)
+        _log.info("Unreadable value in %s", path, exc_info=error)
         return JournalUnreadableError(path=str(path), reason=str(error))
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     kind = JournalDriveError if code in _DRIVE_ERRORS else _ERRORS.get(code & 0xFF, JournalError)

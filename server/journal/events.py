@@ -1,7 +1,7 @@
-"""The events and their life: appended, claimed, then completed, ignored, or failed and retried.
+"""The events: appended, claimed, then completed, ignored, or failed and retried.
 
-Every function takes a connection inside a transaction, so each is a job for the writer. Nothing
-leaves the table before it has been dealt with; a duplicate of an event is only counted.
+Every function takes a connection in a transaction, so each is a job for the writer. No event is
+removed before it has been processed; a duplicate is only counted.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from server.journal.connection import decode_errors
 
 
 class EventState(StrEnum):
-    """Where an event stands, as people and programs see it."""
+    """An event's state as people and programs see it."""
 
     PENDING = "pending"
     WORKING = "working"
@@ -26,10 +26,10 @@ class EventState(StrEnum):
 
 
 class StateCode(IntEnum):
-    """Where an event stands, as it is stored.
+    """An event's state as it is stored.
 
-    DELAYED is a pending event that waits for its next attempt. It has a number of its own so that
-    a claim never walks over ten thousand of them to find a new one.
+    DELAYED is a pending event that waits for its next attempt. It has its own number so that a
+    claim need not scan ten thousand of them to find a new event.
     """
 
     PENDING = 0
@@ -41,7 +41,7 @@ class StateCode(IntEnum):
 
     @property
     def state(self) -> EventState:
-        """What this is called outside."""
+        """The state that is shown."""
         return EventState.PENDING if self is StateCode.DELAYED else EventState[self.name]
 
 
@@ -67,7 +67,7 @@ class NewEvent:
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event as it stands; `duplicates` counts how often it came again."""
+    """A stored event; `duplicates` counts how often it came again."""
 
     id: int
     received_at_ms: int
@@ -88,8 +88,8 @@ COLUMNS = (
     "attempts, source"
 )
 
-# One statement for the whole batch: sqlite3 gives up the interpreter lock at every call, and the
-# event loop takes it. `json_extract`, not `->>`: that needs SQLite 3.38.
+# One statement for the whole batch, because sqlite3 releases the interpreter lock at every call
+# and the listener's thread takes it. `json_extract` instead of `->>`, which needs SQLite 3.38.
 _APPEND = """
     INSERT INTO events
         (dedupe_hash, received_at_ms, event_type, event_id, corp_id, payload, source)
@@ -102,11 +102,11 @@ _APPEND = """
     RETURNING dedupe_hash, duplicates
 """
 
-# SQLite ends a text from JSON at its first NUL; no JSON payload has one, a plaintext may.
+# SQLite cuts text from JSON at its first NUL. No JSON payload holds one, but other plaintext may.
 _NUL = "\N{SYMBOL FOR NULL}"
 
-# A moment is never further away than the pause that led to it: the clock may have been ahead when
-# it was written down. The pauses are by the number of attempts, the last for all further ones.
+# A retry is never further away than the pause that led to it; otherwise the clock was fast when it
+# was stored. There is one pause per number of attempts, the last one for all further attempts.
 _HEAL_DELAYED = """
     UPDATE events SET not_before_ms = :now_ms + pause_ms FROM (
         SELECT events.id AS delayed_id, value AS pause_ms FROM events, json_each(:pauses_ms)
@@ -158,10 +158,9 @@ CODES: dict[str, int] = {code.name.lower(): int(code) for code in StateCode}
 
 
 def append(conn: Connection, batch: Sequence[NewEvent]) -> frozenset[str]:
-    """Store the events that are not there yet, as pending; count the others as duplicates.
+    """Store new events as pending and count known ones as duplicates; return the new keys.
 
-    Two with one key in the same batch are one event. A key is forgotten when its event is pruned.
-    Returns the keys of those that were not there.
+    Two with the same key in one batch are one event. A key is forgotten when its event is pruned.
     """
     rows = [
         (
@@ -181,16 +180,16 @@ def append(conn: Connection, batch: Sequence[NewEvent]) -> frozenset[str]:
 
 
 def _hash(dedupe_key: str) -> int:
-    """Shorten the key to 8 bytes: two of a million keys are equal once in 37 million journals."""
+    """Hash the key to 8 bytes: of a million keys, two collide in one of 37 million journals."""
     digest = hashlib.blake2b(dedupe_key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 
 
 @decode_errors()
 def claim(conn: Connection, limit: int, now_ms: int) -> list[StoredEvent]:
-    """Take up to `limit` pending events that are due, the oldest first; they are working then.
+    """Take up to `limit` pending events that are due, the oldest first, and mark them working.
 
-    Types are not chosen here: who claims an event of a type that it does not handle ignores it.
+    Returns events of every type; the worker ignores those that it does not handle.
     """
     values = {**CODES, "limit": limit, "now_ms": now_ms}
     conn.execute(_WAKE_DELAYED, values)
@@ -199,27 +198,27 @@ def claim(conn: Connection, limit: int, now_ms: int) -> list[StoredEvent]:
 
 
 def heal_delays(conn: Connection, now_ms: int, pauses_ms: Sequence[int]) -> int:
-    """Bring nearer what a wrong clock has put off beyond its pause; return how many.
+    """Shorten delays that a wrong clock made longer than their pause; return how many.
 
-    `pauses_ms`: the longest wait after each number of attempts.
+    `pauses_ms` is the longest wait after each number of attempts.
     """
     values = {"now_ms": now_ms, "pauses_ms": json.dumps(list(pauses_ms))}
     return conn.execute(_HEAL_DELAYED, values).rowcount
 
 
 def next_due_ms(conn: Connection) -> int | None:
-    """Say when the next delayed event is due, so that the worker can wait until then."""
+    """Return when the next delayed event is due; the worker waits until then."""
     (due_ms,) = conn.execute("SELECT min(not_before_ms) FROM events").fetchone()
     return None if due_ms is None else int(due_ms)
 
 
 def complete(conn: Connection, ids: Sequence[int]) -> int:
-    """Say that the claimed events have been dealt with; return how many were working."""
+    """Mark claimed events as done; return how many were working."""
     return _finish(conn, ids, StateCode.DONE)
 
 
 def ignore(conn: Connection, ids: Sequence[int]) -> int:
-    """Say that there is nothing to do for the claimed events; return how many were working."""
+    """Mark claimed events as ignored; return how many were working."""
     return _finish(conn, ids, StateCode.IGNORED)
 
 
@@ -228,9 +227,9 @@ def _finish(conn: Connection, ids: Sequence[int], code: StateCode) -> int:
 
 
 def fail(conn: Connection, event_id: int, error: str, retry_at_ms: int | None) -> int:
-    """Say that a claimed event failed: for good, or pending again and due at `retry_at_ms`.
+    """Mark a claimed event as failed, or as pending again and due at `retry_at_ms`.
 
-    `error` is shown to people and holds no secret. Returns how many were working: 1 or 0.
+    `error` is shown to people, so it must hold no secret. Returns how many were working: 1 or 0.
     """
     code = StateCode.FAILED if retry_at_ms is None else StateCode.DELAYED
     values = {**CODES, "id": event_id, "code": code, "error": error, "retry_at_ms": retry_at_ms}
@@ -238,22 +237,22 @@ def fail(conn: Connection, event_id: int, error: str, retry_at_ms: int | None) -
 
 
 def postpone(conn: Connection, ids: Sequence[int]) -> int:
-    """Make claimed events pending again that nobody has tried; return how many were working."""
+    """Make claimed events pending again without counting an attempt; return how many were."""
     return conn.execute(_POSTPONE, {**CODES, "ids": json.dumps(ids)}).rowcount
 
 
 def requeue(conn: Connection, ids: Sequence[int]) -> int:
-    """Make the events pending and due at once, whatever became of them; return how many did.
+    """Make finished, failed and delayed events pending and due at once; return how many.
 
-    Those that are working or pending already are left alone.
+    Those that are working or pending already stay as they are.
     """
     return conn.execute(_REQUEUE, {**CODES, "ids": json.dumps(ids)}).rowcount
 
 
 def requeue_failed(conn: Connection, since_ms: int, limit: int = 1000) -> int:
-    """Make up to `limit` failed events received since then pending again; return how many.
+    """Make up to `limit` failed events received since `since_ms` pending again; return how many.
 
-    For more, submit it again until it returns 0, so that callbacks get in between.
+    Submit it again until it returns 0, so that callbacks are stored in between.
     """
     first_id = first_id_since(conn, since_ms)
     values = {**CODES, "first_id": first_id, "limit": limit}
@@ -261,19 +260,19 @@ def requeue_failed(conn: Connection, since_ms: int, limit: int = 1000) -> int:
 
 
 def release_stale(conn: Connection) -> int:
-    """Make pending again what is working and nobody is at; return how many.
+    """Make events pending again that are marked working, but not being worked on.
 
-    A killed process leaves such events, and a full disk where their end could not be stored. For
-    the one who claims, before a claim, and at start.
+    A killed process leaves such events, and so does a full disk when their result could not be
+    stored. Only for the claiming worker, before a claim, and for the start. Returns how many.
     """
     return conn.execute(_RELEASE, CODES).rowcount
 
 
 def first_id_since(conn: Connection, at_ms: int) -> int:
-    """Find the first event received at `at_ms` or later; one beyond the last where none was.
+    """Return the id of the first event received at `at_ms` or later; after the last if none was.
 
-    A binary search over the ids, which spares an index on the time at every insert. Where the
-    PC's clock was set back, the answer is near, not exact.
+    A binary search over the ids, which saves an index on the time. If the clock was set back, the
+    result is approximate.
     """
     (last,) = conn.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()
     low, high = 1, last + 1
@@ -290,7 +289,7 @@ def first_id_since(conn: Connection, at_ms: int) -> int:
 
 
 def stored_event(row: Row | tuple[Any, ...]) -> StoredEvent:
-    """Make an event of a row of `COLUMNS`."""
+    """Build an event from a row of `COLUMNS`."""
     event_id, received_at_ms, event_type, dingtalk_event_id, corp_id, code, *rest = row
     error, payload, duplicates, attempts, source = rest
     return StoredEvent(

@@ -1,4 +1,7 @@
-"""The journal as the rest of the program holds it: one file, one writer, any number of readers."""
+"""The journal as the rest of the program sees it: one file, one writer, any number of readers.
+
+Reopens the file after damage; how that is done is `server.journal.opening`'s business.
+"""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -14,8 +17,7 @@ from server.errors.base import (
     JournalError,
     JournalGoneError,
 )
-from server.journal import events
-from server.journal import rejections as contact
+from server.journal import events, rejections
 from server.journal.events import NewEvent
 from server.journal.opening import Opened, mark_damaged, open_database, read
 from server.journal.rejections import CredentialUse
@@ -28,24 +30,24 @@ class Journal:
     """The open journal. Every method may be called from any thread.
 
     `arrived` is set when there may be new pending events; the worker clears it, then claims.
-    `moved_aside` is where a damaged database was moved to at start, else None.
+    `moved_aside` is where a damaged database was moved to, None if there was none.
     """
 
     def __init__(self, path: Path, writer: "Writer | _NoWriter") -> None:
-        """Take a writer that runs; use `open` or `shut`."""
+        """Take a running writer; call `open` or `shut` instead."""
         self.moved_aside: Path | None = None
         self.arrived = threading.Event()
         self._path = path
         self._writer = writer
-        self._swap = threading.Lock()  # the writer, and whether there may be another one
+        self._swap = threading.Lock()  # guards the writer and `_is_closed`
         self._is_closed = False
 
     @classmethod
     def open(cls, path: Path, now_ms: int) -> Self:
-        """Open or create the database, migrate it, and take back what a killed process had claimed.
+        """Open or create the database, migrate it, and release what a killed process had claimed.
 
-        Only the one service of a data folder may do this; others use `opening.peek`. `now_ms`
-        names a damaged file moved aside. Raises a `JournalError`.
+        Only the service of a data folder may do this; others use `opening.open_read_only`. The
+        name of a damaged file that is moved aside holds `now_ms`. Raises a `JournalError`.
         """
         opened = open_database(path, now_ms)
         journal = cls(path, _running(opened, path))
@@ -54,33 +56,33 @@ class Journal:
 
     @classmethod
     def shut(cls, path: Path, failure: JournalError) -> Self:
-        """Return a journal that takes nothing, for `failure`, until it can be reopened."""
+        """Return a journal that refuses everything with `failure` until it is reopened."""
         return cls(path, _NoWriter(path, failure))
 
     def append(
         self, batch: Sequence[NewEvent], uses: Sequence[CredentialUse] = ()
     ) -> Ticket[frozenset[str]]:
-        """Store events and the uses of credentials they came under; done means on the disk.
+        """Store events and the uses of credentials; when the ticket is done, they are on the disk.
 
-        The result is the keys of the events that were new.
+        The ticket's result is the keys of the new events.
         """
 
         def store(conn: Connection) -> frozenset[str]:
             new_keys = events.append(conn, batch) if batch else frozenset()
-            contact.record(conn, uses, new_keys)
+            rejections.record_uses(conn, uses, new_keys)
             return new_keys
 
         return self._writer.submit(store, self._announce if batch else _nothing)
 
     def run(self, job: Callable[[Connection], T], *, wakes_worker: bool = False) -> Ticket[T]:
-        """Have the writer run `job` in a transaction; see `Writer` for what a job may do.
+        """Run `job` on the writer's thread in a transaction; `Writer` says what a job may do.
 
-        `wakes_worker` says that it may make events pending (a requeue), and so sets `arrived`.
+        `wakes_worker`: the job may make events pending, so set `arrived` afterwards.
         """
         return self._writer.submit(job, self._announce if wakes_worker else _nothing)
 
     def read(self, job: Callable[[Connection], T]) -> T:
-        """Run `job` on a view of its own, on this thread, not blocked by the writer.
+        """Run `job` on this thread on its own snapshot, not blocked by the writer.
 
         Raises a `JournalError`.
         """
@@ -98,23 +100,23 @@ class Journal:
 
     @property
     def damage(self) -> JournalDamagedError | None:
-        """What proved that the file is damaged, whoever met it; None after `reopen`."""
+        """The error that proved the file damaged; None after `reopen`."""
         return self._writer.damage
 
     @property
     def must_reopen(self) -> bool:
-        """Whether it takes `reopen` to go on: damaged, deleted, replaced, or not open at all."""
+        """Whether `reopen` is needed: the file is damaged, deleted, replaced, or not open."""
         writer = self._writer
         is_sound = not writer.is_closed and writer.damage is None and writer.is_in_place
         return not is_sound and not self._is_closed
 
     def reopen(self, now_ms: int, timeout_s: float = 5.0) -> None:
-        """Begin anew where `must_reopen` says so.
+        """Open the database again if `must_reopen`.
 
-        A damaged file is moved aside and replaced; a deleted one is put back as it was.
-        Until this returns, whatever is submitted fails, and is told why. An id from before may name
-        another event afterwards; but only working events can be completed or failed, and none is
-        working in a new file. Raises a `JournalError`; then try again later.
+        Moves a damaged file aside and replaces it; puts a deleted file back. Until this returns,
+        every submitted job fails with the reason. An old id may name another event afterwards, but
+        only working events can be completed or failed, and a new file has none. Raises a
+        `JournalError`; then retry later.
         """
         before = self._writer
         damage = before.damage
@@ -122,7 +124,7 @@ class Journal:
         self._writer = _NoWriter(self._path, reason, damage)
         before.request_stop()
         if not before.join(timeout_s):
-            self._writer = before  # to be waited for again: there must not be two
+            self._writer = before  # wait for it again next time: there must not be two writers
             raise JournalBusyError(path=str(self._path))
         try:
             opened = open_database(self._path, now_ms)
@@ -130,7 +132,7 @@ class Journal:
             self._writer = _NoWriter(self._path, failure, damage)
             raise
         with self._swap:
-            if self._is_closed:  # meanwhile, and the next process may have opened it
+            if self._is_closed:  # in the meantime, and the next process may have opened it
                 opened.conn.close()
                 closed = JournalClosedError(path=str(self._path))
                 self._writer = _NoWriter(self._path, closed)
@@ -139,7 +141,7 @@ class Journal:
             self._writer = _running(opened, self._path)
 
     def close(self, timeout_s: float) -> bool:
-        """Finish what is queued and close the file for good; return whether it took no longer."""
+        """Finish what is queued and close the file for good; return whether it ended in time."""
         with self._swap:
             self._is_closed = True
         self._writer.request_stop()
@@ -158,7 +160,7 @@ def _running(opened: Opened, path: Path) -> Writer:
 
 @dataclass(frozen=True, slots=True)
 class _NoWriter:
-    """Stands where no writer can be: every job fails for the same reason.
+    """Takes the writer's place while there is none: every job fails for the same reason.
 
     `damage` is what the last writer knew of the file.
     """
@@ -169,16 +171,16 @@ class _NoWriter:
 
     @property
     def is_in_place(self) -> bool:
-        """No: there is nothing yet."""
+        """False: nothing is open."""
         return False
 
     @property
     def is_closed(self) -> bool:
-        """Yes: it takes nothing."""
+        """True: it takes no jobs."""
         return True
 
     def note_damage(self, damage: JournalDamagedError) -> None:
-        """Mark the database to be checked when it is opened."""
+        """Have the next opening check the database."""
         del damage
         mark_damaged(self.path)
 
@@ -193,7 +195,7 @@ class _NoWriter:
         """Do nothing: nothing runs."""
 
     def join(self, timeout_s: float) -> bool:
-        """Nothing runs."""
+        """Return at once: nothing runs."""
         return timeout_s >= 0
 
 

@@ -1,8 +1,9 @@
-"""The ledger: whose WeCom member is whose, and what WeCom last accepted of them.
+"""The ledger: links between people and departments of both sides, and what WeCom accepted.
 
-WeCom cannot be read back (48009), so this is the only memory of what stands there. Every function
-takes a connection; those that write are jobs for the writer and join its transaction. An entry is
-written before the call it announces (`accepted` None) and again once the call is answered.
+WeCom cannot be read back (48009), so this is the only record of what is there. A link is written
+before the call that creates its object (`accepted` None), and again after the answer. There is one
+ledger per WeCom company; those not in use are archived in `shelved_…` tables. Every function takes
+a connection; those that write are jobs for the writer.
 """
 
 import json
@@ -50,8 +51,10 @@ _LISTED = """
 """
 
 
-def find(conn: Connection, run_id: int, kind: Kind, wecom_ids: Iterable[str]) -> dict[str, str]:
-    """Say what these are called, as this run lists them, else as they were last written."""
+def wecom_names(
+    conn: Connection, run_id: int, kind: Kind, wecom_ids: Iterable[str]
+) -> dict[str, str]:
+    """Return the names of WeCom ids, as this run lists them, else as they were last written."""
     wanted = json.dumps(sorted(set(wecom_ids)))
     names = dict(conn.execute(_LINKED[kind], (wanted,)).fetchall())
     names.update(conn.execute(_LISTED, (run_id, kind.value, wanted)).fetchall())
@@ -60,8 +63,8 @@ def find(conn: Connection, run_id: int, kind: Kind, wecom_ids: Iterable[str]) ->
 
 _CORP = "ledger-corp"
 
-# What belongs to one company: the columns of each table, and which rows of it. Of the state those
-# that `ledger` keeps there: what a lost answer leaves in doubt, and what WeCom refuses.
+# What belongs to one company: the columns and rows of each table. In `sync_state` these are the
+# ledger's own rows: unconfirmed writes (`doubt`) and what WeCom refuses (`refusal`).
 _PARTS = MappingProxyType(
     {
         "person_links": (
@@ -82,15 +85,15 @@ TABLES = tuple(f"shelved_{table}" for table in _PARTS)
 
 
 def corp_in_use(conn: Connection) -> str | None:
-    """Say whose ledger is in use, None before the first run."""
+    """Return the company whose ledger is in use, None before the first run."""
     row = conn.execute("SELECT value FROM sync_state WHERE name = ?", (_CORP,)).fetchone()
     return None if row is None else str(row[0])
 
 
-def take_up(conn: Connection, corp_id: str) -> None:
-    """Put the ledger of `corp_id` in use, an empty one where there is none yet.
+def put_in_use(conn: Connection, corp_id: str) -> None:
+    """Put the ledger of `corp_id` in use, an empty one if it has none yet.
 
-    A job for the writer: the ledger in use goes to the shelf in the same transaction.
+    A job for the writer: it archives the present ledger in the same transaction.
     """
     former = corp_in_use(conn)
     if former == corp_id:
@@ -101,11 +104,10 @@ def take_up(conn: Connection, corp_id: str) -> None:
     conn.execute("INSERT OR REPLACE INTO sync_state VALUES (?, ?)", (_CORP, corp_id))
 
 
-def look_at(conn: Connection, corp_id: str) -> None:
-    """Have a connection that only reads find the ledger of `corp_id` as if it were in use.
+def view_as_in_use(conn: Connection, corp_id: str) -> None:
+    """Make the ledger of `corp_id` look in use to this connection, until it is closed.
 
-    For as long as it is open. Names of this connection's own stand before the tables for that, so
-    nothing is written to the database.
+    Temporary views of the connection hide the tables, so nothing is written to the database.
     """
     if corp_in_use(conn) in (None, corp_id):
         return
@@ -118,26 +120,26 @@ def look_at(conn: Connection, corp_id: str) -> None:
         )
 
 
-def corps_on(conn: Connection) -> list[str]:
-    """Name the companies whose ledgers are on the shelf."""
+def archived_corps(conn: Connection) -> list[str]:
+    """Return the companies whose ledgers are archived."""
     each = [f"SELECT corp_id FROM {table}" for table in TABLES]  # noqa: S608 - constants
     return [corp_id for (corp_id,) in conn.execute(" UNION ".join(each))]
 
 
 def _moves() -> Iterable[str]:
     for table, (columns, rows) in _PARTS.items():
-        shelf = f"shelved_{table}"
-        # Constants of this module make up the statements, and no value goes into their text.
+        archive = f"shelved_{table}"
+        # The statements consist of this module's constants only; values are bound.
         yield (
-            f"INSERT INTO {shelf} (corp_id, {columns})"  # noqa: S608 - see above
+            f"INSERT INTO {archive} (corp_id, {columns})"  # noqa: S608 - see above
             f" SELECT :former, {columns} FROM {table} WHERE {rows}"
         )
         yield f"DELETE FROM {table} WHERE {rows}"  # noqa: S608 - see above
         yield (
             f"INSERT INTO {table} ({columns})"  # noqa: S608 - see above
-            f" SELECT {columns} FROM {shelf} WHERE corp_id = :corp_id"
+            f" SELECT {columns} FROM {archive} WHERE corp_id = :corp_id"
         )
-        yield f"DELETE FROM {shelf} WHERE corp_id = :corp_id"  # noqa: S608 - see above
+        yield f"DELETE FROM {archive} WHERE corp_id = :corp_id"  # noqa: S608 - see above
 
 
 _SCOPE = "approved-scope"
@@ -195,7 +197,7 @@ def _departments(conn: Connection) -> dict[str, DepartmentLink]:
 
 @decode_errors()
 def conflicts(conn: Connection) -> tuple[Conflict, ...]:
-    """Return what waits for the admin's decision, the oldest first."""
+    """Return the conflicts that wait for the admin's decision, the oldest first."""
     rows = conn.execute(
         "SELECT kind, dingtalk_id, wecom_id, value, parent_id FROM conflicts ORDER BY id"
     )
@@ -216,13 +218,13 @@ def _removals(conn: Connection) -> tuple[Removal, ...]:
 
 @decode_errors()
 def approved_scope(conn: Connection) -> Scope | None:
-    """Return the scope that the admin approved last, None before the first approval."""
+    """Return the scope that the admin approved last, None if there is none yet."""
     row = conn.execute("SELECT value FROM sync_state WHERE name = ?", (_SCOPE,)).fetchone()
     return None if row is None else load_scope(row[0])
 
 
 def names(conn: Connection, kind: Kind, dingtalk_ids: Iterable[str]) -> dict[str, str]:
-    """Say what linked people or departments were last called in WeCom, by their DingTalk id."""
+    """Return the last names in WeCom of linked people or departments, by DingTalk id."""
     table, key = _TABLES[kind]
     rows = conn.execute(
         f"SELECT {key}, json_extract(accepted, '$[0]') FROM {table}"  # noqa: S608 - constants
@@ -233,7 +235,7 @@ def names(conn: Connection, kind: Kind, dingtalk_ids: Iterable[str]) -> dict[str
 
 
 def put_person(conn: Connection, link: PersonLink) -> None:
-    """Store a link in place of the one this DingTalk userid had."""
+    """Store a link, replacing that of the same DingTalk userid."""
     row = (
         link.dingtalk_userid,
         link.wecom_userid,
@@ -248,30 +250,30 @@ def put_person(conn: Connection, link: PersonLink) -> None:
 
 
 def replace_people(conn: Connection, links: Iterable[PersonLink]) -> None:
-    """Store these links in place of all there are."""
+    """Replace all links of people by these."""
     conn.execute("DELETE FROM person_links")
     for link in links:
         put_person(conn, link)
 
 
 def drop_person(conn: Connection, dingtalk_userid: str) -> None:
-    """Forget a link: the member is gone or is nobody of ours any more."""
+    """Delete a link: the member is gone or no longer ours."""
     conn.execute("DELETE FROM person_links WHERE dingtalk_userid = ?", (dingtalk_userid,))
 
 
 def put_department(conn: Connection, link: DepartmentLink) -> None:
-    """Store a link in place of the one this DingTalk department had."""
+    """Store a link, replacing that of the same DingTalk department."""
     row = (link.department_id, link.wecom_id, dump_target(link.accepted), link.origin.value)
     conn.execute("INSERT OR REPLACE INTO department_links VALUES (?, ?, ?, ?)", row)
 
 
 def drop_department(conn: Connection, department_id: str) -> None:
-    """Forget a link: the department is gone."""
+    """Delete a link: the department is gone."""
     conn.execute("DELETE FROM department_links WHERE department_id = ?", (department_id,))
 
 
 def put_conflict(conn: Connection, conflict: Conflict) -> None:
-    """Store a conflict in place of the one this person or department had; it keeps its place."""
+    """Store a conflict, replacing that of the same person or department; it keeps its place."""
     conn.execute(
         "INSERT INTO conflicts (kind, dingtalk_id, wecom_id, value, parent_id)"
         " VALUES (?, ?, ?, ?, ?) ON CONFLICT (kind, dingtalk_id) DO UPDATE SET"
@@ -287,14 +289,14 @@ def put_conflict(conn: Connection, conflict: Conflict) -> None:
 
 
 def drop_conflict(conn: Connection, kind: Kind, dingtalk_id: str) -> None:
-    """Forget a conflict: it is solved, or its person or department is gone."""
+    """Delete a conflict: it is solved, or its person or department is gone."""
     conn.execute(
         "DELETE FROM conflicts WHERE kind = ? AND dingtalk_id = ?", (kind.value, dingtalk_id)
     )
 
 
 def add_removal(conn: Connection, removal: Removal) -> None:
-    """Remember a removal for the guard, in the transaction that records its success."""
+    """Record a removal for the guard, in the transaction that records its success."""
     conn.execute(
         "INSERT INTO removals (kind, dingtalk_id, wecom_id, at_s, is_approved)"
         " VALUES (?, ?, ?, ?, ?)",
@@ -309,22 +311,22 @@ def add_removal(conn: Connection, removal: Removal) -> None:
 
 
 def age_removals(conn: Connection, now_s: float, kept_s: float) -> int:
-    """Forget the removals older than `kept_s`; return how many.
+    """Delete the removals older than `kept_s`; return how many.
 
-    Those that a wrong clock dated in the future are of now: they would count until then.
+    Those that a wrong clock dated in the future are redated to now, or they would count till then.
     """
     conn.execute("UPDATE removals SET at_s = :now_s WHERE at_s > :now_s", {"now_s": now_s})
     return conn.execute("DELETE FROM removals WHERE at_s < ?", (now_s - kept_s,)).rowcount
 
 
-def put_doubt(conn: Connection, kind: Kind, wecom_id: str, fields: Iterable[str]) -> None:
-    """Note which fields are being written, before the call: a kill leaves their values open."""
+def mark_unconfirmed(conn: Connection, kind: Kind, wecom_id: str, fields: Iterable[str]) -> None:
+    """Record before a call which fields it writes: after a kill, their values are uncertain."""
     name, value = f"{_DOUBT} {kind.value} {wecom_id}", json.dumps(sorted(fields))
     conn.execute("INSERT OR REPLACE INTO sync_state VALUES (?, ?)", (name, value))
 
 
-def drop_doubt(conn: Connection, kind: Kind, wecom_id: str) -> None:
-    """Forget a doubt: WeCom has answered."""
+def confirm(conn: Connection, kind: Kind, wecom_id: str) -> None:
+    """Delete the mark of an unconfirmed write: WeCom has answered."""
     name = f"{_DOUBT} {kind.value} {wecom_id}"
     conn.execute("DELETE FROM sync_state WHERE name = ?", (name,))
 
@@ -339,7 +341,7 @@ def _doubts(conn: Connection) -> dict[tuple[Kind, str], frozenset[str]]:
 
 
 def put_refusals(conn: Connection, dingtalk_userid: str, refusals: Mapping[str, Refusal]) -> None:
-    """Remember what WeCom refuses of a person in place of what was remembered; {} forgets it."""
+    """Store what WeCom refuses of a person, replacing what was stored; {} deletes it."""
     name = f"{_REFUSAL} {dingtalk_userid}"
     if refusals:
         row = (name, dump_refusals(refusals))
@@ -354,5 +356,5 @@ def _refusals(conn: Connection) -> dict[str, dict[str, Refusal]]:
 
 
 def set_approved_scope(conn: Connection, scope: Scope) -> None:
-    """Remember which scope the admin approved."""
+    """Store the scope that the admin approved."""
     conn.execute("INSERT OR REPLACE INTO sync_state VALUES (?, ?)", (_SCOPE, dump_scope(scope)))

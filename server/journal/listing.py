@@ -1,6 +1,6 @@
-"""What people look at: the events page by page, their counts, a small chart.
+"""Lists events for people: page by page, their counts, a small chart.
 
-A call reads a bounded number of rows however large the table is and whatever is searched for.
+A call reads a bounded number of rows, however large the table and whatever the search.
 """
 
 from collections.abc import Sequence
@@ -20,15 +20,15 @@ from server.journal.events import (
     stored_event,
 )
 
-# How many rows a filter that no index answers looks at in one call: a few ms.
+# How many rows a call scans for a filter without an index: a few ms.
 SCAN_ROWS = 10_000
 
 _NEWEST = 2**63 - 1
 
 _DUPLICATES = 9
 
-# INDEXED BY: the planner has no figures here and sometimes walks the whole table instead. What is
-# left for the other filters has a + or an OR before it, which keeps the planner from their index.
+# INDEXED BY, because the planner has no statistics and sometimes scans the whole table. The other
+# filters have a + or an OR, which keeps the planner from using their index.
 _PAGE = """
     SELECT {columns} FROM events {index} AND id < :before_id AND id >= :floor_id
         AND (:event_type IS NULL OR event_type = :event_type)
@@ -38,7 +38,7 @@ _PAGE = """
     ORDER BY id DESC LIMIT :limit
 """
 
-# The lowest of the newest :scan ids; 0 where there are fewer.
+# The lowest of the newest :scan ids; 0 if there are fewer.
 _FLOOR = """
     SELECT CASE count(*) WHEN :scan THEN min(id) ELSE 0 END FROM (
         SELECT id FROM events {index} AND id < :before_id ORDER BY id DESC LIMIT :scan)
@@ -55,8 +55,8 @@ _BY_PENDING = "INDEXED BY events_by_state WHERE state IN (:pending, :delayed)"
 class Page:
     """Some events, the newest first, and the `before_id` for the next page; None at the end.
 
-    A page may hold fewer events than asked for, even none, and yet not be the last: the search
-    has looked at enough rows for one call.
+    A page may hold fewer events than the limit, even none, without being the last: the search
+    stops after a bounded number of rows.
     """
 
     events: tuple[StoredEvent, ...]
@@ -65,7 +65,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which events to list; None means any. `text` is found in payload, eventId and error."""
+    """Which events to list; None means any. `text` is searched in payload, eventId and error."""
 
     event_type: str | None = None
     state: EventState | None = None
@@ -74,7 +74,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many events are in each state, and how often one came again since the first start."""
+    """The events in each state, and the duplicates since the first start."""
 
     pending: int
     working: int
@@ -85,7 +85,7 @@ class Counts:
 
     @property
     def events(self) -> int:
-        """How many events there are in all."""
+        """The number of all events."""
         return self.pending + self.working + self.done + self.ignored + self.failed
 
 
@@ -98,7 +98,7 @@ def latest(
     state: EventState | None = None,
     text: str | None = None,
 ) -> Page:
-    """List up to `limit` (1 or more) events that fit, the newest first, below `before_id`."""
+    """List up to `limit` (1 or more) matching events, the newest first, below `before_id`."""
     wanted = Filter(event_type, state, text)
     values = _values(wanted, limit, before_id)
     values["floor_id"] = _floor_id(conn, wanted, values)
@@ -109,7 +109,7 @@ def latest(
 
 
 def _floor_id(conn: Connection, wanted: Filter, values: dict[str, Any]) -> int:
-    """Say where this call stops looking; 0 is the end of the table."""
+    """Return the id at which this call stops scanning; 0 is the end of the table."""
     index = _index(wanted)
     walks = (_BY_STATE, _BY_DELAYED) if index is _BY_PENDING else (index,)
     floors = [conn.execute(_FLOOR.format(index=walk), values).fetchone()[0] for walk in walks]
@@ -122,7 +122,7 @@ def _page_sql(wanted: Filter) -> str:
 
 
 def _index(wanted: Filter) -> str:
-    """Choose the index that leaves the fewest rows; done and ignored are usually the most."""
+    """Choose the most selective index; most events are usually done or ignored."""
     is_common = wanted.state in {EventState.DONE, EventState.IGNORED}
     if wanted.event_type is not None and (wanted.state is None or is_common):
         return _BY_TYPE
@@ -145,13 +145,13 @@ def _values(wanted: Filter, limit: int, before_id: int | None) -> dict[str, Any]
 
 
 def _escaped(text: str) -> str:
-    """Take the special meaning from LIKE's characters: people search for what they see."""
+    """Escape LIKE's special characters: people search for what they see."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 @decode_errors()
 def counts(conn: Connection) -> Counts:
-    """Count the events by state, and the duplicates, at the same cost for any number of them."""
+    """Return the events in each state and the duplicates; takes constant time."""
     total: dict[int, int] = dict(conn.execute("SELECT code, total FROM counters"))
     return Counts(
         pending=total[StateCode.PENDING] + total[StateCode.DELAYED],
@@ -166,8 +166,8 @@ def counts(conn: Connection) -> Counts:
 def daily_counts(conn: Connection, starts_ms: Sequence[int]) -> list[int]:
     """Count the events received from each of the ascending moments up to the next.
 
-    The last period has no end. The caller knows where its days begin; ids are given without gaps,
-    so events that were pruned from among others are counted too.
+    The last period has no end. The caller decides where days begin. Counts by ids, which have no
+    gaps, so pruned events between others are counted, too.
     """
     (end,) = conn.execute("SELECT coalesce(max(id), 0) + 1 FROM events").fetchone()
     bounds = [first_id_since(conn, start_ms) for start_ms in starts_ms]

@@ -1,6 +1,7 @@
-"""What WeCom said about mobiles (`user/getuserid`): the answers, and how often it knew none.
+"""WeCom's answers to `user/getuserid`, and how many mobiles it did not know.
 
-WeCom closes the call for a day after too many wrong numbers, whether we were started anew or not.
+Stored because WeCom blocks the call for a day after too many misses, and a restart of ours does
+not reset its count.
 """
 
 import json
@@ -16,7 +17,7 @@ _NAME = "mobile-lookups"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Who holds a mobile, "" for nobody, and when WeCom said so."""
+    """The holder of a mobile ("" for nobody), and when WeCom said so."""
 
     wecom_userid: str
     at_ms: int
@@ -24,10 +25,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Lookups:
-    """What the WeCom of one company said.
-
-    misses_ms: when it knew no holder. answers: by mobile.
-    """
+    """The answers of one company's WeCom by mobile, and the times of the misses."""
 
     misses_ms: tuple[int, ...] = ()
     answers: Mapping[str, Answer] = field(default_factory=dict)
@@ -35,7 +33,7 @@ class Lookups:
 
 @decode_errors()
 def load(conn: Connection, corp_id: str) -> Lookups:
-    """Read what is stored of a company; nothing is where another one was asked last."""
+    """Read a company's answers; empty if another company was asked last."""
     row = conn.execute("SELECT value FROM sync_state WHERE name = ?", (_NAME,)).fetchone()
     if row is None:
         return Lookups()
@@ -48,7 +46,7 @@ def load(conn: Connection, corp_id: str) -> Lookups:
 
 
 def store(conn: Connection, corp_id: str, lookups: Lookups) -> None:
-    """Keep this in place of all before; a job for the writer."""
+    """Replace everything stored by this; a job for the writer."""
     answers = {mobile: [one.wecom_userid, one.at_ms] for mobile, one in lookups.answers.items()}
     value = dump([corp_id, lookups.misses_ms, answers])
     conn.execute("INSERT OR REPLACE INTO sync_state VALUES (?, ?)", (_NAME, value))

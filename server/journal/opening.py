@@ -1,7 +1,7 @@
-"""Opening the database: a sound one is migrated, a damaged one moved aside and replaced.
+"""Opens the database: migrates a sound one, replaces a damaged one; also copies and checks it.
 
-Nothing is ever deleted or written over here. A file is given up only when SQLite itself cannot
-make sense of it; what can still be read of it is in the new one, and the caller is told.
+Never deletes or overwrites anything. A file is given up only if SQLite itself finds it damaged;
+then it is moved aside, the new one gets what can still be read, and the caller learns of it.
 """
 
 import logging
@@ -34,10 +34,10 @@ from server.journal.schema import MIGRATIONS, check_not_newer, migrate, version_
 
 
 def copy_database(path: Path, target: Path) -> bool:
-    """Write the database as of one moment to `target`; False where there is none.
+    """Copy a snapshot of the database to `target`; return False if there is none.
 
-    The service may be writing meanwhile. Raises a `JournalError`, also for damage anywhere in it:
-    a copy must not hide that until the original is gone.
+    The service may be writing. Raises a `JournalError`, also for any damage: a copy must not hide
+    it until the original is gone.
     """
     if not path.exists():
         return False
@@ -46,16 +46,16 @@ def copy_database(path: Path, target: Path) -> bool:
         closing(connect(path, read_only=True)) as source,
         closing(connect_plainly(target)) as copy,
     ):
-        source.backup(copy)  # in one step: nobody else's write can make it start anew
+        source.backup(copy)  # in one step, so that no other write makes it start again
         copy.execute("PRAGMA journal_mode = DELETE")  # one file, without companions
     check_database(target, named=path)
     return True
 
 
 def check_database(path: Path, named: Path) -> None:
-    """Raise where this version cannot use the database: JournalNewerError, JournalDamagedError.
+    """Read the whole database and raise JournalNewerError or JournalDamagedError if need be.
 
-    `named` stands in the errors. Reads the whole of it.
+    The errors name `named` instead of `path`.
     """
     with translated(named), closing(connect_plainly(path)) as conn:
         check_not_newer(conn, named)
@@ -68,16 +68,16 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-# Checking reads the whole file. Up to this size that is too quick to be noticed at start.
+# A check reads the whole file. Up to this size nobody notices that at start.
 _ALWAYS_CHECKED_BYTES = 64 * 1024 * 1024
 
-# A new database and what SQLite puts beside it take some hundred kB.
+# A new database and its companions take some hundred kB.
 _FULL_BELOW_BYTES = 1024 * 1024
 
 # The order matters: an old WAL left beside a new database would be replayed into it.
 _MOVED_IN_ORDER = ("-wal", "-shm", "")
 
-# Never the name that counts while it is being filled.
+# The new database has this suffix until it is complete.
 _FRESH = ".new"
 
 
@@ -90,10 +90,10 @@ class Opened:
 
 
 def open_database(path: Path, now_ms: int) -> Opened:
-    """Open and migrate `path`, or a fresh database where the one there is damaged.
+    """Open and migrate `path`, replacing a damaged database by a new one.
 
-    What a killed process had claimed is pending again. `now_ms` names the damaged file. Raises a
-    `JournalError`: newer, access, busy, full.
+    Makes events pending that a killed process had claimed. The damaged file's new name holds
+    `now_ms`. Raises a `JournalError`: newer, access, busy, full.
     """
     try:
         _finish_replacing(path)
@@ -112,7 +112,7 @@ def open_database(path: Path, now_ms: int) -> Opened:
 
 
 def _explained(failure: JournalAccessError) -> JournalError:
-    """Tell a full disk as such: SQLite, which cannot make its files then, tells of I/O errors."""
+    """Recognise a full disk: SQLite reports it as an I/O error if it cannot create its files."""
     path = Path(str(failure.values["path"]))
     try:
         is_full = shutil.disk_usage(path.parent).free < _FULL_BELOW_BYTES
@@ -122,9 +122,9 @@ def _explained(failure: JournalAccessError) -> JournalError:
 
 
 def _replace(path: Path, now_ms: int) -> Path:
-    """Put a new database with all that can be saved in the place of the damaged one.
+    """Replace the damaged database by a new one with everything that can be salvaged.
 
-    A kill at any moment leaves the damaged one, to begin again, or the finished new one.
+    A kill at any moment leaves either the damaged one or the complete new one.
     """
     fresh = _beside(path, _FRESH)
     for suffix in _MOVED_IN_ORDER:
@@ -147,25 +147,25 @@ def _finish_replacing(path: Path) -> None:
 def mark_damaged(path: Path) -> None:
     """Leave a mark beside a database that proved damaged while in use.
 
-    Whoever opens it next checks the whole of it, however large.
+    The next opening then checks all of it, however large.
     """
     try:
         _suspicion(path).touch(mode=0o600)
     except OSError:
-        _log.exception("The damage to %s could not be marked for the next start.", path)
+        _log.exception("The damage to %s could not be marked for the next start", path)
 
 
 def _clear(path: Path) -> None:
     try:
         _suspicion(path).unlink(missing_ok=True)
     except OSError:
-        _log.exception("The mark beside %s stays; the next start checks again.", path)
+        _log.exception("The mark beside %s could not be removed; the next start checks again", path)
 
 
 def read(path: Path, job: Callable[[Connection], T]) -> T:
-    """Run `job` on one unchanging view of the database, beside the writer and not blocked by it.
+    """Run `job` on a snapshot of the database, not blocked by the writer.
 
-    Raises a `JournalError`. Any thread may call it.
+    Raises a `JournalError`. Any thread may call this.
     """
     with translated(path):
         try:
@@ -183,9 +183,9 @@ def _read(conn: Connection, job: Callable[[Connection], T]) -> T:
 
 
 def _is_only_unwritable(exc: sqlite3.OperationalError, path: Path) -> bool:
-    """Tell whether reading failed for want of a place for the files that SQLite puts beside.
+    """Whether reading failed only because SQLite cannot create its files beside the database.
 
-    Whoever has the database open has made them already.
+    If a process has the database open, these files exist already.
     """
     wal = _beside(path, "-wal")
     is_refused = exc.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
@@ -193,9 +193,9 @@ def _is_only_unwritable(exc: sqlite3.OperationalError, path: Path) -> bool:
 
 
 def open_read_only(path: Path, job: Callable[[Connection], T]) -> T:
-    """Run `job` for a bystander: the database may be missing or older, and is never changed.
+    """Run `job` from beside the service: the database may be missing or old, and is not changed.
 
-    A missing one reads as empty; an older one is migrated in a copy in memory. Raises a
+    A missing one reads as empty; an old one is migrated in a copy in memory. Raises a
     `JournalError`.
     """
     try:
@@ -237,7 +237,7 @@ def _open_sound(path: Path) -> Connection:
 
 
 def _check(conn: Connection, path: Path) -> None:
-    """Raise where the file is damaged, as far as can be seen in the time a start may take."""
+    """Raise if the file is damaged, as far as the time for a start allows to see."""
     if _suspicion(path).exists():
         # Only this finds an index that does not fit its table, which fails every write to it.
         check = "integrity_check"
@@ -251,7 +251,7 @@ def _check(conn: Connection, path: Path) -> None:
 
 
 def _move_aside(path: Path, now_ms: int) -> Path:
-    """Rename the database and its companions; returns the new name, which nobody had before."""
+    """Rename the database and its companions to an unused name; return it."""
     target = _free_name(path, now_ms)
     for suffix in _MOVED_IN_ORDER:
         companion = _beside(path, suffix)

@@ -1,4 +1,7 @@
-"""The list of rejected calls that the admin sees: bounded, without secrets and without bodies."""
+"""The last use of each set of credentials, and the list of rejected calls.
+
+The list is bounded. Neither holds secrets or the content of calls.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,10 +11,9 @@ from sqlite3 import Connection
 
 @dataclass(frozen=True, slots=True)
 class CredentialUse:
-    """`count` genuine calls under one set of credentials; the rest describes the last of them.
+    """`count` genuine calls under one set of credentials, and the details of the last of them.
 
-    Anybody can send a captured call again; such a one is counted and no more. `is_replay` says
-    that it is one; `dedupe_key`, that it is one where this event had been stored before.
+    Anybody can replay a captured call, so a replay is only counted.
     """
 
     fingerprint: str
@@ -19,17 +21,18 @@ class CredentialUse:
     remote: str
     event_type: str | None
     count: int = 1
+    # If set, the call is a replay if the event with this key was stored before.
     dedupe_key: str | None = None
     is_replay: bool = False
 
     def was_sent_again(self, new_keys: frozenset[str]) -> bool:
-        """Whether this was no call of DingTalk's, given the keys of the events that were new."""
+        """Whether the call was a replay, given the keys of the new events."""
         return self.is_replay or not (self.dedupe_key is None or self.dedupe_key in new_keys)
 
 
 @dataclass(frozen=True, slots=True)
 class LastUse:
-    """What is known of the use of one set of credentials."""
+    """The first and last use of one set of credentials."""
 
     first_used_at_ms: int
     last_used_at_ms: int
@@ -38,7 +41,7 @@ class LastUse:
     calls: int
 
 
-# The last one written wins, not the largest time: a clock that was once ahead must not stay.
+# The last write wins, not the latest time: a time from a fast clock must not stay.
 _RECORD = """
     INSERT INTO credential_uses VALUES (?1, ?2, ?2, ?3, ?4, ?5)
     ON CONFLICT (fingerprint) DO UPDATE SET
@@ -54,12 +57,12 @@ _COUNT = """
 """
 
 
-def record(
+def record_uses(
     conn: Connection, uses: Sequence[CredentialUse], new_keys: frozenset[str] = frozenset()
 ) -> None:
-    """Note the last use of each set, and count all; joins the transaction of their events.
+    """Record the last use of each set and count all uses, in the transaction of their events.
 
-    `new_keys` are those of the events that were not stored before.
+    `new_keys` are the keys of the events that were not stored before.
     """
     counts: Counter[str] = Counter()
     last: dict[str, CredentialUse] = {}
@@ -75,7 +78,7 @@ def record(
         conn.execute(statement, row)
 
 
-def uses(conn: Connection) -> dict[str, LastUse]:
+def last_uses(conn: Connection) -> dict[str, LastUse]:
     """Return the last use of every set, by its fingerprint."""
     rows = conn.execute(
         "SELECT fingerprint, first_used_at_ms, last_used_at_ms, last_used_from, last_event_type,"
@@ -84,15 +87,15 @@ def uses(conn: Connection) -> dict[str, LastUse]:
     return {fingerprint: LastUse(*rest) for fingerprint, *rest in rows}
 
 
-# Who floods the address must not fill the disk.
+# A flood of calls must not fill the disk.
 MAX_REJECTIONS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Equal rejected calls: the last at `at_ms`, the first at `first_at_ms`, `count` in all.
+    """Similar rejected calls: the last at `at_ms`, the first at `first_at_ms`, `count` in all.
 
-    `verdict` is the key doctor's; `offered_key` the key that came where another is set.
+    `verdict` is the key doctor's; `offered_key` is the key that came if it is not the one set.
     """
 
     at_ms: int
@@ -105,7 +108,7 @@ class Rejection:
 
 
 def replace_all(conn: Connection, rejections: Sequence[Rejection]) -> None:
-    """Store the list, the newest first, in place of the one before; what is too much is cut."""
+    """Replace the stored list by this one, the newest first, cut to the maximum."""
     conn.execute("DELETE FROM rejections")
     newest = sorted(rejections, key=lambda rejection: -rejection.at_ms)[:MAX_REJECTIONS]
     conn.executemany(

@@ -1,8 +1,8 @@
-"""How a `sync` command hands its wish to the service on the same data folder, and gets its answer.
+"""Passes a request for a run from a `sync` command to the service, and the answer back.
 
-Through the database, never over HTTP. Whoever asks posts a row and looks for the answer; the
-service takes the oldest and answers with the run that came of it. What a dead service left is
-refused at the next start: an approval must not act hours later.
+Through the database, never over HTTP: the command posts a row and polls for the answer; the service
+takes the oldest row and answers with the resulting run. Requests left by a dead service are refused
+at the next start, because an approval must not take effect hours later.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class RequestKind(StrEnum):
-    """What is wished: a full run, its preview, or a full run that does what is held as well."""
+    """What is requested: a full run, its preview, or a full run that also does what is held."""
 
     FULL = "full"
     PREVIEW = "preview"
@@ -31,7 +31,7 @@ class RequestKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
-    """A wish for a run. `digest` is what ALLOW approves; `id` is given by `post`."""
+    """A request for a run. `digest` is what ALLOW approves; `post` assigns the `id`."""
 
     kind: RequestKind
     digest: str | None = None
@@ -40,14 +40,14 @@ class SyncRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of a request: the run it led to, or why there was none."""
+    """The answer to a request: the resulting run, or why there was none."""
 
     run_id: int | None = None
     refusal: Cause | None = None
 
 
 def post(conn: Connection, request: SyncRequest, at_ms: int) -> int:
-    """Leave a request for the service; returns its id."""
+    """Post a request for the service; return its id."""
     row = conn.execute(
         "INSERT INTO sync_requests (posted_at_ms, kind, digest) VALUES (?, ?, ?) RETURNING id",
         (at_ms, request.kind, request.digest),
@@ -56,7 +56,7 @@ def post(conn: Connection, request: SyncRequest, at_ms: int) -> int:
 
 
 def is_waiting(conn: Connection) -> bool:
-    """Say whether there is a request to take; for the service's regular look."""
+    """Whether there is a request to take; the service polls this."""
     (found,) = conn.execute(
         "SELECT EXISTS (SELECT 1 FROM sync_requests WHERE state = 'waiting')"
     ).fetchone()
@@ -65,7 +65,7 @@ def is_waiting(conn: Connection) -> bool:
 
 @decode_errors()
 def take(conn: Connection) -> SyncRequest | None:
-    """Take the oldest request, None where there is none."""
+    """Take the oldest request, None if there is none."""
     row = conn.execute(
         "UPDATE sync_requests SET state = 'taken' WHERE id ="
         " (SELECT min(id) FROM sync_requests WHERE state = 'waiting') RETURNING kind, digest, id"
@@ -83,7 +83,7 @@ def answer(conn: Connection, request_id: int, given: Answer) -> None:
 
 @decode_errors()
 def answer_of(conn: Connection, request_id: int) -> Answer | None:
-    """Return the answer to a request, None while there is none."""
+    """Return the answer to a request, None until there is one."""
     row = conn.execute(
         "SELECT run_id, refusal FROM sync_requests WHERE id = ? AND state = 'answered'",
         (request_id,),
@@ -92,7 +92,7 @@ def answer_of(conn: Connection, request_id: int) -> Answer | None:
 
 
 def withdraw(conn: Connection, request_id: int) -> bool:
-    """Take a request back; False where the service has taken it already."""
+    """Withdraw a request; return False if the service has taken it already."""
     deleted = conn.execute(
         "DELETE FROM sync_requests WHERE id = ? AND state = 'waiting'", (request_id,)
     )
@@ -100,7 +100,7 @@ def withdraw(conn: Connection, request_id: int) -> bool:
 
 
 def refuse_stale(conn: Connection, refusal: Cause) -> int:
-    """Refuse all that an ended service left without an answer; return how many. Done at start."""
+    """Refuse the requests that a previous service left unanswered; return how many."""
     return conn.execute(
         "UPDATE sync_requests SET state = 'answered', refusal = ? WHERE state != 'answered'",
         (dump_cause(refusal),),
@@ -108,7 +108,7 @@ def refuse_stale(conn: Connection, refusal: Cause) -> int:
 
 
 def prune(conn: Connection, older_than_ms: int) -> int:
-    """Forget answered requests posted before `older_than_ms`; return how many."""
+    """Delete answered requests posted before `older_than_ms`; return how many."""
     return conn.execute(
         "DELETE FROM sync_requests WHERE state = 'answered' AND posted_at_ms < ?",
         (older_than_ms,),
@@ -116,9 +116,9 @@ def prune(conn: Connection, older_than_ms: int) -> int:
 
 
 def write_beside(path: Path, job: Callable[[Connection], T]) -> T:
-    """Run a short `job` in a transaction of its own, beside the service that owns the database.
+    """Run a short `job` in its own transaction, beside the service that owns the database.
 
-    Raises a `JournalError`: nothing was written then.
+    Raises a `JournalError` if nothing was written.
     """
     with translated(path), closing(connect(path)) as conn:
         check_not_newer(conn, path)

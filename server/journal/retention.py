@@ -1,8 +1,9 @@
-"""What is kept, and for how long: finished events and ended runs go by age and by number.
+"""Removes old finished events and ended runs, by age and by number.
 
-Others never go. The newest event stays, because its id says which id comes next: an id used twice
-would let somebody complete an event that nobody has looked at. Every function is a job for the
-writer that removes a little; it is submitted again until it returns 0, so that callbacks get in.
+Unfinished ones are never removed. The newest event stays as well, because its id decides the next
+one: with an id used twice, completing one event could complete another. Each job removes a little
+and is submitted again until it returns 0, so that callbacks are stored in between. `Pruning` does
+this once an hour.
 """
 
 import logging
@@ -20,8 +21,8 @@ from server.journal.events import CODES
 from server.journal.listing import counts
 from server.rest.vendor_clock import DAY_MS, VendorClock
 
-# The oldest finished events, a chunk of each state at most: bounded work even where a million
-# older ones are still pending.
+# The oldest finished events, at most a chunk of each state: bounded work even if a million older
+# ones are still pending.
 _PRUNE_EVENTS = """
     DELETE FROM events WHERE id IN (
         SELECT id FROM (
@@ -63,8 +64,7 @@ _PRUNE_RUNS = """
 def prune_events(conn: Connection, older_than_ms: int, keep_at_most: int, chunk: int = 100) -> int:
     """Remove up to `chunk` finished events, the oldest first; return how many went.
 
-    They go when received before `older_than_ms`, or while there are more than `keep_at_most` in
-    all.
+    Removes those received before `older_than_ms`, and those beyond `keep_at_most` in all.
     """
     excess = counts(conn).events - keep_at_most
     values = {**CODES, "chunk": chunk, "older_than_ms": older_than_ms, "excess": excess}
@@ -74,8 +74,8 @@ def prune_events(conn: Connection, older_than_ms: int, keep_at_most: int, chunk:
 def prune_runs(conn: Connection, older_than_ms: int, keep_at_most: int, chunk: int = 500) -> int:
     """Remove up to `chunk` changes, and the ended runs that have none left; return how many rows.
 
-    Runs go when begun before `older_than_ms`, or beyond the newest `keep_at_most`. Those that the
-    status still tells of stay.
+    Removes runs begun before `older_than_ms`, and those beyond the newest `keep_at_most`, except
+    for runs that the status still shows.
     """
     doomed = conn.execute(
         _DOOMED_RUNS, (older_than_ms, keep_at_most, dump(_told_of(conn)), chunk)
@@ -86,7 +86,7 @@ def prune_runs(conn: Connection, older_than_ms: int, keep_at_most: int, chunk: i
 
 
 def _told_of(conn: Connection) -> list[int]:
-    """Name the runs that must stay, however old: the status is made of them."""
+    """Return the runs that the status shows; they stay, however old."""
     told = [
         runs.last_success(conn),
         runs.last_complete_full(conn),
@@ -104,14 +104,14 @@ _KEPT_RUNS = 1000
 
 
 class Write(Protocol):
-    """Has the journal's writer do a job and waits for its result; raises JournalError."""
+    """Runs a job on the journal's writer and waits for its result. Raises JournalError."""
 
     def __call__(self, job: Callable[[Connection], int]) -> int:
         """Return what the job returned."""
 
 
 class Pruning:
-    """Removes what the settings say is too old. Used by one thread."""
+    """Removes what is too old by the settings. For one thread."""
 
     def __init__(
         self,
@@ -130,23 +130,23 @@ class Pruning:
         self._told_ms: int | None = None
 
     def compare_clocks(self, difference_ms: int | None) -> None:
-        """Take how far the last genuine callback found DingTalk's clock ahead of ours.
+        """Note how far DingTalk's clock was ahead of ours at the last genuine callback.
 
-        Without the mirror nothing else tells the time. To be called soon after each callback.
+        Without the mirror, no other source tells the time. Call this soon after each callback.
         """
         if difference_ms is not None and difference_ms != self._told_ms:
             self._told_ms = difference_ms
             self._vendors.note("callbacks", difference_ms)
 
     def do_what_is_due(self, kept: JournalSettings) -> None:
-        """Prune where an hour has passed; failures are logged, and the next hour tries again."""
+        """Prune if an hour has passed. Failures are logged and retried in the next hour."""
         moment_s = self._steady_s()
         is_due = self._last_s is None or moment_s - self._last_s >= _EVERY_S
         if not is_due or self._stopping.is_set():
             return
         self._last_s = moment_s
         if self._vendors.is_wrong(DAY_MS):
-            _log.warning("Old events are kept while the clock of this computer is off")
+            _log.info("Old events are kept while this computer's clock is wrong")
             return
         is_known = self._vendors.difference_ms() is not None
         older_than_ms = self._clock_ms() - kept.keep_days * DAY_MS if is_known else 0
@@ -161,7 +161,7 @@ class Pruning:
             _log.info("Removed %d old events", gone)
 
     def _emptied(self, job: Callable[[Connection], int]) -> int:
-        """Repeat a job that removes a little until nothing is left; returns how much went."""
+        """Repeat a job until it removes nothing more; return how much it removed."""
         gone = 0
         while not self._stopping.is_set() and (count := self._write(job)):
             gone += count

@@ -1,7 +1,7 @@
-"""The runs of the sync and what each did: one row a change, written as it is applied.
+"""The runs of the sync and their changes, one row each, written as they are applied.
 
-Every function takes a connection; those that write are jobs for the writer. A run that has begun
-and has no end was killed: `interrupted` finds it at the next start.
+Every function takes a connection; those that write are jobs for the writer. A run without an end
+was killed or is under way; `interrupted` finds the killed ones at the next start.
 """
 
 import json
@@ -29,7 +29,7 @@ from server.journal.connection import decode_errors
 
 
 class RunCause(StrEnum):
-    """Why a run was made. PREVIEW: somebody wanted to see what one would do."""
+    """Why a run was made. PREVIEW: somebody wanted to see what a run would do."""
 
     ASKED = "asked"
     PREVIEW = "preview"
@@ -58,7 +58,7 @@ class RunStatus(StrEnum):
 
 
 class Result(StrEnum):
-    """What became of a change."""
+    """The result of a change."""
 
     PLANNED = "planned"
     DONE = "done"
@@ -69,7 +69,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RecordedChange:
-    """A change and what became of it; `error` says why it was not done, and what to do."""
+    """A change and its result; `error` says why it failed, and what to do."""
 
     action: Action
     kind: Kind
@@ -82,7 +82,7 @@ class RecordedChange:
 
     @classmethod
     def of(cls, change: Change, result: Result, error: Cause | None = None) -> Self:
-        """Record a change of a plan; its own cause stands where no other error is given."""
+        """Record a planned change; without an `error`, its own cause is recorded."""
         return cls(
             change.action,
             change.kind,
@@ -97,7 +97,7 @@ class RecordedChange:
 
 @dataclass(frozen=True, slots=True)
 class RunCounts:
-    """How much a run read, and how many of its changes ended how. Conflicts are skipped changes."""
+    """How much a run read, and how many changes had which result. Conflicts count as skipped."""
 
     people: int = 0
     departments: int = 0
@@ -123,31 +123,29 @@ class RunCounts:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run ended. `status` may be INTERRUPTED only where the journal found it so.
+    """How a run ended."""
 
-    digest: what awaits approval, None where nothing does. snapshot_complete: None where the
-    reading was not reached. incomplete_reason: what could not be read. warnings: what the admin
-    should know of the whole run although nothing failed.
-    """
-
+    # INTERRUPTED only as `close_interrupted` finds it.
     status: RunStatus
+    # Of what awaits approval.
     digest: str | None = None
+    # None if the run ended before reading.
     snapshot_complete: bool | None = None
+    # What could not be read.
     incomplete_reason: tuple[Message, ...] = ()
     error: Cause | None = None
     counts: RunCounts = field(default_factory=RunCounts)
+    # What the admin should know about the run although nothing failed.
     warnings: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run without its changes; `finished_at_ms` and `ending` are None while it is under way.
-
-    is_full: it compared everything in scope, not only what events named.
-    """
+    """A run without its changes; `finished_at_ms` and `ending` are None while it is under way."""
 
     id: int
     cause: RunCause
+    # It compared everything in scope, not only what events named.
     is_full: bool
     started_at_ms: int
     finished_at_ms: int | None = None
@@ -173,12 +171,12 @@ _FINISH = """
     WHERE id = ?
 """
 
-# What a run that compared the whole directory leaves behind, whatever became of single changes.
+# The statuses of a run that compared the whole directory, whatever the results of its changes.
 _COMPARED = (RunStatus.SUCCESS, RunStatus.PARTIAL, RunStatus.HELD)
 
 
 def begin(conn: Connection, cause: RunCause, at_ms: int, *, is_full: bool = True) -> int:
-    """Note that a run begins; returns its id."""
+    """Record that a run begins; return its id."""
     row = conn.execute(
         "INSERT INTO sync_runs (cause, is_full, started_at_ms) VALUES (?, ?, ?) RETURNING id",
         (cause, is_full, at_ms),
@@ -187,12 +185,12 @@ def begin(conn: Connection, cause: RunCause, at_ms: int, *, is_full: bool = True
 
 
 def record(conn: Connection, run_id: int, *changes: RecordedChange) -> None:
-    """Add changes and their results to a run, in their order."""
+    """Add changes and their results to a run, in order."""
     conn.executemany(_RECORD, [(run_id, *_change_row(change)) for change in changes])
 
 
 def finish(conn: Connection, run_id: int, ending: Ending, at_ms: int) -> None:
-    """Note how a run ended."""
+    """Record how a run ended."""
     row = (
         at_ms,
         ending.status,
@@ -208,7 +206,7 @@ def finish(conn: Connection, run_id: int, ending: Ending, at_ms: int) -> None:
 
 
 def latest(conn: Connection, limit: int, before_id: int | None = None) -> list[Run]:
-    """List up to `limit` runs, the newest first, below `before_id`; the one under way as well."""
+    """List up to `limit` runs, the newest first, below `before_id`, with the one under way."""
     return _runs(
         conn,
         "WHERE ?1 IS NULL OR id < ?1 ORDER BY id DESC LIMIT ?2",
@@ -218,7 +216,7 @@ def latest(conn: Connection, limit: int, before_id: int | None = None) -> list[R
 
 
 def find(conn: Connection, run_id: int) -> Run | None:
-    """Return a run, None where it was pruned or never was."""
+    """Return a run, None if it was pruned or never existed."""
     found = _runs(conn, "WHERE id = ?", run_id)
     return found[0] if found else None
 
@@ -241,7 +239,7 @@ def changes(
 
 @decode_errors()
 def last_conflict(conn: Connection, kind: Kind, dingtalk_id: str) -> RecordedChange | None:
-    """Return how the last run that met this conflict explained it."""
+    """Return this conflict as recorded by the last run that met it."""
     row = conn.execute(
         f"SELECT {_CHANGE_COLUMNS} FROM sync_changes"  # noqa: S608 - the columns are a constant
         " WHERE kind = ? AND dingtalk_id = ? AND action = ?"
@@ -252,15 +250,15 @@ def last_conflict(conn: Connection, kind: Kind, dingtalk_id: str) -> RecordedCha
 
 
 def interrupted(conn: Connection) -> list[Run]:
-    """List the runs that began and never ended, the oldest first.
+    """List the runs without an end, the oldest first.
 
-    Asked before the first run of a process these are the ones that a kill cut short.
+    Before the first run of a process, these are the runs that a kill cut short.
     """
     return _runs(conn, "INDEXED BY sync_runs_open WHERE finished_at_ms IS NULL ORDER BY id")
 
 
 def close_interrupted(conn: Connection, at_ms: int) -> list[Run]:
-    """Say that the runs without an end were interrupted; returns them. Done once, at start."""
+    """Mark the runs without an end as interrupted and return them. For the start only."""
     found = interrupted(conn)
     for run in found:
         finish(conn, run.id, Ending(RunStatus.INTERRUPTED), at_ms)
@@ -273,32 +271,32 @@ def last_success(conn: Connection) -> Run | None:
 
 
 def last_success_ms(conn: Connection) -> int | None:
-    """Say when the last full run ended in which everything succeeded."""
+    """Return when the last full run ended in which everything succeeded."""
     run = last_success(conn)
     return run.finished_at_ms if run else None
 
 
 def last_complete_full(conn: Connection) -> Run | None:
-    """Return the last full run that read everything and compared it."""
+    """Return the last full run that read and compared everything."""
     return _last_complete_full(conn, _COMPARED)
 
 
 def last_complete_full_ms(conn: Connection) -> int | None:
-    """Say when the last full run ended that read everything and compared it."""
+    """Return when the last full run ended that read and compared everything."""
     run = last_complete_full(conn)
     return run.finished_at_ms if run else None
 
 
 def last_written_ms(conn: Connection) -> int | None:
-    """Say when the last full run began that read everything and wrote what it found."""
+    """Return when the last full run began that read everything and wrote the changes."""
     run = _last_complete_full(conn, (RunStatus.SUCCESS, RunStatus.PARTIAL))
     return run.started_at_ms if run else None
 
 
 def last_ended(conn: Connection, *, is_full: bool) -> Run | None:
-    """Return the last run, full or of events, that ended and was neither a preview nor refused.
+    """Return the last ended run, full or of events, that was neither a preview nor refused.
 
-    However a preview ends, it says nothing about the mirror.
+    A preview says nothing about the mirror, however it ends.
     """
     found = _runs(
         conn,
@@ -376,7 +374,7 @@ def _change(row: tuple[Any, ...]) -> RecordedChange:
 
 @decode_errors()
 def counts_so_far(conn: Connection, run_id: int) -> RunCounts:
-    """Count the results of a run; how much it read is known at its end only."""
+    """Count a run's results so far; how much it read is only known at its end."""
     rows = conn.execute(
         "SELECT result, count(*), sum(action = ?) FROM sync_changes WHERE run_id = ?"
         " GROUP BY result",

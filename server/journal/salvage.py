@@ -1,7 +1,7 @@
-"""What can still be read of a damaged database, taken over into the one that replaces it.
+"""Copies what is still readable of a damaged database into the one that replaces it.
 
-The ledger comes first: WeCom cannot be read back, so nothing else could bring it again. Damage
-mostly hits a few pages; a table is read from its one end up to them, and from its other end.
+The ledger comes first: WeCom cannot be read back, so nothing else could restore it. Damage mostly
+hits a few pages, so each table is read from both ends up to them.
 """
 
 import json
@@ -14,14 +14,12 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from server.journal import ledger, listing, lookups, rejections, runs, sync_state
-from server.journal import ledger as shelf
-from server.journal import rejections as contact
 from server.journal.connection import connect, transaction
 from server.journal.events import Source, StateCode
 
 _log = logging.getLogger(__name__)
 
-# The service starts only after this; as many are read in a second or two.
+# The service starts only after this; reading so many takes a second or two.
 _MOST_EVENTS = 100_000
 _ALL = -1
 _LINKS = ("person_links", "department_links")
@@ -29,7 +27,7 @@ _LINKS = ("person_links", "department_links")
 
 @dataclass(frozen=True, slots=True)
 class Salvaged:
-    """How much came over: events, and links between people or departments of both sides."""
+    """How many events were salvaged, and how many links of people and departments."""
 
     events: int = 0
     links: int = 0
@@ -37,25 +35,25 @@ class Salvaged:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Tables that make sense only together, and the reading that proves that they do."""
+    """Tables that make sense only together, and a reading that proves them sound."""
 
     tables: tuple[str, ...]
     proof: Callable[[Connection], object]
     limit: int = _ALL
 
 
-def _read_shelf(conn: Connection) -> None:
-    """Read each ledger on the shelf as it will be read once it is in use; all stays as it is."""
-    for corp_id in shelf.corps_on(conn):
-        conn.execute("SAVEPOINT shelf")
+def _read_archived_ledgers(conn: Connection) -> None:
+    """Read each archived ledger as if it were in use; change nothing."""
+    for corp_id in ledger.archived_corps(conn):
+        conn.execute("SAVEPOINT archived")
         try:
-            if shelf.corp_in_use(conn) is None:  # that did not come over
-                shelf.take_up(conn, "")
-            shelf.take_up(conn, corp_id)
+            if ledger.corp_in_use(conn) is None:  # that was not salvaged
+                ledger.put_in_use(conn, "")
+            ledger.put_in_use(conn, corp_id)
             ledger.load(conn)
         finally:
-            conn.execute("ROLLBACK TO shelf")
-            conn.execute("RELEASE shelf")
+            conn.execute("ROLLBACK TO archived")
+            conn.execute("RELEASE archived")
 
 
 _PARTS = (
@@ -69,17 +67,17 @@ _PARTS = (
             lookups.load(conn, corp_id=""),
         ),
     ),
-    _Part(shelf.TABLES, _read_shelf),
-    _Part(("credential_uses",), contact.uses),
+    _Part(ledger.TABLES, _read_archived_ledgers),
+    _Part(("credential_uses",), rejections.last_uses),
     _Part(("rejections",), rejections.latest),
     _Part(("events",), lambda conn: listing.latest(conn, _MOST_EVENTS), limit=_MOST_EVENTS),
 )
 
 
 def salvage(damaged: Path, target: Connection) -> Salvaged:
-    """Take over what can be read of `damaged`, which is not changed, into the new database.
+    """Copy what can be read of `damaged` into the new database; `damaged` is not changed.
 
-    Raises `sqlite3.Error` where the new one cannot take it; nothing was taken over then.
+    Raises `sqlite3.Error` if the new one fails; then nothing was copied.
     """
     try:
         source = _opened(damaged)
@@ -91,22 +89,22 @@ def salvage(damaged: Path, target: Connection) -> Salvaged:
             _take_over(part, source, target)
     found = Salvaged(_count(target, "events"), sum(_count(target, table) for table in _LINKS))
     _log.warning(
-        "Took over %d events and %d links from the damaged database", found.events, found.links
+        "Salvaged %d events and %d links from the damaged database", found.events, found.links
     )
     return found
 
 
 def note(damaged: Path, found: Salvaged) -> None:
-    """Write beside a database that was moved aside what came over from it, for who asks later."""
+    """Write beside a database that was moved aside how much was salvaged of it."""
     try:
         _note_of(damaged).touch(mode=0o600)
         _note_of(damaged).write_text(json.dumps(asdict(found)), encoding="utf-8")
     except OSError:
-        _log.exception("What came over could not be noted beside %s", damaged)
+        _log.exception("The result of the salvage could not be noted beside %s", damaged)
 
 
 def noted(damaged: Path) -> Salvaged | None:
-    """Return what came over from a database that was moved aside; None where nobody knows."""
+    """Return how much was salvaged of a database that was moved aside; None if unknown."""
     try:
         return Salvaged(**json.loads(_note_of(damaged).read_bytes()))
     except (OSError, ValueError, TypeError):
@@ -120,7 +118,7 @@ def _note_of(damaged: Path) -> Path:
 def _opened(damaged: Path) -> Connection:
     source = connect(damaged, read_only=True)
     try:
-        # Without this one table's bad entry would keep all the others from being read.
+        # Otherwise one table's bad schema entry would make all others unreadable.
         source.execute("PRAGMA writable_schema = ON")
         source.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.Error:
@@ -130,18 +128,18 @@ def _opened(damaged: Path) -> Connection:
 
 
 def _take_over(part: _Part, source: Connection, target: Connection) -> None:
-    """Copy a part; where it cannot be understood afterwards, leave it all."""
+    """Copy a part; if it cannot be read afterwards, drop all of it."""
     target.execute("SAVEPOINT part")
     try:
         for table in part.tables:
             _copy(table, part.limit, source, target)
         _put_right(target)
         part.proof(target)
-    except sqlite3.OperationalError:  # the new database's, which is full
+    except sqlite3.OperationalError:  # of the new database: the disk is full
         raise
-    except Exception as exc:  # noqa: BLE001 - of damaged content anything may be raised
+    except Exception as exc:  # noqa: BLE001 - damaged content may raise anything
         target.execute("ROLLBACK TO part")
-        _log.warning("Nothing is taken over of %s: %r", ", ".join(part.tables), exc)
+        _log.warning("Nothing can be salvaged of %s: %r", ", ".join(part.tables), exc)
     target.execute("RELEASE part")
 
 
@@ -152,8 +150,8 @@ def _copy(table: str, limit: int, source: Connection, target: Connection) -> Non
     for row in _readable(table, columns, key, limit, source):
         try:
             target.execute(insert, row)
-        except sqlite3.IntegrityError as exc:  # a value that no such column holds
-            _log.debug("A row of %s is no row: %s", table, exc)
+        except sqlite3.IntegrityError as exc:  # a value that the column does not allow
+            _log.debug("Invalid row in %s: %s", table, exc)
 
 
 def _shape(table: str, conn: Connection) -> tuple[list[str], list[str]]:
@@ -165,20 +163,20 @@ def _shape(table: str, conn: Connection) -> tuple[list[str], list[str]]:
 def _readable(
     table: str, columns: list[str], key: list[str], limit: int, source: Connection
 ) -> Iterator[tuple[object, ...]]:
-    """Yield rows from the last one down to the damage, then from the first one up to it."""
+    """Yield the rows from the last down to the damage, then from the first up to it."""
     for direction in ("DESC", "ASC"):
         order = ", ".join(f"{name} {direction}" for name in key)
         query = f"SELECT {', '.join(columns)} FROM {table} NOT INDEXED ORDER BY {order} LIMIT ?"  # noqa: S608 - names of our own schema
         try:
             yield from source.execute(query, (limit,))
         except sqlite3.DatabaseError as exc:
-            _log.warning("The table %s is damaged: %s", table, exc)
+            _log.warning("Table %s is damaged: %s", table, exc)
         else:
             return
 
 
 def _put_right(conn: Connection) -> None:
-    """Drop events in no state that there is; count the duplicates as far as they are known."""
+    """Delete events in an unknown state; count the duplicates as far as they are known."""
     states, sources = map(json.dumps, (list(StateCode), list(Source)))
     conn.execute(
         "DELETE FROM events WHERE state NOT IN (SELECT value FROM json_each(?))"

@@ -192,7 +192,7 @@ _V3 = (
     """,
 )
 
-# Version 4: a ledger for each WeCom company, kept here while another one is in use (`shelf`).
+# Version 4: a ledger for each WeCom company, archived here while another one is in use.
 #
 # Whose the ledger so far is, the scope tells that the admin approved last: nothing was ever written
 # without one. It is JSON, and the corp id stands last in it.

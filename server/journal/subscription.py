@@ -1,7 +1,7 @@
 """The last comparison of DingTalk's own record of the subscription with ours.
 
-DingTalk gives its record with both secrets in clear. They are never stored: what stays of them is
-whether they fit, and the masked form that may be shown. Who needs the values asks DingTalk again.
+DingTalk's record holds both secrets in clear. They are never stored, only whether they match ours
+and the masked form that may be shown. For the values themselves, ask DingTalk again.
 """
 
 import json
@@ -15,7 +15,7 @@ from server.journal.connection import decode_errors
 
 
 class Standing(StrEnum):
-    """How DingTalk's record stands to ours. FAILED: DingTalk could not be asked."""
+    """How DingTalk's record compares with ours. FAILED: DingTalk could not be asked."""
 
     EQUAL = "equal"
     DIFFERS = "differs"
@@ -35,28 +35,28 @@ class ShownRecord:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a comparison found. Times are milliseconds since 1970.
-
-    subject: stands for what of ours was compared; a finding about another one says nothing now.
-    since_ms: since when it is found like this. fits: the set that DingTalk's values are, None for
-    none. differences: token, aes_key, url. unusable: which of DingTalk's values cannot be taken.
-    will_pass: what failed may well succeed later without anybody's help.
-    """
+    """The result of a comparison. Times are milliseconds since 1970."""
 
     at_ms: int
+    # A hash of our compared values; a finding about other values is outdated.
     subject: str
     standing: Standing
+    # Since when the result is the same.
     since_ms: int = 0
     record: ShownRecord | None = None
+    # The role of the set that DingTalk uses, if it is one of ours.
     fits: str | None = None
+    # Of token, aes_key, url.
     differences: tuple[str, ...] = ()
+    # DingTalk's values that we cannot use.
     unusable: tuple[str, ...] = ()
     missing_events: tuple[str, ...] = ()
     cause: Cause | None = None
+    # The failure may pass without help.
     will_pass: bool = False
 
     def is_like(self, other: "Finding") -> bool:
-        """Whether both say the same, whenever they were found."""
+        """Whether both say the same, whatever their times."""
         return replace(self, at_ms=0, since_ms=0) == replace(other, at_ms=0, since_ms=0)
 
 
@@ -68,7 +68,7 @@ def load(conn: Connection) -> Finding | None:
 
 
 def note(conn: Connection, finding: Finding) -> bool:
-    """Store a finding in place of the last; tells whether it says something else than that."""
+    """Replace the last finding; return whether the new one says something else."""
     last = load(conn)
     is_news = last is None or not last.is_like(finding)
     since_ms = finding.at_ms if last is None or is_news else last.since_ms

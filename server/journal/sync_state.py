@@ -1,6 +1,6 @@
-"""What the sync must still know after a restart, apart from ledger and runs: one value a name.
+"""What the sync must remember over a restart besides ledger and runs: named values.
 
-Held removals, the quarantine, and when which duty is due. Setters are jobs for the writer.
+They are what is held, the quarantine, and the next full run. Setters are jobs for the writer.
 """
 
 import json
@@ -21,10 +21,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What awaits the admin: its digest, the run that lists it, since when, and why.
+    """What awaits the admin's approval: its digest, the run that lists it, since when, and why.
 
-    is_rejected: the admin does not want it; it is not shown as open any more, but can still be
-    allowed.
+    `is_rejected`: the admin rejected it, so it no longer counts as open, but can still be allowed.
     """
 
     digest: str
@@ -36,21 +35,18 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Quarantine:
-    """Nothing works for a while, or until somebody acts.
-
-    There is no call before `until_ms`, unless an admin asks. `strikes` counts the attempts that
-    ended alike, for the length of the next wait. `pause_ms` is how long this one is: a clock that
-    was wrong when it began must not make it longer.
-    """
+    """A pause in which the sync makes no calls, unless an admin asks for a run."""
 
     since_ms: int
     until_ms: int
     cause: Cause
-    strikes: int = 1
+    # How many attempts failed alike; the next pause is longer.
+    failures: int = 1
+    # The length of this pause: a clock that was wrong when it began must not make it longer.
     pause_ms: int = 24 * 60 * 60 * 1000
 
     def left_ms(self, now_ms: int) -> int:
-        """Say how long it still goes on, as far as the clock tells."""
+        """Return how long it still lasts."""
         return min(max(0, self.until_ms - now_ms), self.pause_ms)
 
 
@@ -64,16 +60,14 @@ class NextRun:
 
 @dataclass(frozen=True, slots=True)
 class SyncState:
-    """All of it; times are milliseconds since 1970.
-
-    previewed: what the last preview found that would be held. unfetched: why the events that did
-    not arrive could not be asked for.
-    """
+    """All stored values; times are milliseconds since 1970."""
 
     held: Held | None = None
     quarantine: Quarantine | None = None
     next_full_run: NextRun | None = None
+    # What the last preview would have held.
     previewed: Held | None = None
+    # Why the missed events could not be fetched.
     unfetched: Cause | None = None
 
 
@@ -102,9 +96,9 @@ def load(conn: Connection) -> SyncState:
 
 
 def set_held(conn: Connection, held: Held | None) -> bool:
-    """Note what awaits approval, None for nothing; return whether that is news to the admin.
+    """Store what awaits approval, None for nothing; return whether that is new to the admin.
 
-    The same digest again keeps the time it was first held, and its rejection.
+    The same digest keeps its first time and its rejection.
     """
     known = load(conn).held
     is_known = known is not None and held is not None and known.digest == held.digest
@@ -126,7 +120,7 @@ def is_held(conn: Connection, digest: str) -> bool:
 
 
 def reject_held(conn: Connection, digest: str) -> bool:
-    """Note that the admin does not want what is held; False where another digest is held now."""
+    """Record that the admin rejects what is held; False if another digest is held now."""
     held = load(conn).held
     if held is None or held.digest != digest:
         return False
@@ -135,7 +129,7 @@ def reject_held(conn: Connection, digest: str) -> bool:
 
 
 def set_quarantine(conn: Connection, quarantine: Quarantine | None) -> None:
-    """Begin, prolong or (None) lift the quarantine."""
+    """Start, prolong or (None) lift the quarantine."""
     _store(conn, _QUARANTINE, None if quarantine is None else _dump_quarantine(quarantine))
 
 
@@ -146,7 +140,7 @@ def set_next_full_run(conn: Connection, next_run: NextRun | None) -> None:
 
 
 def set_unfetched(conn: Connection, cause: Cause | None) -> None:
-    """Note why the events that did not arrive could not be asked for, None where they could."""
+    """Store why the missed events could not be fetched, None if they could."""
     _store(conn, _UNFETCHED, dump_cause(cause))
 
 
@@ -181,7 +175,7 @@ def _dump_quarantine(quarantine: Quarantine) -> str:
             quarantine.since_ms,
             quarantine.until_ms,
             plain_cause(quarantine.cause),
-            quarantine.strikes,
+            quarantine.failures,
             quarantine.pause_ms,
         ]
     )

@@ -1,7 +1,7 @@
-"""The one thread that writes: it runs what is queued in one transaction and one COMMIT.
+"""The thread `dingbridge-journal`: runs all queued jobs in one transaction with one COMMIT.
 
-A COMMIT waits for the disk, a statement does not; so everything that arrived while the last one
-waited shares the next. Whoever submitted a job learns its result after the COMMIT, never before.
+A COMMIT waits for the disk, a statement does not. So all jobs that arrive during one COMMIT share
+the next. A job's result is known only after the COMMIT.
 """
 
 import logging
@@ -29,10 +29,10 @@ _log = logging.getLogger(__name__)
 
 
 class Ticket(Generic[T]):
-    """What `Writer.submit` gives for a job: wait for it, then take its result or its error.
+    """The future result of a submitted job.
 
-    Any number of threads may wait or ask. It is one bare lock, because a callback waits for one of
-    these; `concurrent.futures.Future` costs several microseconds more. `path` stands in its errors.
+    Any number of threads may wait for it. It is a bare lock, because callbacks wait for it, and
+    `concurrent.futures.Future` costs several microseconds more. Its errors name `path`.
     """
 
     __slots__ = ("_done", "_error", "_is_done", "_path", "_value")
@@ -41,7 +41,7 @@ class Ticket(Generic[T]):
         self._path = path
         self._done = threading.Lock()
         self._done.acquire()
-        # Asking the lock itself would tell those who ask at the same time that it is held: by us.
+        # A probe of the lock would hold it for a moment and mislead another probe.
         self._is_done = False
         self._error: Exception | None = None
         self._value: T | None = None
@@ -54,14 +54,14 @@ class Ticket(Generic[T]):
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the job is done, at most `timeout_s`; return whether it is."""
         if not self._is_done and self._done.acquire(timeout=-1 if timeout_s is None else timeout_s):
-            self._done.release()  # for the next who waits
+            self._done.release()  # for the next waiting thread
         return self._is_done
 
     def result(self, timeout_s: float | None = None) -> T:
         """Return what the job returned, once that is on the disk; raise what it raised.
 
-        Errors of the database are `JournalError`: nothing of the job was stored. Only after
-        `JournalBusyError`, which also says that the time was up, it may still be committed.
+        A `JournalError` means that nothing of the job was stored, except for `JournalBusyError`:
+        it is also raised after `timeout_s`, and then the job may still be committed.
         """
         if not self.wait(timeout_s):
             raise JournalBusyError(path=str(self._path))
@@ -70,12 +70,12 @@ class Ticket(Generic[T]):
         return cast("T", self._value)
 
     def resolve(self, value: T) -> None:
-        """Hand over the result; the writer does this once, and nobody else."""
+        """Set the result; only the writer calls this, once."""
         self._value = value
         self._end()
 
     def fail(self, error: Exception) -> None:
-        """Hand over the error; the writer does this once, and nobody else."""
+        """Set the error; only the writer calls this, once."""
         self._error = error
         self._end()
 
@@ -85,8 +85,8 @@ class Ticket(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    """A job in the queue, its ticket, and what to call when it is on the disk."""
+class _PendingJob:
+    """A queued job, its ticket, and what to call after the COMMIT."""
 
     job: Callable[[Connection], Any]
     ticket: Ticket[Any]
@@ -94,65 +94,65 @@ class _Entry:
 
 
 class Writer:
-    """Owns the writable connection and runs jobs on it in the order in which they come.
+    """Owns the writable connection and runs jobs on it in the order of submission.
 
-    A job gets the connection inside a transaction: it neither commits nor keeps the connection,
-    and it is short, since callbacks wait behind it.
+    A job gets the connection in a transaction. It must not commit or keep the connection, and it
+    must be short, because callbacks wait behind it.
     """
 
     def __init__(self, conn: Connection, path: Path) -> None:
         self._conn = conn
         self._path = path
         self._place = FileIdentity(path)
-        self._queue: SimpleQueue[_Entry | None] = SimpleQueue()
+        self._queue: SimpleQueue[_PendingJob | None] = SimpleQueue()
         self._door = threading.Lock()
         self._is_closed = False
         self._damage: JournalDamagedError | None = None
         self._thread = threading.Thread(target=self._run, name="dingbridge-journal", daemon=True)
 
     def start(self) -> None:
-        """Begin to work on what is queued."""
+        """Start the thread."""
         self._thread.start()
 
     def submit(
         self, job: Callable[[Connection], T], committed: Callable[[], None] = lambda: None
     ) -> Ticket[T]:
-        """Queue `job`; any thread may. `committed` is called on the writer's thread after it.
+        """Queue `job`; any thread may. `committed` is called on the writer's thread afterwards.
 
-        After `request_stop` the ticket has failed already, with `JournalClosedError`.
+        After `request_stop` the returned ticket has failed with `JournalClosedError`.
         """
         ticket: Ticket[T] = Ticket(self._path)
         with self._door:
             if not self._is_closed:
-                self._queue.put(_Entry(job, ticket, committed))
+                self._queue.put(_PendingJob(job, ticket, committed))
                 return ticket
         ticket.fail(JournalClosedError(path=str(self._path)))
         return ticket
 
     @property
     def is_in_place(self) -> bool:
-        """Whether the database is still where it was opened. Any thread may ask."""
+        """Whether the database is still the file that was opened. Any thread may ask."""
         return self._place.is_unchanged
 
     @property
     def damage(self) -> JournalDamagedError | None:
-        """What proved that the database is damaged, None as long as nothing did."""
+        """The error that proved the database damaged, None if there was none."""
         return self._damage
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing more is taken."""
+        """Whether it takes no more jobs."""
         return self._is_closed
 
     def note_damage(self, damage: JournalDamagedError) -> None:
-        """Remember that the database proved damaged, and mark it to be checked. Any thread."""
+        """Remember damage, and have the next opening check the database. Any thread."""
         if self._damage is None:
             _log.error("%s", damage)
             self._damage = damage
         mark_damaged(self._path)
 
     def request_stop(self) -> None:
-        """Take nothing more; what is queued is still done, then the database is closed."""
+        """Take no more jobs, finish the queued ones, then close the database."""
         with self._door:
             if not self._is_closed:
                 self._is_closed = True
@@ -169,7 +169,7 @@ class Writer:
         self._close()
 
     def loop(self) -> bool:
-        """Wait for work and do all there is; return whether there may be more."""
+        """Wait for jobs and run all there are; return whether there may be more."""
         queued = [self._queue.get()]
         while not self._queue.empty():
             queued.append(self._queue.get())
@@ -178,13 +178,13 @@ class Writer:
             self._write(group)
         return len(group) == len(queued)
 
-    def _write(self, group: Sequence[_Entry]) -> None:
+    def _write(self, group: Sequence[_PendingJob]) -> None:
         try:
             self._conn.execute("BEGIN IMMEDIATE")
             results = self._run_alone(group[0]) if len(group) == 1 else self._run_each(group)
             self._ensure_in_place()
             self._conn.execute("COMMIT")
-        except Exception as exc:  # noqa: BLE001 - it belongs to those who submitted
+        except Exception as exc:  # noqa: BLE001 - passed on to those who submitted
             self._undo()
             for entry in group:
                 entry.ticket.fail(self._explained(exc))
@@ -200,21 +200,21 @@ class Writer:
         if not self._place.is_unchanged:
             raise JournalGoneError(path=str(self._path))
 
-    def _run_alone(self, entry: _Entry) -> list[tuple[Any, Exception | None]]:
-        """Run the only job; its failure undoes the transaction, so it needs no savepoint."""
+    def _run_alone(self, entry: _PendingJob) -> list[tuple[Any, Exception | None]]:
+        """Run a single job; its failure undoes the transaction, so it needs no savepoint."""
         return [(entry.job(self._conn), None)]
 
-    def _run_each(self, group: Sequence[_Entry]) -> list[tuple[Any, Exception | None]]:
+    def _run_each(self, group: Sequence[_PendingJob]) -> list[tuple[Any, Exception | None]]:
         return [self._run_guarded(entry) for entry in group]
 
-    def _run_guarded(self, entry: _Entry) -> tuple[Any, Exception | None]:
-        """Run a job so that its failure undoes only what it did itself."""
+    def _run_guarded(self, entry: _PendingJob) -> tuple[Any, Exception | None]:
+        """Run a job in a savepoint, so that its failure undoes only its own work."""
         self._conn.execute("SAVEPOINT job")
         try:
             value = entry.job(self._conn)
         except Exception as exc:
             if not self._conn.in_transaction:
-                raise  # a full disk ends the whole transaction, and so the others' work too
+                raise  # a full disk ends the whole transaction, with the other jobs' work
             self._conn.execute("ROLLBACK TO job")
             self._conn.execute("RELEASE job")
             return None, self._explained(exc)
@@ -225,10 +225,10 @@ class Writer:
         try:
             roll_back(self._conn)
         except sqlite3.Error:
-            _log.exception("The transaction could not be rolled back.")
+            _log.exception("The transaction could not be rolled back")
 
     def _explained(self, exc: Exception) -> Exception:
-        """Translate what SQLite or a value raised; of damage the whole journal is to know."""
+        """Translate an error of SQLite or of decoding; damage is noted for the whole journal."""
         if not isinstance(exc, sqlite3.Error | MisreadError):
             return exc
         error = translate(exc, self._path)
@@ -244,6 +244,6 @@ class Writer:
             self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as exc:
             # Harmless: the next start reads what is left in the WAL.
-            _log.warning("The journal's WAL stays: %s", translate(exc, self._path))
+            _log.warning("The journal's WAL was not merged: %s", translate(exc, self._path))
         finally:
             self._conn.close()

@@ -1,8 +1,8 @@
-"""What the machine's environment says about proxies and certificates, looked at before it is used.
+"""Checks the machine's proxy and certificate variables before `requests` uses them.
 
-Other programs leave their marks there: a certificate bundle of an installer that is gone, a SOCKS
-proxy of a tunnel, an address with a slip of the pen. `requests` fails for each in its own way and
-names none of them. Values are never repeated with the user and password that may stand in them.
+Other programs leave stale values there: a deleted certificate bundle, a tunnel's SOCKS proxy, an
+address with a typo. `requests` fails on each in its own way and names none of them. Users and
+passwords in these values are never repeated.
 """
 
 import os
@@ -17,7 +17,7 @@ from requests.utils import get_environ_proxies, select_proxy
 
 from server.errors.message import N_, Message
 
-# In the order in which `requests` looks at them; OpenSSL reads the other two by itself.
+# In the order in which `requests` reads them; OpenSSL itself reads the other two.
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _OPENSSL = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _SHOWN_CHARACTERS = 100
@@ -25,25 +25,26 @@ _SHOWN_CHARACTERS = 100
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """The proxy on the way to an address, without user and password.
-
-    `variable` names it; "" where the settings of the system do.
-    """
+    """The proxy for an address, without user and password."""
 
     shown: str
+    # The variable that names it; "" if the system's settings do.
     variable: str
 
 
 def certificates(environ: Mapping[str, str]) -> str:
-    """Return the bundle to trust besides what the system trusts: the environment's, else ours."""
+    """Return the bundle to trust besides the system's: the environment's, or else ours."""
     usable = (environ[name] for name in _BUNDLES if environ.get(name))
     return next((path for path in usable if _is_bundle(path)), certifi.where())
 
 
 def ignored(environ: Mapping[str, str]) -> tuple[Message, ...]:
-    """Name the variables whose certificates are not there or cannot be read."""
+    """Return a message for each variable whose certificates are missing or unreadable."""
     named = [(name, environ[name]) for name in (*_BUNDLES, *_OPENSSL) if environ.get(name)]
-    text = N_("The variable {name} of this computer names {path}, which cannot be used; ignored.")
+    text = N_(
+        "This computer's environment variable {name} points to {path}, which cannot be used; "
+        "it is ignored."
+    )
     return tuple(
         Message(text, {"name": name, "path": path})
         for name, path in named
@@ -52,7 +53,7 @@ def ignored(environ: Mapping[str, str]) -> tuple[Message, ...]:
 
 
 def _holds(name: str, path: str) -> bool:
-    """Whether there are certificates; of a list of folders one that is there is enough."""
+    """Whether the variable leads to certificates; in a list of folders, one suffices."""
     if name == "SSL_CERT_DIR":
         return any(_is_folder(each) for each in path.split(os.pathsep))
     return _is_bundle(path)
@@ -76,10 +77,10 @@ def _is_bundle(path: str) -> bool:
 
 
 def proxy_for(address: str, environ: Mapping[str, str]) -> Proxy | None:
-    """Return the proxy that `requests` takes for `address`; None where it takes none."""
+    """Return the proxy that `requests` would use for `address`; None for none."""
     try:
         found = select_proxy(address, get_environ_proxies(address, no_proxy=None))
-    except ValueError:  # an address that is none
+    except ValueError:  # not a valid address
         return None
     if not found:
         return None
@@ -92,7 +93,7 @@ def _shown(proxy: str) -> str:
 
 
 def _variable(address: str, proxy: str, environ: Mapping[str, str]) -> str:
-    """Find who says so; on Windows the registry is asked as well."""
+    """Return the variable that names the proxy; on Windows it may be the registry instead."""
     wanted = {f"{urlsplit(address).scheme}_proxy", "all_proxy"}
     named = (name for name, value in environ.items() if value == proxy)
     return next((name for name in named if name.lower() in wanted), "")

@@ -1,7 +1,7 @@
-"""What failed exchanges mean: the table of transport failures, and how to tell them apart.
+"""The table of transport failures, and how to tell them apart.
 
-The question that matters most is whether the request had left (`maybe_done`): a creation whose
-reply was lost must not be repeated blindly.
+What matters most is whether the request had been sent (`maybe_done`): a creation whose reply was
+lost must not be repeated blindly.
 """
 
 import ssl
@@ -24,32 +24,32 @@ from server.errors.vendor import ErrorInfo, ErrorPolicy, VendorUnreachableError
 from server.rest.environment import Proxy
 
 _CHECK_NETWORK = N_(
-    "Check the network of this computer: cable or Wi-Fi, proxy, firewall. DingBridge tries again "
-    "by itself."
+    "Check this computer's network: cable or Wi-Fi, proxy, firewall. DingBridge retries "
+    "automatically."
 )
 _OFFLINE = ErrorInfo(ErrorPolicy.RETRY, N_("{vendor} cannot be reached."), _CHECK_NETWORK)
 _NO_NAME = ErrorInfo(
-    ErrorPolicy.RETRY, N_("The name of {vendor}'s server cannot be looked up."), _CHECK_NETWORK
+    ErrorPolicy.RETRY, N_("The name of {vendor}'s server cannot be resolved."), _CHECK_NETWORK
 )
 _CONNECT_SLOW = ErrorInfo(
-    ErrorPolicy.RETRY, N_("{vendor} does not take the connection."), _CHECK_NETWORK
+    ErrorPolicy.RETRY, N_("{vendor} does not accept the connection."), _CHECK_NETWORK
 )
 _PROXY = ErrorInfo(
     ErrorPolicy.RETRY,
-    N_("The proxy of this network does not let DingBridge reach {vendor}."),
-    N_("Check the proxy settings of Windows, or ask whoever runs the proxy to allow it."),
+    N_("The proxy of this network blocks DingBridge from reaching {vendor}."),
+    N_("Check the Windows proxy settings, or ask the administrator of the proxy to allow it."),
 )
 _PROXY_NAMED = ErrorInfo(
     ErrorPolicy.RETRY,
-    N_("The proxy {proxy} does not let DingBridge reach {vendor}."),
+    N_("The proxy {proxy} blocks DingBridge from reaching {vendor}."),
     _PROXY.hint,
 )
 _PROXY_UNUSABLE = ErrorInfo(
     ErrorPolicy.STOP,
     N_("The proxy {proxy} cannot be used to reach {vendor}."),
     N_(
-        "It comes from the proxy settings of the system. Enter an HTTP proxy there, like "
-        "http://proxy.example:8080, or none: DingBridge does not speak SOCKS."
+        "It comes from the system's proxy settings. Enter an HTTP proxy there, like "
+        "http://proxy.example:8080, or none: DingBridge does not support SOCKS."
     ),
 )
 _OF_VARIABLE: Mapping[ErrorInfo, ErrorInfo] = MappingProxyType(
@@ -57,49 +57,52 @@ _OF_VARIABLE: Mapping[ErrorInfo, ErrorInfo] = MappingProxyType(
         _PROXY_NAMED: replace(
             _PROXY_NAMED,
             hint=N_(
-                "The variable {variable} of this computer names this proxy. Correct it or take it "
-                "away and start DingBridge again, or ask whoever runs the proxy to allow it."
+                "This computer's environment variable {variable} sets this proxy. Correct or "
+                "remove it and restart DingBridge, or ask the administrator of the proxy to allow "
+                "it."
             ),
         ),
         _PROXY_UNUSABLE: replace(
             _PROXY_UNUSABLE,
             hint=N_(
-                "The variable {variable} of this computer names it. Enter an HTTP proxy there, "
-                "like http://proxy.example:8080, or take it away, and start DingBridge again: it "
-                "does not speak SOCKS."
+                "This computer's environment variable {variable} sets it. Enter an HTTP proxy "
+                "there, like http://proxy.example:8080, or remove it, and restart DingBridge: it "
+                "does not support SOCKS."
             ),
         ),
     }
 )
-"""The hints for a proxy that a variable names, and not the settings of the system."""
+"""The hints for a proxy that a variable names, not the system's settings."""
 _CERTIFICATE = ErrorInfo(
     ErrorPolicy.STOP,
-    N_("The certificate that {vendor}'s server shows is not trusted by this computer."),
+    N_("This computer does not trust the certificate of {vendor}'s server."),
     N_(
-        "If a firewall or an antivirus program reads encrypted traffic, install its certificate in "
-        "Windows, or exempt {vendor} from it."
+        "If a firewall or antivirus program inspects encrypted traffic, install its certificate in "
+        "Windows, or exempt {vendor} from inspection."
     ),
 )
 _CERTIFICATE_OVER = ErrorInfo(
     ErrorPolicy.STOP,
-    N_("By this computer's clock, the certificate of {vendor}'s server is not valid now."),
-    N_("Correct date and time of this computer. Then start a sync."),
+    N_(
+        "According to this computer's clock, the certificate of {vendor}'s server is not "
+        "valid at present."
+    ),
+    N_("Correct this computer's date and time. Then start a sync."),
 )
 _CERTIFICATE_OF_ANOTHER = ErrorInfo(
     ErrorPolicy.STOP,
-    N_("The server that was reached under {vendor}'s address shows a certificate for another one."),
+    N_("The server reached at {vendor}'s address presents a certificate for another name."),
     N_(
-        "Check the api_base of {vendor} in the settings, and whether this network leads its names "
-        "elsewhere (DNS, the hosts file, a login page). Nothing was sent there."
+        "Check the api_base of {vendor} in the settings, and whether this network redirects the "
+        "name elsewhere (DNS, the hosts file, a login page). Nothing was sent there."
     ),
 )
 _SET_UP = ErrorInfo(
     ErrorPolicy.STOP,
     N_("This computer cannot set up encrypted connections to {vendor}: {reason}."),
     N_(
-        "Look at the variables of this computer that concern OpenSSL (OPENSSL_CONF, "
-        "SSLKEYLOGFILE) and at what other programs did to its certificates. Then start DingBridge "
-        "again."
+        "Check this computer's environment variables for OpenSSL (OPENSSL_CONF, SSLKEYLOGFILE), "
+        "and whether other programs changed its certificates. Then restart DingBridge."
     ),
 )
 _PLAIN = ErrorInfo(
@@ -110,7 +113,7 @@ _PLAIN = ErrorInfo(
 _ADDRESS = ErrorInfo(
     ErrorPolicy.STOP,
     N_("The address of {vendor} in the settings cannot be used."),
-    N_("Correct the api_base of {vendor} in the settings, or put back the original value."),
+    N_("Correct the api_base of {vendor} in the settings, or restore the default."),
 )
 _REPLY_LATE = ErrorInfo(
     ErrorPolicy.RETRY, N_("{vendor} did not answer {call} in time."), _CHECK_NETWORK
@@ -121,7 +124,7 @@ _REPLY_LOST = ErrorInfo(
     _CHECK_NETWORK,
 )
 
-# The first row that fits any exception of the chain wins; True: the request may have been done.
+# The first row that fits any exception in the chain wins. True: the request may have been done.
 _KINDS: tuple[tuple[tuple[type[BaseException], ...], ErrorInfo, bool], ...] = (
     ((ProxyError,), _PROXY, False),
     ((NameResolutionError,), _NO_NAME, False),
@@ -142,29 +145,27 @@ _CERTIFICATES: Mapping[int, ErrorInfo] = MappingProxyType(
 _BY_PROXY: Mapping[ErrorInfo, ErrorInfo] = MappingProxyType(
     {_PROXY: _PROXY_NAMED, _ADDRESS: _PROXY_UNUSABLE}
 )
-# As long as WeCom shuts out an address; whoever names a longer wait is asked again all the same.
+# As long as WeCom blocks an address; a longer Retry-After is cut to this.
 _LONGEST_WAIT_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """Why a reply is no answer of the API, and whether the request may have been carried out.
-
-    `wait_s`: how long that lasts, where it is known and the reply does not say.
-    """
+    """Why a reply is not an answer of the API, and whether the request may have been done."""
 
     meaning: ErrorInfo
     maybe_done: bool
+    # How long it lasts, if that is known and the reply does not say.
     wait_s: float | None = None
 
 
 REDIRECTED = NoAnswer(
     ErrorInfo(
         ErrorPolicy.STOP,
-        N_("{vendor}'s address answers with a redirect (HTTP {status}) instead of an answer."),
+        N_("{vendor}'s address returned a redirect (HTTP {status}) instead of an answer."),
         N_(
-            "Check the api_base of {vendor} in the settings (https, no other host), and whether "
-            "this network wants a login in the browser first."
+            "Check the api_base of {vendor} in the settings (https, the right host), and whether "
+            "this network requires a login in the browser first."
         ),
     ),
     maybe_done=False,
@@ -172,28 +173,31 @@ REDIRECTED = NoAnswer(
 TOO_LARGE = NoAnswer(
     ErrorInfo(
         ErrorPolicy.STOP,
-        N_("The answer of {vendor} to {call} is larger than DingBridge accepts."),
-        N_("Check the api_base of {vendor} in the settings: that is not how it answers."),
+        N_("{vendor}'s response to {call} is larger than DingBridge accepts."),
+        N_(
+            "Check the api_base of {vendor} in the settings: the right server does not "
+            "answer like this."
+        ),
     ),
     maybe_done=True,
 )
 _WEB_PAGE = NoAnswer(
     ErrorInfo(
         ErrorPolicy.STOP,
-        N_("A web page came back instead of {vendor}'s answer (HTTP {status})."),
+        N_("A web page came back instead of {vendor}'s response (HTTP {status})."),
         N_(
-            "Either this network wants a login in the browser first, or {vendor} has shut out this "
-            "address for some minutes because of too many calls. DingBridge tries again later."
+            "Either this network requires a login in the browser first, or {vendor} has blocked "
+            "this network for a few minutes because of too many calls. DingBridge retries later."
         ),
     ),
     maybe_done=False,
-    wait_s=300.0,  # as long as DingTalk shuts out an address (API-0012)
+    wait_s=300.0,  # as long as DingTalk blocks an address (API-0012)
 )
 _NOT_FOUND = NoAnswer(
     ErrorInfo(
         ErrorPolicy.STOP,
         N_("{vendor}'s server does not know the call {call} (HTTP {status})."),
-        N_("Check the api_base of {vendor} in the settings, or put back the original value."),
+        N_("Check the api_base of {vendor} in the settings, or restore the default."),
     ),
     maybe_done=False,
 )
@@ -201,7 +205,7 @@ _OVERLOADED = NoAnswer(
     ErrorInfo(
         ErrorPolicy.RETRY,
         N_("{vendor} is too busy to answer {call} (HTTP {status})."),
-        N_("Nothing to do: DingBridge tries again by itself."),
+        N_("Nothing to do: DingBridge retries automatically."),
     ),
     maybe_done=False,
 )
@@ -209,22 +213,22 @@ _SERVER_FAULT = NoAnswer(
     ErrorInfo(
         ErrorPolicy.RETRY,
         N_("{vendor}'s server failed to answer {call} (HTTP {status})."),
-        N_("Nothing to do: DingBridge tries again by itself."),
+        N_("Nothing to do: DingBridge retries automatically."),
     ),
     maybe_done=True,
 )
 _GARBLED = NoAnswer(
     ErrorInfo(
         ErrorPolicy.RETRY,
-        N_("The answer of {vendor} to {call} cannot be read (HTTP {status})."),
-        N_("Nothing to do: DingBridge tries again by itself."),
+        N_("{vendor}'s response to {call} cannot be read (HTTP {status})."),
+        N_("Nothing to do: DingBridge retries automatically."),
     ),
     maybe_done=True,
 )
 
 
 def no_json(status: int, content: bytes) -> NoAnswer:
-    """Tell what a reply is that holds no JSON object of the API."""
+    """Classify a reply that is not a JSON object of the API."""
     if status == 429:
         return _OVERLOADED
     if status >= 500:
@@ -237,9 +241,9 @@ def no_json(status: int, content: bytes) -> NoAnswer:
 
 
 def retry_after_s(header: str | None) -> float | None:
-    """Return the seconds of a Retry-After header; None where there is none that can be used.
+    """Return the seconds of a Retry-After header; None if it is absent or unusable.
 
-    A date is not: it would be compared with a clock of ours that may be wrong.
+    A date is unusable, since our own clock may be wrong.
     """
     digits = (header or "").strip()
     if not (digits.isascii() and digits.isdigit()):
@@ -250,10 +254,9 @@ def retry_after_s(header: str | None) -> float | None:
 def explain(
     exc: Exception, values: Mapping[str, GapValue], proxy: Proxy | None
 ) -> VendorUnreachableError:
-    """Translate an exception of `requests` or `urllib3`; nothing of its text is kept.
+    """Translate an exception of `requests` or `urllib3`; none of its text is kept.
 
-    `proxy` stands between us and the vendor. What is wrong with an address is then wrong with the
-    proxy's: that of the vendor is looked at when it is entered.
+    With a `proxy` in between, a bad address is the proxy's: the vendor's was checked on entry.
     """
     meaning, maybe_done = _classify(exc)
     if proxy is not None and meaning in _BY_PROXY:
@@ -264,14 +267,14 @@ def explain(
 
 
 def not_set_up(exc: Exception, values: Mapping[str, GapValue]) -> VendorUnreachableError:
-    """Tell that no session could be made, for which no call has left."""
+    """Return the error for a session that could not be set up; nothing was sent."""
     named = f" ({exc.filename})" if isinstance(exc, OSError) and exc.filename else ""
     reason = f"{getattr(exc, 'strerror', None) or type(exc).__name__}{named}"
     return VendorUnreachableError({**values, "reason": reason}, meaning=_SET_UP)
 
 
 def not_encrypted(values: Mapping[str, GapValue]) -> VendorUnreachableError:
-    """Tell that secrets would have to travel in clear."""
+    """Return the error for an address to which secrets would travel unencrypted."""
     return VendorUnreachableError(values, meaning=_PLAIN)
 
 
@@ -287,7 +290,7 @@ def _classify(exc: Exception) -> tuple[ErrorInfo, bool]:
 
 
 def _causes(exc: BaseException) -> Iterator[BaseException]:
-    """Walk an exception, what it wraps and what it followed; urllib3 keeps some in `reason`."""
+    """Yield an exception, its causes and its contexts; urllib3 keeps some in `reason`."""
     seen: set[int] = set()
     waiting: list[object] = [exc]
     while waiting:

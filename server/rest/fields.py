@@ -1,8 +1,8 @@
 """Reads single fields of JSON that does not keep to its documented types.
 
-Both vendors send `"errcode":"0"`, `"boss":"true"` or `"dept_id_list":"[2,3,4]"` now and then, in
-their samples and in real answers (facts, DingTalk 5.2 and WeCom 1). Every reader here returns None
-for what is absent or cannot be read: unknown is not empty.
+Both vendors sometimes send `"errcode":"0"`, `"boss":"true"` or `"dept_id_list":"[2,3,4]"`, in their
+samples and in real answers. Every function here returns None for a value that is absent or
+unreadable: unknown is not empty.
 """
 
 import ipaddress
@@ -19,8 +19,8 @@ _ADDRESS = re.compile(r"(?i)\bip\W{0,3}([0-9a-f.:]{3,})")
 def text(value: object) -> str | None:
     """Return a string or a number as a string; None for anything else.
 
-    Halves of surrogate pairs, which JSON can carry and UTF-8 cannot, become U+FFFD: one broken
-    emoji in a name must not make every request that repeats it fail.
+    Lone surrogates, which JSON can hold and UTF-8 cannot, become U+FFFD: one broken emoji in a name
+    must not make every request fail that repeats it.
     """
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
@@ -30,16 +30,15 @@ def text(value: object) -> str | None:
 
 
 def identifier(value: object) -> str | None:
-    """Return an id as a string; None where it is absent or blank."""
+    """Return an id as a string; None if it is absent or blank."""
     found = text(value)
     return found.strip() or None if found is not None else None
 
 
 def number(value: object) -> int | None:
-    """Return a whole number of 64 bits, also out of a string, at full precision.
+    """Return a 64-bit whole number at full precision, also from a string.
 
-    Orders exceed 2**53, and nothing of either vendor exceeds 2**63. `int` alone would take "1_0",
-    "²" is a digit to `isdigit`, and neither is a number to anybody else.
+    Orders exceed 2**53; nothing exceeds 2**63. `int` alone would accept "1_0", and `isdigit` "²".
     """
     if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value.strip()):
         value = int(value)
@@ -49,13 +48,13 @@ def number(value: object) -> int | None:
 
 
 def whole_number(value: object) -> str | None:
-    """Return the id of a department as a string; None where it is no whole number."""
+    """Return a department's id as a string; None if it is not a whole number."""
     found = number(value)
     return None if found is None else str(found)
 
 
 def flag(value: object) -> bool | None:
-    """Return a truth value, also out of "true", "false", 0, 1, "0", "1"."""
+    """Return a truth value, also from "true", "false", 0, 1, "0", "1"."""
     if isinstance(value, bool):
         return value
     return {"true": True, "false": False, "1": True, "0": False}.get(
@@ -64,7 +63,7 @@ def flag(value: object) -> bool | None:
 
 
 def items(value: object) -> tuple[object, ...] | None:
-    """Return the entries of an array; also out of a string like "[2,3,4]", or one bare entry."""
+    """Return the entries of an array, of a string like "[2,3,4]", or a single bare entry."""
     if isinstance(value, str) and value.strip().startswith(("[", "{")):
         value = _parse_json(value)
     if value is None or value == "":
@@ -75,12 +74,12 @@ def items(value: object) -> tuple[object, ...] | None:
 def _parse_json(raw: str) -> object:
     try:
         return json.loads(raw)
-    except (ValueError, RecursionError):  # a string of brackets nests as deep as it is long
+    except (ValueError, RecursionError):  # thousands of brackets nest too deep
         return None
 
 
 def identifiers(value: object) -> tuple[str, ...] | None:
-    """Return an array of ids in its order without repeats; None where there is no array."""
+    """Return the ids of an array in order, without repeats; None if there is no array."""
     entries = items(value)
     if entries is None:
         return None
@@ -89,10 +88,10 @@ def identifiers(value: object) -> tuple[str, ...] | None:
 
 
 def whole_numbers(value: object) -> tuple[str, ...] | None:
-    """Return an array of department ids in its order without repeats.
+    """Return the department ids of an array in order, without repeats.
 
-    None where there is no array, and where one of them cannot be read: who is in two departments
-    of which one is odd would seem to be in the other one only.
+    None if there is no array, or if one id is unreadable: a person in two departments would
+    otherwise seem to be in one only.
     """
     entries = items(value)
     if entries is None:
@@ -102,7 +101,7 @@ def whole_numbers(value: object) -> tuple[str, ...] | None:
 
 
 def objects(value: object) -> tuple[Mapping[str, Any], ...] | None:
-    """Return the JSON objects of an array, or a single object as an array of one."""
+    """Return the JSON objects of an array; a single object counts as an array of one."""
     entries = items(value)
     if entries is None:
         return None
@@ -110,7 +109,7 @@ def objects(value: object) -> tuple[Mapping[str, Any], ...] | None:
 
 
 def only_objects(value: object) -> tuple[Mapping[str, Any], ...] | None:
-    """Return the JSON objects of an array in which there is nothing else; None for any other."""
+    """Return the JSON objects of an array; None if it holds anything else."""
     entries, found = items(value), objects(value)
     return (
         found if entries is not None and found is not None and len(found) == len(entries) else None
@@ -118,7 +117,7 @@ def only_objects(value: object) -> tuple[Mapping[str, Any], ...] | None:
 
 
 def named_address(vendor_text: str) -> str | None:
-    """Return the IP address that a text names after the word "ip"; None if it names none."""
+    """Return the IP address that follows the word "ip" in a text; None if there is none."""
     for found in _ADDRESS.finditer(vendor_text):
         try:
             return str(ipaddress.ip_address(found[1].rstrip(".:")))

@@ -1,4 +1,7 @@
-"""A vendor's door: every call passes token, rate limit, exchange, error table and retry here."""
+"""Makes a vendor's calls: token, rate limit, exchange, error table and retry, in one place.
+
+`Gateway` knows no single call; `Client` is the base of the vendors' classes that do.
+"""
 
 import random
 import threading
@@ -25,40 +28,38 @@ _T = TypeVar("_T")
 
 _UNREADABLE = ErrorInfo(
     ErrorPolicy.SKIP,
-    N_("The answer of {vendor} to {call} lacks what it should hold: {field}."),
-    N_("If it happens again, send the log file to whoever looks after DingBridge."),
+    N_("{vendor}'s response to {call} lacks what it should contain: {field}."),
+    N_("If it happens again, send the log file to your administrator."),
     suspicious=True,
 )
 _FRESH_TOKEN_REFUSED = ErrorInfo(
     ErrorPolicy.STOP,
-    N_("{vendor} refuses even a fresh access token (error {number})."),
+    N_("{vendor} rejects even a new access token (error {number})."),
     N_(
         "Make sure that id and secret in the settings belong to the same app, and that no other "
-        "program keeps fetching tokens with them. Then start a sync."
+        "program keeps requesting tokens with them. Then start a sync."
     ),
 )
 
 
 def _never_stops(seconds: float) -> bool:
-    """Wait without anybody who could ask to stop."""
+    """Wait where nobody can request a stop."""
     return threading.Event().wait(seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What calls need from outside: time, waiting, chance, and the tokens kept between runs.
-
-    `wait(seconds)` returns True at once when a stop is requested. One `TokenCache` should outlive
-    the clients that use it: it remembers rejected secrets. `hear_date` is told the vendor's name
-    and the Date header of each answer.
-    """
+    """What calls need from outside: time, waiting, randomness, and tokens kept between runs."""
 
     clock: Callable[[], float] = monotonic
+    # Returns True at once when a stop is requested.
     wait: Callable[[float], bool] = _never_stops
     random: Callable[[], float] = random.random
+    # Should outlive the clients that use it, since it remembers rejected secrets.
     tokens: TokenCache = field(default_factory=lambda: TokenCache(monotonic))
     limits: Limits = field(default_factory=Limits)
     policy: RetryPolicy = field(default_factory=RetryPolicy)
+    # Receives the vendor's name and the Date header of each answer.
     hear_date: Callable[[str, str | None], None] | None = None
 
 
@@ -102,33 +103,33 @@ class Gateway:
         """Close idle connections."""
         self._channel.close()
 
-    def cut(self) -> None:
-        """Give up: calls under way and all later ones end in `CallCancelledError`."""
-        self._channel.cut()
+    def abort(self) -> None:
+        """Abort: calls in flight and all later ones raise `CallCancelledError`."""
+        self._channel.abort()
 
     def ask(self, call: Call) -> dict[str, Any]:
         """Make a call with a token and return its answer; raises `VendorError`.
 
-        Retries by the error tables; renews a refused token once. A call that is not repeatable and
-        whose reply was lost ends in `OutcomeUnknownError`.
+        Retries as the error tables say and renews a refused token once. A lost reply to a call
+        that is not repeatable raises `OutcomeUnknownError`.
         """
-        # A vendor has no reason to quote our secret. If it ever does, it is masked.
+        # A vendor has no reason to quote our secret; if it ever does, the quote is masked.
         call = replace(call, masked=(*call.masked, self._account.secret))
         renewals = [self._account]
         return self._retrier.run(lambda: self._attempt(call, renewals))
 
     def log_in(self) -> None:
-        """Make sure there is a token; raises `VendorError`. Proves id and secret, nothing more."""
+        """Get a token; raises `VendorError`. Proves only that id and secret are right."""
         self._retrier.run(lambda: self._tokens.get(self._account, self._fetch_token))
 
     def required(self, value: _T | None, call: Call, field_name: str) -> _T:
-        """Return what was read from the answer to `call`; raises where it lacks the field."""
+        """Return a value read from the answer to `call`; raises if it is missing."""
         if value is None:
             raise self.unreadable(call, field_name)
         return value
 
     def unreadable(self, call: Call, field_name: str) -> VendorError:
-        """Return the error for an answer to `call` without the field that it must hold."""
+        """Return the error for an answer to `call` that lacks a required field."""
         values = {**self._channel.values(call), "field": field_name}
         policy = ErrorPolicy.STOP if call.purpose is Purpose.TOKEN else ErrorPolicy.SKIP
         error = VendorReplyError(
@@ -137,7 +138,7 @@ class Gateway:
         return error if call.is_repeatable else OutcomeUnknownError(error)
 
     def _attempt(self, call: Call, renewals: list[Account]) -> dict[str, Any]:
-        """Try once; `renewals` holds the right to renew the token, which is used up once."""
+        """Try once; a non-empty `renewals` allows one renewal of the token, which empties it."""
         token = self._tokens.get(self._account, self._fetch_token)
         try:
             return self._exchange(call.with_secret("access_token", token))
@@ -180,10 +181,10 @@ class Client:
         """Close idle connections."""
         self._gateway.close()
 
-    def cut(self) -> None:
-        """Give up: calls under way and all later ones end in `CallCancelledError`."""
-        self._gateway.cut()
+    def abort(self) -> None:
+        """Abort: calls in flight and all later ones raise `CallCancelledError`."""
+        self._gateway.abort()
 
     def log_in(self) -> None:
-        """Make sure that id and secret give a token; that proves nothing more."""
+        """Get a token; proves only that id and secret are right."""
         self._gateway.log_in()

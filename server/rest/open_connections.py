@@ -1,8 +1,8 @@
-"""The open connections of a session: cut by a stop, and each answer bounded in time.
+"""The open connections of a session: a stop can shut them down, and each answer has a time limit.
 
-Nothing else wakes a thread that waits in a socket: closing a session leaves the connections alone
-that are in use. And the timeout of a socket bounds a single wait: a server that sends a byte a
-second, in a header or between two pieces of a body, would be waited for without end.
+Closing a session leaves connections in use alone, so nothing else wakes a thread that waits in a
+socket. And a socket's timeout bounds only a single wait: a server that sends a byte a second would
+hold a thread for ever.
 """
 
 import io
@@ -20,9 +20,9 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 
 class OpenConnections:
-    """Connections from the moment they are open. Safe to use from several threads.
+    """The connections of a session while they are open. Thread-safe.
 
-    An answer that takes longer than `total_s` by `clock` fails with TimeoutError.
+    An answer that takes longer than `total_s` by `clock` raises TimeoutError.
     """
 
     def __init__(self, clock: Callable[[], float], total_s: float) -> None:
@@ -30,48 +30,48 @@ class OpenConnections:
         self._total_s = total_s
         self._lock = threading.Lock()
         self._open: WeakSet[HTTPConnection] = WeakSet()
-        self._are_cut = False
+        self._is_aborted = False
 
     def watch(self, manager: PoolManager) -> None:
-        """Learn of every connection that `manager` opens from now on."""
+        """Track every connection that `manager` opens from now on."""
         manager.pool_classes_by_scheme = {"http": _plain(self), "https": _secure(self)}
 
     def add(self, connection: HTTPConnection) -> None:
-        """Learn of an open connection; it is cut at once where all are."""
+        """Track an open connection; after `abort` it is shut down at once."""
         with self._lock:
             self._open.add(connection)
-            if self._are_cut:
-                _cut(connection)
+            if self._is_aborted:
+                _shut_down(connection)
 
-    def response(self, line: socket.socket, *args: Any, **options: Any) -> HTTPResponse:
-        """Return the reader of an answer that begins now; `http.client` calls it for each."""
-        bounded = _Bounded(line, self._clock, self._clock() + self._total_s)
+    def response(self, sock: socket.socket, *args: Any, **options: Any) -> HTTPResponse:
+        """Return the reader of an answer that starts now; `http.client` calls this for each."""
+        bounded = _Bounded(sock, self._clock, self._clock() + self._total_s)
         return HTTPResponse(bounded, *args, **options)  # type: ignore[arg-type]  # only makefile
 
-    def are_cut(self) -> bool:
-        """Whether `cut` was called."""
-        return self._are_cut
+    def is_aborted(self) -> bool:
+        """Whether `abort` was called."""
+        return self._is_aborted
 
-    def cut(self) -> None:
-        """End all exchanges; those that wait for an answer fail now."""
+    def abort(self) -> None:
+        """Shut down all connections; calls that wait for an answer fail now."""
         with self._lock:
-            self._are_cut = True
+            self._is_aborted = True
             for connection in list(self._open):
-                _cut(connection)
+                _shut_down(connection)
 
 
 class _Bounded:
-    """A socket whose file reads until `ends_at` and no longer."""
+    """A socket whose file cannot be read after `ends_at`."""
 
-    def __init__(self, line: socket.socket, clock: Callable[[], float], ends_at: float) -> None:
-        self._line = line
+    def __init__(self, sock: socket.socket, clock: Callable[[], float], ends_at: float) -> None:
+        self._sock = sock
         self._clock = clock
         self._ends_at = ends_at
 
     def makefile(self, mode: str) -> IO[bytes]:
-        """Open it as `http.client` does."""
-        raw = self._line.makefile(mode, buffering=0)  # type: ignore[call-overload]  # "rb" it is
-        return io.BufferedReader(_BoundedFile(raw, self._line, self._left_s))
+        """Open the socket's file as `http.client` does."""
+        raw = self._sock.makefile(mode, buffering=0)  # type: ignore[call-overload]  # "rb" it is
+        return io.BufferedReader(_BoundedFile(raw, self._sock, self._left_s))
 
     def _left_s(self) -> float:
         left_s = self._ends_at - self._clock()
@@ -81,44 +81,44 @@ class _Bounded:
 
 
 class _BoundedFile(io.RawIOBase):
-    """A raw file of a socket that waits no longer than `left_s` says, at each read anew."""
+    """A socket's raw file; each read waits for at most the seconds that `left_s` returns."""
 
-    def __init__(self, raw: io.RawIOBase, line: socket.socket, left_s: Callable[[], float]) -> None:
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, left_s: Callable[[], float]) -> None:
         self._raw = raw
-        self._line = line
+        self._sock = sock
         self._left_s = left_s
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        patience_s, left_s = self._line.gettimeout(), self._left_s()
-        self._line.settimeout(left_s if patience_s is None else min(patience_s, left_s))
+        patience_s, left_s = self._sock.gettimeout(), self._left_s()
+        self._sock.settimeout(left_s if patience_s is None else min(patience_s, left_s))
         try:
             return self._raw.readinto(buffer)
         finally:
-            self._line.settimeout(patience_s)
+            self._sock.settimeout(patience_s)
 
     def close(self) -> None:
         self._raw.close()
         super().close()
 
 
-def _cut(connection: HTTPConnection) -> None:
-    line = connection.sock
-    if line is not None:
-        with suppress(OSError):  # it ended by itself meanwhile
-            # Not the method of a TLS socket: that one takes its state away from under the reader.
-            socket.socket.shutdown(line, socket.SHUT_RDWR)
+def _shut_down(connection: HTTPConnection) -> None:
+    sock = connection.sock
+    if sock is not None:
+        with suppress(OSError):  # already closed
+            # Not the TLS socket's own method, which would destroy the state that the reader uses.
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
-def _plain(lines: OpenConnections) -> type[HTTPConnectionPool]:
+def _plain(connections: OpenConnections) -> type[HTTPConnectionPool]:
     class Connection(HTTPConnection):
         def connect(self) -> None:
-            # Before, for a proxy answers while it connects. It is only called, never subclassed.
-            self.response_class = lines.response  # type: ignore[assignment]
+            # First, since a proxy answers during the connect. Only called, never subclassed.
+            self.response_class = connections.response  # type: ignore[assignment]
             super().connect()
-            lines.add(self)
+            connections.add(self)
 
     class Pool(HTTPConnectionPool):
         ConnectionCls = Connection
@@ -126,13 +126,13 @@ def _plain(lines: OpenConnections) -> type[HTTPConnectionPool]:
     return Pool
 
 
-def _secure(lines: OpenConnections) -> type[HTTPSConnectionPool]:
+def _secure(connections: OpenConnections) -> type[HTTPSConnectionPool]:
     class Connection(HTTPSConnection):
         def connect(self) -> None:
-            # Before, for a proxy answers while it connects. It is only called, never subclassed.
-            self.response_class = lines.response  # type: ignore[assignment]
+            # First, since a proxy answers during the connect. Only called, never subclassed.
+            self.response_class = connections.response  # type: ignore[assignment]
             super().connect()
-            lines.add(self)
+            connections.add(self)
 
     class Pool(HTTPSConnectionPool):
         ConnectionCls = Connection

@@ -1,8 +1,8 @@
 """One HTTP exchange with a vendor: a call goes out, a JSON object or one of our errors comes back.
 
-Here, and only here, exceptions of `requests` and `urllib3` are turned into ours. Those exceptions
-quote the address with its query, and the query carries tokens and secrets. So ours are raised
-outside the `except` block: nothing of the foreign exception stays attached.
+Only this module translates exceptions of `requests` and `urllib3`. They quote the address with its
+query, which carries tokens and secrets. So ours are raised outside the `except` block, with nothing
+of the foreign exception attached.
 """
 
 import json
@@ -36,9 +36,10 @@ from server.rest.open_connections import OpenConnections
 
 _LOG = logging.getLogger(__name__)
 _CHUNK_BYTES = 64 * 1024
+_POOL_SIZE = 16  # more than the threads that call one vendor
 _DETAIL_CHARACTERS = 300
 _MASK = "••••"
-# A parameter that carries a secret, wherever a vendor quotes an address back at us.
+# A parameter that carries a secret, wherever a vendor quotes an address in its answer.
 _SECRET_PARAMETER = re.compile(
     r"(?i)(?<![a-z])(access_token|corpsecret|appsecret|aes_key|token|secret)"
     r"((?:\\?[\"']|%22)?\s*(?:=|:|%3D|%3A)\s*(?:\\?[\"']|%22)?)[^\s&,;\\\"'<>\]})]+"
@@ -46,9 +47,9 @@ _SECRET_PARAMETER = re.compile(
 
 
 class Purpose(Enum):
-    """What a call is for: the same error code can mean different things."""
+    """What a call is for, since the same error code can mean different things."""
 
-    TOKEN = "token"  # noqa: S105 - the purpose of a call, no token
+    TOKEN = "token"  # noqa: S105 - the purpose of a call, not a token
     READ = "read"
     WRITE = "write"
     DELETE = "delete"
@@ -56,19 +57,19 @@ class Purpose(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: `path` without a leading slash, `body` as JSON (None: a GET).
+    """One request."""
 
-    `secrets` go into the query and nowhere else; `masked` are secrets of the body, which are not
-    to be seen in what a vendor quotes of it. `is_repeatable` is False where doing it twice
-    would have an effect: the gateway then never repeats what may have been done.
-    """
-
+    # Without a leading slash.
     path: str
     purpose: Purpose = Purpose.READ
+    # Sent as JSON; None makes it a GET.
     body: Mapping[str, object] | None = field(default=None, repr=False)
     query: Mapping[str, str] = field(default_factory=dict)
+    # Added to the query, and to nothing else.
     secrets: Mapping[str, Secret] = field(default_factory=dict)
+    # Secrets in the body, masked in whatever a vendor quotes of it.
     masked: tuple[Secret, ...] = ()
+    # False if doing it twice has an effect: what may have been done is then never repeated.
     is_repeatable: bool = True
 
     def with_secret(self, name: str, secret: Secret) -> "Call":
@@ -76,7 +77,7 @@ class Call:
         return replace(self, secrets={**self.secrets, name: secret})
 
     def gaps(self, vendor: str) -> dict[str, GapValue]:
-        """Return the gaps that every error about the call fills."""
+        """Return the values that every error about the call needs."""
         return {"vendor": vendor, "call": self.path}
 
 
@@ -86,31 +87,31 @@ class Limits:
 
     connect_s: float = 5.0
     read_s: float = 15.0  # between two pieces of the answer
-    total_s: float = 60.0  # for the answer as a whole, against a server that drips
-    # Parsed it takes some thirty times as much, in the process that answers callbacks. A page of
-    # 10,000 members is under 1 MB.
+    total_s: float = 60.0  # for the whole answer, against a server that drips
+    # Parsed, an answer takes some thirty times its size, in the process that answers callbacks. A
+    # page of 10,000 members is under 1 MB.
     size_bytes: int = 8 * 1024 * 1024
 
 
 class _WatchedAdapter(HTTPAdapter):
-    """Tells `lines` of its connections."""
+    """Tracks its connections in `connections`."""
 
-    def __init__(self, lines: OpenConnections, **options: Any) -> None:
-        self._lines = lines
+    def __init__(self, connections: OpenConnections, **options: Any) -> None:
+        self._connections = connections
         super().__init__(**options)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self._lines.watch(self.poolmanager)
+        self._connections.watch(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(*args, **kwargs)
-        self._lines.watch(manager)
+        self._connections.watch(manager)
         return manager
 
 
 class _SystemTrustAdapter(_WatchedAdapter):
-    """Trusts what Windows trusts, besides certifi: offices often read TLS with a CA of theirs."""
+    """Trusts the system's certificates besides certifi: offices inspect TLS with their own CA."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs, ssl_context=ssl.create_default_context())
@@ -120,30 +121,33 @@ class _SystemTrustAdapter(_WatchedAdapter):
 
 
 def _add_no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keep `requests` from adding an Authorization header out of a .netrc file."""
+    """Keep `requests` from adding an Authorization header from a .netrc file."""
     return request
 
 
 def _hide_query(record: logging.LogRecord) -> bool:
-    """Drop urllib3's debug lines: they print every address with its query."""
+    """Drop urllib3's debug lines, which print every address with its query."""
     return record.levelno >= logging.WARNING
 
 
-def build_session(base: str, lines: OpenConnections, *, connections: int = 16) -> requests.Session:
+def build_session(
+    base: str,
+    connections: OpenConnections,
+) -> requests.Session:
     """Return a session for `base`: TLS verified, no cookies, no retries, no .netrc.
 
-    `lines` bound its exchanges and can cut them short. Proxies of the environment are used, but
-    not for a base on this very machine. Raises OSError where this machine's TLS is broken.
+    `connections` limits the time of its exchanges and can abort them. The environment's proxies are
+    used, except for loopback. Raises OSError if this machine's TLS set-up is broken.
     """
     for name in ("urllib3.connectionpool", "urllib3.util.retry"):
         logging.getLogger(name).addFilter(_hide_query)
     session = requests.Session()
-    pools = {"pool_connections": 2, "pool_maxsize": connections, "max_retries": 0}
-    # The trust of a whole system takes a while to load; to this very machine it is plain.
+    pools = {"pool_connections": 2, "pool_maxsize": _POOL_SIZE, "max_retries": 0}
+    # Loading the system's certificates takes a while; loopback needs none.
     if base.lower().startswith("https:"):
-        session.mount("https://", _SystemTrustAdapter(lines, **pools))
+        session.mount("https://", _SystemTrustAdapter(connections, **pools))
     else:
-        session.mount("http://", _WatchedAdapter(lines, **pools))
+        session.mount("http://", _WatchedAdapter(connections, **pools))
     session.auth = _add_no_credentials
     session.trust_env = not is_loopback(base)
     if session.trust_env:
@@ -156,7 +160,7 @@ def build_session(base: str, lines: OpenConnections, *, connections: int = 16) -
 
 
 def quotable(text: str, call: Call) -> str:
-    """Return a vendor's text about `call`, cut to a line, with every secret in it masked."""
+    """Return a vendor's text about `call` as one short line, with every secret masked."""
     for secret in (*call.secrets.values(), *call.masked):
         if secret:
             plain = secret.reveal()
@@ -167,7 +171,7 @@ def quotable(text: str, call: Call) -> str:
 
 
 class Channel:
-    """Exchanges with one vendor at one base address. Safe to use from several threads."""
+    """Exchanges with one vendor at one base address. Thread-safe."""
 
     def __init__(
         self,
@@ -183,7 +187,7 @@ class Channel:
         self._clock = clock
         self._limits = limits or Limits()
         self._hear_date = hear_date
-        self._lines = OpenConnections(clock, self._limits.total_s)
+        self._connections = OpenConnections(clock, self._limits.total_s)
         self._lock = threading.Lock()
         self._session: requests.Session | None = None
         self._is_clear = self.base.lower().startswith("http://") and not is_loopback(self.base)
@@ -194,20 +198,20 @@ class Channel:
             if self._session is not None:
                 self._session.close()
 
-    def cut(self) -> None:
-        """Give up: exchanges under way and all later ones end in `CallCancelledError`."""
-        self._lines.cut()
+    def abort(self) -> None:
+        """Abort: exchanges in flight and all later ones raise `CallCancelledError`."""
+        self._connections.abort()
 
     def values(self, call: Call) -> dict[str, GapValue]:
-        """Return the gaps that every error about `call` fills."""
+        """Return the values that every error about `call` needs."""
         return call.gaps(self.vendor)
 
     def send(self, call: Call) -> dict[str, Any]:
-        """Make one exchange and return the JSON object that came back, whatever its errcode.
+        """Make one exchange and return the JSON object of the answer, whatever its errcode.
 
-        Raises a `VendorError` for everything that is no JSON object of the API.
+        Raises a `VendorError` for anything that is not a JSON object of the API.
         """
-        if self._lines.are_cut():
+        if self._connections.is_aborted():
             raise CallCancelledError(self.values(call))
         started = self._clock()
         outcome = self._exchange(call)
@@ -215,7 +219,7 @@ class Channel:
         if not isinstance(outcome, VendorError):
             _LOG.debug("%s %s answered in %d ms", self.vendor, call.path, took_ms)
             return outcome
-        if self._lines.are_cut():
+        if self._connections.is_aborted():
             outcome = CallCancelledError(self.values(call))
         _LOG.debug("%s %s failed in %d ms: %s", self.vendor, call.path, took_ms, outcome.code)
         raise outcome
@@ -240,15 +244,15 @@ class Channel:
         return self._understand(call, response, content)
 
     def _opened(self) -> requests.Session:
-        """Return the session; it is made by the first call, which can tell what is in its way."""
+        """Return the session; the first call makes it, so that its failure is that call's error."""
         with self._lock:
             if self._session is None:
-                self._session = build_session(self.base, self._lines)
+                self._session = build_session(self.base, self._connections)
             return self._session
 
     def _request(self, session: requests.Session, call: Call) -> requests.Response:
         body = None
-        headers = {"Accept-Encoding": "identity"}  # nothing to unpack, nothing to blow up
+        headers = {"Accept-Encoding": "identity"}  # no decompression, so no zip bomb
         if call.body is not None:
             # Real UTF-8: WeCom refuses \uXXXX in requests with 40033.
             body = json.dumps(call.body, ensure_ascii=False).encode()
@@ -263,11 +267,11 @@ class Channel:
             timeout=(self._limits.connect_s, self._limits.read_s),
             allow_redirects=False,
             stream=True,
-            verify=session.verify,  # said here, or the environment's word is taken unseen
+            verify=session.verify,  # or `requests` takes the environment's value unchecked
         )
 
     def _read(self, response: requests.Response) -> bytes | None:
-        """Return the body; None if it is larger than allowed."""
+        """Return the body; None if it is too large."""
         content = bytearray()
         while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
             content += chunk
@@ -300,7 +304,7 @@ class Channel:
         )
 
     def _blocked(self, call: Call, answer: Mapping[str, Any]) -> VendorBlockedError:
-        """Explain `{"status":1111,"wait":5,"punish":"deny"}`, minutes (DingTalk 5.4)."""
+        """Explain `{"status":1111,"wait":5,"punish":"deny"}`: DingTalk's block, in minutes."""
         wait = fields.number(answer.get("wait"))
         minutes = wait if wait is not None and 0 < wait < 24 * 60 else 5
         return VendorBlockedError({**self.values(call), "minutes": minutes}, wait_s=minutes * 60.0)
@@ -309,6 +313,6 @@ class Channel:
 def _parse_object(content: bytes) -> dict[str, Any] | None:
     try:
         answer = json.loads(content)
-    except (ValueError, RecursionError):  # nested too deep to be meant
+    except (ValueError, RecursionError):  # nested absurdly deep
         return None
     return answer if isinstance(answer, dict) else None

@@ -1,7 +1,6 @@
 """Access tokens: fetched once, shared by all threads, renewed before they expire.
 
-A wrong secret is tried once and then remembered: WeCom blocks an address for an hour that keeps
-asking with one.
+A wrong secret is tried only once, since WeCom blocks an address for an hour that keeps using one.
 """
 
 import threading
@@ -14,14 +13,14 @@ from server.errors.vendor import CredentialsRejectedError
 from server.rest import fields
 
 _DOCUMENTED_LIFE_S = 7200
-_LONGEST_LIFE_S = 24 * 3600  # who promises more is not believed; a refused token is renewed anyway
+_LONGEST_LIFE_S = 24 * 3600  # a longer promise is not trusted
 _MARGIN_S = 300.0
-_MARGIN_SHARE = 0.1  # of the life of a token that lives shorter than documented
+_MARGIN_SHARE = 0.1  # of the life of a short-lived token
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whose token it is: the base address, the id (app key or corp id) and its secret."""
+    """The owner of a token: base address, id (app key or corp id) and secret."""
 
     base: str
     account_id: str
@@ -30,14 +29,14 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token and its life in seconds, counted from the moment it was asked for."""
+    """A token and its life in seconds, counted from the request."""
 
     secret: Secret
     life_s: float
 
 
 def parse_token(answer: Mapping[str, Any]) -> Token | None:
-    """Read `access_token` and `expires_in` out of a gettoken answer; None if there is no token."""
+    """Parse `access_token` and `expires_in` from a gettoken answer; None without a token."""
     token = fields.identifier(answer.get("access_token"))
     if token is None:
         return None
@@ -48,7 +47,7 @@ def parse_token(answer: Mapping[str, Any]) -> Token | None:
 
 
 class _Entry:
-    """What is known of one account; its lock lets one thread ask while the others wait."""
+    """What is known of one account; while one thread holds its lock and asks, the others wait."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -59,7 +58,7 @@ class _Entry:
 
 
 class TokenCache:
-    """Tokens by base address and id. Safe to use from several threads."""
+    """Tokens by base address and id. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -67,7 +66,7 @@ class TokenCache:
         self._entries: dict[tuple[str, str], _Entry] = {}
 
     def get(self, account: Account, fetch: Callable[[], Token]) -> Secret:
-        """Return a token that is still good, asking `fetch` for one at most once at a time.
+        """Return a valid token; only one thread at a time calls `fetch` for a new one.
 
         Raises what `fetch` raises. A `CredentialsRejectedError` is raised again, without asking,
         until the secret changes or `forget_refusals` is called.
@@ -83,10 +82,10 @@ class TokenCache:
             return self._renew(entry, fetch)
 
     def discard(self, account: Account, token: Secret) -> None:
-        """Forget a token that the vendor refused, unless another thread has renewed it since.
+        """Forget a token that the vendor refused, unless another thread has already renewed it.
 
-        `token` is the object that `get` returned: a vendor may give the same text again, so that
-        equal ones need not be the same.
+        `token` must be the object that `get` returned: a vendor may issue the same text again, so
+        equality does not tell an old token from a new one.
         """
         entry = self._entry(account)
         with entry.lock:
@@ -94,7 +93,7 @@ class TokenCache:
                 entry.token = None
 
     def forget_refusals(self) -> None:
-        """Let rejected credentials be tried once more, because the admin asked for it."""
+        """Allow one more try with rejected credentials, because the admin asked for it."""
         with self._lock:
             entries = tuple(self._entries.values())
         for entry in entries:
@@ -114,6 +113,6 @@ class TokenCache:
             entry.refusal = refusal
             raise
         margin_s = min(_MARGIN_S, token.life_s * _MARGIN_SHARE)
-        entry.token = fresh = Secret(token.secret.reveal())  # an object of its own, for `discard`
+        entry.token = fresh = Secret(token.secret.reveal())  # a distinct object, for `discard`
         entry.good_until = asked_at + token.life_s - margin_s
         return fresh

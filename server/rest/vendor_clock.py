@@ -1,7 +1,7 @@
-"""How far this computer's clock is from the vendors', by the Date header of their answers.
+"""How far this computer's clock differs from the vendors', by the Date header of their answers.
 
-A clock that is off must not make things old: what is pruned or deleted then is gone for good. The
-difference is counted on from the last answer, so that a clock that is set is noticed at once.
+A wrong clock must not make things look old: what is pruned or deleted then is gone for good. The
+vendor's time is carried forward by the monotonic clock, so that setting the clock shows at once.
 """
 
 import time
@@ -18,7 +18,7 @@ def _wall_ms() -> int:
 
 
 class VendorClock:
-    """What the answers told last, by vendor. Safe to use from several threads."""
+    """The time of each vendor's last answer. Thread-safe."""
 
     def __init__(
         self,
@@ -30,29 +30,29 @@ class VendorClock:
         self._vendor_minus_steady_ms: dict[str, int] = {}
 
     def hear(self, vendor: str, header: str | None) -> None:
-        """Take the Date header of an answer; one that cannot be read tells nothing."""
-        told_ms = _told_ms(header)
-        if told_ms is not None:
-            self._vendor_minus_steady_ms[vendor] = told_ms - self._steady_ms()
+        """Note the Date header of an answer; ignore one that cannot be read."""
+        vendor_ms = _parsed_ms(header)
+        if vendor_ms is not None:
+            self._vendor_minus_steady_ms[vendor] = vendor_ms - self._steady_ms()
 
     def note(self, source: str, difference_ms: int) -> None:
-        """Take how far another source has just found the vendor's clock ahead of ours."""
-        told_ms = self._clock_ms() + difference_ms
-        self._vendor_minus_steady_ms[source] = told_ms - self._steady_ms()
+        """Note how far ahead of ours another source just found the vendor's clock."""
+        vendor_ms = self._clock_ms() + difference_ms
+        self._vendor_minus_steady_ms[source] = vendor_ms - self._steady_ms()
 
     def difference_ms(self) -> int | None:
-        """Say how far a vendor's clock is ahead of ours, the farthest; None before any answer."""
+        """Return the largest difference, positive if a vendor is ahead; None if unknown."""
         ahead_ms = self._steady_ms() - self._clock_ms()
-        found = [told_ms + ahead_ms for told_ms in tuple(self._vendor_minus_steady_ms.values())]
+        found = [vendor_ms + ahead_ms for vendor_ms in tuple(self._vendor_minus_steady_ms.values())]
         return max(found, key=abs, default=None)
 
     def is_right(self) -> bool:
-        """Whether the vendors told a time, and ours is within an hour of it."""
+        """Whether the vendors' time is known and ours is within an hour of it."""
         difference_ms = self.difference_ms()
         return difference_ms is not None and abs(difference_ms) <= HOUR_MS
 
     def is_wrong(self, tolerance_ms: int = HOUR_MS) -> bool:
-        """Whether the vendors told a time, and ours is farther from it; not the same as unsure."""
+        """Whether the vendors' time is known and ours is farther off; False while it is unknown."""
         difference_ms = self.difference_ms()
         return difference_ms is not None and abs(difference_ms) > tolerance_ms
 
@@ -60,7 +60,7 @@ class VendorClock:
         return round(self._steady_s() * 1000)
 
 
-def _told_ms(header: str | None) -> int | None:
+def _parsed_ms(header: str | None) -> int | None:
     try:
         moment = parsedate_to_datetime(header or "")
         if moment.tzinfo is None:

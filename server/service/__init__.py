@@ -1,1 +1,4 @@
-"""The running process: parts started in order, stopped in reverse, and kept in order."""
+"""The running process: starts its parts in order, looks after them, stops them in reverse.
+
+Knows nothing of what an event means.
+"""

@@ -1,6 +1,6 @@
-"""How much room the disk of the data folder has left.
+"""Checks how much space the data folder's disk has left.
 
-Looked up by whoever asks: on a full disk the service cannot write down that it is full.
+Each caller checks for itself: on a full disk the service could not record that it is full.
 """
 
 import shutil
@@ -13,9 +13,9 @@ ENOUGH_BYTES = 100 * 1024 * 1024
 
 
 def shortage(folder: DataFolder) -> Explanation | None:
-    """Return what to tell where room runs short, None where there is enough.
+    """Explain that space runs short; None if there is enough.
 
-    None, too, where there is no folder yet or the system does not tell.
+    Also None if the folder does not exist yet or the system does not tell.
     """
     try:
         free_bytes = shutil.disk_usage(folder.root).free
@@ -25,6 +25,6 @@ def shortage(folder: DataFolder) -> Explanation | None:
         return None
     values: dict[str, GapValue] = {"path": str(folder.root), "mib": free_bytes // 2**20}
     return Explanation(
-        Message(N_("Only {mib} MiB are left on the disk of {path}."), values),
-        Message(N_("Make room: events that cannot be stored are not acknowledged."), values),
+        Message(N_("Only {mib} MiB are free on the disk of {path}."), values),
+        Message(N_("Free some space: events that cannot be stored are not acknowledged."), values),
     )

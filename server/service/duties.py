@@ -1,4 +1,7 @@
-"""The housekeeper's duties that remember something from one tick to the next."""
+"""The housekeeper's duties that keep state from one tick to the next.
+
+Simple duties are a `Routine` or a `Once` of `server.service.housekeeper`.
+"""
 
 import logging
 import threading
@@ -17,66 +20,67 @@ from server.service.instance import InstanceLock
 _log = logging.getLogger(__name__)
 
 JOB_S = 30.0
-# The whole file is read to find the damage. Where none is found, whoever meets it again has to
-# wait: callbacks are refused meanwhile.
-_SECOND_LOOK_S = 60.0
+# A check reads the whole file, and callbacks are refused meanwhile. So if one finds no damage, the
+# next one waits for this long.
+_RECHECK_AFTER_S = 60.0
 
 
 class ReopenJournal:
-    """Begins anew with a database that proved damaged or gone, or could not be opened at first."""
+    """Reopens a database that is damaged or gone, or could not be opened at start."""
 
-    name = "open the database anew"
+    name = "reopen the database"
 
     def __init__(
         self,
         journal: Journal,
         clock_ms: Callable[[], int],
-        facts: Callable[[], HandlerState],
+        handler_state: Callable[[], HandlerState],
         on_reopened: Callable[[], object],
         stopping: threading.Event,
     ) -> None:
         self._journal = journal
         self._on_reopened = on_reopened
         self._clock_ms = clock_ms
-        self._facts = facts
+        self._handler_state = handler_state
         self._stopping = stopping
         self._not_before_s = 0.0
         self._settled: JournalError | None = None
 
     def due(self) -> bool:
-        """Tell whether nothing can be stored without it."""
-        if self._stopping.is_set():  # the next start does it, and nobody waits for that
+        """Whether nothing can be stored until it is reopened."""
+        if self._stopping.is_set():  # the next start will do it
             return False
         if self._journal.damage is not None and time.monotonic() < self._not_before_s:
             return False
         return self._journal.must_reopen
 
     def run(self) -> None:
-        """Open the database anew; raises JournalError."""
+        """Reopen the database. Raises JournalError."""
         if not self.due():
             return
         damage = self._journal.damage
         self._journal.reopen(self._clock_ms())
-        self._settled = self._facts().unstored
+        self._settled = self._handler_state().unstored
         self._on_reopened()
         if self._journal.moved_aside is not None:
             _log.warning("The damaged database was moved to %s", self._journal.moved_aside)
         elif damage is not None:
             _log.warning("The database was checked, and no damage was found")
-            self._not_before_s = time.monotonic() + _SECOND_LOOK_S
+            self._not_before_s = time.monotonic() + _RECHECK_AFTER_S
 
     def unstored(self) -> JournalError | None:
-        """Return why callbacks cannot be stored, None where that is over or not known.
+        """Return why callbacks cannot be stored, None if they can or it is not known.
 
-        The desk hears that it is over with the next callback, which may take days.
+        The handler's state alone would not do: it only changes with the next callback, which may
+        take days.
         """
-        failure = self._facts().unstored
+        failure = self._handler_state().unstored
         is_over = failure is self._settled or isinstance(failure, JournalClosedError)
         return None if is_over else failure
 
 
 class StoreRejections:
-    """Stores the list of rejected calls, and tells of a new one whoever has to know."""
+    """Stores the list of rejected calls whenever it changed, and reports the change."""
 
     name = "store the list of rejected calls"
 
@@ -87,7 +91,7 @@ class StoreRejections:
         on_news: Callable[[list[Rejection]], object],
         may_begin: Callable[[], bool],
     ) -> None:
-        """Store nothing before `may_begin`: what is stored has to be read before."""
+        """Store nothing before `may_begin`: the stored list must be restored first."""
         self._log = log
         self._journal = journal
         self._on_news = on_news
@@ -95,7 +99,7 @@ class StoreRejections:
         self._unstored: list[Rejection] | None = None
 
     def due(self) -> bool:
-        """Tell whether the list changed since it was stored."""
+        """Whether the list changed since it was stored."""
         changed = self._log.taken_if_changed()
         if changed is not None:
             self._unstored = changed
@@ -103,8 +107,8 @@ class StoreRejections:
         return self._unstored is not None and self._may_begin()
 
     def run(self) -> None:
-        """Store the list; raises JournalError."""
-        self.due()  # also after a failure the newest is stored
+        """Store the list. Raises JournalError."""
+        self.due()  # after a failure, store the newest list, not the one that failed
         latest = self._unstored
         if latest is None or not self._may_begin():
             return
@@ -117,38 +121,38 @@ class StoreRejections:
 
 
 class Publish:
-    """Tells the other commands where callbacks are accepted, and what fails."""
+    """Publishes where callbacks are accepted, and what fails, for the other commands."""
 
-    name = "tell the other commands how all stands"
+    name = "publish the state of the service"
 
     def __init__(
         self,
         instance: InstanceLock,
         address: Callable[[], str],
-        facts: Callable[[], HandlerState],
+        handler_state: Callable[[], HandlerState],
         troubles: Callable[[], Iterator[Trouble]],
         stopping: threading.Event,
     ) -> None:
         self._instance = instance
         self._address = address
-        self._facts = facts
+        self._handler_state = handler_state
         self._troubles = troubles
         self._stopping = stopping
         self._published: object = None
 
     def due(self) -> bool:
-        """Tell whether something else is to be told than before."""
-        return self._seen() != self._published and not self._stopping.is_set()
+        """Whether something changed since it was published."""
+        return self._current() != self._published and not self._stopping.is_set()
 
     def run(self) -> None:
-        """Tell it; raises FileAccessError."""
-        address, difference_ms, troubles = seen = self._seen()
+        """Publish the present state. Raises FileAccessError."""
+        address, difference_ms, troubles = current = self._current()
         self._instance.publish(address, clock_difference_ms=difference_ms, troubles=troubles)
-        self._published = seen
+        self._published = current
 
-    def _seen(self) -> tuple[str, int | None, tuple[Trouble, ...]]:
+    def _current(self) -> tuple[str, int | None, tuple[Trouble, ...]]:
         found: list[Trouble] = []
-        for trouble in self._troubles():  # several may fail for the same reason
+        for trouble in self._troubles():  # several parts may fail for the same reason
             if trouble not in found:
                 found.append(trouble)
-        return self._address(), self._facts().clock_difference_ms, tuple(found)
+        return self._address(), self._handler_state().clock_difference_ms, tuple(found)

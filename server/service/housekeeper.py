@@ -1,7 +1,7 @@
-"""The thread `dingbridge-housekeeper`: what must not delay an answer, and what has to be retried.
+"""The thread `dingbridge-housekeeper` does what must not delay an answer, and retries what fails.
 
-Each duty is tried by itself and again until it succeeds, so that a failure of one keeps none of
-the others from being done; as long as it fails, `troubles` says so.
+Each duty is retried independently until it succeeds, so one failure never blocks the others. As
+long as a duty fails, `troubles` lists it.
 """
 
 import logging
@@ -16,27 +16,27 @@ from server.errors.message import N_
 _log = logging.getLogger(__name__)
 
 _TICK_S = 1.0
-# What the desk learns is written down at once, so that `status` shows it right after the answer;
-# but a flood of calls must not become a flood of writes.
+# News of the handler are published at once, so that `status` shows them right after the answer;
+# this pause keeps a flood of calls from becoming a flood of writes.
 _PAUSE_S = 0.1
 _FAULT_TITLE = N_(
-    "DingBridge met a fault of its own ({kind}) while it did its housekeeping, and tries again."
+    "DingBridge ran into an internal error ({kind}) during housekeeping and will retry."
 )
-_FAULT_HINT = N_("Send the log file to whoever looks after DingBridge.")
+_FAULT_HINT = N_("Send the log file to your administrator.")
 
 
 class Duty(Protocol):
-    """Something to be done again and again, or until it is done."""
+    """Something to do regularly, or until it has succeeded once."""
 
     @property
     def name(self) -> str:
-        """What it does, for the log: `save …`."""
+        """What it does, for the log; a verb phrase: `save …`."""
 
     def due(self) -> bool:
-        """Tell whether it is to be run now; quick. May raise as `run`."""
+        """Whether to run it now. Must be quick; may raise what `run` raises."""
 
     def run(self) -> None:
-        """Do it. Whatever it raises, it is run again with the next tick."""
+        """Do it. Whatever it raises, the next tick runs it again."""
 
 
 def _always() -> bool:
@@ -52,7 +52,7 @@ class Routine:
     when: Callable[[], bool] = _always
 
     def due(self) -> bool:
-        """Tell whether it is to be done now."""
+        """Whether to do it now."""
         return self.when()
 
     def run(self) -> None:
@@ -62,7 +62,7 @@ class Routine:
 
 @dataclass(slots=True)
 class Once:
-    """A step of the start: it is done when it succeeded once."""
+    """A step of the start, done when it has succeeded once."""
 
     name: str
     action: Callable[[], object]
@@ -70,7 +70,7 @@ class Once:
     is_done: bool = field(default=False, init=False)
 
     def due(self) -> bool:
-        """Tell whether it is still to be done, and can be."""
+        """Whether it is still to be done, and can be."""
         return not self.is_done and self.when()
 
     def run(self) -> None:
@@ -80,7 +80,7 @@ class Once:
 
 
 class Housekeeper:
-    """Does duties, in their order, with every tick. One thread ticks; others may `attempt`."""
+    """Runs all duties, in order, with every tick. One thread ticks; others may `attempt`."""
 
     def __init__(self, duties: Sequence[Duty]) -> None:
         self._duties = duties
@@ -99,21 +99,21 @@ class Housekeeper:
 
     @property
     def troubles(self) -> tuple[Trouble, ...]:
-        """What fails now and is tried again, in the order of the duties; each once."""
+        """What fails now and is retried, in the order of the duties, without repetitions."""
         standing = dict(self._standing)
         found = [standing[duty.name] for duty in self._duties if duty.name in standing]
         return tuple(one for index, one in enumerate(found) if one not in found[:index])
 
     def start(self) -> None:
-        """Begin to tick by itself."""
+        """Start the thread."""
         self._thread.start()
 
     def wake(self) -> None:
-        """Tick now rather than with the next second. Any thread."""
+        """Tick now instead of within a second. Any thread may call this."""
         self._wake.set()
 
     def request_stop(self) -> None:
-        """End soon; all duties are done once more before."""
+        """End soon, after one more tick."""
         self._stopping.set()
         self._wake.set()
 
@@ -123,14 +123,14 @@ class Housekeeper:
         return not self._thread.is_alive()
 
     def tick(self) -> None:
-        """Do all that is due."""
+        """Run every duty that is due. A failure is logged once and retried on the next tick."""
         for duty in self._duties:
             self.attempt(duty)
 
     def attempt(self, duty: Duty) -> Exception | None:
-        """Do one duty where it is due, or failed the last time; returns why it failed. Any thread.
+        """Run one duty if it is due or failed the last time; return why it failed. Any thread.
 
-        A failure is told once in the log, however often the duty is tried.
+        A failure is logged once, however often the duty is retried.
         """
         with self._one_at_a_time:
             before = self._standing.get(duty.name)
@@ -140,17 +140,17 @@ class Housekeeper:
             except DingBridgeError as failure:
                 trouble = Trouble.of(failure)
                 if trouble != before:
-                    _log.error("Could not %s, and tries again: %s", duty.name, failure)
+                    _log.error("Could not %s, will retry: %s", duty.name, failure)
                 self._standing[duty.name] = trouble
                 return failure
-            except Exception as fault:  # noqa: BLE001 - the others have to be done; told in full
+            except Exception as fault:  # noqa: BLE001 - logged; the other duties must still run
                 trouble = Trouble(_FAULT_TITLE, _FAULT_HINT, {"kind": type(fault).__name__})
                 if trouble != before:
-                    _log.exception("A fault of its own: could not %s, and tries again", duty.name)
+                    _log.exception("Internal error: could not %s, will retry", duty.name)
                 self._standing[duty.name] = trouble
                 return fault
             if self._standing.pop(duty.name, None) is not None:
-                _log.info("Could %s after all", duty.name)
+                _log.info("Recovered: could %s", duty.name)
             return None
 
     def _run(self) -> None:

@@ -1,8 +1,8 @@
-"""One service a data folder, and how the other commands find it.
+"""Ensures one service per data folder, and lets the other commands find it.
 
-The proof is a lock that the operating system releases when the process dies, however it dies; the
-record beside it only says who holds it. So a copy that crashed never blocks the next one. The
-folder itself is locked as well, since somebody may delete the file on which the lock is.
+The proof is a lock that the operating system releases when the process dies, so a crashed service
+never blocks the next one. The record beside it only says who holds the lock. The folder is locked
+as well, in case somebody deletes the lock file.
 """
 
 import json
@@ -18,31 +18,31 @@ from server.config.locks import FileLock, FolderLock, LockHeldError
 from server.config.paths import DataFolder
 from server.errors.base import AlreadyRunningError, FileAccessError, Trouble
 
-# Other commands take the lock for an instant to see whether it is free; a starting service must
-# not mistake them for another service, nor they each other. The same wait lets a service that
-# just took the lock write its record.
+# Other commands take the lock for an instant to see whether it is free. This wait keeps a starting
+# service from mistaking them for another service, and gives a service that has just taken the lock
+# the time to write its record.
 _PATIENCE_S = 0.5
 _POLL_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceRecord:
-    """Who serves a data folder. `address` is empty until callbacks are accepted.
+    """Who serves a data folder, and how it is."""
 
-    A `pid` of 0 stands for a service whose record cannot be read. `clock_difference_ms` is how far
-    DingTalk's clock was ahead of ours at the last genuine call; `troubles` is what fails now.
-    """
-
+    # 0 if the record cannot be read.
     pid: int = 0
+    # Empty until callbacks are accepted.
     address: str = ""
     started_at_ms: int = 0
     version: str = ""
+    # How far DingTalk's clock was ahead of ours at the last genuine call.
     clock_difference_ms: int | None = None
+    # What fails now.
     troubles: tuple[Trouble, ...] = ()
 
 
 class InstanceLock:
-    """Held for the life of a service; given back by `release()` or by the process's end."""
+    """Held while a service lives; released by `release()` or when the process ends."""
 
     def __init__(
         self, folder: DataFolder, locks: Sequence[FileLock], record: ServiceRecord
@@ -61,7 +61,7 @@ class InstanceLock:
         clock_difference_ms: int | None = None,
         troubles: Sequence[Trouble] = (),
     ) -> None:
-        """Tell the other commands where callbacks are accepted, and how.
+        """Publish where callbacks are accepted, and what fails, for the other commands.
 
         Raises FileAccessError; `keep` tries again.
         """
@@ -78,14 +78,13 @@ class InstanceLock:
 
     @property
     def record(self) -> ServiceRecord:
-        """What is told, also where it cannot be written."""
+        """The present record, even if it cannot be written."""
         return self._record
 
     def keep(self) -> None:
-        """Hold the folder on where somebody removed the lock or the record; called now and then.
+        """Restore the lock or the record if somebody removed it; call this regularly.
 
-        Raises AlreadyRunningError where another service took the folder meanwhile, and
-        FileAccessError.
+        Raises AlreadyRunningError if another service has taken the folder, and FileAccessError.
         """
         with self._writing:
             if not self._is_held:
@@ -104,11 +103,11 @@ class InstanceLock:
         self._written = stamp_of(self._folder.service_record)
 
     def release(self) -> None:
-        """Let the next service start. Releasing twice does nothing."""
+        """Let the next service start. A second release does nothing."""
         if not self._is_held:
             return
         self._is_held = False
-        with suppress(OSError):  # a record that stays is not believed without the lock
+        with suppress(OSError):  # without the lock, a leftover record counts for nothing
             self._folder.service_record.unlink(missing_ok=True)
         for lock in self._locks:
             lock.release()
@@ -117,17 +116,17 @@ class InstanceLock:
 def acquire(folder: DataFolder, version: str, started_at_ms: int) -> InstanceLock:
     """Become the service of this data folder, which must exist.
 
-    Of several processes that start at once exactly one succeeds. Raises AlreadyRunningError
-    telling who serves it, and FileAccessError for the lock. A record that cannot be written is
-    `keep`'s business.
+    If several processes start at once, exactly one succeeds. Raises AlreadyRunningError, which
+    names the service, and FileAccessError for the lock. If only the record cannot be written,
+    `keep` retries that.
     """
     record = ServiceRecord(os.getpid(), "", started_at_ms, version)
     held = InstanceLock(folder, _all_taken(folder), record)
-    # Callbacks come before the other commands' view of them: a full disk is no reason to refuse.
+    # Callbacks matter more than the other commands' view of us: start even on a full disk.
     try:
         held.publish("")
     except FileAccessError:
-        with suppress(OSError):  # the last service's record would be taken for ours
+        with suppress(OSError):  # the previous service's record would be taken for ours
             folder.service_record.unlink(missing_ok=True)
     return held
 
@@ -159,9 +158,9 @@ def _take(lock: FileLock, folder: DataFolder) -> FileLock:
 
 
 def running_service(folder: DataFolder) -> ServiceRecord | None:
-    """Return who serves the data folder now, or None; raises FileAccessError.
+    """Return who serves the data folder now, or None. Raises FileAccessError.
 
-    A record alone is not believed: a lock must be held.
+    A record alone proves nothing: the lock must be held.
     """
     file, root = _locks(folder, wait_s=_POLL_S * 5)
     has_file = stamp_of(folder.service_lock) != Stamp()  # looking leaves no trace
@@ -188,7 +187,7 @@ def _patiently(read: Callable[[], ServiceRecord | None]) -> ServiceRecord | None
 
 
 def _read(folder: DataFolder) -> ServiceRecord | None:
-    """Return the record, or None while there is none that can be read."""
+    """Return the record, None while there is no readable one."""
     try:
         fields = json.loads(read_image(folder.service_record).content or b"")
         record = ServiceRecord(**fields)
@@ -206,7 +205,7 @@ def _read(folder: DataFolder) -> ServiceRecord | None:
 
 
 def _is_sound(record: ServiceRecord) -> bool:
-    """Whether every value is of its kind; JSON, and other versions, may hold anything."""
+    """Whether every value has the right type; another version may have written anything."""
     difference_ms = record.clock_difference_ms
     numbers = (record.pid, record.started_at_ms, 0 if difference_ms is None else difference_ms)
     sentences = [text for one in record.troubles for text in (one.title, one.hint)]

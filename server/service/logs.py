@@ -1,6 +1,6 @@
-"""The log: a rotating file, one line an event, and nothing in it that gives a secret away.
+"""The log: a rotating file with one line per record and no secrets in it.
 
-Whoever logs keeps secrets out; the mask here is the last resort, and covers tracebacks, too.
+Callers must not log secrets; the mask here is the last resort, and covers tracebacks, too.
 """
 
 import logging
@@ -40,15 +40,15 @@ _FIELD = re.compile(
     r"|(?:app|corp|client|contact|suite)_?secret)(?P=quote)\s*:\s*"
     r"(?P<mark>\\{0,8}[\"'])(?:(?!(?P=mark))(?:\\.|[^\\]))*(?P=mark)?"
 )
-# Line breaks and terminal controls of whoever sends us something must not forge lines, and marks
-# that reverse the direction of writing must not disguise them. Lone surrogates do not encode.
+# Text from outside must not forge lines by line breaks or terminal controls, nor disguise them by
+# marks that reverse the writing direction. Lone surrogates cannot be encoded.
 _CONTROLS = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 
 
 class SecretMask:
-    """Knows the secrets in use and takes them out of any text. Safe for threads."""
+    """Knows the secrets in use and masks them in any text. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -56,21 +56,21 @@ class SecretMask:
         self._pattern: re.Pattern[str] | None = None
 
     def register(self, secrets: Iterable[Secret]) -> None:
-        """Mask these from now on. What is registered twice must be unregistered twice."""
+        """Mask these from now on. A secret registered twice must be unregistered twice."""
         with self._lock:
             self._counts.update(secret.reveal() for secret in secrets if secret)
             self._compile()
 
     def unregister(self, secrets: Iterable[Secret]) -> None:
-        """No longer mask these; unknown ones are passed over."""
+        """Stop masking these; unknown ones are ignored."""
         with self._lock:
             self._counts.subtract(secret.reveal() for secret in secrets if secret)
             self._counts = +self._counts
             self._compile()
 
     def mask(self, text: str) -> str:
-        """Return `text` without registered secrets and without what looks like one by its name."""
-        pattern = self._pattern  # replaced whole, so no lock is needed to read it
+        """Mask registered secrets in `text`, and values whose name says they are secret."""
+        pattern = self._pattern  # replaced as a whole, so reading it needs no lock
         if pattern is not None:
             text = pattern.sub(MASK, text)
         text = _QUERY.sub(rf"\1={MASK}", text)
@@ -78,13 +78,13 @@ class SecretMask:
 
     def _compile(self) -> None:
         forms = {form for secret in self._counts for form in (secret, quote(secret, safe=""))}
-        # The longest first: a secret may begin with another one.
+        # The longest first, because one secret may begin with another.
         parts = [_as_pattern(form) for form in sorted(forms, key=len, reverse=True)]
         self._pattern = re.compile("|".join(parts)) if parts else None
 
 
 def _as_pattern(secret: str) -> str:
-    """Match a short secret (tokens may have 3 letters) as a word only, to keep the log readable."""
+    """Match a short secret (tokens may have 3 letters) only as a word; keeps the log readable."""
     escaped = re.escape(secret)
     if len(secret) >= _SHORT:
         return escaped
@@ -103,12 +103,12 @@ class OneLineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the whole line, masked, escaped and of bounded length."""
-        # Masked before it is cut: half a secret at the edge would not be recognised.
+        # Mask before cutting: half a secret at the cut would not be recognised.
         line = _CONTROLS.sub(_escape, self._mask.mask(super().format(record)))
         if len(line) <= _LINE_CHARACTERS:
             return line
         half = _LINE_CHARACTERS // 2
-        # Both ends tell: the message is at the front, a traceback's cause at the end.
+        # Keep both ends: the message is at the front, a traceback's cause at the end.
         return f"{line[:half]} … {len(line) - 2 * half} characters … {line[-half:]}"
 
     def formatTime(  # noqa: N802 - logging's own name
@@ -116,7 +116,7 @@ class OneLineFormatter(logging.Formatter):
         record: logging.LogRecord,
         datefmt: str | None = None,  # noqa: ARG002 - logging's own signature
     ) -> str:
-        """Return the local time with milliseconds and offset, so that no zone is guessed."""
+        """Return the local time with milliseconds and offset, so that the zone is clear."""
         moment = datetime.fromtimestamp(record.created).astimezone()
         return moment.isoformat(timespec="milliseconds")
 
@@ -126,10 +126,10 @@ def _escape(match: re.Match[str]) -> str:
 
 
 class RotatingLog(RotatingFileHandler):
-    """Rotates where the system lets it, and never fails the program.
+    """Rotates when the system permits, and never fails the program.
 
-    Windows does not rename a file that another program (an editor, a virus scanner) has open;
-    then the file grows on and is rotated later.
+    Windows does not rename a file that another program (an editor, a virus scanner) has open. Then
+    the file keeps growing and is rotated later.
     """
 
     def __init__(self, path: Path, *, file_bytes: int, old_files: int) -> None:
@@ -141,21 +141,21 @@ class RotatingLog(RotatingFileHandler):
         self._has_failed = False
 
     def _open(self) -> TextIOWrapper:
-        """Open the file for its owner only, and never where a link would lead."""
+        """Open the file for its owner only, never through a link."""
         self._remove_link()
         return open(
             self._path, "a", encoding=self.encoding, errors=self.errors, opener=_opened_privately
         )
 
     def _remove_link(self) -> None:
-        """Take a link from the file's place: somebody else may have put it there."""
+        """Remove a link in the file's place: somebody else may have put it there."""
         if self._path.is_symlink():
             target = self._path.readlink()
             self._path.unlink()
             warn(f"The log file {self._path} was a link to {target}; it is a file of its own now.")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record; the first failure of a row is told on standard error, no more."""
+        """Write the record. Of consecutive failures only the first goes to standard error."""
         failed_before, self._has_failed = self._has_failed, False
         super().emit(record)
         self._has_failed, is_new = self._has_failed, self._has_failed and not failed_before
@@ -163,9 +163,9 @@ class RotatingLog(RotatingFileHandler):
             warn(f"The log file {self._path} cannot be written at the moment.")
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
-        """Note that writing failed (a full disk, mostly); the service goes on without.
+        """Note that writing failed, mostly for a full disk; the service continues without a log.
 
-        What is no failure of the disk is a mistake of ours, and is shown as logging does.
+        Any other failure is a bug of ours, and logging shows it as usual.
         """
         if isinstance(sys.exc_info()[1], OSError):
             self._has_failed = True
@@ -173,15 +173,15 @@ class RotatingLog(RotatingFileHandler):
             super().handleError(record)
 
     def doRollover(self) -> None:  # noqa: N802 - logging's own name
-        """Move the files up by one; where the newest cannot be moved, nothing is and it grows."""
+        """Renumber the files; if the newest cannot be moved, move none and let it grow."""
         if self.stream is not None:
             self.stream.close()
-        # Where the file cannot be opened again below, logging's own code tries with each record.
+        # If the file cannot be reopened below, logging retries with each record.
         self.stream = None
         aside = self._path.with_name(self._path.name + ".new")
         try:
-            # The one step that Windows may refuse comes first: moving the old files up at each
-            # attempt would push them all out.
+            # First the step that Windows may refuse: renumbering the old files at each failed
+            # attempt would soon delete them all.
             self._path.replace(aside)
             for number in range(self.backupCount - 1, 0, -1):
                 self._move(self._numbered(number), self._numbered(number + 1))
@@ -210,14 +210,14 @@ def _opened_privately(path: str, flags: int) -> int:
 
 
 def warn(text: str) -> None:
-    """Say something where the log cannot; a windowed program has no standard error at all."""
+    """Write to standard error, if there is one: a windowed program has none."""
     if sys.stderr is not None:
-        with suppress(OSError):  # closed at its other end; there is nobody left to tell
+        with suppress(OSError):  # nobody reads it any more
             sys.stderr.write(text + "\n")
 
 
 class LogSetup:
-    """The handlers in place; `close()` puts the logging system back as it was."""
+    """The installed handlers; `close()` restores the logging system."""
 
     def __init__(self, handlers: list[logging.Handler], level: int) -> None:
         self._handlers = handlers
@@ -230,10 +230,10 @@ class LogSetup:
             root.addHandler(handler)
 
     def close(self) -> None:
-        """Flush and close the log; closing twice does nothing."""
+        """Flush and close the log. A second close does nothing."""
         for handler in self._handlers:
             logging.getLogger().removeHandler(handler)
-            with suppress(OSError):  # the last lines do not fit on a full disk; told before
+            with suppress(OSError):  # the disk is full, which was reported before
                 handler.close()
         for name, level in self._old_levels.items():
             logging.getLogger(name).setLevel(level)
@@ -247,11 +247,11 @@ def set_up_logging(
     console: TextIO | None = None,
     level: int = logging.INFO,
 ) -> LogSetup:
-    """Log to the data folder, and to `console` as well where one is given.
+    """Log to the data folder, and to `console` if one is given.
 
-    A log folder that cannot be written is told on standard error and stops nothing. Waitress and
-    urllib3 are heard only when they fail. Only the service writes the file; two processes would
-    rotate it under each other.
+    If the log folder cannot be written, standard error says so and the program continues. Of
+    waitress and urllib3 only errors are logged. Only the service may write the file: two processes
+    would rotate it under each other.
     """
     handlers: list[logging.Handler] = []
     try:

@@ -1,7 +1,7 @@
-"""The settings and credentials in force, and everything by which they change while it runs.
+"""The settings and credentials in force, and how they change while the service runs.
 
-They change on the disk (`configure`, a window), by DingTalk's first use of a pending set, and with
-the time. What is in force never depends on whether it could be saved: that is tried again.
+They change on the disk (`configure`, a window), when DingTalk first uses a pending set, and when a
+grace period ends. A change is in force even if it could not be saved yet; saving is retried.
 """
 
 import logging
@@ -20,11 +20,10 @@ _HOUR_MS = 60 * 60 * 1000
 
 
 class RunningConfig:
-    """What the service works with now. Methods may be called from any thread.
+    """The settings and credentials in force. Methods may be called from any thread.
 
-    `on_keyring` is called with other credentials before anything is verified with them;
-    `on_change` with the settings before and after, once these are in force; `on_promotion` when
-    there is something to save.
+    `on_keyring` is called with new credentials before anything is verified with them, `on_change`
+    with the settings before and after a change, `on_promotion` when a promotion must be saved.
     """
 
     def __init__(self, store: ConfigStore, mask: SecretMask, clock_ms: Callable[[], int]) -> None:
@@ -33,22 +32,22 @@ class RunningConfig:
         self._clock_ms = clock_ms
         self._config = Config()
         self._keyring = Keyring()
-        self._unsaved: Keyring | None = None  # as it is since a promotion that is not on disk yet
-        self._is_behind = False  # a change was seen and could not be read
-        self._lock = threading.Lock()  # the keyring in force
-        self._files = threading.Lock()  # one thread at a time takes up or saves settings
+        self._unsaved: Keyring | None = None  # after a promotion that is not on the disk yet
+        self._is_behind = False  # a change on the disk could not be read
+        self._lock = threading.Lock()  # guards the keyring in force
+        self._files = threading.Lock()  # one thread at a time loads or saves settings
         self.on_keyring: Callable[[Keyring], object] = _nothing
         self.on_change: Callable[[Config, Config], object] = _nothing
         self.on_promotion: Callable[[], object] = _nothing
 
     def load(self) -> None:
-        """Begin with what is on the disk; raises as `ConfigStore.load`."""
+        """Load settings and credentials at start; raises what `ConfigStore.load` raises."""
         self._config = self._store.load()
         self._mask.register(self._config.secrets.all())
         self._keyring = self._config.secrets.keyring
 
     def now(self) -> Config:
-        """Return the settings in force, and the secrets as they are on the disk."""
+        """Return the settings in force, with the secrets that are on the disk."""
         return self._config
 
     @property
@@ -56,25 +55,25 @@ class RunningConfig:
         """The credentials in force."""
         return self._keyring
 
-    # --- DingTalk uses new credentials
+    # --- promotion: DingTalk uses new credentials
 
     def promote(self, verifier: CallbackVerifier) -> None:
-        """Make the pending set active at once; saving it is a duty. On the web's thread."""
+        """Make the pending set active; a duty saves that later. On the listener's thread."""
         with self._lock:
             if self._keyring != verifier.keyring:
-                return  # changed meanwhile; the next call decides anew
+                return  # the keyring has just changed; the next call decides
             self._unsaved = self._keyring.promoted(self._clock_ms(), self._grace_ms)
             self._use(self._unsaved)
-        _log.info("DingTalk uses the new credentials; the old ones are accepted for a while")
+        _log.info("DingTalk uses the new credentials; the previous ones stay accepted for a while")
         self.on_promotion()
 
     @property
     def has_unsaved(self) -> bool:
-        """Whether a promotion is still to be saved."""
+        """Whether a promotion must still be saved."""
         return self._unsaved is not None
 
     def save_promotion(self) -> None:
-        """Save what DingTalk's use made active, if anything; raises StoreError."""
+        """Save a promotion, if there is one. Raises StoreError."""
         with self._files:
             promoted = self._unsaved
             if promoted is None:
@@ -85,16 +84,17 @@ class RunningConfig:
                     self._unsaved = None
             self._adopt(config)
 
-    # --- somebody changes the files
+    # --- reload: somebody changes the files
 
     def has_changed(self) -> bool:
-        """Whether the files hold something else than what is in force; raises FileAccessError."""
+        """Whether the files differ from what is in force. Raises FileAccessError."""
         return self._is_behind or self._store.changed_since_load()
 
-    def take_up(self) -> None:
-        """Take up what changed on the disk, if anything did.
+    def reload(self) -> None:
+        """Load the files if they changed.
 
-        Raises StoreError and SettingsError; what is in force stays then, and `has_changed` says so.
+        Raises StoreError and SettingsError. Then the settings in force stay, and `has_changed`
+        stays true.
         """
         with self._files:
             if not self.has_changed():
@@ -102,23 +102,23 @@ class RunningConfig:
             self._is_behind = True
             self._adopt(self._store.reload())
             self._is_behind = False
-        _log.info("Took up changed settings")
+        _log.info("Settings reloaded")
 
-    # --- the former credentials end
+    # --- expiry: the grace period of the previous credentials ends
 
-    def must_judge_previous(self) -> bool:
-        """Whether it is time to look whether the former credentials are still used."""
+    def must_check_previous(self) -> bool:
+        """Whether it is time to check whether the previous credentials are still used."""
         ring, now_ms, grace_ms = self._keyring, self._clock_ms(), self._grace_ms
         if ring.previous is None or self._unsaved is not None:
             return False
         left_ms = ring.previous_until_ms - now_ms
-        # By halves, so that a use is heard of in time, and each does not cost a write of the file.
+        # At half time, so that a use is noticed early enough without a write of the file for each.
         return left_ms <= grace_ms // 2 or left_ms > grace_ms
 
-    def judge_previous(self, uses: Mapping[str, LastUse]) -> None:
-        """Accept the former credentials for as long as they are used, and then no longer.
+    def check_previous(self, uses: Mapping[str, LastUse]) -> None:
+        """Prolong the grace period while the previous credentials are used, else end it.
 
-        `uses` tells when each set was last used. Raises StoreError.
+        `uses` says when each set was last used. Raises StoreError.
         """
         with self._files:
             now_ms, ring = self._clock_ms(), self._keyring
@@ -144,13 +144,13 @@ class RunningConfig:
         self.on_keyring(keyring)
 
     def _adopt(self, config: Config) -> None:
-        """Use other settings and secrets from now on."""
+        """Put other settings and secrets in force."""
         before = self._config
         self._mask.register(config.secrets.all())
         with self._lock:
             self._config = config
             keyring = config.secrets.keyring
-            if self._unsaved is not None:  # promoted while the files were being read
+            if self._unsaved is not None:  # a promotion happened while the files were being read
                 keyring = keyring.overtaken_by(self._unsaved)
             if keyring != self._keyring:
                 self._use(keyring)
@@ -161,10 +161,10 @@ class RunningConfig:
 def _accepted_until_ms(
     ring: Keyring, uses: Mapping[str, LastUse], now_ms: int, grace_ms: int
 ) -> int:
-    """Return until when the former set is to be accepted; never longer than the grace from now.
+    """Return until when to accept the previous set; at most one grace period from now.
 
-    DingTalk may go back to it, where the admin does so in the console. While it is the last one
-    used it does not end, however long this computer is off: every call would be refused then.
+    The admin may return to it in the console. While it is the one used last it does not expire,
+    however long this computer is off: otherwise every call would be rejected.
     """
     active_ms, previous_ms = (
         uses[one.fingerprint].last_used_at_ms if one and one.fingerprint in uses else None
@@ -174,13 +174,13 @@ def _accepted_until_ms(
         is_last = active_ms is None or previous_ms > active_ms
         if is_last or previous_ms + grace_ms > ring.previous_until_ms:
             return now_ms + grace_ms
-    return min(ring.previous_until_ms, now_ms + grace_ms)  # the clock may have been ahead
+    return min(ring.previous_until_ms, now_ms + grace_ms)  # the clock may have been fast
 
 
 def _until(stored: Keyring, ring: Keyring, until_ms: int) -> Keyring:
-    """Give the former set another end, where it is still the one that was judged."""
+    """Change the end of the grace period if `stored` still has the same previous set."""
     return stored.prolonged(until_ms) if stored.previous == ring.previous else stored
 
 
 def _nothing(*_: object) -> None:
-    """Nobody listens yet."""
+    """Do nothing: the callbacks are optional."""

@@ -1,5 +1,5 @@
-"""The subscription as DingTalk itself has it on record, kept in step with ours.
+"""Compares DingTalk's own record of the subscription with ours.
 
-DingTalk keeps such a record only of a subscription that a program registered; of one made in the
-console it tells nothing, and then the key doctor and the last contact have to do.
+DingTalk keeps such a record only of a subscription that a program registered. For one made in the
+console there is none, and only the key doctor and the last genuine call tell whether values match.
 """

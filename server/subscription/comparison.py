@@ -1,6 +1,7 @@
-"""Compares DingTalk's record of the subscription with ours. Pure: values in, a finding out.
+"""Reads DingTalk's record of the subscription and compares it with ours.
 
-`key` is not compared: DingTalk's record does not hold it.
+`compare` and what it calls is pure; `dingtalk_client` and `look` below it make the call. `key` is
+not compared, because DingTalk's record does not hold it.
 """
 
 from collections.abc import Iterator
@@ -10,8 +11,8 @@ from hashlib import sha256
 from threading import Event
 from urllib.parse import urlsplit
 
-from crypto.credentials import Credentials, Field, Keyring, Role
-from crypto.entry import clean, judge
+from crypto.credential_input import clean, judge
+from crypto.credentials import CredentialField, Credentials, Keyring, Role
 from crypto.secret import Secret
 from server.config.store import Config
 from server.dingtalk.client import DingTalkClient, connect
@@ -31,7 +32,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class LocalSubscription:
-    """What this side has: the sets of credentials, the public address, and whose app it is."""
+    """Our side: the sets of credentials, the public address, and the app."""
 
     keyring: Keyring
     url: str
@@ -39,7 +40,7 @@ class LocalSubscription:
 
     @classmethod
     def of(cls, config: Config) -> "LocalSubscription":
-        """Take it out of settings and secrets."""
+        """Read it from settings and secrets."""
         dingtalk = config.settings.dingtalk
         return cls(
             config.secrets.keyring,
@@ -54,14 +55,14 @@ class LocalSubscription:
 
     @property
     def subject(self) -> str:
-        """A name for what is compared that gives none of it away; another one after a change."""
+        """A hash that changes with any compared value and reveals none of them."""
         sets = (self.keyring.active, self.keyring.pending)
         names = [one.fingerprint if one else "" for one in sets]
         return sha256("\0".join([*names, self.url, self.app]).encode()).hexdigest()[:16]
 
 
 def compare(record: CallbackRecord | None, ours: LocalSubscription, now_ms: int) -> Finding:
-    """Say how DingTalk's record, None where it has none, stands to ours."""
+    """Compare DingTalk's record (None if it has none) with ours."""
     if record is None:
         return Finding(now_ms, ours.subject, Standing.NO_RECORD)
     fits = _fitting(record, ours.keyring, now_ms)
@@ -84,7 +85,7 @@ def compare(record: CallbackRecord | None, ours: LocalSubscription, now_ms: int)
 
 
 def _fitting(record: CallbackRecord, keyring: Keyring, now_ms: int) -> Role | None:
-    """Return the role of the set whose token and aes_key DingTalk has, None for none."""
+    """Return the role of the set whose token and aes_key DingTalk uses, if any."""
     for role, one in keyring.sets(now_ms):
         if (one.token, one.aes_key) == (record.token, record.aes_key):
             return role
@@ -92,27 +93,29 @@ def _fitting(record: CallbackRecord, keyring: Keyring, now_ms: int) -> Role | No
 
 
 def _other_values(record: CallbackRecord, ours: LocalSubscription) -> tuple[str, ...]:
-    """Name the values that differ, against the set that comes closest, the active one first.
+    """Name the values that differ from the nearest of our sets, the active one first.
 
-    The previous set does not count: it is accepted for a while only.
+    The previous set does not count, because it soon expires.
     """
     sets = [one for one in (ours.keyring.active, ours.keyring.pending) if one is not None]
     differing = [
         tuple(
             str(field)
             for field, mine, theirs in (
-                (Field.TOKEN, one.token, record.token),
-                (Field.AES_KEY, one.aes_key, record.aes_key),
+                (CredentialField.TOKEN, one.token, record.token),
+                (CredentialField.AES_KEY, one.aes_key, record.aes_key),
             )
             if mine != theirs
         )
         for one in sets
     ]
-    return min(differing, key=len, default=(str(Field.TOKEN), str(Field.AES_KEY)))
+    return min(
+        differing, key=len, default=(str(CredentialField.TOKEN), str(CredentialField.AES_KEY))
+    )
 
 
 def is_same_address(one: str, other: str) -> bool:
-    """Whether two addresses lead to the same place; DingTalk's may lack its scheme."""
+    """Whether two addresses are the same; DingTalk's may lack the scheme."""
     left, right = _address(one), _address(other)
     if left is None or right is None:
         return one.strip() == other.strip()
@@ -122,7 +125,7 @@ def is_same_address(one: str, other: str) -> bool:
 
 
 def _address(text: str) -> tuple[str, str, int | None, str, str] | None:
-    """Take an address apart as far as it matters: a slash at the end does not."""
+    """Return the parts of an address that matter; a slash at the end does not."""
     stripped = text.strip()
     has_scheme = "://" in stripped
     try:
@@ -137,24 +140,24 @@ def _address(text: str) -> tuple[str, str, int | None, str, str] | None:
 
 
 def missing_events(record: CallbackRecord) -> tuple[str, ...]:
-    """Name the events that the mirror needs and DingTalk's record does not hold."""
+    """Name the events that the mirror needs and DingTalk's record lacks."""
     subscribed = {event_type.strip().lower() for event_type in record.event_types}
     return tuple(event_type for event_type in NEEDED_EVENTS if event_type not in subscribed)
 
 
-def unusable_values(record: CallbackRecord) -> tuple[Field, ...]:
-    """Name the values of DingTalk's record that cannot be used here as they are."""
-    values = ((Field.TOKEN, record.token), (Field.AES_KEY, record.aes_key))
+def unusable_values(record: CallbackRecord) -> tuple[CredentialField, ...]:
+    """Name the values of DingTalk's record that we cannot use."""
+    values = ((CredentialField.TOKEN, record.token), (CredentialField.AES_KEY, record.aes_key))
     return tuple(field for field, value in values if not _is_usable(field, value))
 
 
-def _is_usable(field: Field, value: Secret) -> bool:
+def _is_usable(field: CredentialField, value: Secret) -> bool:
     plain = value.reveal()
     return clean(field, plain) == plain and judge(field, plain) is None
 
 
-def missing(config: Config) -> tuple[str, ...]:
-    """Name the settings that are empty although DingTalk cannot be asked without them."""
+def missing_settings(config: Config) -> tuple[str, ...]:
+    """Name the settings still to be entered before we can call DingTalk."""
     needed = {
         "dingtalk.app_key": bool(config.settings.dingtalk.app_key),
         "dingtalk.app_secret": bool(config.secrets.app_secret),
@@ -163,15 +166,15 @@ def missing(config: Config) -> tuple[str, ...]:
 
 
 def ensure_askable(config: Config) -> None:
-    """Raise SettingsError naming what DingTalk cannot be asked without."""
-    problem = Message(N_("is not entered yet, and DingTalk cannot be asked without it"))
-    problems = [Problem(name, problem) for name in missing(config)]
+    """Raise SettingsError if a setting is missing that a call to DingTalk needs."""
+    problem = Message(N_("has not been entered yet; DingTalk cannot be asked without it"))
+    problems = [Problem(name, problem) for name in missing_settings(config)]
     if problems:
         raise SettingsError(problems)
 
 
 @contextmanager
-def line(
+def dingtalk_client(
     config: Config, pace: Throttle, tokens: TokenCache, stop: Event | None = None
 ) -> Iterator[DingTalkClient]:
     """Provide a client for the app in `config`; its waits end when `stop` is set.
@@ -188,9 +191,9 @@ def line(
 
 
 def look(client: DingTalkClient, ours: LocalSubscription, now_ms: int) -> Finding:
-    """Ask and compare; that DingTalk could not be asked is a finding, too.
+    """Read DingTalk's record and compare it. A failed call is a finding, too.
 
-    Raises CallCancelledError where a stop was requested.
+    Raises CallCancelledError after a stop was requested.
     """
     try:
         record = client.get_callback()

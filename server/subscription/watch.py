@@ -1,7 +1,7 @@
-"""The thread `dingbridge-subscription`: compares DingTalk's record with ours whenever that is due.
+"""The thread `dingbridge-subscription` compares DingTalk's record with ours when that is due.
 
-Beside the callback's path: nothing waits for it, and it waits on an event and not in a sleep. It
-does nothing where app_key or app_secret is not entered, and does not need the sync to be on.
+`Timing` decides when: regularly, after a change of settings, and soon after a rejected call. No
+callback ever waits for this thread. It needs app_key and app_secret, but not the sync.
 """
 
 import logging
@@ -18,7 +18,12 @@ from server.journal.journal import Journal
 from server.journal.rejections import Rejection
 from server.journal.subscription import Finding, Standing
 from server.rest.tokens import TokenCache
-from server.subscription.comparison import LocalSubscription, line, look, missing
+from server.subscription.comparison import (
+    LocalSubscription,
+    dingtalk_client,
+    look,
+    missing_settings,
+)
 from server.sync.clients import Throttle
 
 MINUTE_MS = 60_000
@@ -26,9 +31,15 @@ DAY_MS = 24 * 60 * MINUTE_MS
 QUIET_MS = 10 * MINUTE_MS
 _RETRY_MS = (5 * MINUTE_MS, 15 * MINUTE_MS, 60 * MINUTE_MS, 4 * 60 * MINUTE_MS)
 
+_LONGEST_WAIT_S = 60.0
+_AFTER_TROUBLE_S = 60.0
+_JOB_S = 30.0
+
+_log = logging.getLogger(__name__)
+
 
 class Timing:
-    """What is due next."""
+    """When to compare next. Takes the time as an argument; for one thread."""
 
     def __init__(self) -> None:
         self._regular_at_ms = 0  # at once
@@ -38,31 +49,32 @@ class Timing:
         self._failures = 0
 
     def due_in_ms(self, now_ms: int) -> int:
-        """Return how long to wait; at most a day."""
+        """Return how long to wait, at most a day."""
         at_ms = self._regular_at_ms
         if self._rejected_at_ms is not None:
             at_ms = min(at_ms, self._rejected_at_ms)
         return min(max(0, at_ms - now_ms), DAY_MS)
 
     def is_regular(self, now_ms: int) -> bool:
-        """Whether asking is due by itself, and not only because of a rejected call.
+        """Whether a regular comparison is due, not only one after a rejected call.
 
-        Only then a secret that DingTalk refused is worth another try: strangers can cause the rest.
+        Only then may a secret that DingTalk refused be tried again: any stranger can cause
+        rejected calls.
         """
         return self._regular_at_ms <= now_ms
 
     def changed(self, now_ms: int) -> None:
-        """Ask now, because settings are other ones."""
+        """Compare now: the settings changed."""
         self._regular_at_ms = now_ms
         self._quiet_ms, self._failures = QUIET_MS, 0
 
     def rejected(self, now_ms: int) -> None:
-        """Ask soon, because a call was rejected."""
+        """Compare soon: a call was rejected."""
         if self._rejected_at_ms is None:
             self._rejected_at_ms = max(now_ms, min(self._quiet_until_ms, now_ms + DAY_MS))
 
     def asked(self, now_ms: int, *, is_news: bool, is_retryable: bool = False) -> None:
-        """Note that DingTalk was asked, and whether that told something new."""
+        """Note that DingTalk was asked, and whether the finding is new."""
         self._quiet_ms = QUIET_MS if is_news else min(self._quiet_ms * 2, DAY_MS)
         self._quiet_until_ms = now_ms + self._quiet_ms
         self._rejected_at_ms = None
@@ -73,13 +85,6 @@ class Timing:
             self._failures = self._failures + 1 if is_retryable else 0
             self._regular_at_ms = now_ms + wait_ms
         self._regular_at_ms = min(self._regular_at_ms, now_ms + wait_ms)
-
-
-_log = logging.getLogger(__name__)
-
-_LONGEST_WAIT_S = 60.0
-_AFTER_TROUBLE_S = 60.0
-_JOB_S = 30.0
 
 
 def _steady_ms() -> int:
@@ -98,7 +103,7 @@ class Watch:
         steady_ms: Callable[[], int] = _steady_ms,
         pace: Throttle | None = None,
     ) -> None:
-        """Take what it needs; `steady_ms` measures waits and is set by nobody."""
+        """Prepare the thread. `steady_ms` is a monotonic clock, for waits."""
         self._journal = journal
         self._config = config
         self._clock_ms = clock_ms
@@ -116,11 +121,11 @@ class Watch:
         )
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start the thread."""
         self._thread.start()
 
     def request_stop(self) -> None:
-        """End soon. A call under way goes on, and nothing is done with its answer any more."""
+        """End soon. A call in flight is not interrupted; its answer is ignored."""
         self._stopping.set()
         self._nudged.set()
 
@@ -131,11 +136,11 @@ class Watch:
         return not self._thread.is_alive()
 
     def nudge(self) -> None:
-        """Look at the settings now: they changed."""
+        """Read the settings again now: they changed."""
         self._nudged.set()
 
-    def hear(self, rejections: Iterable[Rejection]) -> None:
-        """Take note of rejected calls; those that were no callback at all mean nothing here."""
+    def note_rejections(self, rejections: Iterable[Rejection]) -> None:
+        """Compare soon if a callback was rejected; requests that are no callbacks do not count."""
         newest_ms = max((one.at_ms for one in rejections if one.verdict is not None), default=0)
         if newest_ms != self._newest_rejection_ms:  # the clock may have been set back
             self._newest_rejection_ms = newest_ms
@@ -154,17 +159,17 @@ class Watch:
         except CallCancelledError:
             return 0.0
         except DingBridgeError as failure:
-            if self._stopping.is_set():  # the database was closed meanwhile
+            if self._stopping.is_set():  # the database has been closed
                 return 0.0
             _log.error("DingTalk's record could not be compared: %s", failure)
-        except Exception:  # noqa: BLE001 - the thread must outlive a fault; it is told in full
-            _log.exception("Comparing DingTalk's record met a fault of its own")
+        except Exception:  # noqa: BLE001 - the thread must survive; the log has the traceback
+            _log.exception("Internal error while comparing DingTalk's record")
         return _AFTER_TROUBLE_S
 
     def loop(self, now_ms: int) -> float:
-        """Ask where that is due; return the seconds until it may be due again."""
+        """Compare if that is due; return the seconds until it may be due again."""
         config = self._config()
-        if missing(config):
+        if missing_settings(config):
             return _LONGEST_WAIT_S
         known = (LocalSubscription.of(config).subject, config.secrets.app_secret)
         if known != self._known:
@@ -181,7 +186,7 @@ class Watch:
     def _ask(self, config: Config) -> None:
         if self._timing.is_regular(self._steady_ms()):
             self._tokens.forget_refusals()
-        with line(config, self._pace, self._tokens, self._stopping) as client:
+        with dingtalk_client(config, self._pace, self._tokens, self._stopping) as client:
             finding = look(client, LocalSubscription.of(config), self._clock_ms())
         if self._stopping.is_set():
             return
@@ -189,14 +194,14 @@ class Watch:
         try:
             job = self._journal.run(lambda conn: stored.note(conn, finding))
             is_news = bool(job.result(_JOB_S))
-        finally:  # also where the database is full: asking again would not mend that
+        finally:  # even if the disk is full: asking DingTalk again would not help
             now_ms = self._steady_ms()
             self._timing.asked(now_ms, is_news=is_news, is_retryable=finding.will_pass)
         if is_news:
-            _tell(finding)
+            _log_finding(finding)
 
 
-def _tell(finding: Finding) -> None:
+def _log_finding(finding: Finding) -> None:
     if finding.standing is Standing.FAILED and finding.cause is not None:
         _log.warning("DingTalk could not be asked for its record: %s", finding.cause.title)
     elif finding.standing is Standing.DIFFERS:

@@ -1,4 +1,4 @@
-"""The mirror's engine: read, map, plan, guard, apply, record; the worker thread; the schedule.
+"""One sync run (read, map, plan, guard, apply, record), the worker thread and the schedule.
 
-Knows neither SQL nor HTTP: it reaches both through the journal, the reader and the writer.
+Knows neither SQL nor HTTP: the journal and the vendors' clients hide both.
 """

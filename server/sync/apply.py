@@ -1,6 +1,6 @@
-"""A plan's changes, one after the other: each result stored, one bad record never the end.
+"""Applies a plan's changes one by one and stores each result; one bad record never ends a run.
 
-The fates of errors are decided here: skip, defer to the end, no more creations, or stop.
+Decides what an error means for the rest: skip, defer, stop creating people, or stop the run.
 """
 
 import logging
@@ -20,14 +20,14 @@ from server.sync.people import PeopleWriter
 
 _LOG = logging.getLogger(__name__)
 
-# So many in a row are no longer about single records: the way to WeCom, or our set-up, is broken.
+# That many failures in a row are not about single records: the connection or our set-up is broken.
 _EXHAUSTED_IN_A_ROW = 3
 _SUSPICIOUS_IN_A_ROW = 10
 _CANCELLED = {"vendor": "WeCom", "call": "sync"}
 
 
 class Executor:
-    """Applies changes of one run. `stopped_by` is what ended the writing, if anything did."""
+    """Applies the changes of one run. `stopped_by` is the error that ended the writing, if any."""
 
     def __init__(self, context: RunContext, stop: StopSignal) -> None:
         self._context = context
@@ -40,10 +40,10 @@ class Executor:
         self.stopped_by: VendorError | None = None
 
     def apply(self, changes: Iterable[Change]) -> None:
-        """Make the changes in their order, deferred ones at the end of their stage.
+        """Apply the changes in order, deferred ones at the end of their stage.
 
-        Nobody is sent to WeCom before it is known which departments are there. Raises
-        `CallCancelledError` when a stop is requested; what was done is stored then.
+        People are written only after all departments, since they need to know which ones exist.
+        Raises `CallCancelledError` on a stop request, after storing what was done.
         """
         for _, stage in groupby(changes, _stage):
             deferred: list[Change] = []
@@ -98,7 +98,7 @@ class Executor:
         return RecordedChange.of(change, Result.FAILED, cause_of(error))
 
     def _judge(self, error: VendorError) -> None:
-        """Decide whether the run goes on."""
+        """Decide whether the run continues."""
         self._exhausted = (
             self._exhausted + 1 if error.policy in (ErrorPolicy.RETRY, ErrorPolicy.VERIFY) else 0
         )
@@ -113,7 +113,7 @@ class Executor:
             self.stopped_by = error
 
     def _mark_failed(self, change: Change) -> None:
-        """Let nothing be built on what is not there."""
+        """Keep later changes from relying on an object that does not exist."""
         if change.kind is Kind.PERSON:
             self._context.failed_people.add(change.dingtalk_id)
             if change.action in (Action.CREATE, Action.ADOPT):
@@ -123,12 +123,12 @@ class Executor:
 
 
 def _stage(change: Change) -> tuple[Kind, bool]:
-    """Tell departments that come from people, and both from departments that go."""
+    """Separate new and changed departments, people, and departments to delete."""
     return change.kind, change.kind is Kind.DEPARTMENT and change.action is Action.DELETE
 
 
 def _can_wait(error: VendorError) -> bool:
-    """Whether a later change of the same stage may clear the way (60005, 60006, 60004, 60010)."""
+    """Whether a later change of the same stage may help (60005, 60006, 60004, 60010)."""
     return error.policy is ErrorPolicy.DEFER or error.fix in (
         Correction.CREATE_PARENT,
         Correction.REORDER_MOVES,

@@ -1,4 +1,8 @@
-"""Both vendors' clients, kept between runs: their rate limits and connections outlive a run."""
+"""API clients for both vendors, kept between runs so that rate limits and connections survive.
+
+Also what a run takes from the settings (`rules_of`, `missing`) and the signal that stops it. Knows
+no single call: those are in `server.dingtalk` and `server.wecom`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -18,11 +22,12 @@ from server.rest.session import Limits
 from server.rest.tokens import TokenCache
 from server.rest.vendor_clock import VendorClock
 from server.wecom import client as wecom
-from server.wecom.client import Writer
+
+_POLL_S = 0.2
 
 
 def rules_of(settings: Settings) -> Rules:
-    """Turn settings into rules; ids become strings."""
+    """Return the rules that the settings describe; ids become strings."""
     sync = settings.sync
     return Rules(
         scope=Scope(
@@ -44,7 +49,7 @@ def rules_of(settings: Settings) -> Rules:
 
 
 def missing(config: Config) -> tuple[str, ...]:
-    """Name the settings that are empty although no call can be made without them."""
+    """Name the empty settings without which no call can be made."""
     needed = {
         "dingtalk.app_key": bool(config.settings.dingtalk.app_key),
         "dingtalk.app_secret": bool(config.secrets.app_secret),
@@ -54,40 +59,37 @@ def missing(config: Config) -> tuple[str, ...]:
     return tuple(name for name, is_there in needed.items() if not is_there)
 
 
-_ASK_EVERY_S = 0.2
-
-
 class StopSignal(Protocol):
-    """What `threading.Event` has of it."""
+    """The part of `threading.Event` that a run needs."""
 
     def is_set(self) -> bool:
-        """Whether to end now."""
+        """Whether to stop now."""
 
     def wait(self, timeout: float | None = None, /) -> bool:
-        """Wait, but no longer than until the end is wished; return whether it is."""
+        """Wait until a stop is requested or `timeout` is over; return whether it was requested."""
 
 
 class PolledStop:
-    """A stop that is known only by asking `is_wanted`, such as a command's Ctrl+C."""
+    """A stop signal that has to be polled, such as a command's Ctrl+C."""
 
     def __init__(self, is_wanted: Callable[[], bool]) -> None:
         self.is_set = is_wanted
         self._never = Event()
 
     def wait(self, timeout: float | None = None, /) -> bool:
-        """Wait in short steps, asking between them."""
+        """Wait in short steps and poll between them."""
         until = None if timeout is None else monotonic() + timeout
         while not self.is_set():
-            left_s = _ASK_EVERY_S if until is None else until - monotonic()
+            left_s = _POLL_S if until is None else until - monotonic()
             if left_s <= 0:
                 return False
-            self._never.wait(min(left_s, _ASK_EVERY_S))
+            self._never.wait(min(left_s, _POLL_S))
         return True
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """Who we are to both vendors; another account means other clients."""
+class VendorAccounts:
+    """Our accounts with both vendors; when they change, new clients are needed."""
 
     dingtalk_base: str
     app_key: str
@@ -97,8 +99,8 @@ class Account:
     contact_secret: Secret
 
     @classmethod
-    def of(cls, config: Config) -> "Account":
-        """Take the account out of settings and secrets."""
+    def of(cls, config: Config) -> "VendorAccounts":
+        """Take the accounts from settings and secrets."""
         return cls(
             config.settings.dingtalk.api_base,
             config.settings.dingtalk.app_key,
@@ -111,18 +113,16 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Throttle:
-    """How calls are made: time limits, retries, speed. The defaults are the vendors' rules.
-
-    speed: how much faster time runs for waits and rates, for trials with simulated vendors.
-    """
+    """Time limits, retries and speed of calls. The defaults are the vendors' rules."""
 
     limits: Limits = field(default_factory=Limits)
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     speed: float = 1.0
+    """How much faster time runs for waits and rates, for trials with simulated vendors."""
 
     @classmethod
     def hurried(cls, speed: float) -> "Throttle":
-        """Return the vendors' rules with time running so much faster."""
+        """Return the vendors' rules with time running `speed` times faster."""
         limits = Limits()
         return cls(replace(limits, total_s=limits.total_s * speed), speed=speed)
 
@@ -131,7 +131,7 @@ class Throttle:
         return monotonic() * self.speed
 
     def surroundings(self, wait: Callable[[float], bool], tokens: TokenCache) -> Surroundings:
-        """Return what calls need at this pace; `wait` takes seconds of this computer's clock."""
+        """Return what calls need at this speed; `wait` takes seconds of this computer's clock."""
         return Surroundings(
             clock=self.clock,
             wait=lambda seconds: wait(seconds / self.speed),
@@ -143,66 +143,67 @@ class Throttle:
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """Both sides as a run needs them."""
+    """Both vendors as a run needs them."""
 
     dingtalk: dingtalk.DingTalkClient
     reader: Reader
     wecom: wecom.WeComClient
-    writer: Writer
 
 
 class ClientPool:
-    """The way to both vendors. Used by one run at a time."""
+    """API clients for both vendors, cached for the current accounts. Not for concurrent runs."""
 
-    def __init__(self, pace: Throttle | None = None, clock: VendorClock | None = None) -> None:
-        self._pace = pace or Throttle()
-        self.clock = clock or VendorClock()
-        self._tokens = TokenCache(self._pace.clock)
+    def __init__(
+        self, throttle: Throttle | None = None, vendor_clock: VendorClock | None = None
+    ) -> None:
+        self._throttle = throttle or Throttle()
+        self.vendor_clock = vendor_clock or VendorClock()
+        self._tokens = TokenCache(self._throttle.clock)
         self._stop: StopSignal = Event()
-        self._account: Account | None = None
-        self._parties: Clients | None = None
+        self._accounts: VendorAccounts | None = None
+        self._clients: Clients | None = None
 
     def clients(self, config: Config, stop: StopSignal) -> Clients:
-        """Return the clients for the account in `config`; their waits end when `stop` is set."""
+        """Return the clients for the accounts in `config`; their waits end when `stop` is set."""
         self._stop = stop
-        account = Account.of(config)
-        if self._parties is None or account != self._account:
+        accounts = VendorAccounts.of(config)
+        if self._clients is None or accounts != self._accounts:
             self.close()
-            self._account, self._parties = account, self._connect(account)
-        return self._parties
+            self._accounts, self._clients = accounts, self._connect(accounts)
+        return self._clients
 
     def retry_rejected_credentials(self) -> None:
-        """Let rejected credentials be tried once more, because somebody asked for it."""
+        """Allow one more try with credentials that a vendor rejected."""
         self._tokens.forget_refusals()
 
-    def cut(self) -> None:
-        """Give up the calls under way, from any thread; only a new road leads anywhere then."""
-        clients = self._parties
+    def abort(self) -> None:
+        """Abort calls in flight (thread-safe). The pool cannot be used afterwards."""
+        clients = self._clients
         if clients is not None:
-            clients.dingtalk.cut()
-            clients.wecom.cut()
+            clients.dingtalk.abort()
+            clients.wecom.abort()
 
     def close(self) -> None:
         """Close idle connections."""
-        if self._parties is not None:
-            self._parties.dingtalk.close()
-            self._parties.wecom.close()
-            self._parties = None
+        if self._clients is not None:
+            self._clients.dingtalk.close()
+            self._clients.wecom.close()
+            self._clients = None
 
-    def _connect(self, account: Account) -> Clients:
-        around = self._pace.surroundings(self._wait, self._tokens)
-        around = replace(around, hear_date=self.clock.hear)
+    def _connect(self, accounts: VendorAccounts) -> Clients:
+        around = self._throttle.surroundings(self._wait, self._tokens)
+        around = replace(around, hear_date=self.vendor_clock.hear)
         source = dingtalk.connect(
-            account.app_key, account.app_secret, account.dingtalk_base, around
+            accounts.app_key, accounts.app_secret, accounts.dingtalk_base, around
         )
         target = wecom.connect(
-            account.corp_id,
-            account.contact_secret,
-            account.wecom_base,
+            accounts.corp_id,
+            accounts.contact_secret,
+            accounts.wecom_base,
             around,
         )
-        return Clients(source, Reader(source), target, Writer(target))
+        return Clients(source, Reader(source), target)
 
     def _wait(self, seconds: float) -> bool:
-        """Wait on the stop of the run that goes on now; clients outlive it."""
+        """Wait on the stop signal of the current run, since clients outlive a run."""
         return self._stop.wait(seconds)

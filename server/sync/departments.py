@@ -1,6 +1,6 @@
-"""One department's change, written and corrected by WeCom's answers.
+"""Carries out a department's change and corrects it by WeCom's answers.
 
-We name the id ourselves, so that a department whose reply was lost is recognised afterwards.
+We choose the id ourselves, so that a department can be recognised after a lost reply.
 """
 
 from dataclasses import replace
@@ -24,7 +24,7 @@ class DepartmentsWriter(ChangeExecutor[_Attempt]):
     most_attempts = 5
 
     def write(self, change: Change) -> tuple[RecordedChange, ...]:
-        """Make a change and tell what became of it; raises `VendorError` where it was refused."""
+        """Carry out a change and return its results; raises `VendorError` if it was refused."""
         if change.action is Action.DELETE:
             return (self._delete(change),)
         state = state_of(change)
@@ -53,29 +53,28 @@ class DepartmentsWriter(ChangeExecutor[_Attempt]):
         is_new = attempt.change.action is Action.CREATE
         if error.policy is ErrorPolicy.VERIFY and is_new:
             attempt.was_intended = True
-            there = self._aside(self._context.target.departments, error)
+            there = self._look_up(self._context.target.departments, error)
             attempt.is_created = attempt.change.wecom_id in there
         elif error.fix is Correction.NAME_TAKEN:
             attempt.was_intended = attempt.was_intended or error.attempts > 1
             self._settle_name(attempt, error)
         elif error.fix is Correction.REFRESH_DEPARTMENTS and not is_new:
-            self._create_instead(attempt)  # 60003: deleted in the console meanwhile
+            self._create_instead(attempt)  # 60003: deleted in the console
         else:
             raise error
 
     def _settle_name(self, attempt: _Attempt, error: VendorError) -> None:
-        """Tell our id after a lost reply from a sibling's name, which the admin decides (60008)."""
+        """Find out whose name it is (60008): ours, after a lost reply, or a foreign sibling's."""
         change, state = attempt.change, state_of(attempt.change)
         is_new = change.action is Action.CREATE
         if is_new and attempt.was_intended:
-            row = self._aside(self._context.target.departments, error).get(change.wecom_id)
+            row = self._look_up(self._context.target.departments, error).get(change.wecom_id)
             if row is not None:
                 fields = department_changes(None, row, state)
                 attempt.change = replace(change, action=Action.UPDATE, fields=fields)
                 return
-        self._run_ledger.confirm(
-            change.kind, change.wecom_id
-        )  # refused, so nothing of it was written
+        # A refusal proves that nothing was written.
+        self._run_ledger.confirm(change.kind, change.wecom_id)
         self._run_ledger.put_conflict(
             Conflict(
                 Kind.DEPARTMENT, change.dingtalk_id, change.wecom_id, state.name, state.parent_id
@@ -111,7 +110,7 @@ class DepartmentsWriter(ChangeExecutor[_Attempt]):
             DepartmentLink(change.dingtalk_id, change.wecom_id, state_of(change), origin)
         )
         self._run_ledger.drop_conflict(Kind.DEPARTMENT, change.dingtalk_id)
-        return RecordedChange.of(self._told(change, answer), self._context.done)
+        return RecordedChange.of(self._with_remarks(change, answer), self._context.done)
 
     def _delete(self, change: Change) -> RecordedChange:
         still_in = change.requires & self._context.failed_people

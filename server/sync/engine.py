@@ -1,7 +1,7 @@
 """One run of the mirror: read, map, plan, guard, apply, record.
 
-A full run compares everything; a hinted run does the same with what events named. A preview is the
-same run with a target that only says yes. One run at a time: the caller sees to that.
+A full run compares everything, an event's run only what the events named. A preview is the same run
+against a target that records writes and sends nothing. The caller ensures one run at a time.
 """
 
 import logging
@@ -27,7 +27,7 @@ from server.journal.journal import Journal
 from server.journal.runs import Ending, Result, RunCause, RunCounts, RunStatus
 from server.sync.clients import ClientPool, Clients, PolledStop, StopSignal, missing, rules_of
 from server.sync.hold import UNDECIDED, load_open_list, merge_held
-from server.sync.ledger import WAIT_S, RunLedger, take_up_ledger
+from server.sync.ledger import WAIT_S, RunLedger, load_ledger
 from server.sync.lookups import HolderLookup
 from server.sync.outcome import (
     FAULT,
@@ -45,7 +45,7 @@ from server.sync.reading import (
     EventReader,
     PartialSnapshot,
     changed_people,
-    due_for_a_look,
+    due_for_details,
     read_details,
     read_scope,
 )
@@ -69,7 +69,7 @@ def wall_ms() -> int:
 
 
 class Engine:
-    """Runs on one journal. `config` gives the settings in force at the start of each run."""
+    """Makes runs on one journal. `config` returns the settings in force when a run starts."""
 
     def __init__(
         self,
@@ -100,9 +100,9 @@ class Engine:
     ) -> RunResult:
         """Make a full run; `allow` approves exactly what is held under that digest.
 
-        What fails is in the result. Raises `JournalError` where nothing can be stored, and
-        `CallCancelledError` when `stop` is set meanwhile: the run has no end in the journal then,
-        and whoever starts next resumes it. Without `is_resumed` it ends as failed instead.
+        Failures are in the result. Raises `JournalError` if nothing can be stored, and
+        `CallCancelledError` if `stop` is set during the run: the journal then shows no end, and the
+        next start resumes it. Without `is_resumed` it ends as failed instead.
         """
         cause = RunCause.PREVIEW if preview else cause
         run_id = self._begin(cause, is_full=True)
@@ -112,8 +112,8 @@ class Engine:
             if isinstance(error, CallCancelledError) and is_resumed:
                 raise
             result = _failure(error)
-        except Exception:  # noqa: BLE001 - told in full; without an end it would seem to go on
-            _LOG.exception("A full run met a fault of its own")
+        except Exception:  # noqa: BLE001 - logged; a run without an end would seem to continue
+            _LOG.exception("A full run hit an internal error")
             result = RunResult(RunStatus.FAILED, error=FAULT)
         result = replace(result, run_id=run_id)
         self._finish(result, tells_held=not preview and result.knows_what_is_held)
@@ -123,7 +123,7 @@ class Engine:
     def follow(
         self, people: Collection[str], departments: Collection[str], stop: StopSignal | None = None
     ) -> EventOutcome:
-        """Read these people and subtrees again and bring WeCom in step; raises as `run` does."""
+        """Read these people and subtrees again and update WeCom; raises as `run` does."""
         try:
             return self._follow(people, departments, stop or Event())
         except CallCancelledError:
@@ -134,7 +134,7 @@ class Engine:
             )
 
     def is_approved(self) -> bool:
-        """Whether events may be followed: the scope is the one that was approved."""
+        """Whether events may be followed: the present scope is the approved one."""
         rules = rules_of(self._config().settings)
         approved = self._journal.read(stored.approved_scope)
         return not rules.approve_first_run or bool(approved and rules.scope.is_same(approved))
@@ -150,23 +150,23 @@ class Engine:
             return RunResult(RunStatus.FAILED, error=not_set_up(lacking), blocked=True)
         rules = rules_of(config.settings)
         clients = self.client_pool.clients(config, stop)
-        known = take_up_ledger(self._journal, rules.scope.corp_id, is_preview=preview)
+        known = load_ledger(self._journal, rules.scope.corp_id, is_preview=preview)
         run_ledger = RunLedger(self._journal, known, run_id, is_preview=preview)
-        run = self._pass(clients, config, run_ledger, stop, preview=preview)
+        run = self._reconciliation(clients, config, run_ledger, stop, preview=preview)
         is_asked = cause in (RunCause.ASKED, RunCause.PREVIEW)
         may_ask = is_asked or self._journal.read(sync_state.load).held is None
-        proposal = self._look(clients, run, may_ask=may_ask and allow is None)
-        verdict = run.judge(proposal, run_ledger.ledger, allow)
+        proposal = self._propose(clients, run, may_ask=may_ask and allow is None)
+        approval = run.judge(proposal, run_ledger.ledger, allow)
         retries = cause in (RunCause.ASKED, RunCause.DAILY)
-        again = run.carry_out(proposal, verdict, retries_conflicts=retries)
+        again = run.carry_out(proposal, approval, retries_conflicts=retries)
         if again:
-            self._look_again(clients, proposal, again, run)
-        return run.result(proposal, verdict, is_preview=preview)
+            self._retry_conflicts(clients, proposal, again, run)
+        return run.result(proposal, approval, is_preview=preview)
 
-    def _look(self, clients: Clients, run: Reconciliation, *, may_ask: bool) -> Proposal:
-        """Read both sides; WeCom first, since its refusals (60020) cost one call.
+    def _propose(self, clients: Clients, run: Reconciliation, *, may_ask: bool) -> Proposal:
+        """Read both sides and plan; WeCom first, since its refusals (60020) cost one call.
 
-        Whoever seems to be gone is asked for before anything is planned in earnest.
+        A walk proves nobody's absence: everybody who seems gone is asked for before the real plan.
         """
         scope, live = run.rules.scope, self._read_live(clients, run.rules)
         snapshot = read_scope(clients.reader, run.rules)
@@ -178,34 +178,31 @@ class Engine:
         linked = known.people.keys() & presence.present
         is_somebody_lost = len(presence.present) < len(snapshot.people)
         deep = changed_people(proposal.plan.changes, snapshot)
-        deep |= due_for_a_look(linked, last_look_ms, self._clock_ms())
+        deep |= due_for_details(linked, last_look_ms, self._clock_ms())
         if deep or presence.gone or proposal.desired.gone_departments or is_somebody_lost:
             missing = missing_from(proposal.plan.changes, known, presence)
             snapshot = prove(clients.reader, snapshot, known, run.rules, missing, deep)
             proposal = run.plan(snapshot, known, live)
-        self._outside = {
-            membership.department_id
-            for one in snapshot.people.values()
-            for membership in one.memberships
-        } - snapshot.departments.keys()
+        memberships = [each for one in snapshot.people.values() for each in one.memberships]
+        self._outside = {each.department_id for each in memberships} - snapshot.departments.keys()
         return proposal
 
     def _known_here(self, snapshot: Snapshot, run: Reconciliation) -> Ledger:
-        """Return the ledger as it reads for the company that was read."""
+        """Return the ledger under the userids of the company that was read."""
         ledger = run.run_ledger.ledger
         known = ledger_for_company(run.rules.scope.app_key, ledger, snapshot)
         if known is not ledger:
             run.run_ledger.rename(known)
         return known
 
-    def _look_again(
+    def _retry_conflicts(
         self, clients: Clients, proposal: Proposal, again: frozenset[Key], run: Reconciliation
     ) -> None:
-        """Try conflicts once more, as somebody may have solved them in the WeCom console."""
+        """Retry conflicts, since somebody may have solved them in the WeCom console."""
         known, snapshot = run.run_ledger.ledger, proposal.snapshot
         without = tuple(one for one in known.conflicts if (one.kind, one.dingtalk_id) not in again)
-        passed_on = waiting_for(proposal.plan.changes, known, proposal.desired.presence)
-        known = without_mobiles(replace(known, conflicts=without), passed_on.values())
+        reassigned = waiting_for(proposal.plan.changes, known, proposal.desired.presence)
+        known = without_mobiles(replace(known, conflicts=without), reassigned.values())
         try:
             live = read_target(clients.wecom)
         except CallCancelledError:
@@ -219,9 +216,9 @@ class Engine:
         if shallow:
             fresh = run.plan(read_details(clients.reader, snapshot, shallow), known, live)
         run.carry_out_rest(fresh, known, again)
-        run.note_passed_on(passed_on)
+        run.note_reassigned(reassigned)
 
-    # --- hints
+    # --- events
 
     def _follow(
         self, people: Collection[str], departments: Collection[str], stop: StopSignal
@@ -234,18 +231,20 @@ class Engine:
         if not set(departments).isdisjoint({"1", *rules.scope.source_department_ids}):
             return EventOutcome(needs_full=True)
         clients = self.client_pool.clients(config, stop)
-        known = take_up_ledger(self._journal, rules.scope.corp_id)
+        known = load_ledger(self._journal, rules.scope.corp_id)
         if known.approved_scope and known.approved_scope.app_key != rules.scope.app_key:
-            return EventOutcome(needs_full=True)  # perhaps another company: only its people tell
-        hints = EventReader(clients.reader, known, rules, self._outside)
-        partial = hints.read(people, departments)
+            return EventOutcome(
+                needs_full=True
+            )  # perhaps another company: only its people can tell
+        reader = EventReader(clients.reader, known, rules, self._outside)
+        partial = reader.read(people, departments)
         if partial.needs_full or not _holds_anything(partial):
             return EventOutcome(partial.failed, partial.needs_full, seen=partial.seen)
         run_ledger = RunLedger(self._journal, known, 0)
-        run = self._pass(clients, config, run_ledger, stop, preview=False)
-        return self._bring_in_step(clients, partial, known, run)
+        run = self._reconciliation(clients, config, run_ledger, stop, preview=False)
+        return self._update_wecom(clients, partial, known, run)
 
-    def _bring_in_step(
+    def _update_wecom(
         self, clients: Clients, partial: PartialSnapshot, known: Ledger, run: Reconciliation
     ) -> EventOutcome:
         snapshot, live = partial.snapshot, None
@@ -261,8 +260,8 @@ class Engine:
         holding = merge_held(run, proposal, known, live, self._journal.read(load_open_list))
         if proposal.plan.changes or holding.is_news:
             run.run_ledger.run_id = self._begin(RunCause.EVENTS, is_full=False)
-        run.carry_out(proposal, holding.verdict, retries_conflicts=False)
-        result = run.result(proposal, holding.verdict, is_preview=False)
+        run.carry_out(proposal, holding.approval, retries_conflicts=False)
+        result = run.result(proposal, holding.approval, is_preview=False)
         if run.run_ledger.run_id:
             self._finish(replace(result, run_id=run.run_ledger.run_id), tells_held=holding.is_news)
         is_unclear = bool(proposal.plan.unplaced or proposal.snapshot.disputed)
@@ -288,13 +287,13 @@ class Engine:
         return live
 
     def _knows_target(self, rules: Rules) -> bool:
-        """Whether the target was seen; an event's person does not have WeCom read for it."""
+        """Whether the target department was seen before; an event's person is not worth a read."""
         target = rules.scope.target_department_id
         return target == WECOM_ROOT or self._seen_target == (rules.scope.corp_id, target)
 
     # --- the journal
 
-    def _pass(
+    def _reconciliation(
         self,
         clients: Clients,
         config: Config,
@@ -305,10 +304,10 @@ class Engine:
     ) -> Reconciliation:
         rules, now_ms = rules_of(config.settings), self._clock_ms()
         lookup = HolderLookup(self._journal, clients.wecom, rules.scope.corp_id, now_ms)
-        real = WeComTarget(clients, lookup, may_invite=config.settings.sync.invite)
+        real = WeComTarget(clients.wecom, lookup, may_invite=config.settings.sync.invite)
         target = RecordingTarget() if preview else real
         return Reconciliation(
-            run_ledger, rules, target, lookup, now_ms, stop, self.client_pool.clock
+            run_ledger, rules, target, lookup, now_ms, stop, self.client_pool.vendor_clock
         )
 
     def _begin(self, cause: RunCause, *, is_full: bool) -> int:
@@ -317,7 +316,7 @@ class Engine:
         return ticket.result(WAIT_S)
 
     def _finish(self, result: RunResult, *, tells_held: bool) -> None:
-        """Store how a run ended and, if it `tells_held`, what awaits the admin now."""
+        """Store how a run ended and, with `tells_held`, what awaits the admin now."""
         at_ms = self._clock_ms()
         ending = Ending(
             result.status,
@@ -334,7 +333,7 @@ class Engine:
 
         def store(conn: Connection) -> None:
             runs.finish(conn, result.run_id, ending, at_ms)
-            if not self.client_pool.clock.is_wrong():
+            if not self.client_pool.vendor_clock.is_wrong():
                 stored.age_removals(conn, at_ms / 1000, 2 * WINDOW_S)
             if tells_held:
                 sync_state.set_held(conn, held)
@@ -362,13 +361,13 @@ def _holds_anything(partial: PartialSnapshot) -> bool:
 
 
 def _is_kept(result: RunResult) -> bool:
-    """Whether a department that is gone has to stay for now; its members may be on the move."""
+    """Whether a department that is gone has to stay for now; its members may still be moving."""
     causes = [change.error for change in result.changes if change.result is Result.SKIPPED]
     return any(cause and cause.code == _NOT_EMPTY for cause in causes)
 
 
 def _unfinished(result: RunResult) -> dict[Key, Cause]:
-    """Name what is to be tried again: what failed, and who waits for somebody else's event."""
+    """Return what has to be retried: failures, and people who wait for somebody else's event."""
     return {
         (change.kind, change.dingtalk_id): change.error
         for change in result.changes
@@ -388,14 +387,13 @@ def run_once(
     allow: str | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Make one full run for a command, where no service does, and return its id.
+    """Make one full run for a command while no service runs, and return its id.
 
-    When `stop` says so meanwhile the run ends as failed; raises `JournalError`.
+    If `stop` returns True during the run, it ends as failed; raises `JournalError`.
     """
     engine = Engine(journal, lambda: config)
     try:
-        return engine.run(
-            preview=preview, allow=allow, stop=PolledStop(stop), is_resumed=False
-        ).run_id
+        made = engine.run(preview=preview, allow=allow, stop=PolledStop(stop), is_resumed=False)
+        return made.run_id
     finally:
         engine.close()

@@ -1,4 +1,7 @@
-"""Pending events as work: who is to be read again, each once, and what becomes of each event."""
+"""Pending events as work: missed ones are fetched, all are grouped by what has to be read again.
+
+Decides what becomes of each event afterwards; reads nothing of the directory itself.
+"""
 
 import hashlib
 import logging
@@ -27,10 +30,21 @@ from server.journal.events import NewEvent, Source, StoredEvent
 from server.journal.journal import Journal
 from server.sync.ledger import WAIT_S
 from server.sync.outcome import EventOutcome
-from server.sync.schedule import event_patience_ms, event_retry_ms, look_again_ms
+from server.sync.schedule import event_patience_ms, event_retry_ms, reread_delay_ms
 
 _LOG = logging.getLogger(__name__)
 _MOST_PAGES = 500  # 100,000 events; a list that never ends must not hold up everything else
+FAULT = Cause(
+    "fault",
+    Message(N_("DingBridge ran into an internal error while processing this event.")),
+    Message(N_("Send the log file to your administrator.")),
+)
+_UNSEEN = Message(
+    N_(
+        "DingTalk does not show the change announced by this event yet; DingBridge will "
+        "check again."
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +56,10 @@ class Missed:
 
 
 def fetch_missed(client: DingTalkClient, journal: Journal, now_ms: int) -> Missed:
-    """Store what DingTalk could not deliver; raises `VendorError`."""
+    """Fetch and store what DingTalk could not deliver; raises `VendorError`.
+
+    DingTalk clears its list with the call, so whatever cannot be stored is lost.
+    """
     found = 0
     for _ in range(_MOST_PAGES):
         try:
@@ -51,7 +68,7 @@ def fetch_missed(client: DingTalkClient, journal: Journal, now_ms: int) -> Misse
             return Missed(found, is_lost=True)
         except VendorError:
             raise
-        except Exception:  # noqa: BLE001 - told in full; the list is cleared by the next call whatever it held
+        except Exception:  # noqa: BLE001 - logged; the next call clears the list whatever it held
             _LOG.exception("A list of missed events could not be read")
             return Missed(found, is_lost=True)
         if page.payloads:
@@ -59,7 +76,7 @@ def fetch_missed(client: DingTalkClient, journal: Journal, now_ms: int) -> Misse
             try:
                 journal.append(batch).result(WAIT_S)
             except JournalError as failure:
-                _LOG.error("Missed events were fetched and could not be stored: %s", failure)
+                _LOG.error("Missed events were fetched but could not be stored: %s", failure)
                 return Missed(found, is_lost=True)
             found += len(batch)
         if not page.has_more:
@@ -68,7 +85,7 @@ def fetch_missed(client: DingTalkClient, journal: Journal, now_ms: int) -> Misse
 
 
 def missed_event(payload: str, now_ms: int) -> NewEvent:
-    """Make an event of an entry; two equal entries are one event."""
+    """Return the event of a list entry; equal entries are one event."""
     entry = read_failed_entry(payload)
     digest = hashlib.sha256(payload.encode()).hexdigest()
     return NewEvent(
@@ -82,60 +99,48 @@ def missed_event(payload: str, now_ms: int) -> NewEvent:
     )
 
 
-FAULT = Cause(
-    "fault",
-    Message(N_("DingBridge met a fault of its own while it followed this event.")),
-    Message(N_("Send the log file to whoever looks after DingBridge.")),
-)
-
-
-_UNSEEN = Message(
-    N_("DingTalk does not show yet what this event announced, so it is looked at again.")
-)
-
-
 @dataclass(frozen=True, slots=True)
-class Named:
-    """An event, what it names, and whether it says that this is there or gone, if either."""
+class NamedEvent:
+    """An event and the people or departments it names."""
 
     event: StoredEvent
     keys: tuple[Key, ...]
+    # What the event claims: they exist, they are gone, or neither.
     is_there: bool | None
 
-    def is_contradicted(self, followed: EventOutcome) -> bool:
-        """Whether what was read says the opposite, for the change is perhaps not to be seen yet."""
+    def is_contradicted(self, outcome: EventOutcome) -> bool:
+        """Whether DingTalk showed the opposite; its reads may lag behind its events."""
         return self.is_there is not None and any(
-            followed.seen.get(key, self.is_there) is not self.is_there for key in self.keys
+            outcome.seen.get(key, self.is_there) is not self.is_there for key in self.keys
         )
 
 
 @dataclass(slots=True)
 class EventBatch:
-    """Claimed events by what they ask for. Ten events for one person are one read.
+    """Claimed events by what they ask for. Ten events for one person are one read."""
 
-    unreadable: they fail for good, lest one of them keeps all others from being followed.
-    postponed: would be too many reads for one go, during which everything else waits.
-    """
-
-    named: list[Named] = field(default_factory=list)
+    named: list[NamedEvent] = field(default_factory=list)
+    # Only a full run can serve these.
     unclear: list[StoredEvent] = field(default_factory=list)
     ignored: list[StoredEvent] = field(default_factory=list)
+    # These fail for good: retried, one of them would block all others for ever.
     unreadable: list[StoredEvent] = field(default_factory=list)
+    # Too many reads for one batch, during which everything else waits.
     postponed: list[StoredEvent] = field(default_factory=list)
 
     @classmethod
     def of(cls, claimed: Iterable[StoredEvent]) -> "EventBatch":
         """Sort claimed events."""
-        backlog, known = cls(), set[Key]()
+        batch, known = cls(), set[Key]()
         for event in claimed:
             try:
                 hint = read_hint(event.payload)
-            except Exception:  # noqa: BLE001 - told in full, and the event ends where it is seen
+            except Exception:  # noqa: BLE001 - logged, and the event is marked as failed
                 _LOG.exception("The event %d could not be read", event.id)
-                backlog.unreadable.append(event)
+                batch.unreadable.append(event)
             else:
-                backlog._add(event, hint, known)
-        return backlog
+                batch._add(event, hint, known)
+        return batch
 
     def _add(self, event: StoredEvent, hint: Hint, known: set[Key]) -> None:
         if isinstance(hint, FullRunNeeded):
@@ -146,29 +151,29 @@ class EventBatch:
                 self.postponed.append(event)
                 return
             known.update(keys)
-            self.named.append(Named(event, keys, hint.is_there))
+            self.named.append(NamedEvent(event, keys, hint.is_there))
         else:
             self.ignored.append(event)
 
     @property
     def size(self) -> int:
-        """How many events are dealt with."""
+        """The number of events that this batch completes or fails."""
         others = self.unclear + self.ignored + self.unreadable
         return len(self.named) + len(others)
 
     def keys(self) -> list[Key]:
-        """Name all that the events name, each once."""
+        """Return what the events name, each once."""
         return list(dict.fromkeys(key for named in self.named for key in named.keys))
 
-    def record_outcome(self, conn: Connection, followed: EventOutcome, now_ms: int) -> None:
-        """Store what became of every event; a job for the journal."""
+    def record_outcome(self, conn: Connection, outcome: EventOutcome, now_ms: int) -> None:
+        """Store the outcome of every event; a job for the journal."""
         events.ignore(conn, [event.id for event in self.ignored])
         events.postpone(conn, [event.id for event in self.postponed])
         for event in self.unreadable:
             events.fail(conn, event.id, str(FAULT.title), None)
         done = [event.id for event in self.unclear]
         for named in self.named:
-            error, wait_ms = _verdict(named, followed)
+            error, wait_ms = _failure_of(named, outcome)
             if error is None:
                 done.append(named.event.id)
             else:
@@ -177,26 +182,26 @@ class EventBatch:
         events.complete(conn, done)
 
 
-def _verdict(named: Named, followed: EventOutcome) -> tuple[Message | None, int | None]:
-    """Say why an event is not done, if it is not, and how long until the next attempt at it."""
-    failure = followed.error or next(
-        (followed.failed[key] for key in named.keys if key in followed.failed), None
+def _failure_of(named: NamedEvent, outcome: EventOutcome) -> tuple[Message | None, int | None]:
+    """Return why an event is not done (None if it is), and the wait before the next attempt."""
+    failure = outcome.error or next(
+        (outcome.failed[key] for key in named.keys if key in outcome.failed), None
     )
     if failure is not None:
-        return failure.title, _wait_ms(named.event, named.keys, followed)
-    if named.is_contradicted(followed):
-        wait_ms = look_again_ms(named.event.attempts)
+        return failure.title, _wait_ms(named.event, named.keys, outcome)
+    if named.is_contradicted(outcome):
+        wait_ms = reread_delay_ms(named.event.attempts)
         if wait_ms is not None:
             return _UNSEEN, wait_ms
         _LOG.info("DingTalk never showed what event %d announced", named.event.id)
     return None, None
 
 
-def _wait_ms(event: StoredEvent, keys: Sequence[Key], followed: EventOutcome) -> int | None:
-    """Return the wait before the next attempt, None where none is worth it."""
-    if followed.error is not None:
+def _wait_ms(event: StoredEvent, keys: Sequence[Key], outcome: EventOutcome) -> int | None:
+    """Return the wait before the next attempt; None if there should be none."""
+    if outcome.error is not None:
         return event_patience_ms(event.attempts)
-    if all(key in followed.refused for key in keys if key in followed.failed):
+    if all(key in outcome.refused for key in keys if key in outcome.failed):
         return None
     return event_retry_ms(event.attempts)
 

@@ -1,4 +1,4 @@
-"""Events are claimed, what they name is read again, and what became of each is stored."""
+"""Claims events, has what they name read again, and stores the outcome of each."""
 
 import logging
 from collections.abc import Sequence
@@ -23,26 +23,26 @@ _BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Claimed events and what following them came to."""
+class FollowedEvents:
+    """A claimed batch and its outcome. `is_full`: more events may be waiting."""
 
-    backlog: EventBatch
-    followed: EventOutcome
+    batch: EventBatch
+    outcome: EventOutcome
     is_full: bool
 
     @property
     def needs_full_run(self) -> bool:
-        """Whether only a full run does what the events ask for."""
-        return bool(self.backlog.unclear) or self.followed.needs_full
+        """Whether some of the events need a full run."""
+        return bool(self.batch.unclear) or self.outcome.needs_full
 
     @property
     def is_part(self) -> bool:
-        """Whether events that name people or departments were put off for the next batch."""
-        return bool(self.backlog.postponed) and self.followed.error is None
+        """Whether events were postponed to the next batch."""
+        return bool(self.batch.postponed) and self.outcome.error is None
 
 
 class Follower:
-    """Follows events, some at a time. Used by one thread; nobody else claims events."""
+    """Follows events in batches. For one thread only; nothing else claims events."""
 
     def __init__(self, journal: Journal, engine: Engine, stop: StopSignal) -> None:
         self._journal = journal
@@ -50,29 +50,29 @@ class Follower:
         self._stop = stop
         self._healed_at: Moment | None = None
 
-    def follow(self, now: Moment) -> Batch | None:
-        """Read again what the next events name; None where none is due."""
+    def follow(self, now: Moment) -> FollowedEvents | None:
+        """Read again what the next events name; None if no event is due."""
         claimed = self._claimed(now)
         if not claimed:
             return None
-        backlog = EventBatch.of(claimed)
-        return Batch(backlog, self._followed(backlog.keys()), len(claimed) == _BATCH)
+        batch = EventBatch.of(claimed)
+        return FollowedEvents(batch, self._read_again(batch.keys()), len(claimed) == _BATCH)
 
-    def record_outcome(self, batch: Batch, now_ms: int) -> None:
-        """Store what became of each event."""
-        settled = self._journal.run(
-            lambda conn: batch.backlog.record_outcome(conn, batch.followed, now_ms)
+    def record_outcome(self, followed: FollowedEvents, now_ms: int) -> None:
+        """Store the outcome of each event."""
+        stored = self._journal.run(
+            lambda conn: followed.batch.record_outcome(conn, followed.outcome, now_ms)
         )
-        settled.result(WAIT_S)
-        _LOG.info("Followed %d events", batch.backlog.size)
+        stored.result(WAIT_S)
+        _LOG.info("Followed %d events", followed.batch.size)
 
     def next_due_ms(self, now_ms: int) -> int | None:
-        """Say how long until a delayed event is due, None where there is none."""
+        """Return the time until a delayed event is due; None if there is none."""
         due_ms = self._journal.read(events.next_due_ms)
         return None if due_ms is None else max(0, due_ms - now_ms)
 
     def _claimed(self, now: Moment) -> list[StoredEvent]:
-        """Take the next events. What is working now, its end was not stored."""
+        """Claim the next events, and those whose outcome could not be stored last time."""
         needs_healing = self._healed_at is None or was_set(self._healed_at, now)
 
         def claim(conn: Connection) -> list[StoredEvent]:
@@ -86,10 +86,10 @@ class Follower:
             self._healed_at = now
         return claimed
 
-    def _followed(self, keys: Sequence[Key]) -> EventOutcome:
-        """Read again what events named; a fault of ours fails what it is about, and that alone.
+    def _read_again(self, keys: Sequence[Key]) -> EventOutcome:
+        """Read again what events named; a bug of ours fails only the events it concerns.
 
-        Whose fault it is, halves tell: both are followed anew, down to the one that it is about.
+        They are found by bisection: both halves are followed anew, down to a single key.
         """
         if not keys:
             return EventOutcome()
@@ -101,16 +101,16 @@ class Follower:
             return self._engine.follow(people, departments, self._stop)
         except DingBridgeError:
             raise
-        except Exception:  # noqa: BLE001 - told in full, and the events end where they are seen
-            _LOG.exception("Following events met a fault of its own")
+        except Exception:  # noqa: BLE001 - logged, and the events are marked as failed
+            _LOG.exception("Following events hit an internal error")
         if len(keys) == 1:
             return EventOutcome(dict.fromkeys(keys, FAULT))
         middle = len(keys) // 2
-        return _joined(self._followed(keys[:middle]), self._followed(keys[middle:]))
+        return _joined(self._read_again(keys[:middle]), self._read_again(keys[middle:]))
 
 
 def _joined(one: EventOutcome, other: EventOutcome) -> EventOutcome:
-    """Return what following both parts of a list came to."""
+    """Merge the outcomes of both halves."""
     worse = one if one.error else other
     return replace(
         worse,

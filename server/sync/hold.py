@@ -1,8 +1,8 @@
-"""What awaits the admin, as an event's run sees it: what it holds joins the list that is open.
+"""The list that awaits the admin, as an event's run sees it: what it holds joins the open list.
 
-An event names one person, but the admin decides about all removals that are held together, and a
-full run that finds the same people must find the same digest. Who is on the open list is not read
-again for that, only listed: what is allowed comes from what this run read itself.
+An event names one person, but the admin decides about all held removals at once, and a full run
+that finds the same people must arrive at the same digest. People on the open list are only listed,
+not read again; whatever is allowed comes from what this run itself read.
 """
 
 from collections.abc import Collection
@@ -18,28 +18,26 @@ from server.journal.runs import Result
 from server.sync.reconcile import Proposal, Reconciliation
 
 UNDECIDED = "mobile-undecided"
-"""The cause of a change that waits for what becomes of somebody whom the run did not read."""
+"""The cause of a change that depends on somebody whom the run did not read."""
 _REMOVALS = (Action.DISABLE, Action.DELETE)
 
 
 @dataclass(frozen=True, slots=True)
 class OpenList:
-    """The removals that await the admin; `is_whole`: with everything else of a full run.
-
-    Only another full run can draw up such a list anew.
-    """
+    """The removals that await the admin."""
 
     removals: frozenset[Key] = frozenset()
+    # All other changes of the full run wait as well; only another full run can replace such a list.
     is_whole: bool = False
 
-    def concerns(self, snapshot: Snapshot, verdict: Approval) -> bool:
+    def concerns(self, snapshot: Snapshot, approval: Approval) -> bool:
         """Whether a run adds to the list, or read somebody who is on it."""
         if self.is_whole or not self.removals:
             return False
-        return bool(verdict.held) or not self.removals.isdisjoint(_read(snapshot))
+        return bool(approval.held) or not self.removals.isdisjoint(_read(snapshot))
 
     def added_to(self, snapshot: Snapshot) -> Snapshot:
-        """Return the snapshot with everybody on the list gone, but for those it shows itself."""
+        """Return the snapshot with everybody on the list gone, except those it shows itself."""
         unread = self.removals - _read(snapshot)
         return replace(
             snapshot,
@@ -54,14 +52,12 @@ class OpenList:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """The guard's verdict on an event's run.
+    """What the guard allows an event's run."""
 
-    is_news: what awaits the admin is to be told anew. needs_full: something waits that only a full
-    run can do.
-    """
-
-    verdict: Approval
+    approval: Approval
+    # The stored list of what awaits the admin has to be replaced.
     is_news: bool
+    # Something waits that only a full run can do.
     needs_full: bool
 
 
@@ -85,7 +81,7 @@ def merge_held(
     live: TargetSnapshot | None,
     open_list: OpenList,
 ) -> Holding:
-    """Judge what an event's run found, together with what is held already."""
+    """Let the guard judge an event's run together with what is held already."""
     own = run.judge(proposal, known)
     is_waited_for = bool(open_list.removals) and _waits_for_others(proposal.plan)
     if not open_list.concerns(proposal.snapshot, own):
@@ -93,15 +89,15 @@ def merge_held(
         needs_full = is_left or is_waited_for or _holds_more(own)
         return Holding(own, bool(own.held) and not is_left, needs_full)
     together = run.plan(open_list.added_to(proposal.snapshot), known, live)
-    verdict = _joined(own, run.judge(together, known))
-    is_set_free = not verdict.held and open_list.is_in(together.plan)
+    approval = _joined(own, run.judge(together, known))
+    is_set_free = not approval.held and open_list.is_in(together.plan)
     return Holding(
-        verdict, is_news=True, needs_full=is_set_free or is_waited_for or _holds_more(verdict)
+        approval, is_news=True, needs_full=is_set_free or is_waited_for or _holds_more(approval)
     )
 
 
 def _joined(own: Approval, together: Approval) -> Approval:
-    """Hold what both lists hold together; allow nothing that this run did not read itself."""
+    """Hold what both lists hold together; allow only what this run itself read."""
     held = {(each.action, each.kind, each.dingtalk_id) for each in together.held}
     allowed = [
         each for each in own.allowed if (each.action, each.kind, each.dingtalk_id) not in held
@@ -115,13 +111,13 @@ def _joined(own: Approval, together: Approval) -> Approval:
     )
 
 
-def _holds_more(verdict: Approval) -> bool:
-    """Whether not only removals wait, which the admin's answer to the list brings about."""
-    return any(hold.is_whole for hold in verdict.holds)
+def _holds_more(approval: Approval) -> bool:
+    """Whether more than removals waits; an approved list triggers only those."""
+    return any(hold.is_whole for hold in approval.holds)
 
 
 def _waits_for_others(plan: Plan) -> bool:
-    """Whether somebody claims the mobile of a member who may be on the list: the same, back."""
+    """Whether somebody claims the mobile of a member on the list, perhaps the same person back."""
     return any(each.cause and each.cause.code == UNDECIDED for each in plan.changes)
 
 

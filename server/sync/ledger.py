@@ -1,8 +1,8 @@
-"""The ledger of a run: in memory for the decisions, in the journal for good.
+"""The ledger while a run changes it: in memory for decisions, in the journal for good.
 
-What belongs to one change (its links, its removal, its result) becomes one transaction. Commits
-are not waited for one by one, since the journal keeps their order; only an intent is: it has to be
-on the disk before the call that it announces.
+The links, the removal and the result of one change are one transaction. A run does not wait for
+each commit, since the journal keeps their order; only an announced creation must be on disk before
+its call is made.
 """
 
 import logging
@@ -23,7 +23,6 @@ from server.directory.model import (
     doubt_key,
     fold,
 )
-from server.journal import ledger as shelf
 from server.journal import ledger as stored
 from server.journal import runs
 from server.journal.journal import Journal
@@ -33,11 +32,11 @@ from server.journal.writer import Ticket
 _LOG = logging.getLogger(__name__)
 _Step = Callable[[Connection], object]
 WAIT_S = 60.0
-"""Patience with the disk; a journal that takes longer is broken, and the run fails."""
+"""How long to wait for the disk; a journal that takes longer is broken, and the run fails."""
 
 
 class RunLedger:
-    """The ledger under work. With `is_preview` only results are stored, and no link changes."""
+    """The ledger during a run. With `is_preview` only results are stored, never links."""
 
     def __init__(
         self, journal: Journal, known: Ledger, run_id: int, *, is_preview: bool = False
@@ -59,7 +58,7 @@ class RunLedger:
 
     @property
     def ledger(self) -> Ledger:
-        """The ledger as it stands now."""
+        """The ledger in its present state."""
         return Ledger(
             dict(self.people),
             dict(self.departments),
@@ -71,7 +70,7 @@ class RunLedger:
         )
 
     def owner_of(self, wecom_userid: str) -> PersonLink | None:
-        """Find whose member this is, if one of ours."""
+        """Return the link of a member; None if the member is not ours."""
         key = fold(wecom_userid)
         return next((each for each in self.people.values() if fold(each.wecom_userid) == key), None)
 
@@ -96,20 +95,20 @@ class RunLedger:
         self._steps.append(partial(stored.drop_department, department_id=department_id))
 
     def put_conflict(self, conflict: Conflict) -> None:
-        """Remember what waits for the admin."""
+        """Remember a conflict, which waits for the admin."""
         self._conflicts[conflict.kind, conflict.dingtalk_id] = conflict
         self._steps.append(partial(stored.put_conflict, conflict=conflict))
 
     def drop_conflict(self, kind: Kind, dingtalk_id: str) -> None:
-        """Forget a conflict; harmless where there is none."""
+        """Forget a conflict, if there is one."""
         if self._conflicts.pop((kind, dingtalk_id), None):
             self._steps.append(partial(stored.drop_conflict, kind=kind, dingtalk_id=dingtalk_id))
 
     def mark_unconfirmed(self, change: Change) -> bool:
-        """Note on the disk what is about to be written, until `confirm`; False where it was noted.
+        """Note on disk which fields are about to be written; False if any were noted already.
 
-        Should the answer be lost, or this process be killed, nobody knows what WeCom has then. The
-        next plan writes these fields again, also where DingTalk has gone back on them meanwhile.
+        If the answer is lost, or this process is killed, WeCom's values are unknown. The next plan
+        then writes these fields again, even if DingTalk has since returned to the old values.
         """
         key = doubt_key(change.kind, change.wecom_id)
         before = self._doubts.get(key, frozenset())
@@ -118,24 +117,26 @@ class RunLedger:
         self._doubts[key] = before | change.fields.keys()
         kind, wecom_id = key
         fields = self._doubts[key]
-        self._steps.append(partial(stored.put_doubt, kind=kind, wecom_id=wecom_id, fields=fields))
+        self._steps.append(
+            partial(stored.mark_unconfirmed, kind=kind, wecom_id=wecom_id, fields=fields)
+        )
         self.ensure_stored()
         return not before
 
     def confirm(self, kind: Kind, wecom_id: str) -> None:
-        """Note that WeCom answered, as part of what is stored next."""
+        """Note that WeCom answered; stored with the next result."""
         key = doubt_key(kind, wecom_id)
         if self._doubts.pop(key, None) is not None:
-            self._steps.append(partial(stored.drop_doubt, kind=key[0], wecom_id=key[1]))
+            self._steps.append(partial(stored.confirm, kind=key[0], wecom_id=key[1]))
 
     def refuse(self, dingtalk_userid: str, field: str, refusal: Refusal) -> bool:
-        """Remember what WeCom refuses for good; False where this value was remembered before."""
+        """Remember a value that WeCom refuses for good; False if it was known already."""
         before = self._refusals.get(dingtalk_userid, {})
         self._put_refusals(dingtalk_userid, {**before, field: refusal})
         return field not in before or before[field].value != refusal.value
 
     def drop_refusals(self, dingtalk_userid: str, fields: Iterable[str]) -> None:
-        """Forget the refusals of these fields; harmless where there are none."""
+        """Forget the refusals of these fields, if there are any."""
         before, gone = self._refusals.get(dingtalk_userid, {}), set(fields)
         if not gone.isdisjoint(before):
             kept = {field: one for field, one in before.items() if field not in gone}
@@ -161,12 +162,12 @@ class RunLedger:
         self._steps.append(partial(stored.add_removal, removal=removal))
 
     def rename(self, known: Ledger) -> None:
-        """Take up links under other keys; they are stored once the scope is approved."""
+        """Re-key links after the company's ids changed. Stored when the new scope is approved."""
         self.people = dict(known.people)
         self._is_renamed = True
 
     def approve(self, scope: Scope) -> None:
-        """Remember which scope is approved."""
+        """Remember the approved scope."""
         if self._is_renamed:
             self._is_renamed = False
             links = tuple(self.people.values())
@@ -182,7 +183,7 @@ class RunLedger:
         self._commit(listed)
 
     def ensure_stored(self) -> None:
-        """Wait until all so far is on the disk; raises JournalError."""
+        """Wait until everything so far is on disk; raises JournalError."""
         self._commit(())
         if self._ticket is not None:
             self._ticket.result(WAIT_S)
@@ -204,19 +205,19 @@ class RunLedger:
         self._ticket = self._journal.run(store)
 
 
-def take_up_ledger(journal: Journal, corp_id: str, *, is_preview: bool = False) -> Ledger:
-    """Read the ledger of the company that is written to; that of another one is put aside.
+def load_ledger(journal: Journal, corp_id: str, *, is_preview: bool = False) -> Ledger:
+    """Read this company's ledger, and archive the ledger of another company that was in use.
 
-    A preview only looks at it, and leaves the other one in use.
+    A preview only reads it and leaves the other one in use.
     """
 
     def look(conn: Connection) -> Ledger:
-        shelf.look_at(conn, corp_id)
+        stored.view_as_in_use(conn, corp_id)
         return stored.load(conn)
 
     if is_preview:
         return journal.read(look)
-    if journal.read(shelf.corp_in_use) != corp_id:
-        _LOG.info("The ledger of the WeCom company %s is taken up", corp_id)
-        journal.run(lambda conn: shelf.take_up(conn, corp_id)).result(WAIT_S)
+    if journal.read(stored.corp_in_use) != corp_id:
+        _LOG.info("Switching to the ledger of the WeCom company %s", corp_id)
+        journal.run(lambda conn: stored.put_in_use(conn, corp_id)).result(WAIT_S)
     return journal.read(stored.load)

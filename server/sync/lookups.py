@@ -1,6 +1,6 @@
-"""Who holds a mobile in WeCom, asked as sparingly as WeCom wants it (`user/getuserid`).
+"""Looks up who holds a mobile in WeCom, as rarely as WeCom demands (`user/getuserid`).
 
-The question only helps: that it cannot be answered never stops or explains what it was asked for.
+An answer only helps: a failed lookup never stops a run and is never given as its error.
 """
 
 import logging
@@ -21,7 +21,7 @@ from server.wecom.client import WeComClient
 _LOG = logging.getLogger(__name__)
 
 MOST_MISSES = 20
-"""In 24 hours: WeCom closes the call once wrong numbers reach a fifth of the member limit, which
+"""Per 24 hours: WeCom closes the call once wrong numbers reach a fifth of the member limit, which
 is 100 for the smallest companies."""
 
 _DAY_MS = 86_400_000
@@ -29,7 +29,7 @@ _ANSWERS_COUNT_MS = 7 * _DAY_MS
 
 
 class HolderLookup:
-    """Asks for one run and remembers for the next ones, of one company."""
+    """The lookups of one run; answers are kept for later runs of the same company."""
 
     def __init__(self, journal: Journal, client: WeComClient, corp_id: str, now_ms: int) -> None:
         self._journal = journal
@@ -50,7 +50,7 @@ class HolderLookup:
         return not self._is_refused and len(self._known.misses_ms) < MOST_MISSES
 
     def ask(self, mobile: str) -> str | None:
-        """Return who holds a mobile, "" for nobody, and None where that cannot be asked."""
+        """Return who holds a mobile, "" for nobody; None if WeCom cannot be asked."""
         if not self.can_ask:
             return None
         try:
@@ -69,7 +69,7 @@ class HolderLookup:
         return holder
 
     def learn(self, mobile: str, holder: str | None) -> None:
-        """Take up what an answer to a write showed; None: an older answer was wrong."""
+        """Store a holder that the answer to a write revealed; None: the stored one is wrong."""
         answers = {key: each for key, each in self._known.answers.items() if key != mobile}
         if holder is not None:
             answers[mobile] = Answer(holder, self._now_ms)
@@ -78,13 +78,13 @@ class HolderLookup:
             self._store()
 
     def forget_old(self) -> None:
-        """Let what was said long ago be asked anew; a run of an approved list does not."""
+        """Forget old answers, so that they are asked for again."""
         oldest_ms = self._now_ms - _ANSWERS_COUNT_MS
         answers = self._known.answers.items()
         self._put({mobile: answer for mobile, answer in answers if answer.at_ms > oldest_ms})
 
     def keep(self, mobiles: Collection[str]) -> None:
-        """Store the answers about these mobiles; nobody needs the others any more."""
+        """Store the answers about these mobiles and forget all others."""
         answers = self._known.answers.items()
         self._put({mobile: answer for mobile, answer in answers if mobile in mobiles})
         self._store()
@@ -93,12 +93,12 @@ class HolderLookup:
         self._known = replace(self._known, answers=answers)
 
     def _note_miss(self) -> None:
-        """Count on the disk at once: a restart is no reason to ask more often."""
+        """Count a miss on disk at once: a restart must not allow more of them."""
         self._known = replace(self._known, misses_ms=(*self._known.misses_ms, self._now_ms))
         self._store()
 
     def _load(self) -> Lookups:
-        """Read what is known, with no moment in the future: the clock may have been wrong."""
+        """Read the stored answers and clamp times in the future: the clock may have been wrong."""
         known = self._journal.read(partial(stored.load, corp_id=self._corp_id))
         misses = tuple(min(at_ms, self._now_ms) for at_ms in known.misses_ms)
         is_clamped = misses != known.misses_ms
@@ -125,10 +125,10 @@ def ask_about_new_people(
     *,
     is_full: bool,
 ) -> bool:
-    """Ask whose the mobiles of new people are, until it is known who all members of WeCom are.
+    """Look up the mobiles of new people until every unlinked member of WeCom is identified.
 
-    Returns whether anything was found out. An event's run asks only about a member of the very
-    userid that somebody would get: whoever else has a mobile is named when it is written (60104).
+    Returns whether anything was found out. An event's run asks only where a member already has the
+    userid that the person would get: any other holder is named by the write itself (60104).
     """
     people = desired.people.values()
     alike, others = worth_asking(people, ledger, live)

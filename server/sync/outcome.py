@@ -1,4 +1,7 @@
-"""Errors as the sync records them: code, title and hint, with nothing of a traceback."""
+"""How runs and events end: their results, their status, and what an error means for them.
+
+Errors are recorded as code, title and hint, never with a traceback.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,39 +13,52 @@ from server.errors.message import N_, Message
 from server.errors.vendor import CallCancelledError, ErrorPolicy, VendorError
 from server.journal.runs import RecordedChange, Result, RunStatus
 
+_NOT_SET_UP = N_("The sync is not set up: {names} missing.")
+_ENTER = N_("Enter these values, then start a sync.")
+_STOPPED = Cause(
+    "sync-stopped",
+    Message(N_("The sync was stopped before it finished.")),
+    Message(N_("What was done is kept. Sync again: it continues where this one stopped.")),
+)
+FAULT = Cause(
+    "fault",
+    Message(N_("DingBridge ran into an internal error, and the sync did not finish.")),
+    Message(N_("Send the log file to your administrator.")),
+)
+"""How a run ends that hit a bug of ours; the log has the traceback."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a run came to; `run_id` finds it in the journal.
-
-    digest: what awaits approval, None where nothing does. snapshot_complete: None where the
-    reading was not reached. warnings: what the admin should know although nothing failed.
-    retryable: it may well succeed by itself later. blocked: nothing will for now; until somebody
-    acts, or for `wait_s`. has_moved: DingTalk was changed while it was read, so that only another
-    run sees all of it.
-    """
+    """The outcome of a full run."""
 
     status: RunStatus
+    # What awaits approval; None if nothing does.
     digest: str | None = None
+    # None if the run ended before it read DingTalk.
     snapshot_complete: bool | None = None
     incomplete_reason: tuple[Message, ...] = ()
     error: Cause | None = None
     changes: tuple[RecordedChange, ...] = ()
     run_id: int = 0
     holds: tuple[Hold, ...] = ()
+    # What the admin should know although nothing failed.
     warnings: tuple[Message, ...] = ()
+    # A later run may succeed without anybody's help.
     retryable: bool = False
+    # No call can succeed until somebody acts, or until `wait_s` is over.
     blocked: bool = False
     wait_s: float | None = None
+    # DingTalk changed while it was read: only another run sees all of it.
     has_moved: bool = False
     people: int = field(default=0, compare=False)
     departments: int = field(default=0, compare=False)
 
     @property
     def knows_what_is_held(self) -> bool:
-        """Whether a full run found out: a failed or incomplete one lists no removals.
+        """Whether the run found out what is held: a failed or incomplete run lists no removals.
 
-        One that saw DingTalk change did list those that are proven.
+        A run that saw DingTalk change still lists the removals that are proven.
         """
         if self.status is RunStatus.FAILED:
             return False
@@ -51,19 +67,20 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class EventOutcome:
-    """What following hints came to.
+    """The outcome of following events."""
 
-    failed: hints that are to be followed again later, and why. needs_full: only a full run can do
-    the rest. error: nothing could be followed. blocked, wait_s: as in `RunResult`. refused: those
-    of `failed` that would only fail again. seen: whether what was read is there, in scope.
-    """
-
+    # What has to be read again later, and why.
     failed: Mapping[Key, Cause] = field(default_factory=dict)
+    # Only a full run can do the rest.
     needs_full: bool = False
+    # Why no event could be followed at all.
     error: Cause | None = None
+    # As in `RunResult`.
     blocked: bool = False
     wait_s: float | None = None
+    # The part of `failed` that would only fail again.
     refused: frozenset[Key] = frozenset()
+    # Whether what the events named is there, in scope.
     seen: Mapping[Key, bool] = field(default_factory=dict)
 
 
@@ -75,7 +92,10 @@ def status_of(
     is_preview: bool,
     is_alarmed: bool,
 ) -> RunStatus:
-    """Judge a run that was not stopped; `is_alarmed`: WeCom did what nobody asked for."""
+    """Return the status of a run that was not stopped.
+
+    `is_alarmed`: WeCom did something that nobody asked for.
+    """
     if is_preview:
         return RunStatus.PREVIEW
     if is_held:
@@ -85,61 +105,42 @@ def status_of(
     return RunStatus.SUCCESS if is_good else RunStatus.PARTIAL
 
 
-_NOT_SET_UP = N_("The mirror is not set up: {names} missing.")
-_ENTER = N_("Enter these values, then start a sync.")
-
-
 def cause_of(error: DingBridgeError) -> Cause:
-    """Say what happened and what to do about it."""
+    """Return the cause that is recorded for an error."""
     return Cause(error.code, error.title, error.hint)
 
 
-_STOPPED = Cause(
-    "sync-stopped",
-    Message(N_("The sync was stopped before it was done.")),
-    Message(N_("What was done is kept. Repeat the sync: it goes on where this one ended.")),
-)
-
-
-FAULT = Cause(
-    "fault",
-    Message(N_("DingBridge met a fault of its own, and the sync was not finished.")),
-    Message(N_("Send the log file to whoever looks after DingBridge.")),
-)
-"""How a run ends for a mistake of ours; the log has it in full."""
-
-
 def end_of(error: DingBridgeError) -> Cause:
-    """Say why a run that nobody resumes ended; who stopped it need not hear of a call."""
+    """Return why a run ended that will not be resumed; a cancelled call reads as a stop."""
     return _STOPPED if isinstance(error, CallCancelledError) else cause_of(error)
 
 
 def not_set_up(names: tuple[str, ...]) -> Cause:
-    """Say which settings a run cannot do without."""
+    """Return the cause that names the settings a run lacks."""
     return Cause("not-set-up", Message(_NOT_SET_UP, {"names": ", ".join(names)}), Message(_ENTER))
 
 
 def stops_all(error: DingBridgeError) -> bool:
-    """Whether nothing will work until somebody acts, so that calling on is useless or harmful."""
+    """Whether nothing will work until somebody acts; further calls would be useless or harmful."""
     if isinstance(error, CallCancelledError) or not isinstance(error, VendorError):
         return False
     return error.policy is ErrorPolicy.STOP
 
 
 def passes_after_s(error: DingBridgeError) -> float | None:
-    """Say how long what stops all goes on, None where somebody has to act."""
+    """Return how long such an error lasts; None if it ends only when somebody acts."""
     return error.wait_s if isinstance(error, VendorError) and stops_all(error) else None
 
 
 def will_pass(error: DingBridgeError) -> bool:
-    """Whether the same may well succeed later without anybody's help."""
+    """Whether the same call may succeed later without anybody's help."""
     return error.retryable and not stops_all(error)
 
 
 def is_for_good(error: VendorError) -> bool:
-    """Whether the same will be refused again until somebody corrects it.
+    """Whether the same value will be refused again until somebody corrects it.
 
-    Not where a code is unknown, or we made a mistake of our own: that may be different next time.
+    Unknown codes and mistakes of ours do not count: they may end differently next time.
     """
     return error.policy is ErrorPolicy.SKIP and not error.suspicious
 
@@ -147,6 +148,6 @@ def is_for_good(error: VendorError) -> bool:
 def is_certain(error: VendorError) -> bool:
     """Whether an error proves that nothing was done.
 
-    Not where the call was repeated: "busy" (-1) has been seen after the change took effect.
+    A repeated call proves nothing: "busy" (-1) has been seen after the change took effect.
     """
     return error.attempts == 1 and error.policy not in (ErrorPolicy.RETRY, ErrorPolicy.VERIFY)

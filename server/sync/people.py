@@ -1,7 +1,7 @@
-"""One person's change, written and corrected by WeCom's answers until it is in or refused.
+"""Carries out a person's change and corrects it by WeCom's answers until it is in or refused.
 
-A member is created once: the intent is on the disk before the call, and after a lost reply we look
-before we ask again.
+A member is created only once: the intent is on disk before the call, and after a lost reply WeCom's
+list is read before the call is repeated.
 """
 
 from collections.abc import Callable, Mapping
@@ -55,12 +55,12 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
         }
 
     def write(self, change: Change) -> tuple[RecordedChange, ...]:
-        """Make a change and tell what became of it; raises `VendorError` where it was refused."""
+        """Carry out a change and return its results; raises `VendorError` if it was refused."""
         if change.action is Action.DELETE:
             return self._delete(change)
         link = self._run_ledger.people.get(change.replaces or change.dingtalk_id)
         if change.action is Action.DISABLE or _is_leavers_move(change, link):
-            return self._put_aside(change, link)
+            return self._retire(change, link)
         change = with_leader(change, self._context.actual, link.accepted if link else None)
         change = without_departments(change, self._context.lost)
         return self._settle(PersonAttempt(change, link))
@@ -72,14 +72,14 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
         return super()._ending(attempt)
 
     def _nothing_left(self, attempt: PersonAttempt) -> tuple[RecordedChange, ...]:
-        """End a change of which nothing remains: told beside, refused, or not needed any more."""
+        """End a change of which nothing remains: reported otherwise, refused, or not needed."""
         failure = attempt.failure
-        if failure is None or attempt.beside or attempt.dropped:
-            self._withdraw_doubt(attempt)
+        if failure is None or attempt.extra_results or attempt.dropped:
+            self._withdraw_mark(attempt)
             is_news = self._refusals.remember(attempt)
-            if failure and is_news and not attempt.beside:
-                return (RecordedChange.of(attempt.asked, Result.SKIPPED, cause_of(failure)),)
-            return attempt.beside
+            if failure and is_news and not attempt.extra_results:
+                return (RecordedChange.of(attempt.original, Result.SKIPPED, cause_of(failure)),)
+            return attempt.extra_results
         raise failure
 
     def _send(self, attempt: PersonAttempt) -> Accepted:
@@ -89,25 +89,25 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
         if change.action is Action.ADOPT and not attempt.is_proven:
             return self._probe(attempt)
         if change.action is not Action.CREATE:
-            attempt.is_news |= self._run_ledger.mark_unconfirmed(change)
+            attempt.is_marked |= self._run_ledger.mark_unconfirmed(change)
             return self._context.target.update_member(member_body(change))
         self._intend(attempt)
         return self._context.target.create_member(member_body(change))
 
     def _probe(self, attempt: PersonAttempt) -> Accepted:
-        """Ask to create the very member that is to be taken over, which WeCom must refuse.
+        """Try to create the very member that is to be taken over, which WeCom must refuse.
 
-        60104 names the holder of the mobile, now and for nothing; an answer of an earlier run may
-        be old. Nothing is announced before: the member is not ours until the mobile proves it.
+        60104 names the present holder of the mobile at no cost; an earlier lookup may be outdated.
+        Nothing is announced before: the member is not ours until the mobile proves it.
         """
         change = attempt.change
         answer = self._context.target.create_member(member_body(change))
-        if self._context.done is Result.DONE:  # deleted in the console meanwhile
+        if self._context.done is Result.DONE:  # an admin has just deleted the member in the console
             attempt.change = replace(change, action=Action.CREATE)
         return answer
 
     def _prove_by_asking(self, attempt: PersonAttempt, error: VendorError) -> None:
-        """Ask who holds the mobile where the probe did not tell; raises the error otherwise."""
+        """Look up the mobile's holder if the probe named none; raises the error otherwise."""
         holder = self._context.target.holder_of(member_of(attempt.change).mobile)
         if fold(holder or "") != fold(attempt.change.wecom_id):
             raise error
@@ -138,11 +138,11 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
 
     def _withdraw(self, attempt: PersonAttempt) -> None:
         super()._withdraw(attempt)
-        self._withdraw_doubt(attempt)
+        self._withdraw_mark(attempt)
 
-    def _withdraw_doubt(self, attempt: PersonAttempt) -> None:
-        """Take back the doubt about an update that WeCom refused; an older one stays."""
-        if attempt.is_news:
+    def _withdraw_mark(self, attempt: PersonAttempt) -> None:
+        """Confirm a member whose update WeCom refused, unless it was unconfirmed before."""
+        if attempt.is_marked:
             self._run_ledger.confirm(Kind.PERSON, attempt.change.wecom_id)
 
     def _correct(self, attempt: PersonAttempt, error: VendorError) -> None:
@@ -162,10 +162,10 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
     # --- corrections
 
     def _settle_mobile(self, attempt: PersonAttempt, error: VendorError) -> None:
-        """Find out whose the mobile is (60104): ours, to adopt, or a conflict."""
+        """Find out who holds the mobile (60104): a member of ours, one to adopt, or a conflict."""
         change, mobile = attempt.change, member_of(attempt.change).mobile
         named = error.holder if isinstance(error, MobileTakenError) else None
-        holder = named or self._context.target.holder_of(mobile) or self._told_before(mobile)
+        holder = named or self._context.target.holder_of(mobile) or self._holder_before_plan(mobile)
         is_linked = change.action not in (Action.CREATE, Action.ADOPT)
         decision = self._decide(change, holder, is_linked=is_linked)
         if decision.match is Match.CONFLICT and not self._is_in_ledger(holder, mobile):
@@ -175,17 +175,17 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
         if decision.cause and is_linked:
             attempt.change = change = without_mobile(change, attempt.accepted)
             conflict = replace(change, action=Action.CONFLICT, fields={}, cause=decision.cause)
-            attempt.beside += (RecordedChange.of(conflict, Result.SKIPPED),)
+            attempt.extra_results += (RecordedChange.of(conflict, Result.SKIPPED),)
             return
         attempt.is_proven = True
         attempt.change = _proven(
             follow(change, decision, self._run_ledger.people.get(decision.replaces))
         )
         if decision.match is Match.SAME:
-            self._take_up(attempt)
+            self._update_existing(attempt)
 
     def _decide(self, change: Change, holder: str, *, is_linked: bool) -> Decision:
-        """Judge the holder; a take-over is made of the member who was listed, or not at all."""
+        """Judge the holder; a listed take-over adopts the listed member or nobody."""
         member = member_of(change)
         if not holder:
             reason = unnamed_holder(member.name)
@@ -202,13 +202,13 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
         )
         return Decision(Match.CONFLICT, holder, cause=reason)
 
-    def _told_before(self, mobile: str) -> str:
-        """Return whom WeCom named as the holder before the plan, "" for nobody."""
+    def _holder_before_plan(self, mobile: str) -> str:
+        """Return the holder that WeCom named before the plan, "" for nobody."""
         live = self._context.live
         return live.holders.get(mobile, "") if live else ""
 
     def _is_in_ledger(self, holder: str, mobile: str) -> bool:
-        """Whether every plan meets this conflict by itself: a leaver's mobile, as we know it."""
+        """Whether the ledger alone shows this conflict in every plan: a leaver has the mobile."""
         owner = self._run_ledger.owner_of(holder)
         if owner is None or owner.accepted is None or owner.accepted.mobile != mobile:
             return False
@@ -221,8 +221,8 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
         is_protected = fold(holder) in self._context.rules.protected
         return match_owner(claim, Owner(holder, owner, left, is_protected))
 
-    def _take_up(self, attempt: PersonAttempt) -> None:
-        """Write everything to a member of ours who turned out to be there already."""
+    def _update_existing(self, attempt: PersonAttempt) -> None:
+        """Update a member of ours who turned out to exist already, with all fields."""
         change = attempt.change
         fields = all_fields(member_of(change))
         if attempt.link and not attempt.link.is_enabled:
@@ -231,7 +231,7 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
         attempt.change = replace(change, action=action, fields=fields)
 
     def _settle_userid(self, attempt: PersonAttempt, error: VendorError) -> None:
-        """Take up our own member (60102 after a lost reply), or leave a stranger's userid alone."""
+        """Update our own member (60102 after a lost reply), or choose another userid."""
         change = attempt.change
         if change.action is Action.ADOPT:
             self._leave_to_admin(attempt)
@@ -240,7 +240,7 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
         was_asked_before = attempt.was_intended or error.attempts > 1
         is_ours = was_asked_before or (known and known.wecom_userid == change.wecom_id)
         if is_ours:
-            self._take_up(attempt)
+            self._update_existing(attempt)
             return
         taken = {fold(each.wecom_userid) for each in self._run_ledger.people.values()}
         taken |= {
@@ -250,7 +250,7 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
         attempt.change = replace(change, wecom_id=free_userid(change.dingtalk_id, taken))
 
     def _leave_to_admin(self, attempt: PersonAttempt) -> None:
-        """Take over nobody: the member has another mobile, since 60104 would come first."""
+        """Report a conflict: the member has another mobile, or 60104 would have come first."""
         change, member = attempt.change, member_of(attempt.change)
         self._context.target.learn_holder(member.mobile, None)
         self._run_ledger.put_conflict(
@@ -260,7 +260,7 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
         attempt.change = _proven(replace(change, action=Action.CONFLICT, fields={}, cause=reason))
 
     def _settle_missing(self, attempt: PersonAttempt, error: VendorError) -> None:
-        """Member or leader not found (60111, the same code for both): find out which."""
+        """Find out who does not exist, the member or the leader (60111 means either)."""
         change = attempt.change
         leader = member_of(change).direct_leader if "direct_leader" in change.fields else ""
         is_new = change.action is Action.CREATE
@@ -278,8 +278,8 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
             )
 
     def _drop_departments(self, attempt: PersonAttempt, error: VendorError) -> None:
-        """Leave out the departments that are not there (40066, 60123)."""
-        there = self._aside(self._context.target.departments, error)
+        """Leave out the departments that do not exist (40066, 60123)."""
+        there = self._look_up(self._context.target.departments, error)
         memberships = member_of(attempt.change).memberships
         missing = {membership.department_id for membership in memberships} - there.keys()
         if not missing:
@@ -288,13 +288,13 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
         attempt.change = without_departments(attempt.change, missing)
 
     def _has_member(self, wecom_userid: str, error: VendorError) -> bool:
-        return self._aside(lambda: self._context.target.has_member(wecom_userid), error)
+        return self._look_up(lambda: self._context.target.has_member(wecom_userid), error)
 
     # --- the ledger
 
     def _accept(self, attempt: PersonAttempt, answer: Accepted) -> RecordedChange:
         change, link = attempt.change, attempt.link
-        planned = attempt.asked.wecom_id
+        planned = attempt.original.wecom_id
         if change.wecom_id != planned:
             self._context.actual[planned] = change.wecom_id
         former = self._run_ledger.people.get(change.replaces) if change.replaces else None
@@ -329,27 +329,27 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
         self._refusals.remember(attempt)
         if is_new or "mobile" in change.fields:
             self._run_ledger.drop_conflict(Kind.PERSON, change.dingtalk_id)
-        return RecordedChange.of(self._told(change, answer), self._context.done)
+        return RecordedChange.of(self._with_remarks(change, answer), self._context.done)
 
     def _is_hidden(self, change: Change) -> bool:
-        """Whether WeCom took a change of somebody whom its list does not show."""
+        """Whether WeCom accepted a change of somebody whom its list does not show."""
         live = self._context.live
         if live is None or change.action in (Action.CREATE, Action.ENABLE):
             return False
         return fold(change.wecom_id) not in live.members
 
-    def _put_aside(self, change: Change, link: PersonLink | None) -> tuple[RecordedChange, ...]:
-        """Disable a leaver, or move one out of a department that goes."""
+    def _retire(self, change: Change, link: PersonLink | None) -> tuple[RecordedChange, ...]:
+        """Disable a leaver, or move one out of a department that will be deleted."""
         if link is None:
             return ()
         self._run_ledger.mark_unconfirmed(change)
         try:
-            answer = self._context.target.update_member(_aside_body(change))
+            answer = self._context.target.update_member(_retire_body(change))
         except VendorError as error:
             if error.fix is not Correction.CREATE_INSTEAD:
                 raise
             self._run_ledger.confirm(change.kind, change.wecom_id)
-            self._run_ledger.drop_person(link.dingtalk_userid)  # deleted in the console meanwhile
+            self._run_ledger.drop_person(link.dingtalk_userid)  # deleted in the console
             return (RecordedChange.of(change, self._context.done),)
         self._run_ledger.confirm(change.kind, change.wecom_id)
         is_disabled = change.action is Action.DISABLE
@@ -363,31 +363,31 @@ class PeopleWriter(ChangeExecutor[PersonAttempt]):
             )
         )
         self._count(change)
-        return (RecordedChange.of(self._told(change, answer), self._context.done),)
+        return (RecordedChange.of(self._with_remarks(change, answer), self._context.done),)
 
     def _delete(self, change: Change) -> tuple[RecordedChange, ...]:
         answer = self._refusals.delete(change)
         self._run_ledger.confirm(change.kind, change.wecom_id)
         self._run_ledger.drop_person(change.dingtalk_id)
         self._count(change)
-        return (RecordedChange.of(self._told(change, answer), self._context.done),)
+        return (RecordedChange.of(self._with_remarks(change, answer), self._context.done),)
 
 
 def _proven(change: Change) -> Change:
-    """Leave out the doubt that a take-over was listed with."""
+    """Drop the reservation with which a take-over was listed."""
     warnings = tuple(each for each in change.warnings if each.text != IF_SAME_MOBILE)
     return replace(change, warnings=warnings)
 
 
-def _aside_body(change: Change) -> wire.Member:
-    """Switch off a member of whom only the userid is known, too."""
+def _retire_body(change: Change) -> wire.Member:
+    """Return the request; an unconfirmed member is known by userid only."""
     if change.payload is None:
         return wire.Member(change.wecom_id, is_enabled=False)
     return member_body(change)
 
 
 def _is_leavers_move(change: Change, link: PersonLink | None) -> bool:
-    """Whether a change only moves somebody who stays disabled."""
+    """Whether a change only moves a member who stays disabled."""
     is_move = change.action is Action.UPDATE and not change.replaces
     return is_move and link is not None and not link.is_enabled and "enable" not in change.fields
 

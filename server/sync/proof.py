@@ -1,6 +1,6 @@
-"""Asking DingTalk one by one for whoever is missing from a walk (`prove`).
+"""Asks DingTalk one by one for everybody and everything missing from a walk (`prove`).
 
-What is to be asked, and what follows from the answers, is decided by `server.directory.absence`.
+`server.directory.absence` decides what to ask for and what follows from the answers.
 """
 
 import logging
@@ -13,9 +13,9 @@ from server.directory.absence import (
     Answers,
     Denial,
     Missing,
-    homeless,
+    conclude,
+    people_without_department,
     place_of,
-    settle,
 )
 from server.directory.mapping import is_of_another, scope_of, userid_of
 from server.directory.model import Department, Ledger, Person, Rules, Snapshot
@@ -43,17 +43,17 @@ def prove(
     missing: Missing,
     deep: Collection[str],
 ) -> Snapshot:
-    """Read those in `deep` singly and whoever and whatever is missing, and conclude who is gone.
+    """Read the people in `deep` and all that is missing one by one, and conclude who is gone.
 
-    An incomplete snapshot removes nobody, so that nobody is asked for then.
+    An incomplete snapshot removes nobody, so the missing are not asked for then.
     """
     snapshot = read_details(reader, snapshot, deep)
     scope = scope_of(snapshot, ledger, rules)
     if not snapshot.is_complete:
-        return settle(snapshot, ledger, rules, scope, Missing(), Answers())
+        return conclude(snapshot, ledger, rules, scope, Missing(), Answers())
     listed = frozenset(snapshot.people)
     answers = Answers(departments=_departments_asked_for(reader, missing.departments))
-    wanted = (missing.people | homeless(snapshot, scope)) - frozenset(deep)
+    wanted = (missing.people | people_without_department(snapshot, scope)) - frozenset(deep)
     strangers = {key for key in wanted if is_of_another(key)}
     unlisted = {userid_of(key) for key in strangers} - listed
     found = _people_asked_for(reader, (wanted - strangers) | unlisted)
@@ -65,12 +65,12 @@ def prove(
         [answer for answer in own.values() if isinstance(answer, Person)],
         [key for key, answer in own.items() if answer is Denial.GONE],
     )
-    lost = homeless(snapshot, scope)
-    placed = listed - lost  # a row of a list was wrong, the person themself is where we mirror
-    missing = replace(missing, people=missing.people - placed, homeless=lost)
+    lost = people_without_department(snapshot, scope)
+    placed = listed - lost  # the list was wrong: read singly, they are in scope
+    missing = replace(missing, people=missing.people - placed, without_department=lost)
     while unread := _unread(snapshot, rules, scope, missing, answers):
         answers.departments |= _departments_asked_for(reader, unread)
-    return settle(snapshot, ledger, rules, scope, missing, answers)
+    return conclude(snapshot, ledger, rules, scope, missing, answers)
 
 
 def _unread(
@@ -80,8 +80,8 @@ def _unread(
     missing: Missing,
     answers: Answers,
 ) -> set[str]:
-    """Name the departments to be asked for next, to know where somebody or something lies."""
-    people = [snapshot.people[key] for key in missing.homeless]
+    """Return the departments to ask for next, to learn where the missing lie."""
+    people = [snapshot.people[key] for key in missing.without_department]
     wanted = {membership.department_id for person in people for membership in person.memberships}
     places = [
         place_of(key, scope, rules, answers.departments) for key in wanted | missing.departments
@@ -110,7 +110,7 @@ def _departments_asked_for(
 def _asked_for(
     read: Callable[[Collection[str]], tuple[Found[_T], ...]], ids: Collection[str]
 ) -> dict[str, _T | Denial]:
-    """Ask until it is useless; of whom nothing could be learned there is no answer."""
+    """Ask until asking on is useless; whatever could not be read is `NO_ANSWER`."""
     answers: dict[str, _T | Denial] = dict.fromkeys(sorted(ids), Denial.NO_ANSWER)
     wanted = list(answers)
     for start in range(0, len(wanted), CHUNK):
@@ -119,7 +119,9 @@ def _asked_for(
         except VendorError as error:
             if error.policy is not ErrorPolicy.RETRY:
                 raise
-            _LOG.warning("Who is missing in DingTalk could not be asked for: %s", error)
+            _LOG.warning(
+                "DingTalk could not be asked about missing people or departments: %s", error
+            )
             break
         for each in found:
             denial = _DENIALS.get(each.outcome, Denial.NO_ANSWER)

@@ -1,7 +1,7 @@
-"""The quarantine in force: no call while nothing works, counted on the clock that nobody can set.
+"""The quarantine in force: no calls while nothing works, measured by the monotonic clock.
 
-The journal keeps it over a restart. A clock that was wrong when it began makes it no longer, and
-where the clock is set meanwhile the stored end is set anew, for the status and the next start.
+The journal keeps it over a restart. A clock that was wrong at its start does not prolong it; if the
+clock is set, the stored end is corrected for the status and the next start.
 """
 
 import logging
@@ -19,7 +19,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Gate:
-    """Closed while there is a quarantine. Used by one thread."""
+    """Closed during a quarantine. For one thread only."""
 
     def __init__(self, journal: Journal, moment: Callable[[], Moment]) -> None:
         self._journal = journal
@@ -29,35 +29,35 @@ class Gate:
 
     @property
     def has_quarantine(self) -> bool:
-        """Whether there is one, also where its time is over and the next try is due."""
+        """Whether there is a quarantine, even if its time is over and a retry is due."""
         return self._quarantine is not None
 
     def left_ms(self, now: Moment) -> int:
-        """Say how long to keep still."""
+        """Return how long to make no calls."""
         return max(0, self._until_steady_ms - now.steady_ms) if self._quarantine else 0
 
-    def take_up(self, quarantine: Quarantine | None) -> None:
-        """Go on with what the journal holds."""
+    def restore(self, quarantine: Quarantine | None) -> None:
+        """Continue a quarantine that the journal holds."""
         now = self._moment()
         self._quarantine = quarantine
         if quarantine:
             self._until_steady_ms = now.steady_ms + quarantine.left_ms(now.wall_ms)
 
     def shut(self, cause: Cause, wait_s: float | None = None) -> None:
-        """Begin or prolong the quarantine; the admin is told by the status, once."""
+        """Begin or prolong the quarantine; the log reports only its beginning."""
         if self._quarantine is None:
-            _LOG.error("The sync keeps still: %s %s", cause.title, cause.hint)
-        self.take_up(quarantine_after(self._quarantine, cause, self._moment().wall_ms, wait_s))
+            _LOG.error("Sync paused: %s %s", cause.title, cause.hint)
+        self.restore(quarantine_after(self._quarantine, cause, self._moment().wall_ms, wait_s))
         self._store(self._quarantine)
 
     def lift(self) -> None:
-        """End it; harmless where there is none."""
+        """End the quarantine, if there is one."""
         if self._quarantine is not None:
             self._store(None)
             self._quarantine = None
 
     def correct(self, now: Moment) -> None:
-        """Store anew until when it goes on, where the clock was set meanwhile."""
+        """Store the end anew if the clock was set."""
         until_ms = now.wall_ms + self.left_ms(now)
         if self._quarantine and abs(until_ms - self._quarantine.until_ms) > MINUTE_MS:
             self._quarantine = replace(self._quarantine, until_ms=until_ms)

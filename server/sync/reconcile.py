@@ -1,4 +1,7 @@
-"""One pass over a plan: planned, divided by the guard, applied, and judged."""
+"""One reconciliation: plan, let the guard divide the plan, apply what is allowed, judge the run.
+
+Reads neither DingTalk nor WeCom's structure: the engine does, and passes both in.
+"""
 
 import gc
 import logging
@@ -21,8 +24,8 @@ from server.directory.model import (
     fold,
 )
 from server.directory.plan import Plan, make_plan
-from server.directory.reassigned_mobiles import is_passed_on, waiting_for, without_mobile
-from server.directory.refusals import fresh, left_out, spare, spare_deletions
+from server.directory.reassigned_mobiles import is_reassigned, waiting_for, without_mobile
+from server.directory.refusals import fresh, left_out, without_refused, without_refused_deletions
 from server.errors.message import Message
 from server.errors.vendor import VendorError
 from server.journal.runs import RecordedChange, Result, RunStatus
@@ -35,10 +38,14 @@ from server.sync.lookups import HolderLookup, ask_about_new_people
 from server.sync.outcome import RunResult, cause_of, passes_after_s, status_of, stops_all, will_pass
 from server.sync.target import RecordingTarget, Target
 
+_LOG = logging.getLogger(__name__)
+_WAITS = ("department-waits", "person-waits")
+"""The causes of changes that wait for a department."""
+
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Keep the collector away meanwhile; it is as it was afterwards."""
+    """Pause the garbage collector: planning makes millions of objects and no circles."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -48,27 +55,23 @@ def gc_paused() -> Iterator[None]:
             gc.enable()
 
 
-_LOG = logging.getLogger(__name__)
-_WAITS = ("department-waits", "person-waits")
-"""The causes of what waits for somebody else's department."""
-
-
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What was read, what is wished, and the way there.
-
-    is_second: planned as if what waits for the admin were solved, to see whether it is.
-    """
+    """What was read, what WeCom should look like, and the plan that leads there."""
 
     snapshot: Snapshot
     desired: Desired
     plan: Plan
     live: TargetSnapshot | None
+    # Planned as if the conflicts were solved, to find out whether they are.
     is_second: bool = False
 
 
 class Reconciliation:
-    """A run's common things, and what became of it so far; `refused` would only fail again."""
+    """Plans and applies for one run, and collects what became of it.
+
+    `refused`: what failed and would only fail again.
+    """
 
     def __init__(
         self,
@@ -78,7 +81,7 @@ class Reconciliation:
         lookup: HolderLookup,
         now_ms: int,
         stop: StopSignal,
-        clock: VendorClock,
+        vendor_clock: VendorClock,
     ) -> None:
         self.run_ledger = run_ledger
         self.rules = rules
@@ -86,7 +89,7 @@ class Reconciliation:
         self._target = target
         self._lookup = lookup
         self._stop = stop
-        self._clock = clock
+        self._vendor_clock = vendor_clock
         self._stopped_by: VendorError | None = None
         self._alarms: list[Message] = []
         self.refused: set[Key] = set()
@@ -100,9 +103,9 @@ class Reconciliation:
         may_ask: bool,
         supposes_absence: bool = False,
     ) -> Proposal:
-        """Plan, once WeCom is asked for what only its answers decide.
+        """Plan, and plan again if WeCom could say who holds the mobiles of new people.
 
-        may_ask: not for an approved list, nor for one that awaits approval and would change.
+        may_ask: False for an approved list, and for one that awaits approval: it must not change.
         supposes_absence: as in `map_directory`.
         """
         lookup, is_full = self._lookup, snapshot.is_full
@@ -124,7 +127,7 @@ class Reconciliation:
         *,
         supposes_absence: bool = False,
     ) -> Proposal:
-        """Map and plan, with what WeCom said about mobiles so far.
+        """Map and plan with what WeCom has said about mobiles so far.
 
         supposes_absence: as in `map_directory`.
         """
@@ -136,46 +139,46 @@ class Reconciliation:
             )
             refusals = fresh(known.refusals, self.now_s, is_full=snapshot.is_full)
             plan = make_plan(
-                spare(desired, refusals),
+                without_refused(desired, refusals),
                 known,
                 live,
                 self.rules,
                 self.now_s,
-                is_clock_right=self._clock.is_right(),
+                is_clock_right=self._vendor_clock.is_right(),
             )
-            plan = replace(plan, changes=spare_deletions(plan.changes, refusals))
+            plan = replace(plan, changes=without_refused_deletions(plan.changes, refusals))
         return Proposal(snapshot, desired, plan, live)
 
     def judge(self, proposal: Proposal, known: Ledger, allow: str | None = None) -> Approval:
         """Ask the guard; `allow` is the digest that the admin approved."""
-        # By a clock that is off nobody's removal is long ago: it would be forgotten too early.
-        now_s = 0.0 if self._clock.is_wrong() else self.now_s
+        # A wrong clock must not make removals look old: they would leave the allowance too early.
+        now_s = 0.0 if self._vendor_clock.is_wrong() else self.now_s
         return guard(proposal.plan, proposal.snapshot, known, self.rules, now_s, allow)
 
     def carry_out(
-        self, proposal: Proposal, verdict: Approval, *, retries_conflicts: bool
+        self, proposal: Proposal, approval: Approval, *, retries_conflicts: bool
     ) -> frozenset[Key]:
         """Apply what the guard allows and list the rest.
 
-        Returns what is worth another look, and not listed yet, if `retries_conflicts`: conflicts
-        that somebody may have solved, and what waits for them.
+        With `retries_conflicts` the conflicts that somebody may have solved, and what waits for
+        them, are returned instead of listed.
         """
         again: frozenset[Key] = frozenset()
-        if retries_conflicts and not _is_whole(verdict):
-            again = self._remembered(proposal) | self._passed_on(proposal)
-        self._list(proposal, verdict, again)
-        if not _is_whole(verdict):
-            self._note(proposal, verdict)
-        self._apply(proposal, verdict)
+        if retries_conflicts and not _is_whole(approval):
+            again = self._remembered(proposal) | self._waiting_for_mobile(proposal)
+        self._list(proposal, approval, again)
+        if not _is_whole(approval):
+            self._note(proposal, approval)
+        self._apply(proposal, approval)
         if not self._stopped_by:
             return again
         self.leave(proposal, again, self._stopped_by)
         return frozenset()
 
     def leave(self, proposal: Proposal, again: frozenset[Key], error: VendorError) -> None:
-        """List what would have got another look; what else was done stays what it is."""
+        """List the conflicts that will not be retried after all."""
         if again:
-            _LOG.warning("Conflicts are not tried once more: %s", error)
+            _LOG.warning("Conflicts are not retried: %s", error)
         self.run_ledger.record(
             RecordedChange.of(change, Result.SKIPPED)
             for change in proposal.plan.changes
@@ -183,9 +186,9 @@ class Reconciliation:
         )
 
     def carry_out_rest(self, proposal: Proposal, known: Ledger, again: frozenset[Key]) -> None:
-        """Apply what a second look found: `again`, and whatever else is possible now.
+        """Apply what a second plan found: the conflicts in `again`, and what they made possible.
 
-        Who failed or was held before is not tried again, and removals stay as they were judged.
+        Nothing that failed or was held before is retried, and removals stay as they were judged.
         """
         proposal = replace(proposal, is_second=True)
         listed = self.run_ledger.results
@@ -198,33 +201,30 @@ class Reconciliation:
             and (change.kind, change.dingtalk_id) not in over
         )
         narrowed = replace(proposal, plan=replace(proposal.plan, changes=rest))
-        verdict = self.judge(narrowed, known)
-        self._list(narrowed, verdict)
-        self._note(proposal, verdict)
-        self._apply(narrowed, verdict)
+        approval = self.judge(narrowed, known)
+        self._list(narrowed, approval)
+        self._note(proposal, approval)
+        self._apply(narrowed, approval)
 
     def _list(
-        self, proposal: Proposal, verdict: Approval, without: frozenset[Key] = frozenset()
+        self, proposal: Proposal, approval: Approval, without: frozenset[Key] = frozenset()
     ) -> None:
-        """Record what is not applied, and why."""
+        """Record the changes that are not applied, with their causes."""
         listed = [
             RecordedChange.of(change, Result.SKIPPED)
             for change in proposal.plan.changes
             if change.cause and (change.kind, change.dingtalk_id) not in without
         ]
-        listed += [RecordedChange.of(change, Result.SKIPPED) for change in verdict.refused]
-        listed += [RecordedChange.of(change, Result.HELD) for change in verdict.held]
-        if verdict.is_mismatch:
-            held = {id(change) for change in verdict.held}
+        listed += [RecordedChange.of(change, Result.SKIPPED) for change in approval.refused]
+        listed += [RecordedChange.of(change, Result.HELD) for change in approval.held]
+        if approval.is_mismatch:
+            held = {id(change) for change in approval.held}
             open_changes = [each for each in proposal.plan.executable if id(each) not in held]
             listed += [RecordedChange.of(change, Result.PLANNED) for change in open_changes]
         self.run_ledger.record(listed)
 
     def _remembered(self, proposal: Proposal) -> frozenset[Key]:
-        """Name the listed changes that an earlier conflict keeps from being tried.
-
-        They are the conflicts themselves, and what waits for a department among them.
-        """
+        """Return the conflicts of earlier runs, and the changes that wait for one of them."""
         known = {
             (one.kind, one.dingtalk_id)
             for one in self.run_ledger.ledger.conflicts
@@ -240,26 +240,26 @@ class Reconciliation:
             conflicts |= {key for key, code in refused.items() if code in _WAITS}
         return frozenset(conflicts)
 
-    def _passed_on(self, proposal: Proposal) -> frozenset[Key]:
-        """Name who waits for a mobile that only our ledger gives to somebody who left."""
+    def _waiting_for_mobile(self, proposal: Proposal) -> frozenset[Key]:
+        """Return the people who wait for a mobile that only our ledger gives to a leaver."""
         presence = proposal.desired.presence
         found = waiting_for(proposal.plan.changes, self.run_ledger.ledger, presence)
         return frozenset((Kind.PERSON, userid) for userid in found)
 
-    def note_passed_on(self, waiting: Mapping[str, PersonLink]) -> None:
-        """Believe WeCom about mobiles that somebody waited for, and got."""
+    def note_reassigned(self, waiting: Mapping[str, PersonLink]) -> None:
+        """Take mobiles away from leavers in our ledger once WeCom accepted them for others."""
         for userid, leaver in waiting.items():
-            if is_passed_on(userid, leaver, self.run_ledger.people):
+            if is_reassigned(userid, leaver, self.run_ledger.people):
                 self.run_ledger.put_person(
                     without_mobile(self.run_ledger.people[leaver.dingtalk_userid])
                 )
         self.run_ledger.ensure_stored()
 
-    def _note(self, proposal: Proposal, verdict: Approval) -> None:
-        """Store what needs no write to WeCom: approval, orders behind ours, conflicts."""
+    def _note(self, proposal: Proposal, approval: Approval) -> None:
+        """Store what needs no write to WeCom: the approval, noted links, conflicts."""
         is_idle = not proposal.plan.executable and proposal.desired.presence.is_settled
         is_free = not self.rules.approve_first_run and bool(proposal.snapshot.people)
-        if verdict.approved or is_idle or is_free:
+        if approval.approved or is_idle or is_free:
             self.run_ledger.approve(self.rules.scope)
         for person in proposal.plan.noted_people:
             self.run_ledger.put_person(person)
@@ -270,7 +270,7 @@ class Reconciliation:
         self._note_conflicts(proposal)
 
     def _note_conflicts(self, proposal: Proposal) -> None:
-        """Forget the conflicts that are solved, and keep those that the rules met by themselves."""
+        """Forget solved conflicts, and store those that the plan itself shows."""
         presence, plan = proposal.desired.presence, proposal.plan
         planned = {_key(each) for each in plan.changes}
         waiting = [each for each in plan.changes if each.action is Action.CONFLICT]
@@ -290,7 +290,7 @@ class Reconciliation:
                 self.run_ledger.put_conflict(noticed)
 
     def _forget_unmade(self, proposal: Proposal) -> None:
-        """Drop what was announced, never made, and is not wanted any more."""
+        """Drop links that were announced, never created, and are no longer wanted."""
         live, desired = proposal.live, proposal.desired
         if live is None:
             return
@@ -304,7 +304,7 @@ class Reconciliation:
                 self.run_ledger.drop_person(person.dingtalk_userid)
         self.run_ledger.keep_refusals_of({*desired.people, *self.run_ledger.people})
 
-    def _apply(self, proposal: Proposal, verdict: Approval) -> None:
+    def _apply(self, proposal: Proposal, approval: Approval) -> None:
         is_preview = isinstance(self._target, RecordingTarget)
         context = RunContext(
             self.run_ledger,
@@ -313,18 +313,18 @@ class Reconciliation:
             proposal.desired.presence.has_left,
             proposal.live,
             self.now_s,
-            approved=frozenset(id(change) for change in verdict.approved),
+            approved=frozenset(id(change) for change in approval.approved),
             done=Result.PLANNED if is_preview else Result.DONE,
-            is_clock_right=self._clock.is_right(),
+            is_clock_right=self._vendor_clock.is_right(),
         )
         executor = Executor(context, self._stop)
-        executor.apply(verdict.allowed)
+        executor.apply(approval.allowed)
         self._stopped_by = self._stopped_by or executor.stopped_by
         self._alarms += context.alarms
         self.refused |= context.refused
 
-    def result(self, proposal: Proposal, verdict: Approval, *, is_preview: bool) -> RunResult:
-        """Judge the run."""
+    def result(self, proposal: Proposal, approval: Approval, *, is_preview: bool) -> RunResult:
+        """Return the result of the run."""
         is_full = proposal.snapshot.is_full
         is_complete = proposal.desired.presence.is_settled or not is_full
         reasons = () if is_complete else _reasons(proposal)
@@ -332,11 +332,11 @@ class Reconciliation:
         status = status_of(
             changes,
             is_complete=is_complete,
-            is_held=bool(verdict.held),
+            is_held=bool(approval.held),
             is_preview=is_preview,
             is_alarmed=bool(self._alarms),
         )
-        if verdict.is_mismatch:
+        if approval.is_mismatch:
             status = RunStatus.REFUSED
         error = self._stopped_by
         if error:
@@ -344,13 +344,13 @@ class Reconciliation:
         failed = {(one.kind, one.dingtalk_id) for one in changes if one.result is Result.FAILED}
         return RunResult(
             status,
-            verdict.digest,
+            approval.digest,
             is_complete,
             reasons,
             cause_of(error) if error else None,
             changes,
             self.run_ledger.run_id,
-            verdict.holds if verdict.held else (),
+            approval.holds if approval.held else (),
             (
                 *self._alarms,
                 *(each for each in proposal.desired.warnings if each not in reasons),
@@ -375,15 +375,15 @@ def _is_mapped(key: Key, desired: Desired) -> bool:
 
 
 def _noticed(change: Change) -> Conflict:
-    """Name what waits for the admin, with the WeCom id that its cause speaks of."""
+    """Return the conflict that waits for the admin, with the WeCom id from its cause."""
     named = change.cause.title.values.get("wecom_id", "") if change.cause else ""
     return Conflict(change.kind, change.dingtalk_id, str(named), "")
 
 
-def _is_whole(verdict: Approval) -> bool:
-    """Whether nothing at all may be written."""
-    return verdict.is_mismatch or (
-        bool(verdict.held) and any(hold.is_whole for hold in verdict.holds)
+def _is_whole(approval: Approval) -> bool:
+    """Whether the approval covers the whole list, so that nothing may be written without it."""
+    return approval.is_mismatch or (
+        bool(approval.held) and any(hold.is_whole for hold in approval.holds)
     )
 
 

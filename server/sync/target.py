@@ -1,4 +1,7 @@
-"""What a run writes to: WeCom itself, or for a preview a target that only says yes."""
+"""WeCom as a run sees it: its structure, our changes as requests, and the target of writes.
+
+A preview writes to `RecordingTarget`, which accepts every change and sends nothing.
+"""
 
 from collections.abc import Iterable
 from typing import Protocol
@@ -14,18 +17,20 @@ from server.directory.model import (
     fold,
 )
 from server.errors.base import TargetMissingError
-from server.sync.clients import Clients
 from server.sync.lookups import HolderLookup
 from server.wecom import wire
 from server.wecom.client import WeComClient
 from server.wecom.wire import Accepted, Department, Member, PlacedDepartment
 
 WECOM_ROOT = "1"
-"""The company itself, which is always there."""
+"""The company itself, which always exists."""
+_MEMBERSHIP_FIELDS = {"department", "order", "is_leader_in_dept"}
+"""WeCom pairs these lists by position, so they are always sent together."""
+_ATTRIBUTE = "extattr."
 
 
 def departments_of(rows: Iterable[PlacedDepartment]) -> dict[str, TargetDepartment]:
-    """Turn rows of `department/simplelist`, by id."""
+    """Index the rows of `department/simplelist` by id."""
     return {
         row.department_id: TargetDepartment(row.department_id, row.parent_id, row.order)
         for row in rows
@@ -33,22 +38,22 @@ def departments_of(rows: Iterable[PlacedDepartment]) -> dict[str, TargetDepartme
 
 
 def read_target(client: WeComClient) -> TargetSnapshot:
-    """Read departments and members: two calls for up to 10,000 memberships."""
+    """Read departments and members; two calls suffice for up to 10,000 memberships."""
     departments = departments_of(client.list_departments())
     return TargetSnapshot.of(departments.values(), _memberships(client))
 
 
 def ensure_target(live: TargetSnapshot, scope: Scope) -> None:
-    """Raise `TargetMissingError` where WeCom lacks the department under which all is to stand."""
+    """Raise `TargetMissingError` if WeCom lacks the department that we mirror into."""
     target = scope.target_department_id
     if target not in live.departments.keys() | {WECOM_ROOT}:
         raise TargetMissingError(department_id=target)
 
 
 def read_members(client: WeComClient, ledger: Ledger) -> TargetSnapshot:
-    """Read members only; the departments are those of ours as WeCom last accepted them.
+    """Read members only, and take our departments as WeCom last accepted them.
 
-    For an event's new person: which userids are taken has to be known, departments do not.
+    An event with a new person needs to know which userids are taken, but no departments.
     """
     departments = [
         TargetDepartment(link.wecom_id, link.accepted.parent_id, link.accepted.order)
@@ -66,15 +71,11 @@ def _memberships(client: WeComClient) -> list[TargetMembership]:
     ]
 
 
-_TRIO = {"department", "order", "is_leader_in_dept"}
-_ATTRIBUTE = "extattr."
-
-
 def member_body(change: Change) -> wire.Member:
-    """Return the fields of a member that are to be sent."""
+    """Return the request for a member: the fields that this change sends."""
     names = change.fields.keys()
     member = member_of(change)
-    is_placed = bool(names & _TRIO) or change.action is Action.CREATE
+    is_placed = bool(names & _MEMBERSHIP_FIELDS) or change.action is Action.CREATE
 
     def text(name: str, value: str) -> str | None:
         return value if name in names else None
@@ -106,7 +107,7 @@ def _attributes(change: Change, member: MemberState) -> dict[str, str] | None:
 
 
 def department_body(change: Change) -> wire.Department:
-    """Return a department whole where it is created, else the fields that differ."""
+    """Return the request for a department: all fields of a new one, else those that differ."""
     state = state_of(change)
     names = change.fields.keys()
     is_new = change.action is Action.CREATE
@@ -119,7 +120,7 @@ def department_body(change: Change) -> wire.Department:
 
 
 class Target(Protocol):
-    """The writes of a run, and the looks that decide what became of a lost one."""
+    """The writes of a run, and the reads that tell what became of a write without a reply."""
 
     def create_member(self, member: Member) -> Accepted:
         """Create a member."""
@@ -140,52 +141,51 @@ class Target(Protocol):
         """Delete an empty department."""
 
     def has_member(self, userid: str) -> bool:
-        """Look whether a member is there now."""
+        """Return whether the member exists now."""
 
     def departments(self) -> dict[str, TargetDepartment]:
-        """Look which departments are there now."""
+        """Return the departments that exist now."""
 
     def holder_of(self, mobile: str) -> str | None:
-        """Ask who holds a mobile, where a refusal did not say; None where nobody says."""
+        """Look up who holds a mobile that a refusal did not attribute; None if unknown."""
 
     def learn_holder(self, mobile: str, holder: str | None) -> None:
-        """Remember who holds a mobile, where that was believed to be somebody else."""
+        """Remember who really holds a mobile; None: what was remembered is wrong."""
 
 
 class WeComTarget:
-    """The real one. `may_invite`: WeCom sends new members an invitation."""
+    """WeCom itself. `may_invite`: WeCom sends new members an invitation."""
 
-    def __init__(self, clients: Clients, lookup: HolderLookup, *, may_invite: bool) -> None:
-        self._client = clients.wecom
-        self._writer = clients.writer
-        self._may_invite = may_invite
-        self.update_member = clients.writer.update_member
-        self.delete_member = clients.writer.delete_member
-        self.create_department = clients.writer.create_department
-        self.update_department = clients.writer.update_department
-        self.delete_department = clients.writer.delete_department
+    def __init__(self, client: WeComClient, lookup: HolderLookup, *, may_invite: bool) -> None:
+        self._client = client
         self._lookup = lookup
+        self._may_invite = may_invite
+        self.update_member = client.update_member
+        self.delete_member = client.delete_member
+        self.create_department = client.create_department
+        self.update_department = client.update_department
+        self.delete_department = client.delete_department
         self.learn_holder = lookup.learn
 
     def create_member(self, member: Member) -> Accepted:
-        """Create a member; without the admin's wish nobody gets a message."""
-        return self._writer.create_member(member, invite=self._may_invite)
+        """Create a member; nobody gets an invitation unless the admin wants it."""
+        return self._client.create_member(member, invite=self._may_invite)
 
     def has_member(self, userid: str) -> bool:
-        """Look whether a member is there now."""
+        """Return whether the member exists now."""
         return fold(userid) in {fold(each) for each in self._client.list_members()}
 
     def departments(self) -> dict[str, TargetDepartment]:
-        """Look which departments are there now."""
+        """Return the departments that exist now."""
         return departments_of(self._client.list_departments())
 
     def holder_of(self, mobile: str) -> str | None:
-        """Ask who holds a mobile, where a refusal did not say; None where nobody says."""
+        """Look up who holds a mobile that a refusal did not attribute; None if unknown."""
         return self._lookup.ask(mobile) or None
 
 
 class RecordingTarget:
-    """Accepts everything and does nothing: a preview is the same run with this target."""
+    """Accepts every change and sends nothing; a preview is the same run against this target."""
 
     def create_member(self, member: Member) -> Accepted:  # noqa: ARG002 - the port's shape
         """Accept a member."""
@@ -205,17 +205,17 @@ class RecordingTarget:
 
     update_department = create_department
 
-    def has_member(self, userid: str) -> bool:  # noqa: ARG002 - nothing is ever lost here
-        """Nobody was created."""
+    def has_member(self, userid: str) -> bool:  # noqa: ARG002 - no reply is ever lost here
+        """Report nobody, since nobody was created."""
         return False
 
     def departments(self) -> dict[str, TargetDepartment]:
-        """Nothing was created."""
+        """Report nothing, since nothing was created."""
         return {}
 
     def holder_of(self, mobile: str) -> str | None:  # noqa: ARG002 - nothing is ever refused here
-        """Nobody is asked."""
+        """Ask nobody."""
         return None
 
     def learn_holder(self, mobile: str, holder: str | None) -> None:
-        """Nothing is learned."""
+        """Remember nothing."""

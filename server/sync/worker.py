@@ -1,7 +1,7 @@
 """The thread `dingbridge-sync`: follows events, makes full runs when they are due, serves requests.
 
-It waits on events, never sleeps blindly: for new events where they may be followed, else for a
-nudge (changed settings, a request), and at most until the next thing is due.
+It never sleeps blindly: it waits for new events while it may follow them, else for a nudge (changed
+settings, a request), and at most until something is due.
 """
 
 import logging
@@ -27,7 +27,7 @@ from server.journal.journal import Journal
 from server.journal.requests import Answer, RequestKind, SyncRequest
 from server.journal.runs import RunCause, RunStatus
 from server.journal.sync_state import NextRun
-from server.sync.clients import Account, missing, rules_of
+from server.sync.clients import VendorAccounts, missing, rules_of
 from server.sync.engine import Engine, wall_ms
 from server.sync.events import fetch_missed
 from server.sync.following import Follower
@@ -36,7 +36,7 @@ from server.sync.outcome import RunResult, cause_of, passes_after_s
 from server.sync.quarantine import Gate
 from server.sync.schedule import (
     GAP_S,
-    LONGEST_WISH_MS,
+    LONGEST_DELAY_MS,
     MINUTE_MS,
     OFFLINE_S,
     Moment,
@@ -52,22 +52,21 @@ _LOG = logging.getLogger(__name__)
 LONGEST_WAIT_S = 60.0
 _COALESCE_S = 0.3  # DingTalk sends two events for a hire, 50 ms apart
 _AFTER_TROUBLE_S = 15.0
-_NEAR_MS = 1000  # the same moment, told by two clocks that do not tick together
-_BATCH = 1000
+_NEAR_MS = 1000  # two clocks that do not tick together show the same moment
 _STALE = Cause(
     "service-restarted",
-    Message(N_("DingBridge was restarted before the sync was done.")),
-    Message(N_("Repeat the sync: it goes on where the last one ended.")),
+    Message(N_("DingBridge was restarted before the sync finished.")),
+    Message(N_("Sync again: it continues where the last one stopped.")),
 )
-_FAULT_TITLE = N_("The sync met a fault of its own ({kind}) and tries again.")
-_FAULT_HINT = N_("Send the log file to whoever looks after DingBridge.")
+_FAULT_TITLE = N_("The sync ran into an internal error ({kind}) and will retry.")
+_FAULT_HINT = N_("Send the log file to your administrator.")
 
 
 class Worker:
     """One thread for one journal. Start it once, stop it once.
 
-    `clock_ms` can be set and shows the time of day; `steady_s` only goes on, and measures waits.
-    `coalesce_s` is how long it lets events gather before it follows them.
+    `clock_ms` is the wall clock, `steady_s` the monotonic clock that measures waits. `coalesce_s`:
+    how long events gather before they are followed.
     """
 
     def __init__(
@@ -90,7 +89,7 @@ class Worker:
         self._coalesce_s = coalesce_s
         self._stopping = threading.Event()
         self._nudged = threading.Event()
-        self._known: tuple[bool, Rules, Account] | None = None
+        self._known: tuple[bool, Rules, VendorAccounts] | None = None
         self._is_following = False
         self._is_behind = False
         self._was_cut_short = False
@@ -104,17 +103,17 @@ class Worker:
     # --- the thread
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start the thread."""
         self._thread.start()
 
     def request_stop(self) -> None:
-        """End soon: what is being written is finished, the rest waits for the next start."""
+        """Ask the thread to end after the current write; the rest waits for the next start."""
         self._stopping.set()
         self.nudge()
 
-    def cut(self) -> None:
-        """Do not wait for answers any longer; what became of a write is found out next time."""
-        self._engine.client_pool.cut()
+    def abort(self) -> None:
+        """Abort calls in flight; the next run finds out what became of an aborted write."""
+        self._engine.client_pool.abort()
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the end, at most `timeout_s`; return whether the thread has ended."""
@@ -124,25 +123,25 @@ class Worker:
 
     @property
     def trouble(self) -> Trouble | None:
-        """What kept it from going on when it last tried, None where it could. Any thread."""
+        """What the last attempt failed with; None if it succeeded. Thread-safe."""
         return self._trouble
 
     def expect_missed(self) -> None:
-        """Ask for missed events as often as wished for a while: a call was not taken. Any thread.
+        """Fetch missed events more often for a while: a callback was not taken. Thread-safe.
 
         DingTalk lists an event some minutes after its last attempt, so there is no hurry.
         """
-        wished_ms = self._config().settings.sync.missed_events_minutes * MINUTE_MS
-        self._polling.expect(self._moment(), wished_ms)
+        wanted_ms = self._config().settings.sync.missed_events_minutes * MINUTE_MS
+        self._polling.expect(self._moment(), wanted_ms)
 
     def nudge(self) -> None:
-        """Look now: settings changed, or somebody asked for a run."""
+        """Wake the thread: settings changed, or somebody asked for a run. Thread-safe."""
         self._nudged.set()
         self._journal.arrived.set()
 
     def _run(self) -> None:
         try:
-            # Going on without it would forget a run that was cut short, and a quarantine.
+            # Continuing without it would forget an interrupted run and a quarantine.
             while not self._stopping.is_set() and self._guarded(self.prepare) is None:
                 self._wait(_AFTER_TROUBLE_S)
             while not self._stopping.is_set():
@@ -152,16 +151,16 @@ class Worker:
             self._engine.close()
 
     def _guarded(self, step: Callable[[], float | None]) -> float | None:
-        """Take a step; the one handler of this thread. None: it failed, try again in a while."""
+        """Run a step; this thread's only error handler. None: it failed, retry in a while."""
         try:
             wait_s = step()
         except CallCancelledError:
             return 0.0
         except DingBridgeError as failure:
-            _LOG.error("The sync could not go on: %s", failure)
+            _LOG.error("The sync could not continue: %s", failure)
             self._trouble = Trouble.of(failure)
-        except Exception as fault:  # noqa: BLE001 - the thread must outlive a fault; told in full
-            _LOG.exception("The sync met a fault of its own and tries again")
+        except Exception as fault:  # noqa: BLE001 - the thread must outlive a bug; logged
+            _LOG.exception("The sync hit an internal error and tries again")
             self._trouble = Trouble(_FAULT_TITLE, _FAULT_HINT, {"kind": type(fault).__name__})
         else:
             self._trouble = None
@@ -169,15 +168,15 @@ class Worker:
         return None
 
     def _wait(self, wait_s: float) -> None:
-        """Wait for work, and notice when this computer slept meanwhile."""
-        wished_s = min(max(wait_s, 0.0), LONGEST_WAIT_S)
+        """Wait for work, and notice if this computer slept in between."""
+        wanted_s = min(max(wait_s, 0.0), LONGEST_WAIT_S)
         before = self._moment()
         signal = self._journal.arrived if self._is_following else self._nudged
-        if signal.wait(wished_s) and self._is_following:
+        if signal.wait(wanted_s) and self._is_following:
             self._stopping.wait(self._coalesce_s)
         self._nudged.clear()
         self._journal.arrived.clear()
-        self.woke(slept_s(before, self._moment(), wished_s + self._coalesce_s))
+        self.woke(slept_s(before, self._moment(), wanted_s + self._coalesce_s))
 
     def _moment(self) -> Moment:
         return Moment(self._clock_ms(), round(self._steady_s() * 1000))
@@ -185,13 +184,13 @@ class Worker:
     # --- what is due
 
     def refuse_left_over(self) -> None:
-        """Answer the requests that the last process left; before others can see this one."""
+        """Refuse the requests that the last process left, before a new one can arrive."""
         self._do(lambda conn: requests.refuse_stale(conn, _STALE))
 
     def prepare(self) -> float:
-        """Take up what the last process left: a run that was cut short, and what was due.
+        """Restore what the last process left: an interrupted run, a quarantine, a pending run.
 
-        It may fail at any point, and is repeated until it does not.
+        May fail at any point, and is repeated until it succeeds.
         """
         now = self._moment()
         cut_short = self._journal.read(runs.interrupted)
@@ -201,29 +200,29 @@ class Worker:
         if cut_short:
             self._do(lambda conn: runs.close_interrupted(conn, now.wall_ms))
         state = self._journal.read(sync_state.load)
-        self._gate.take_up(state.quarantine)
+        self._gate.restore(state.quarantine)
         last_ms = self._journal.read(runs.last_complete_full_ms)
         self._schedule.begin(now, last_ms, was_interrupted=self._was_cut_short)
         if state.next_full_run:
-            self._take_up_wish(state.next_full_run, now)
+            self._restore_pending(state.next_full_run, now)
         if state.held is None and not self._engine.is_approved():
-            self._schedule.ask(now, RunCause.SETTINGS)  # the scope changed while we were off
+            self._schedule.request(now, RunCause.SETTINGS)  # the scope changed while we were off
         return 0.0
 
-    def _take_up_wish(self, wish: NextRun, now: Moment) -> None:
-        """Want again what was wanted; a clock that was ahead then must not put it off now."""
-        if wish.cause is not RunCause.DAILY:
-            wait_ms = min(max(0, wish.at_ms - now.wall_ms), LONGEST_WISH_MS)
-            self._schedule.ask(now, wish.cause, wait_ms)
+    def _restore_pending(self, pending: NextRun, now: Moment) -> None:
+        """Request the pending run again; clamped, since the clock may have been ahead before."""
+        if pending.cause is not RunCause.DAILY:
+            wait_ms = min(max(0, pending.at_ms - now.wall_ms), LONGEST_DELAY_MS)
+            self._schedule.request(now, pending.cause, wait_ms)
 
     def woke(self, asleep_s: float) -> None:
-        """Make up for the time this computer was away."""
+        """Make up for the time that this computer was away."""
         now = self._moment()
         if asleep_s > GAP_S:
             self._polling.expect(now, 0)
         if asleep_s > OFFLINE_S:
             _LOG.info("This computer was away for %d minutes", asleep_s / 60)
-            self._schedule.ask(now, RunCause.WAKE)
+            self._schedule.request(now, RunCause.WAKE)
 
     def loop(self, now_ms: int) -> float:
         """Do what is due and return the seconds until something may be due again."""
@@ -240,27 +239,27 @@ class Worker:
             self._store_next(now)
             return left_ms / 1000
         if self._gate.has_quarantine:
-            # One more try; where it fails the next wait follows.
+            # One more attempt; if it fails, the next pause follows.
             self._engine.client_pool.retry_rejected_credentials()
-            self._schedule.ask(now, RunCause.RETRY)
+            self._schedule.request(now, RunCause.RETRY)
         self._fetch_missed(config, now)
         if self._gate.left_ms(now):
             return 0.0
-        wish = self._schedule.next(now, sync.daily_at)
+        pending = self._schedule.next(now, sync.daily_at)
         self._store_next(now)
-        is_first = not (self._is_behind and wish.cause is RunCause.UNCLEAR_EVENT)
-        if wish.wait_ms <= 0 and is_first:
-            self._full_run(wish.cause)
+        is_first = not (self._is_behind and pending.cause is RunCause.UNCLEAR_EVENT)
+        if pending.wait_ms <= 0 and is_first:
+            self._full_run(pending.cause)
             return 0.0
-        wait_ms = min(wish.wait_ms, self._polling.wait_ms(now))
+        wait_ms = min(pending.wait_ms, self._polling.wait_ms(now))
         if not self._engine.is_approved():
             return wait_ms / 1000
         self._is_following = True
         return 0.0 if self._follow_events() else min(wait_ms, self._next_event_ms(now_ms)) / 1000
 
     def _take_up(self, config: Config, now: Moment) -> None:
-        """Notice settings that matter: another account, scope or rule, or the sync switched on."""
-        known = (config.settings.sync.enabled, rules_of(config.settings), Account.of(config))
+        """Notice changed settings that matter: accounts, scope, rules, or the sync switched on."""
+        known = (config.settings.sync.enabled, rules_of(config.settings), VendorAccounts.of(config))
         before, self._known = self._known, known
         if before is None or before == known:
             return
@@ -269,7 +268,7 @@ class Worker:
             self._engine.client_pool.retry_rejected_credentials()
         if config.settings.sync.enabled:
             cause = RunCause.SETTINGS if before[0] else RunCause.ENABLED
-            self._schedule.ask(now, cause)
+            self._schedule.request(now, cause)
 
     # --- runs
 
@@ -281,7 +280,7 @@ class Worker:
             self._answer(request)
 
     def _answer(self, request: SyncRequest) -> None:
-        """Make the run that somebody asked for, also while the sync is off or in quarantine."""
+        """Make a requested run, even while the sync is off or in quarantine."""
         is_preview = request.kind is RequestKind.PREVIEW
         if not is_preview:
             self._gate.lift()
@@ -298,8 +297,8 @@ class Worker:
             self._schedule.began(self._moment(), RunCause.ASKED)
             self._after_full(result)
         elif self._gate.has_quarantine and result.status is RunStatus.PREVIEW:
-            self._gate.lift()  # all works again: what could not be done is due
-            self._schedule.ask(self._moment(), RunCause.RETRY)
+            self._gate.lift()  # calls work again, so what could not be done is due
+            self._schedule.request(self._moment(), RunCause.RETRY)
 
     def _full_run(self, cause: RunCause) -> None:
         self._schedule.began(self._moment(), cause)
@@ -316,13 +315,13 @@ class Worker:
         self._store_next(now)
 
     def _store_next(self, now: Moment) -> None:
-        """Keep the next full run over a restart, and for the status."""
-        wish = self._schedule.next(now, self._config().settings.sync.daily_at)
-        at_ms = now.wall_ms + max(wish.wait_ms, self._gate.left_ms(now))
+        """Store the next full run for a restart and for the status."""
+        pending = self._schedule.next(now, self._config().settings.sync.daily_at)
+        at_ms = now.wall_ms + max(pending.wait_ms, self._gate.left_ms(now))
         stored = self._stored_next
-        if stored and stored.cause is wish.cause and abs(stored.at_ms - at_ms) < _NEAR_MS:
+        if stored and stored.cause is pending.cause and abs(stored.at_ms - at_ms) < _NEAR_MS:
             return
-        next_run = NextRun(at_ms, wish.cause)
+        next_run = NextRun(at_ms, pending.cause)
         self._do(lambda conn: sync_state.set_next_full_run(conn, next_run))
         self._stored_next = next_run
 
@@ -331,8 +330,8 @@ class Worker:
     def _fetch_missed(self, config: Config, now: Moment) -> None:
         if self._polling.wait_ms(now):
             return
-        wished_ms = config.settings.sync.missed_events_minutes * MINUTE_MS
-        self._polling.asked(now, wished_ms)
+        wanted_ms = config.settings.sync.missed_events_minutes * MINUTE_MS
+        self._polling.asked(now, wanted_ms)
         client = self._engine.client_pool.clients(config, self._stopping).dingtalk
         try:
             missed = fetch_missed(client, self._journal, now.wall_ms)
@@ -348,32 +347,32 @@ class Worker:
             return
         self._note_unfetched(None)
         if missed.found or missed.is_lost:
-            self._polling.expect(now, wished_ms)
+            self._polling.expect(now, wanted_ms)
         if missed.is_lost:
-            self._schedule.ask(now, RunCause.MISSED_EVENTS)
+            self._schedule.request(now, RunCause.MISSED_EVENTS)
             self._store_next(now)
 
     def _note_unfetched(self, cause: Cause | None) -> None:
-        """Keep for the status why events that did not arrive could not be asked for."""
+        """Store for the status why missed events could not be fetched."""
         if self._journal.read(sync_state.load).unfetched != cause:
             self._do(lambda conn: sync_state.set_unfetched(conn, cause))
 
     def _follow_events(self) -> bool:
-        """Follow a batch of events; returns whether there may be more to do at once."""
-        batch = self._follower.follow(self._moment())
-        self._is_behind = batch is not None and batch.is_part
-        if batch is None:
+        """Follow a batch of events; returns whether there is more to do at once."""
+        followed = self._follower.follow(self._moment())
+        self._is_behind = followed is not None and followed.is_part
+        if followed is None:
             return False
         now = self._moment()
-        if batch.needs_full_run:
-            # Wanted durably before the events are done, lest a crash in between forgets it.
-            self._schedule.ask(now, RunCause.UNCLEAR_EVENT)
+        if followed.needs_full_run:
+            # Stored before the events are done, or a crash in between would lose the request.
+            self._schedule.request(now, RunCause.UNCLEAR_EVENT)
             self._store_next(now)
-        self._follower.record_outcome(batch, now.wall_ms)
-        followed = batch.followed
-        if followed.blocked and followed.error:
-            self._gate.shut(followed.error, followed.wait_s)
-        return batch.needs_full_run or batch.is_part or batch.is_full
+        self._follower.record_outcome(followed, now.wall_ms)
+        outcome = followed.outcome
+        if outcome.blocked and outcome.error:
+            self._gate.shut(outcome.error, outcome.wait_s)
+        return followed.needs_full_run or followed.is_part or followed.is_full
 
     def _next_event_ms(self, now_ms: int) -> int:
         due_ms = self._follower.next_due_ms(now_ms)

@@ -1,11 +1,9 @@
-"""WeCom's calls, one method each (facts, WeCom 1 and 2), with the Contacts Sync secret.
+"""WeCom's calls, one method each, with the Contacts Sync secret; every method raises `VendorError`.
 
-Every method raises `VendorError`. Reads only what that secret may read: ids and structure. Changes
-go through `server.wecom.client`, which makes them one at a time.
+Reads only what that secret may read: ids and structure. Decides no change.
 """
 
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from crypto.secret import Secret
@@ -27,7 +25,7 @@ from server.wecom.wire import (
 # Under the oldest documented limit, 1,000 a minute for a company and API; today's is 10,000.
 _CALLS_PER_S = 15
 _LARGEST_PAGE = 10_000  # of user/list_id
-_MOST_PAGES = 1_000  # ten million memberships; a list that never ends would never be told
+_MOST_PAGES = 1_000  # ten million memberships; without a bound an endless list would hang the run
 _NO_SUCH_MOBILE = 46004
 
 
@@ -58,9 +56,9 @@ def connect(
 
 
 class WeComClient(Client):
-    """The calls. Ids go in and come out as strings.
+    """WeCom's calls. Ids go in and come out as strings.
 
-    To log in proves nothing about trusted addresses: 60020 comes with the first call of business.
+    Logging in says nothing about trusted addresses: 60020 comes with the first real call.
     """
 
     def list_departments(self) -> tuple[PlacedDepartment, ...]:
@@ -85,7 +83,7 @@ class WeComClient(Client):
     def find_userid(self, mobile: str) -> str | None:
         """Return the member who has `mobile`, or None (user/getuserid).
 
-        To be used sparingly: after wrong numbers for 20 % of the company WeCom closes it for a day.
+        Use it rarely: after wrong numbers for 20 % of the company WeCom closes the call for a day.
         """
         call = Call("cgi-bin/user/getuserid", body={"mobile": mobile})
         try:
@@ -97,7 +95,7 @@ class WeComClient(Client):
         return self._gateway.required(fields.identifier(answer.get("userid")), call, "userid")
 
     def create_member(self, member: Member, *, invite: bool) -> Accepted:
-        """Create a member. `invite` is always sent: WeCom invites people unless told not to."""
+        """Create a member. `invite` is always sent, since WeCom invites people by default."""
         body = {**member.to_json(), "to_invite": invite}
         call = Call("cgi-bin/user/create", Purpose.WRITE, body=body, is_repeatable=False)
         return _accepted(self._gateway.ask(call), call)
@@ -108,7 +106,7 @@ class WeComClient(Client):
         return _accepted(self._gateway.ask(call), call)
 
     def delete_member(self, userid: str) -> Accepted:
-        """Delete a member, with the corporate mailbox; one who does not exist is a success."""
+        """Delete a member with their corporate mailbox; succeeds if there is no such member."""
         return self._delete(Call("cgi-bin/user/delete", Purpose.DELETE, query={"userid": userid}))
 
     def create_department(self, department: Department) -> Accepted:
@@ -129,7 +127,7 @@ class WeComClient(Client):
         return _accepted(self._gateway.ask(call), call)
 
     def delete_department(self, department_id: str) -> Accepted:
-        """Delete an empty department; one that does not exist is a success."""
+        """Delete an empty department; succeeds if there is no such department."""
         return self._delete(
             Call("cgi-bin/department/delete", Purpose.DELETE, query={"id": department_id})
         )
@@ -172,47 +170,3 @@ def _accepted(answer: Mapping[str, Any], call: Call, department_id: str | None =
         warning=format_warning(answer, call),
         created_departments=parse_created_departments(answer),
     )
-
-
-class Writer:
-    """The only writer to a company's contacts in this process."""
-
-    def __init__(self, client: WeComClient) -> None:
-        self._client = client
-        self._turn = threading.Lock()
-
-    def create_member(self, member: Member, *, invite: bool = False) -> Accepted:
-        """Create a member; without `invite` nobody gets a message."""
-        return self._one_at_a_time(lambda: self._client.create_member(member, invite=invite))
-
-    def update_member(self, member: Member) -> Accepted:
-        """Change the given fields of a member."""
-        return self._one_at_a_time(lambda: self._client.update_member(member))
-
-    def enable_member(self, userid: str) -> Accepted:
-        """Let a disabled member in again."""
-        return self.update_member(Member(userid, is_enabled=True))
-
-    def disable_member(self, userid: str) -> Accepted:
-        """Shut a member out and keep everything of theirs."""
-        return self.update_member(Member(userid, is_enabled=False))
-
-    def delete_member(self, userid: str) -> Accepted:
-        """Delete a member for good."""
-        return self._one_at_a_time(lambda: self._client.delete_member(userid))
-
-    def create_department(self, department: Department) -> Accepted:
-        """Create a department below a parent that exists."""
-        return self._one_at_a_time(lambda: self._client.create_department(department))
-
-    def update_department(self, department: Department) -> Accepted:
-        """Rename, move or reorder a department."""
-        return self._one_at_a_time(lambda: self._client.update_department(department))
-
-    def delete_department(self, department_id: str) -> Accepted:
-        """Delete an empty department."""
-        return self._one_at_a_time(lambda: self._client.delete_department(department_id))
-
-    def _one_at_a_time(self, change: Callable[[], Accepted]) -> Accepted:
-        with self._turn:
-            return change()

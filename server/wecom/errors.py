@@ -1,7 +1,7 @@
-"""WeCom's error codes, translated once, by a table (facts, WeCom 1, 2.2 and 4).
+"""Translates WeCom's error codes into ours, by the table in `meanings`.
 
-The texts in `errmsg` are never matched on to tell errors apart. Two of them carry a value that is
-found nowhere else: 60020 names our public address, 60104 the member who holds the mobile.
+Errors are never told apart by the text of `errmsg`. Two texts carry a value found nowhere else:
+60020 names our public address, 60104 the member who holds the mobile.
 """
 
 import re
@@ -38,7 +38,7 @@ _IP_NOT_TRUSTED = 60020
 
 
 def raise_for_error(answer: Mapping[str, Any], call: Call) -> None:
-    """Return for a success, also one without errcode; raise the table's error for the rest."""
+    """Return for a success, even one without errcode; raise the table's error otherwise."""
     errcode = answer.get("errcode", 0)
     number = fields.number(errcode)
     if number == 0:
@@ -50,12 +50,12 @@ def raise_for_error(answer: Mapping[str, Any], call: Call) -> None:
 
 
 def format_warning(answer: Mapping[str, Any], call: Call) -> Message | None:
-    """Return a warning where WeCom accepted a change, but dropped a value of it (facts, 1)."""
+    """Return a warning if WeCom accepted a change but dropped one of its values."""
     errmsg = fields.text(answer.get("errmsg")) or ""
     if not _FORMAT_WARNING.search(errmsg):
         return None
     return Message(
-        N_("WeCom accepted {call}, but says that a value in it has the wrong form."),
+        N_("WeCom accepted {call}, but reports that a value in it has the wrong format."),
         call.gaps(VENDOR),
     )
 

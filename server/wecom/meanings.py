@@ -1,4 +1,4 @@
-"""What WeCom's error codes mean and what follows from them (facts, WeCom 1, 2.2 and 4)."""
+"""The table of WeCom's error codes: what each means for people, and what follows from it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,53 +7,56 @@ from types import MappingProxyType
 from server.errors.message import N_
 from server.errors.vendor import Correction, ErrorInfo, ErrorPolicy
 
-_BY_ITSELF = N_("Nothing to do: DingBridge tries again by itself.")
-_MENDS_ITSELF = N_("Nothing to do: DingBridge corrects it and tries again.")
-_REPORT = N_("If it happens again, send the log file to whoever looks after DingBridge.")
+_BY_ITSELF = N_("Nothing to do: DingBridge retries automatically.")
+_MENDS_ITSELF = N_("Nothing to do: DingBridge corrects it and retries.")
+_REPORT = N_("If it happens again, send the log file to your administrator.")
 _CHECK_CREDENTIALS = N_(
-    "Copy the corp id and the secret of Contacts Sync (通讯录同步) again from the WeCom console. "
-    "Until they change, DingBridge asks only rarely: WeCom blocks an address for wrong secrets."
+    "Copy the company id and the Contacts Sync (通讯录同步) secret again from the WeCom console. "
+    "Until they change, DingBridge retries only rarely, because WeCom blocks addresses that use "
+    "wrong secrets."
 )
 _ALLOW_WRITING = N_(
-    "In the WeCom console, Management Tools, Contacts Sync (管理工具, 通讯录同步), switch on the "
-    "API, allow it to edit contacts (API编辑通讯录), and use the secret shown there: that of an "
-    "app will not do. Then start a sync."
+    "In the WeCom console, Management Tools, Contacts Sync (管理工具, 通讯录同步), enable the API, "
+    "allow it to edit contacts (API编辑通讯录), and use the secret shown there; the secret of an "
+    "app does not work. Then start a sync."
 )
-_CORRECT_IN_DINGTALK = N_("Correct it in DingTalk; the next run takes it over.")
-_LOOK_IN_WECOM = N_("Look at this member or department in the WeCom console.")
+_CORRECT_IN_DINGTALK = N_("Correct it in DingTalk; the next sync picks it up.")
+_LOOK_IN_WECOM = N_("Check this member or department in the WeCom console.")
 
 _BUSY = ErrorInfo(ErrorPolicy.RETRY, N_("WeCom is busy (error {number})."), _BY_ITSELF)
 TOKEN_REFUSED = ErrorInfo(
-    ErrorPolicy.REFRESH_TOKEN, N_("WeCom refuses the access token (error {number})."), _BY_ITSELF
+    ErrorPolicy.REFRESH_TOKEN, N_("WeCom rejected the access token (error {number})."), _BY_ITSELF
 )
 CREDENTIALS = ErrorInfo(
     ErrorPolicy.STOP,
-    N_("WeCom refuses the corp id or the secret (error {number})."),
+    N_("WeCom rejected the company id or the secret (error {number})."),
     _CHECK_CREDENTIALS,
 )
 _NOT_ALLOWED = ErrorInfo(
     ErrorPolicy.STOP,
-    N_("WeCom does not allow this secret to change contacts (error {number})."),
+    N_("This secret is not allowed to change contacts in WeCom (error {number})."),
     _ALLOW_WRITING,
 )
 _BAD_REQUEST = ErrorInfo(
     ErrorPolicy.SKIP,
-    N_("WeCom does not accept the call {call} (error {number}: {detail})."),
+    N_("WeCom rejected the API call {call} (error {number}: {detail})."),
     _REPORT,
     suspicious=True,
 )
 _OUR_FAULT = ErrorInfo(
-    ErrorPolicy.STOP, N_("WeCom cannot read the call {call} (error {number}: {detail})."), _REPORT
+    ErrorPolicy.STOP,
+    N_("WeCom cannot parse the API call {call} (error {number}: {detail})."),
+    _REPORT,
 )
 _UNKNOWN_DEPARTMENT = ErrorInfo(
     ErrorPolicy.FIX,
-    N_("A department named in {call} is not in WeCom (error {number})."),
+    N_("A department used in {call} does not exist in WeCom (error {number})."),
     _MENDS_ITSELF,
     fix=Correction.REFRESH_DEPARTMENTS,
 )
 _NO_PARENT = ErrorInfo(
     ErrorPolicy.FIX,
-    N_("The parent department is not in WeCom (error {number})."),
+    N_("The parent department does not exist in WeCom (error {number})."),
     _MENDS_ITSELF,
     fix=Correction.CREATE_PARENT,
 )
@@ -64,29 +67,29 @@ _NOT_EMPTY = ErrorInfo(
 )
 _OUT_OF_RANGE = ErrorInfo(
     ErrorPolicy.SKIP,
-    N_("WeCom does not let this secret see the member or department (error {number})."),
+    N_("This secret is not allowed to see the member or department in WeCom (error {number})."),
     _ALLOW_WRITING,
 )
 _NO_MEMBER = ErrorInfo(
     ErrorPolicy.FIX,
-    N_("This member is not in WeCom any more (error {number})."),
+    N_("This member is no longer in WeCom (error {number})."),
     N_("Nothing to do: DingBridge creates the member again."),
     fix=Correction.CREATE_INSTEAD,
 )
 _EMAIL = ErrorInfo(
     ErrorPolicy.FIX,
-    N_("WeCom does not accept the email address (error {number})."),
-    N_("It is left out where there is a mobile. Correct it in DingTalk."),
+    N_("WeCom rejected the email address (error {number})."),
+    N_("It is left out if there is a mobile. Correct it in DingTalk."),
     fix=Correction.DROP_EMAIL,
 )
 _BAD_FIELD = ErrorInfo(
     ErrorPolicy.SKIP,
-    N_("WeCom does not accept a value of this member (error {number}: {detail})."),
+    N_("WeCom rejected a value of this member (error {number}: {detail})."),
     _CORRECT_IN_DINGTALK,
 )
 _BAD_NAME = ErrorInfo(
     ErrorPolicy.SKIP,
-    N_("WeCom does not accept the name: it is empty or too long (error {number})."),
+    N_("WeCom rejected the name: it is empty or too long (error {number})."),
     _CORRECT_IN_DINGTALK,
 )
 _NOT_REACHABLE = ErrorInfo(
@@ -94,7 +97,7 @@ _NOT_REACHABLE = ErrorInfo(
     N_("The member has neither mobile nor email (error {number})."),
     N_(
         "Enter one in DingTalk, or give the app the permission to read mobiles and emails there; "
-        "the next run takes it over."
+        "the next sync picks it up."
     ),
 )
 _TOO_MANY_DEPARTMENTS = ErrorInfo(
@@ -105,16 +108,16 @@ _TOO_MANY_DEPARTMENTS = ErrorInfo(
 _FULL = ErrorInfo(
     ErrorPolicy.SKIP,
     N_("WeCom's limit for departments or their members is reached (error {number})."),
-    N_("Make the tree flatter or smaller in DingTalk; the next run takes it over."),
+    N_("Use fewer departments or levels in DingTalk; the next sync picks it up."),
 )
 _DEPARTMENT_REFUSED = ErrorInfo(
     ErrorPolicy.SKIP,
-    N_("WeCom does not accept the department (error {number}: {detail})."),
+    N_("WeCom rejected the department (error {number}: {detail})."),
     _LOOK_IN_WECOM,
 )
 _MEMBER_REFUSED = ErrorInfo(
     ErrorPolicy.SKIP,
-    N_("WeCom does not accept the member (error {number}: {detail})."),
+    N_("WeCom rejected the member (error {number}: {detail})."),
     _LOOK_IN_WECOM,
 )
 UNKNOWN = ErrorInfo(
@@ -125,7 +128,7 @@ UNKNOWN = ErrorInfo(
 )
 BAD_ERRCODE = ErrorInfo(
     ErrorPolicy.RETRY,
-    N_("WeCom's answer to {call} carries a result code that is no number."),
+    N_("WeCom's response to {call} has a result code that is not a number."),
     _BY_ITSELF,
 )
 
@@ -153,28 +156,30 @@ MEANINGS: Mapping[int, ErrorInfo] = MappingProxyType(
         42001: TOKEN_REFUSED,
         43009: ErrorInfo(
             ErrorPolicy.STOP,
-            N_("WeCom wants the company to be verified first (error {number})."),
-            N_("Have the company verified in the WeCom console. Then start a sync."),
+            N_("WeCom requires the company to be verified first (error {number})."),
+            N_("Verify the company in the WeCom console. Then start a sync."),
         ),
         45009: ErrorInfo(
             ErrorPolicy.RETRY,
-            N_("WeCom's limit for {call} is used up for now (error {number})."),
+            N_("The WeCom rate limit for {call} has been reached (error {number})."),
             N_(
-                "Nothing to do: DingBridge tries again. After very many new members WeCom may want "
-                "a pause of up to 30 days."
+                "Nothing to do: DingBridge keeps retrying. After very many new members, "
+                "WeCom may require a pause of up to 30 days."
             ),
             backoff_s=(60.0,),
         ),
         45024: ErrorInfo(
             ErrorPolicy.STOP_CREATES,
-            N_("The company has no room for more members in WeCom (error {number})."),
-            N_("Have the company verified or its limit raised in the WeCom console."),
+            N_("The company's member limit in WeCom has been reached (error {number})."),
+            N_("Verify the company or have its limit raised in the WeCom console."),
         ),
         45029: _BAD_REQUEST,
         45031: replace(
             CREDENTIALS,
-            title=N_("WeCom holds the secret for unsafe and wants a new one (error {number})."),
-            hint=N_("Reset the secret of Contacts Sync in the WeCom console and enter it here."),
+            title=N_("WeCom considers the secret unsafe and requires a new one (error {number})."),
+            hint=N_(
+                "Reset the Contacts Sync secret in the WeCom console and enter the new one here."
+            ),
         ),
         45033: replace(_BUSY, backoff_s=(2.0, 4.0, 8.0)),
         46004: ErrorInfo(
@@ -187,22 +192,24 @@ MEANINGS: Mapping[int, ErrorInfo] = MappingProxyType(
         48005: _OUR_FAULT,
         48006: replace(
             _NOT_ALLOWED,
-            title=N_("WeCom took the permission back after long disuse (error {number})."),
+            title=N_(
+                "WeCom withdrew the permission after a long time without use (error {number})."
+            ),
         ),
         48008: _NOT_ALLOWED,
         48009: replace(
             _NOT_ALLOWED,
-            title=N_("WeCom does not let this secret read contacts (error {number})."),
+            title=N_("This secret is not allowed to read contacts in WeCom (error {number})."),
         ),
         50002: _OUT_OF_RANGE,
         50003: ErrorInfo(
             ErrorPolicy.STOP,
-            N_("The app is switched off in WeCom (error {number})."),
-            N_("Switch it on in the WeCom console. Then start a sync."),
+            N_("The app is disabled in WeCom (error {number})."),
+            N_("Enable it in the WeCom console. Then start a sync."),
         ),
         60001: ErrorInfo(
             ErrorPolicy.SKIP,
-            N_("The department's name is empty or longer than WeCom takes (error {number})."),
+            N_("The department's name is empty or too long for WeCom (error {number})."),
             _CORRECT_IN_DINGTALK,
         ),
         60002: _FULL,
@@ -213,16 +220,19 @@ MEANINGS: Mapping[int, ErrorInfo] = MappingProxyType(
         60007: _DEPARTMENT_REFUSED,
         60008: ErrorInfo(
             ErrorPolicy.FIX,
-            N_("WeCom has another department of this name in the same place (error {number})."),
             N_(
-                "If it is the same department, link the two (sync.department_links); else rename "
-                "one of them."
+                "WeCom already has another department of this name in the same place (error "
+                "{number})."
+            ),
+            N_(
+                "If it is the same department, link the two (sync.department_links); otherwise "
+                "rename one of them."
             ),
             fix=Correction.NAME_TAKEN,
         ),
         60009: ErrorInfo(
             ErrorPolicy.SKIP,
-            N_("The department's name holds characters that WeCom refuses (error {number})."),
+            N_("The department's name contains characters that WeCom rejects (error {number})."),
             _CORRECT_IN_DINGTALK,
         ),
         60010: ErrorInfo(
@@ -237,14 +247,14 @@ MEANINGS: Mapping[int, ErrorInfo] = MappingProxyType(
         60031: _NOT_ALLOWED,
         60102: ErrorInfo(
             ErrorPolicy.FIX,
-            N_("WeCom has a member of this userid already (error {number})."),
+            N_("WeCom already has a member with this userid (error {number})."),
             _LOOK_IN_WECOM,
             fix=Correction.UPDATE_INSTEAD,
         ),
         60103: ErrorInfo(
             ErrorPolicy.FIX,
-            N_("WeCom does not accept the mobile (error {number})."),
-            N_("It is left out where there is an email. Correct it in DingTalk."),
+            N_("WeCom rejected the mobile (error {number})."),
+            N_("It is left out if there is an email. Correct it in DingTalk."),
             fix=Correction.DROP_MOBILE,
         ),
         60105: _EMAIL,
@@ -274,7 +284,7 @@ MEANINGS: Mapping[int, ErrorInfo] = MappingProxyType(
         60147: _BAD_FIELD,
         60257: ErrorInfo(
             ErrorPolicy.SKIP,
-            N_("The member has more direct leaders than WeCom takes (error {number})."),
+            N_("The member has more managers than WeCom allows (error {number})."),
             _CORRECT_IN_DINGTALK,
         ),
         **dict.fromkeys((81001, 81002, 81004), _FULL),
@@ -288,12 +298,12 @@ MEANINGS: Mapping[int, ErrorInfo] = MappingProxyType(
         301005: ErrorInfo(
             ErrorPolicy.SKIP,
             N_("The creator of the company cannot be deleted in WeCom (error {number})."),
-            N_("Leave this member, or protect it (sync.protected_wecom_userids)."),
+            N_("Keep this member, or protect it (sync.protected_wecom_userids)."),
         ),
         301007: ErrorInfo(
             ErrorPolicy.STOP,
             N_("WeCom has dissolved or banned the company (error {number})."),
-            N_("Ask WeCom's support. DingBridge changes nothing in the meantime."),
+            N_("Contact WeCom support. Until then, DingBridge changes nothing."),
         ),
         301012: replace(_BAD_FIELD, policy=ErrorPolicy.FIX, fix=Correction.DROP_POSITION),
         301013: replace(_BAD_FIELD, policy=ErrorPolicy.FIX, fix=Correction.DROP_TELEPHONE),
@@ -304,31 +314,31 @@ MEANINGS: Mapping[int, ErrorInfo] = MappingProxyType(
 
 MOBILE_TAKEN_BY = ErrorInfo(
     ErrorPolicy.FIX,
-    N_("The mobile belongs to the WeCom member {holder} already (error {number})."),
+    N_("The mobile already belongs to the WeCom member {holder} (error {number})."),
     N_(
         "Correct the mobile in DingTalk or in the WeCom console, then start a sync. A member with "
-        "the same mobile who is nobody else's is taken over by itself."
+        "the same mobile who belongs to nobody else is taken over automatically."
     ),
     fix=Correction.ADOPT_HOLDER,
 )
 MOBILE_TAKEN_UNNAMED = replace(
     MOBILE_TAKEN_BY,
-    title=N_("The mobile belongs to another WeCom member already (error {number})."),
+    title=N_("The mobile already belongs to another WeCom member (error {number})."),
 )
 IP_NAMED = ErrorInfo(
     ErrorPolicy.STOP,
-    N_("WeCom does not take calls from this network address, {ip} (error {number})."),
+    N_("WeCom does not accept requests from this network's public address {ip} (error {number})."),
     N_(
         "Add {ip} to the trusted addresses (企业可信IP) of Contacts Sync in the WeCom console, "
-        "separated by ; from others, and start a sync a minute later. If the address of this "
-        "office changes from time to time, ask the provider for a fixed one."
+        "separated from others by “;”, and start a sync a minute later. If your office's address "
+        "changes from time to time, ask the provider for a fixed one."
     ),
 )
 IP_UNNAMED = replace(
     IP_NAMED,
-    title=N_("WeCom does not take calls from this network address (error {number})."),
+    title=N_("WeCom does not accept requests from this network's public address (error {number})."),
     hint=N_(
-        "Add the public address of this office to the trusted addresses (企业可信IP) of Contacts "
-        "Sync in the WeCom console, and start a sync a minute later."
+        "Add your office's public address to the trusted addresses (企业可信IP) of Contacts Sync "
+        "in the WeCom console, and start a sync a minute later."
     ),
 )

@@ -1,7 +1,7 @@
-"""WeCom's members and departments as it takes and tells them.
+"""WeCom's members and departments as requests and answers.
 
-None means "not sent": WeCom leaves a field that is not sent as it is. Ids are strings inside and
-become numbers at the edge. Knows nothing of DingTalk and decides nothing.
+None means "not sent", and WeCom leaves such a field alone. Ids are strings here and become numbers
+on the wire. Knows nothing of DingTalk and decides nothing.
 """
 
 from collections.abc import Mapping
@@ -14,11 +14,7 @@ from server.rest import fields
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member to create, or the fields of a member to change (facts, WeCom 2.1).
-
-    `department_ids`, `orders` and `leads` belong together, entry by entry. `attributes` are the
-    extended ones, by name; the console must know the name, else WeCom ignores it silently.
-    """
+    """A member to create, or the fields of a member to change."""
 
     userid: str
     name: str | None = None
@@ -26,12 +22,14 @@ class Member:
     email: str | None = None
     position: str | None = None
     telephone: str | None = None
+    # WeCom pairs these three by position.
     department_ids: tuple[str, ...] | None = None
     orders: tuple[int, ...] | None = None
     leads: tuple[bool, ...] | None = None
     main_department_id: str | None = None
-    direct_leader: str | None = None  # "" takes the leader away
+    direct_leader: str | None = None  # "" removes the leader
     is_enabled: bool | None = None
+    # Extended attributes by name; WeCom silently ignores a name that its console does not have.
     attributes: Mapping[str, str] | None = None
 
     def to_json(self) -> dict[str, object]:
@@ -65,7 +63,7 @@ def _numbers(entries: tuple[str, ...] | tuple[int, ...] | None) -> list[int] | N
 
 
 def _leaders(userid: str | None) -> list[str] | None:
-    """Return at most one leader: the pages disagree whether 1 or 5 are taken (60257)."""
+    """Return at most one leader: the documentation says both 1 and 5 (60257)."""
     if userid is None:
         return None
     return [userid] if userid else []
@@ -104,7 +102,7 @@ class Department:
 
 @dataclass(frozen=True, slots=True)
 class PlacedDepartment:
-    """A department as `department/simplelist` tells it: no name. The root's parent is "0"."""
+    """A row of `department/simplelist`, without a name. The root's parent is "0"."""
 
     department_id: str
     parent_id: str
@@ -113,7 +111,7 @@ class PlacedDepartment:
 
 @dataclass(frozen=True, slots=True)
 class CreatedDepartment:
-    """A department that WeCom made up by itself for an id it did not know."""
+    """A department that WeCom made up for an id it did not know."""
 
     department_id: str
     name: str
@@ -121,21 +119,20 @@ class CreatedDepartment:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What WeCom said to a change it accepted.
+    """WeCom's answer to a change it accepted."""
 
-    `department_id`: of the department created. `was_gone`: there was nothing to remove. `warning`:
-    a value had the wrong form and was dropped. `created_departments` should always be empty: WeCom
-    makes up departments for ids it does not know.
-    """
-
+    # Of the department created.
     department_id: str | None = None
+    # There was nothing to delete.
     was_gone: bool = False
+    # A value had the wrong form and was dropped.
     warning: Message | None = None
+    # Should always be empty: WeCom makes up departments for ids it does not know.
     created_departments: tuple[CreatedDepartment, ...] = ()
 
     @property
     def alarm(self) -> Message | None:
-        """What the admin must hear of, or None."""
+        """What the admin must know, or None."""
         if not self.created_departments:
             return None
         named = ", ".join(
@@ -143,14 +140,15 @@ class Accepted:
         )
         return Message(
             N_(
-                "WeCom made up departments that nobody asked for: {departments}. Remove them there."
+                "WeCom created departments that were not requested: {departments}. Remove them "
+                "there."
             ),
             {"departments": named},
         )
 
 
 def parse_placed_department(entry: Mapping[str, Any]) -> PlacedDepartment | None:
-    """Read a row of `department/simplelist`; None without id or parent."""
+    """Parse a row of `department/simplelist`; None without id or parent."""
     department_id = fields.whole_number(entry.get("id"))
     parent_id = fields.whole_number(entry.get("parentid"))
     if department_id is None or parent_id is None:
@@ -159,7 +157,7 @@ def parse_placed_department(entry: Mapping[str, Any]) -> PlacedDepartment | None
 
 
 def parse_created_departments(answer: Mapping[str, Any]) -> tuple[CreatedDepartment, ...]:
-    """Read `created_department_list` out of the answer to a change of a member."""
+    """Parse `created_department_list` from the answer to a member's change."""
     created = answer.get("created_department_list")
     entries = fields.items(created.get("department_info")) if isinstance(created, dict) else None
     return tuple(_created(entry if isinstance(entry, dict) else {}) for entry in entries or ())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from crypto.callback import CallbackVerifier
 from crypto.credentials import Credentials, Keyring
-from server.callback.batching import BatchingInbox
+from server.callback.batching import BatchingQueue
 from server.callback.handler import CallbackHandler, Outcome
 from server.callback.listener import Listener, open_socket
 from server.callback.rejections import RejectionLog
@@ -32,11 +32,11 @@ def print_costs() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         journal = Journal.open(folder / "costs.db", now_ms=0)
         stack.callback(journal.close, 10)
-        inbox = BatchingInbox(journal.append)
+        queue = BatchingQueue(journal.append)
         keyring = Keyring(Credentials.of(TOKEN, AES_KEY, KEY))
-        desk = CallbackHandler(CallbackVerifier(keyring), RejectionLog(), lambda _: None)
+        handler = CallbackHandler(CallbackVerifier(keyring), RejectionLog(), lambda _: None)
         listening = stack.enter_context(open_socket("127.0.0.1", 0))
-        listener = Listener(listening, build_app(desk, PATH), inbox)
+        listener = Listener(listening, build_app(handler, PATH), queue)
         callers = [
             stack.enter_context(socket.create_connection(listener.address))
             for _ in range(_CONNECTIONS)
@@ -45,7 +45,7 @@ def print_costs() -> None:
             listener._turn(0.01)
         messages = iter(requests(_CONNECTIONS * _TURNS, seed=1))
         for _ in range(_TURNS):
-            _take_turn(listener, inbox, journal, [(one, next(messages)) for one in callers], steps)
+            _take_turn(listener, queue, journal, [(one, next(messages)) for one in callers], steps)
     print(f"of each callback, {_CONNECTIONS} a turn, in us: least, median")
     for step, found in steps.items():
         print(f"  {step:<24}{min(found):6.1f} {statistics.median(found):6.1f}")
@@ -53,7 +53,7 @@ def print_costs() -> None:
 
 def _take_turn(
     listener: Listener,
-    inbox: BatchingInbox,
+    queue: BatchingQueue,
     journal: Journal,
     calls: list[tuple[socket.socket, bytes]],
     steps: dict[str, list[float]],
@@ -66,10 +66,10 @@ def _take_turn(
     ready = listener._wait(1.0, listener._map)
     marks.append(time.perf_counter())
     listener._attend(ready)
-    while len(inbox._ready) < len(calls):  # the turn's time was up: a busy machine
+    while len(queue._ready) < len(calls):  # the turn's time was up: a busy machine
         listener._attend(listener._wait(1.0, listener._map))
     marks.append(time.perf_counter())
-    waiting = inbox._verified(inbox._ready, marks[-1] + 60)
+    waiting = queue._verified(queue._ready, marks[-1] + 60)
     marks.append(time.perf_counter())
     events = [verified.event for _, verified in waiting if verified.event is not None]
     uses = [verified.use for _, verified in waiting if verified.use is not None]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from crypto.callback import CallbackVerifier
 from crypto.credentials import Keyring
-from server.callback.batching import BatchingInbox
+from server.callback.batching import BatchingQueue
 from server.callback.handler import CallbackHandler
 from server.callback.listener import Listener, open_socket
 from server.callback.rejections import RejectionLog
@@ -39,9 +39,11 @@ def main(database: Path) -> None:
 def live(database: Path, listening: socket.socket) -> None:
     """Serve and work on what arrives until killed."""
     journal = Journal.open(database, now_ms=now_ms())
-    inbox = BatchingInbox(journal.append)
-    desk = CallbackHandler(CallbackVerifier(Keyring(CREDENTIALS)), RejectionLog(), lambda _: None)
-    Listener(listening, build_app(desk, PATH), inbox).start()
+    queue = BatchingQueue(journal.append)
+    handler = CallbackHandler(
+        CallbackVerifier(Keyring(CREDENTIALS)), RejectionLog(), lambda _: None
+    )
+    Listener(listening, build_app(handler, PATH), queue).start()
     threading.Thread(target=work, args=(journal,), daemon=True).start()
     threading.Event().wait()
 

@@ -3,7 +3,7 @@ from itertools import product
 import pytest
 
 from crypto.callback import Verifier
-from crypto.credentials import Credentials, Field, Role
+from crypto.credentials import CredentialField, Credentials, Role
 from crypto.doctor import Diagnosis, Verdict, diagnose
 from tests.crypto.made_up import ACTIVE, AES_KEYS, KEYS, TOKENS, open_sets, sent_with
 
@@ -17,7 +17,7 @@ def expected(token: int, aes_key: int, key: int) -> Diagnosis:
         verdict = Verdict.UNKNOWN_SENDER if token == NOBODY else Verdict.AES_KEY
         return Diagnosis(verdict, ROLES[token])
     if NOBODY not in {token, key}:
-        whose = zip(Field, (token, aes_key, key), strict=True)
+        whose = zip(CredentialField, (token, aes_key, key), strict=True)
         roles = tuple((field, role) for field, one in whose if (role := ROLES[one]) is not None)
         return Diagnosis(Verdict.MIXED, ROLES[token], roles=roles)
     if token not in {NOBODY, aes_key}:

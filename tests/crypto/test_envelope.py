@@ -32,8 +32,8 @@ def test_every_published_envelope_is_sealed_byte_by_byte(vector: Vector) -> None
 
 @pytest.mark.parametrize("vector", VECTORS["verify"], ids=lambda vector: vector["id"])
 def test_every_published_envelope_opens(vector: Vector) -> None:
-    letter = Envelope(vector["aes_key"]).open(vector["encrypt"])
-    assert Plaintext(plaintext(vector), vector["key"]) == letter
+    opened = Envelope(vector["aes_key"]).open(vector["encrypt"])
+    assert Plaintext(plaintext(vector), vector["key"]) == opened
 
 
 @pytest.mark.parametrize(
@@ -101,11 +101,11 @@ def test_every_flipped_bit_is_refused_or_gives_another_letter() -> None:
     for place in range(len(sealed)):
         for bit in (1, 0x10, 0x80):
             sealed[place] ^= bit
-            letter = opened_or_none(envelope, b64encode(sealed).decode())
+            opened = opened_or_none(envelope, b64encode(sealed).decode())
             sealed[place] ^= bit
             # A flipped random byte of the first block changes no message: that is CBC, and why
             # the signature is checked first.
-            assert letter != Plaintext(message, KEY) or place < 2 * 16
+            assert opened != Plaintext(message, KEY) or place < 2 * 16
 
 
 def test_every_cut_and_every_extension_is_refused_or_gives_another_letter() -> None:
@@ -117,8 +117,8 @@ def test_every_cut_and_every_extension_is_refused_or_gives_another_letter() -> N
     for end in range(len(raw)):
         assert opened_or_none(envelope, b64encode(raw[:end]).decode()) is None
     for extra in range(1, 65):
-        letter = opened_or_none(envelope, b64encode(raw + bytes(extra)).decode())
-        assert letter != Plaintext(b"x" * 100, KEY)
+        opened = opened_or_none(envelope, b64encode(raw + bytes(extra)).decode())
+        assert opened != Plaintext(b"x" * 100, KEY)
 
 
 def opened_or_none(envelope: Envelope, encrypt: str) -> Plaintext | None:

@@ -132,7 +132,7 @@ def test_no_terminal_is_too_poor(with_events: Program, encoding: str) -> None:
 
 def test_no_events_are_said_to_be_none(program: Program) -> None:
     done = program.run("events")
-    assert (done.code, done.out, done.errors) == (0, b"", "There are no such events.\n")
+    assert (done.code, done.out, done.errors) == (0, b"", "No such events.\n")
     assert program.events() == []
 
 
@@ -359,7 +359,7 @@ def test_a_break_before_the_command_has_begun_leaves_without_a_traceback(
 def test_the_demo_needs_no_account_and_leaves_nothing(program: Program) -> None:
     done = program.run("demo", env={"TMPDIR": str(program.folder.root.parent)})
     assert (done.code, done.errors) == (0, "")
-    assert done.lines[-1] == "Everything went as it should."
+    assert done.lines[-1] == "Everything worked."
     assert list(program.folder.root.parent.iterdir()) == []
 
 

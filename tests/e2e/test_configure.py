@@ -193,7 +193,7 @@ def test_another_host_or_port_asks_for_a_restart(program: Program) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     done = program.configure({"callback": {"port": port}})
-    assert done.lines[-1].endswith("takes up the new host or port after a restart.")
+    assert done.lines[-1].endswith("takes effect after the running service is restarted.")
     assert service.accepts(FIRST)
     assert service.stop() == 0
     assert program.start().ready().port == port

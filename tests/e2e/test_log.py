@@ -29,7 +29,7 @@ def test_a_normal_life_is_told_in_a_few_lines_and_without_a_warning(program: Pro
     assert told[0] == f"Started: version {VERSION}, listening on {service.address}"
     assert told[-1] == "Stopped"
     assert sum("DingTalk uses the new credentials" in one for one in told) == 1
-    assert sum("Took up changed settings" in one for one in told) == 1
+    assert sum("Settings reloaded" in one for one in told) == 1
     # Attempts before the values were taken up are one rejected call with a count.
     assert len(told) <= 5
     assert service.said == f"listening on {service.address}\n"

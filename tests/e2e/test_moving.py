@@ -96,7 +96,7 @@ def test_the_next_command_makes_up_for_a_process_killed_in_the_middle(
     target = _export(program, phrase, tmp_path / "home" / "moved")
     other.set_up(path="/old")
     app = other.beside()
-    app.moving._stage(target, Secret(PASSPHRASE))
+    app.migration._stage(target, Secret(PASSPHRASE))
     # As a kill leaves it: decided, and nothing done yet.
     (app.folder.root / "import.tmp").rename(app.folder.root / "replacing-20261122-000000")
 

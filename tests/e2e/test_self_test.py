@@ -74,4 +74,4 @@ def test_it_tells_who_called_last(program: Program) -> None:
         for step in program.run("self-test", "--json").document["steps"]
         if step["state"] == "note"
     ]
-    assert "DingTalk's last genuine call came from 127.0.0.1." in notes
+    assert "DingTalk's last genuine request came from 127.0.0.1." in notes

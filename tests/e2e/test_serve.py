@@ -19,7 +19,7 @@ import requests
 from tests.e2e.program import FIRST, SECOND, Program, Service
 from tests.waiting import PATIENCE_S, until
 
-STOPS_WITHIN_S = 3.0
+HANGING = "did not stop in time"  # the log's words for a thread that had to be left behind
 
 
 @contextlib.contextmanager
@@ -57,12 +57,10 @@ def test_a_stop_under_load_loses_no_acknowledged_event(
     service = program.serve()
     with load_on(service) as acknowledged:
         until(lambda: len(acknowledged) > 100, "the load is on")
-        began_s = time.monotonic()
         code = service.stop(number)
-        took_s = time.monotonic() - began_s
     assert code == (-signal.SIGKILL if number is signal.SIGKILL else 0)
     if number is not signal.SIGKILL:
-        assert took_s < STOPS_WITHIN_S
+        assert HANGING not in program.log
         assert program.log.splitlines()[-1].endswith(": Stopped")
     stored = [event["event_id"] for event in program.events("--limit", "1000000")]
     assert len(stored) == len(set(stored))
@@ -73,9 +71,8 @@ def test_an_open_connection_does_not_delay_the_stop(program: Program) -> None:
     service = program.serve()
     with socket.create_connection(("127.0.0.1", service.port)) as half_sent:
         half_sent.sendall(b"POST /api/callback HTTP/1.1\r\nContent-Length: 100\r\n\r\n{")
-        began_s = time.monotonic()
         assert service.stop() == 0
-        assert time.monotonic() - began_s < STOPS_WITHIN_S
+        assert HANGING not in program.log
 
 
 def test_it_starts_again_at_once_after_a_kill(program: Program) -> None:
@@ -264,7 +261,7 @@ def test_a_promotion_on_a_full_disk_is_saved_when_there_is_room(program: Program
     program.set_up(FIRST)
     service = program.serve()
     program.configure({"callback": SECOND.settings})
-    until(lambda: "Took up changed settings" in program.log, "the new values are taken up")
+    until(lambda: "Settings reloaded" in program.log, "the new values are taken up")
     room = Room(service)
     resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (64, resource.RLIM_INFINITY))
     # The promotion itself is in memory; only the use of the set cannot be stored.
@@ -275,6 +272,8 @@ def test_a_promotion_on_a_full_disk_is_saved_when_there_is_room(program: Program
     assert program.status()["credentials"]["active"]["key"] == SECOND.key
 
 
+@pytest.mark.serial
+@pytest.mark.slow
 def test_an_idle_service_does_not_turn_in_circles(program: Program) -> None:
     program.set_up()
     service = program.serve()

@@ -76,7 +76,7 @@ def test_register_beside_the_service(program: Program, registry: Registry) -> No
     program.configure({"callback": {"public_url": service.address}})
     done = program.run("subscription", "--register")
     assert done.code == 0, done
-    assert done.lines[-1] == "DingTalk has our subscription on record."
+    assert done.lines[-1] == "Your subscription is registered with DingTalk."
     assert registry.record is not None
     assert registry.record.url == service.address
     assert registry.record.tags == NEEDED
@@ -104,7 +104,7 @@ def test_nothing_is_registered_that_dingtalk_cannot_reach(
     done = program.run("subscription", "--register")
     assert done.code == 1
     assert any("71012" in line for line in done.lines)
-    assert any("No test call" in line for line in done.lines)
+    assert any("No test request" in line for line in done.lines)
 
 
 def test_nothing_that_is_printed_logged_or_stored_holds_a_secret(

@@ -21,9 +21,9 @@ from server.config.paths import DataFolder
 from server.simulator.company import Company
 from server.simulator.dingtalk.contacts import DingTalkContacts
 from server.simulator.httpd import LoopbackServer, Reply, Request
-from server.simulator.roster import ROOT_ID
 from server.simulator.wecom.console import WeComConsole
 from server.simulator.wecom.contacts import WeComContacts
+from tests.server.simulator.companies import found_department, hire
 
 CHANGE_FIELDS = {
     "action",
@@ -83,9 +83,7 @@ class Office:
         return Outcome(code, json.loads(out), err)
 
     def hire(self, name: str, mobile: str, *dept_ids: int) -> str:
-        person = self.company.draft(name, dept_ids or (ROOT_ID,), mobile=mobile)
-        self.company.hire(person)
-        return str(person.userid)
+        return hire(self.company, name, *dept_ids, mobile=mobile).userid
 
     def members(self) -> dict[str, str]:
         found = self.wecom.directory.snapshot().members.values()
@@ -110,7 +108,7 @@ def office(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Offic
 
 
 def test_a_new_company_appears_in_wecom_and_a_second_run_writes_nothing(office: Office) -> None:
-    sales = int(office.company.create_department("销售部", ROOT_ID)[0]["deptId"][0])
+    sales = found_department(office.company, "销售部")
     li = office.hire("李雷", "13800000001", sales)
     office.hire("韩梅", "13800000002")
     first = office.sync()
@@ -193,7 +191,7 @@ def test_what_is_held_can_be_rejected_by_its_digest_only(office: Office) -> None
     status = json.loads(office.run("status", "--json")[1])
     assert status["sync"]["held"]["rejected"] is True
     assert "sync-held" not in {notice["code"] for notice in status["notices"]}
-    assert f"Held and rejected by you: {digest}" in office.run("status")[1]
+    assert f"Rejected by you: {digest}" in office.run("status")[1]
     assert office.sync().document["digest"] == digest
     again = json.loads(office.run("status", "--json")[1])
     assert again["sync"]["held"]["rejected"] is True
@@ -208,8 +206,8 @@ def test_a_rejection_is_told_in_words(office: Office) -> None:
     code, out, _ = office.run("sync", "--reject", "0000")
     assert code == 1
     assert out.splitlines() == [
-        "Refused: this is not the digest of what awaits approval. Nothing was decided.",
-        f"What awaits approval now: {digest}",
+        "Refused: this is not the digest of the list awaiting approval. Nothing was decided.",
+        f"List awaiting approval now: {digest}",
     ]
     code, out, _ = office.run("sync", "--reject", digest)
     assert code == 0

@@ -15,7 +15,7 @@ from server.version import VERSION
 from tests.crypto.made_up import AES_KEYS, KEYS, TOKENS
 
 BUILT = Path(os.environ["DINGBRIDGE_BUILT"]).resolve()
-PROMPT = Path(__file__).parents[1] / "windows/prompt.py"
+PROMPT = Path(__file__).parents[1] / "tools/windows/prompt.py"
 SETTINGS = {
     "callback": {
         "host": "127.0.0.1",

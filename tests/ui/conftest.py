@@ -43,6 +43,7 @@ def _no_notification_area(monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.ui.icon import FakeIcon  # noqa: PLC0415 - imports pystray, which asks for its backend
 
     monkeypatch.setattr("pystray.Icon", FakeIcon)
+    monkeypatch.setattr(FakeIcon, "made", [])
 
 
 @pytest.fixture(autouse=True)

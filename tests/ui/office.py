@@ -1,12 +1,13 @@
 """An office with DingBridge in it: a data folder with values, events, and a DingTalk that calls."""
 
 import random
+from contextlib import closing
 from pathlib import Path
-from sqlite3 import Connection
 
 from server.api.app import App
 from server.config.paths import DataFolder
 from server.journal import events
+from server.journal.connection import connect, transaction
 from server.service.service import now_ms
 from server.simulator.dingtalk.callbacks import CallbackSender, Patience
 from server.simulator.dingtalk.payloads import CONTACT_EVENTS, EventMaker, check_url
@@ -54,12 +55,9 @@ def send_events(app: App, count: int, seed: int = 7) -> None:
 
 def let_age(app: App) -> None:
     """Spread the events over the last days, and let the worker have had some of them."""
-    journal = app._service.journal()  # type: ignore[union-attr] # it serves
     day_ms = 24 * 60 * 60 * 1000
-    claimed = journal.run(lambda conn: events.claim(conn, 1000, now_ms())).result(10)
-    ids = [event.id for event in claimed]
-
-    def settle(conn: Connection) -> None:
+    with closing(connect(app.folder.database)) as conn, transaction(conn):
+        ids = [event.id for event in events.claim(conn, 1000, now_ms())]
         events.complete(conn, ids[: len(ids) * 2 // 3])
         events.ignore(conn, ids[len(ids) * 2 // 3 : -4])
         for event_id in ids[-4:-2]:
@@ -70,5 +68,3 @@ def let_age(app: App) -> None:
                 "UPDATE events SET received_at_ms = received_at_ms - ? WHERE id = ?",
                 (back, event_id),
             )
-
-    journal.run(settle).result(10)

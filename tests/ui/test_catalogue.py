@@ -7,9 +7,20 @@ from string import Formatter
 import pytest
 from babel.messages.catalog import Message
 
-from tests.catalogue import MO, PO, as_mo, as_po, entries, sentences, source_files, stored, updated
+from tests.tools.catalogue import (
+    MO,
+    PO,
+    as_mo,
+    as_po,
+    entries,
+    sentences,
+    source_files,
+    stored,
+    updated,
+)
 
 ENTRIES = list(entries(stored()))
+UPDATE = "python -m tests.tools.catalogue"
 
 
 def _gaps(text: str) -> list[str]:
@@ -59,11 +70,13 @@ def test_a_translation_has_the_gaps_of_its_sentence(entry: Message) -> None:
 
 
 def test_the_stored_po_is_what_the_command_writes() -> None:
-    assert as_po(updated(stored())).decode() == PO.read_text("utf-8"), "python -m tests.catalogue"
+    assert as_po(updated(stored())).decode() == PO.read_text("utf-8"), (
+        "python -m tests.tools.catalogue"
+    )
 
 
 def test_the_stored_mo_is_the_compiled_po() -> None:
-    assert as_mo(updated(stored())) == MO.read_bytes(), "python -m tests.catalogue"
+    assert as_mo(updated(stored())) == MO.read_bytes(), UPDATE
 
 
 def test_python_reads_the_compiled_catalogue() -> None:
@@ -83,8 +96,12 @@ def test_writing_it_twice_gives_the_same_bytes() -> None:
 
 # What stands before a noun in the plural, and can never be one: the demo's figures are its own,
 # the clock is told from five minutes on, and DingTalk's silence from two weeks on.
-_NEVER_ONE = ("{minutes} minutes ahead", "{minutes} minutes behind", "not called for {days} days")
-_DEMO = "server/simulator/"
+_NEVER_ONE = (
+    "{minutes} minutes ahead",
+    "{minutes} minutes behind",
+    "from DingTalk for {days} days",
+)
+_DEMO = "server/demo/"
 _COUNTED = re.compile(
     r"\{(?:count|minutes|hours|days|calls|shown|total|people|departments)\} [a-z]+"
 )

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.windows.assemble import ensure_python
-from tests.windows.build import ensure_built
-from tests.windows.desktop import a_screen, picture_of
-from tests.windows.evidence import gathered
-from tests.windows.program import SETTINGS, Program
-from tests.windows.wine import Wine, ensure_wine
+from tests.tools.windows.assemble import ensure_python
+from tests.tools.windows.build import ensure_built
+from tests.tools.windows.desktop import a_screen, picture_of
+from tests.tools.windows.evidence import gathered
+from tests.tools.windows.program import SETTINGS, Program
+from tests.tools.windows.wine import Wine, ensure_wine
 
 _HERE = Path(__file__).parent
 _IS_WANTED = os.environ.get("CI") == "true" or os.environ.get("DINGBRIDGE_WINDOWS") == "1"

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from server.version import VERSION
-from tests.windows.build import ROOT, build
-from tests.windows.program import Program
-from tests.windows.wine import Wine, outcome, windows_path
+from tests.tools.windows.build import ROOT, build
+from tests.tools.windows.program import Program
+from tests.tools.windows.wine import Wine, outcome, windows_path
 from ui.assets.icon import SIZES_PX
 
-INSPECT = Path(__file__).with_name("inspect_exe.py")
+INSPECT = ROOT / "tests/tools/windows/inspect_exe.py"
 LARGEST_BYTES = 30_000_000
 
 

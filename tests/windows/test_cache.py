@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from tests.windows.assemble import keep_latest
+from tests.tools.windows.assemble import keep_latest
 
 
 def folders(cache: Path, kind: str, count: int) -> list[Path]:

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.windows.console import Prompt
-from tests.windows.program import Program, until
-from tests.windows.wine import outcome
+from tests.tools.windows.console import Prompt
+from tests.tools.windows.program import Program, until
+from tests.tools.windows.wine import outcome
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.windows.debian import MissingToolError, run
+from tests.tools.windows.debian import MissingToolError, run
 
 
 def test_a_command_that_fails_is_shown_with_what_it_said() -> None:

@@ -17,8 +17,8 @@ from server.config.settings import CallbackSettings, Language
 from server.errors.message import Message
 from server.simulator.dingtalk.callbacks import CallbackSender
 from server.simulator.dingtalk.payloads import check_url
-from tests.windows.desktop import Desktop, Look, desktop
-from tests.windows.program import (
+from tests.tools.windows.desktop import Desktop, Look, desktop
+from tests.tools.windows.program import (
     AES_KEY,
     KEY,
     PATIENT,
@@ -29,7 +29,7 @@ from tests.windows.program import (
     processes,
     until,
 )
-from tests.windows.wine import Wine, windows_path
+from tests.tools.windows.wine import Wine, windows_path
 from ui.assets.icons import COLOURS
 from ui.shell.tray import Command, Switches, tray_state_of
 from ui.words.health import Health, Verdict
@@ -288,7 +288,7 @@ def test_the_trays_menu_switches_the_sync(office: Office) -> None:
 
 
 def toggled_off(office: Office) -> bool:
-    """Choose "Start with Windows" once more; the menu takes a moment to know that it is ticked."""
+    'Choose "Start when I sign in" once more; the menu takes a moment to know that it is ticked.'
     office.choose(Command.TOGGLE_AUTOSTART, Health.ATTENTION)
     return until(lambda: "DingBridge" not in office.desktop.ask("at log-on"), 3)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.windows.console import Prompt
-from tests.windows.profile import in_profile
-from tests.windows.program import AES_KEY, TOKEN, Program
-from tests.windows.wine import windows_path
+from tests.tools.windows.console import Prompt
+from tests.tools.windows.profile import in_profile
+from tests.tools.windows.program import AES_KEY, TOKEN, Program
+from tests.tools.windows.wine import windows_path
 
 PASSPHRASE = "four made up words"
 EVENT = {"EventType": "user_add_org", "eventId": "e-1", "CorpId": "ding0", "name": "欧阳𬱖"}

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from tests.server.subscription.registry import RECORD, Registry, open_registry
+from tests.tools.windows.program import Program
 from tests.ui.platforms import Platforms, platforms
-from tests.windows.program import Program
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from tests.windows.profile import in_profile
-from tests.windows.program import SETTINGS, Program
-from tests.windows.wine import windows_path
+from tests.tools.windows.profile import in_profile
+from tests.tools.windows.program import SETTINGS, Program
+from tests.tools.windows.wine import windows_path
 
 
 def test_a_profile_with_chinese_and_blanks_holds_data_and_unpacked_program(

@@ -5,8 +5,8 @@ import threading
 from pathlib import Path
 
 from server.simulator.dingtalk.payloads import CONTACT_EVENTS, EventMaker, check_url
-from tests.windows.program import AES_KEY, KEY, SETTINGS, TOKEN, Program, Serving, until
-from tests.windows.wine import outcome, windows_path
+from tests.tools.windows.program import AES_KEY, KEY, SETTINGS, TOKEN, Program, Serving, until
+from tests.tools.windows.wine import outcome, windows_path
 
 CHINESE = {
     "EventType": "user_modify_org",
@@ -84,7 +84,7 @@ def test_a_second_service_says_who_runs(program: Program) -> None:
         assert serving.url
         second = program.run("serve")
     assert second.code == 1
-    assert "is already running on" in second.err
+    assert "is already running with" in second.err
     assert serving.url in second.err
 
 

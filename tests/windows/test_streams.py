@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.windows.build import ROOT
-from tests.windows.wine import Wine, outcome, windows_path
+from tests.tools.windows.build import ROOT
+from tests.tools.windows.wine import Wine, outcome, windows_path
 
 ASKING = """
 import io, json, os, sys

@@ -22,19 +22,19 @@ def parser() -> argparse.ArgumentParser:
         type=_folder,
         default=argparse.SUPPRESS,
         metavar="DIR",
-        help="where settings, database and log lie",
+        help="the folder of settings, database and log",
     )
     whole = _Parser(
         prog="DingBridge",
         parents=[folder],
         allow_abbrev=False,
-        description="Receives DingTalk's event callbacks and mirrors its directory into WeCom.",
+        description="Receives DingTalk's events and syncs its directory to WeCom.",
     )
     whole.add_argument("--version", action="version", version=VERSION)
     whole.add_argument(
         "--background",
         action="store_true",
-        help="start without opening a window (the icon beside the clock is there)",
+        help="start without opening a window; the icon next to the clock is shown",
     )
     commands = whole.add_subparsers(dest="command", metavar="COMMAND")
 
@@ -51,58 +51,63 @@ def parser() -> argparse.ArgumentParser:
     _add_service(command, with_json)
     _add_platforms(with_json)
     _add_moving(command)
-    command("demo", "show it all on this computer alone; no account needed")
+    command("demo", "show everything on this computer alone; no account needed")
     return whole
 
 
 def _add_service(command: _AddCommand, with_json: _AddCommand) -> None:
     serve = command("serve", "receive callbacks without a window, until stopped")
     serve.add_argument(
-        "--host", type=_text, help="the address to listen on, in place of callback.host"
+        "--host", type=_text, help="the address to listen on, instead of callback.host"
     )
-    serve.add_argument("--port", type=_port, help="the port, in place of callback.port; 0: any")
+    serve.add_argument("--port", type=_port, help="the port, instead of callback.port; 0: any")
     configure = command("configure", "merge a JSON object of settings; all or nothing")
     configure.add_argument(
-        "--from", dest="source", type=Path, metavar="FILE", help="a file; else standard input"
+        "--from", dest="source", type=Path, metavar="FILE", help="a file; standard input by default"
     )
     with_json("status", "show the service, credentials in use, last contact and counts")
     events = with_json("events", "list events, newest first")
-    events.add_argument("--limit", type=_count, default=50, metavar="N", help="at most N (50)")
     events.add_argument(
-        "--type", dest="event_type", type=_text, metavar="T", help="only of this type"
+        "--limit", type=_count, default=50, metavar="N", help="at most N (default: 50)"
+    )
+    events.add_argument(
+        "--type", dest="event_type", type=_text, metavar="T", help="only events of this type"
     )
     with_json("self-test", "make a check_url round trip through the real socket")
 
 
 def _add_platforms(with_json: _AddCommand) -> None:
-    sync = with_json("sync", "compare the whole directory and bring WeCom in step with it")
+    sync = with_json("sync", "compare the whole directory and make WeCom match it")
     how = sync.add_mutually_exclusive_group()
     how.add_argument("--preview", action="store_true", help="only show what would be changed")
     how.add_argument(
-        "--allow", type=_text, metavar="DIGEST", help="approve what is held under this digest"
+        "--allow", type=_text, metavar="DIGEST", help="approve the list with this digest"
     )
     how.add_argument(
-        "--reject", type=_text, metavar="DIGEST", help="decide against what is held under it"
+        "--reject", type=_text, metavar="DIGEST", help="reject the list with this digest"
     )
     subscription = with_json(
-        "subscription", "compare with the subscription as DingTalk itself has it on record"
+        "subscription", "compare with the subscription registered with DingTalk"
     )
     way = subscription.add_mutually_exclusive_group()
     way.add_argument("--take", action="store_true", help="use DingTalk's token and aes_key here")
-    way.add_argument("--register", action="store_true", help="write ours to DingTalk")
-    tried = with_json("test-connection", "try the accounts of DingTalk and WeCom; writes nothing")
+    way.add_argument("--register", action="store_true", help="write your values to DingTalk")
+    tried = with_json("test-connection", "test the DingTalk and WeCom accounts; writes nothing")
     tried.add_argument("vendor", nargs="?", choices=("dingtalk", "wecom"), help="only this one")
 
 
 def _add_moving(command: _AddCommand) -> None:
     for name, text in (
-        ("export", "write everything into one sealed file, for another computer"),
-        ("import", "put an export in the place of this data folder's files"),
+        ("export", "write everything into one encrypted file, for another computer"),
+        ("import", "replace this data folder's files with an export"),
     ):
         moved = command(name, text)
-        moved.add_argument("file", type=Path, metavar="FILE", help="the sealed file")
+        moved.add_argument("file", type=Path, metavar="FILE", help="the encrypted file")
         moved.add_argument(
-            "--passphrase-file", type=Path, metavar="PFILE", help="its first line; else you type it"
+            "--passphrase-file",
+            type=Path,
+            metavar="PFILE",
+            help="the passphrase is its first line; by default you type it",
         )
 
 
@@ -121,7 +126,7 @@ def _folder(text: str) -> Path:
 
 def _text(text: str) -> str:
     if not text.isascii() and text.encode("utf-8", "replace").decode() != text:
-        raise argparse.ArgumentTypeError("this is no text in the encoding of this system")
+        raise argparse.ArgumentTypeError("this is not text in the encoding of this system")
     return text
 
 

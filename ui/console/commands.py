@@ -92,7 +92,7 @@ def events(app: App, texts: Texts, options: Namespace) -> int:
     elif found:
         show(pages.event_line(event, texts) for event in found)
     else:
-        say(texts("There are no such events."))
+        say(texts("No such events."))
     return GOOD
 
 
@@ -141,7 +141,11 @@ def sync(app: App, texts: Texts, options: Namespace) -> int:
         return _reject(app, texts, options)
     stop = threading.Event()
     if not options.json:
-        say(texts("Syncing. Large companies take some minutes; Ctrl+C ends it."))
+        say(
+            texts(
+                "Syncing. This can take several minutes for a large company; press Ctrl+C to stop."
+            )
+        )
     try:
         with stop_signals(stop.set):
             run = app.sync(preview=options.preview, allow=options.allow, stop=stop)
@@ -186,5 +190,5 @@ def serve(app: App, texts: Texts, options: Namespace) -> int:
         has_broken_down = not app.is_serving
         hanging = app.stop(_STOP_WITHIN_S)
     if has_broken_down:
-        say(texts("The service broke down; the log file has the details."))
+        say(texts("The service crashed; see the log file for details."))
     return FAILED if has_broken_down or hanging else GOOD

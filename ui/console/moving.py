@@ -20,17 +20,17 @@ def export(app: App, texts: Texts, options: Namespace) -> int:
     """Write everything into one sealed file; a file that is there is not replaced."""
     target: Path = options.file
     if target.exists():
-        text = N_("there is such a file already; choose another name")
+        text = N_("this file already exists; choose another name")
         raise SettingsError([Problem(str(target), Message(text))])
     secret = passphrase(options.passphrase_file, texts, is_new=True)
-    show(_export_page(app.moving.export(target.absolute(), secret), texts))
+    show(_export_page(app.migration.export(target.absolute(), secret), texts))
     return _GOOD
 
 
 def import_(app: App, texts: Texts, options: Namespace) -> int:
     """Put an export in the place of this data folder's files."""
     secret = passphrase(options.passphrase_file, texts, is_new=False)
-    show(_import_page(app.moving.import_from(options.file.absolute(), secret), texts))
+    show(_import_page(app.migration.import_from(options.file.absolute(), secret), texts))
     return _GOOD
 
 
@@ -43,7 +43,7 @@ def _export_page(view: ExportView, texts: Texts) -> Iterator[str]:
 
 def _import_page(view: ImportView, texts: Texts) -> Iterator[str]:
     yield texts(
-        "Imported what was exported on {moment} (version {version}).",
+        "Imported the export of {moment} (version {version}).",
         moment=texts.moment(view.exported_at_ms),
         version=view.version,
     )

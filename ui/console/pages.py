@@ -34,7 +34,7 @@ def status_page(status: Status, texts: Texts) -> Iterator[str]:
         yield subscription_line(status.subscription, texts)
     counts = status.events
     yield texts(
-        "Events: {pending} pending, {working} in work, {done} done, {ignored} ignored, "
+        "Events: {pending} pending, {working} in progress, {done} done, {ignored} ignored, "
         "{failed} failed; {duplicates} duplicates",
         pending=counts.pending,
         working=counts.working,
@@ -60,14 +60,14 @@ def _credentials_lines(status: Status, texts: Texts) -> Iterator[str]:
             yield texts(title, key=view.key, token=view.token, aes_key=view.aes_key)
             yield f"  {_use_line(view, texts)}"
     if sets.missing:
-        yield texts("Still to be entered: {names}", names=", ".join(sets.missing))
+        yield texts("Still missing: {names}", names=", ".join(sets.missing))
 
 
 def _use_line(view: CredentialSetView, texts: Texts) -> str:
     if view.last_used_at_ms is None:
         return texts("not used by DingTalk yet")
     return texts(
-        "last used {moment} from {remote}, calls: {calls}",
+        "last used {moment} from {remote}, requests: {calls}",
         moment=texts.moment(view.last_used_at_ms),
         remote=view.last_used_from or "?",
         calls=view.calls,
@@ -124,14 +124,15 @@ def outcome_page(outcome: Outcome, texts: Texts) -> Iterator[str]:
         yield texts("The credentials are active now.")
     elif outcome.credentials is Effect.PENDING:
         yield texts(
-            "The new credentials are pending: they become active with DingTalk's first call that "
-            "uses them. Save them in the DingTalk console now; the old ones work until then."
+            "The new credentials are pending: they become active with DingTalk's first request "
+            "that uses them. Save them in the DingTalk console now; the old ones stay valid until "
+            "then."
         )
     elif outcome.credentials is Effect.INCOMPLETE:
         names = ", ".join(map(str, outcome.missing))
         yield texts("The credentials are not complete: {names} still missing.", names=names)
     if outcome.needs_restart:
-        yield texts("A running service takes up the new host or port after a restart.")
+        yield texts("A new host or port takes effect after the running service is restarted.")
     for note in outcome.config.notes:
         yield f"! {texts.of(note)}"
 

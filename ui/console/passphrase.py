@@ -44,7 +44,7 @@ def passphrase(source: Path | None, texts: Texts, *, is_new: bool) -> str:
     if source is not None:
         return _first_line(source)
     if sys.stdin is None or not sys.stdin.isatty():
-        raise _problem(N_("is needed where nobody can type the passphrase"))
+        raise _problem(N_("is required where nobody can type the passphrase"))
     entered = _typed(texts("Passphrase:"))
     if is_new and _typed(texts("Once more:")) != entered:
         raise _problem(N_("the two entries differ"), texts("Passphrase"))
@@ -63,7 +63,7 @@ def _first_line(source: Path) -> str:
     try:
         lines = content.decode(encoding).splitlines()
     except UnicodeDecodeError as exc:
-        raise _problem(N_("it is not text in UTF-8")) from exc
+        raise _problem(N_("it is not UTF-8 text")) from exc
     return lines[0] if lines else ""
 
 

@@ -17,16 +17,16 @@ from ui.words.text import Texts
 _STATES = {
     SyncState.NEVER: N_("Last sync: none yet"),
     SyncState.SUCCESS: N_("Last sync: succeeded"),
-    SyncState.PARTIAL: N_("Last sync: done, but with problems"),
-    SyncState.HELD: N_("Last sync: held until you approve"),
+    SyncState.PARTIAL: N_("Last sync: done, with problems"),
+    SyncState.HELD: N_("Last sync: waiting for your approval"),
     SyncState.FAILED: N_("Last sync: failed"),
-    SyncState.QUARANTINED: N_("Last sync: failed; waiting until somebody acts"),
+    SyncState.QUARANTINED: N_("Last sync: failed; your action is needed"),
 }
 
 
 def sync_lines(sync: SyncView, texts: Texts) -> Iterator[str]:
     """Yield the lines of `status` about the mirror."""
-    yield texts("WeCom sync: on") if sync.is_enabled else texts("WeCom sync: off")
+    yield texts("Automatic sync: on") if sync.is_enabled else texts("Automatic sync: off")
     yield from (f"  {line}" for line in _state_lines(sync, texts))
 
 
@@ -34,12 +34,12 @@ def _state_lines(sync: SyncView, texts: Texts) -> Iterator[str]:
     yield texts(_STATES[sync.state])
     if sync.current_run is not None:
         since = texts.moment(sync.current_run.started_at_ms)
-        yield texts("A sync is under way since {since}", since=since)
+        yield texts("A sync has been running since {since}", since=since)
     if sync.held is not None and sync.held.is_rejected:
-        yield texts("Held and rejected by you: {digest}", digest=sync.held.digest)
+        yield texts("Rejected by you: {digest}", digest=sync.held.digest)
     if sync.last_success_at_ms is not None:
         moment = texts.moment(sync.last_success_at_ms)
-        yield texts("Last full success: {moment}", moment=moment)
+        yield texts("Last successful sync: {moment}", moment=moment)
     if sync.is_enabled and sync.next_full_run_at_ms is not None:
         moment = texts.moment(sync.next_full_run_at_ms)
         yield texts("Next full sync: {moment}", moment=moment)
@@ -57,22 +57,24 @@ def run_page(run: RunView, texts: Texts) -> Iterator[str]:
     yield from _ending_lines(summary, texts)
     yield from map(texts.of, run.hold_reasons)
     if summary.digest is not None:
-        yield texts("To approve exactly this: sync --allow {digest}", digest=summary.digest)
+        yield texts("To approve exactly this list: sync --allow {digest}", digest=summary.digest)
 
 
 def decision_page(held: HeldView | None, texts: Texts, *, is_rejected: bool) -> Iterator[str]:
     """Yield the lines of `sync --reject`: what was decided, or what could have been."""
     if is_rejected and held is not None:
-        yield texts("Rejected: the people and departments of this list stay as they are.")
+        yield texts("Rejected: the people and departments on this list stay as they are.")
         yield texts(
-            "It is not brought up again while it is the same list. Should you change your mind: "
-            "sync --allow {digest}",
+            "You are not asked again unless the list changes. To approve it after all: sync "
+            "--allow {digest}",
             digest=held.digest,
         )
         return
-    yield texts("Refused: this is not the digest of what awaits approval. Nothing was decided.")
+    yield texts(
+        "Refused: this is not the digest of the list awaiting approval. Nothing was decided."
+    )
     if held is not None:
-        yield texts("What awaits approval now: {digest}", digest=held.digest)
+        yield texts("List awaiting approval now: {digest}", digest=held.digest)
 
 
 _MARKS = {
@@ -90,12 +92,12 @@ _ACTIONS = {
     ("enable", "person"): N_("enable the member {who}"),
     ("disable", "person"): N_("disable the member {who}"),
     ("delete", "person"): N_("delete the member {who}"),
-    ("conflict", "person"): N_("decide about {who}"),
+    ("conflict", "person"): N_("needs your decision: {who}"),
     ("create", "department"): N_("create the department {who}"),
     ("adopt", "department"): N_("take over the department {who}"),
     ("update", "department"): N_("change the department {who}"),
     ("delete", "department"): N_("delete the department {who}"),
-    ("conflict", "department"): N_("decide about the department {who}"),
+    ("conflict", "department"): N_("needs your decision: department {who}"),
 }
 
 
@@ -129,26 +131,28 @@ def _error_lines(error: ErrorView | None, texts: Texts, indent: str) -> Iterator
 def _ending_lines(run: RunSummary, texts: Texts) -> Iterator[str]:
     totals = run.totals
     if run.status == "success" and not totals.done:
-        yield texts("Nothing to change: WeCom is as DingTalk is.")
+        yield texts("Nothing to change: WeCom matches DingTalk.")
     elif run.status == "success":
         yield texts("The sync succeeded. Changes made: {done}.", done=totals.done)
     elif run.status == "preview":
         yield texts(
-            "A preview; nothing was written. Changes that would be made: {planned}.",
+            "Preview only; nothing was written. Changes that would be made: {planned}.",
             planned=totals.planned + totals.held,
         )
     elif run.status == "refused":
-        yield texts("Refused: this is not the digest of what awaits approval. Nothing was written.")
+        yield texts(
+            "Refused: this is not the digest of the list awaiting approval. Nothing was written."
+        )
     elif run.status == "held":
         yield texts(
-            "Changes held until you approve them: {held}. Other changes made: {done}.",
+            "Changes waiting for your approval: {held}. Other changes made: {done}.",
             held=totals.held,
             done=totals.done,
         )
     elif run.status == "partial":
         yield texts(
-            "Done, but with problems. Changes made: {done}; failed: {failed}; left out: {skipped}, "
-            "of which for you to decide: {conflicts}.",
+            "Done, with problems. Changes made: {done}; failed: {failed}; skipped: {skipped}, of "
+            "which need your decision: {conflicts}.",
             done=totals.done,
             failed=totals.failed,
             skipped=totals.skipped,

@@ -41,7 +41,7 @@ def _write_csv(writer: CsvWriter, changes: Iterator[ChangeView], texts: Texts) -
     writer.writerow(
         [
             texts("Number"),
-            texts("What"),
+            texts("Action"),
             texts("Who"),
             texts("DingTalk id"),
             texts("WeCom id"),

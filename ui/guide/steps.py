@@ -33,12 +33,12 @@ class WelcomeStep(Step):
         self.add_title(texts("Welcome to DingBridge"))
         self.add_text(
             texts(
-                "In a few minutes DingTalk's events will arrive on this computer. You need the "
-                "DingTalk developer console (open-dev.dingtalk.com), opened at your app's page "
-                "“Event subscription”, with “HTTP push” chosen there."
+                "Within a few minutes, DingTalk's events will arrive on this computer. Open the "
+                "DingTalk developer console (open-dev.dingtalk.com), go to your app's page “Event "
+                "subscription”, and choose “HTTP push” there."
             )
         )
-        self.add_text(texts("You can stop at any step and go on later; nothing is lost."))
+        self.add_text(texts("You can stop at any step and continue later; nothing is lost."))
         moving = Action(
             texts("I am &moving from another computer…"), lambda: ImportDialog(self, session)
         )
@@ -49,9 +49,9 @@ class WelcomeStep(Step):
         Wrapped(
             box,
             texts(
-                "DingBridge runs in the background; its icon stands beside the clock. Windows 11 "
-                "hides new icons behind the ^ arrow there: drag it out, or switch it on under "
-                "Settings, Personalisation, Taskbar, Other system tray icons."
+                "DingBridge keeps running when you close the window; its icon is next to the "
+                "clock. Windows 11 hides new icons behind the ^ arrow there: drag it out, or turn "
+                "it on under Settings, Personalisation, Taskbar, Other system tray icons."
             ),
         ).pack(fill="x")
 
@@ -59,17 +59,17 @@ class WelcomeStep(Step):
 class ValuesStep(Step):
     """The three values, one by one or as a block."""
 
-    name = N_("Three values")
+    name = N_("Callback values")
     help_topic = Topic.VALUES
 
     def __init__(self, parent: tk.Misc, session: Session) -> None:
         super().__init__(parent, session)
-        self.add_title(self.texts("The three values"))
+        self.add_title(self.texts("The callback values"))
         self.add_text(
             self.texts(
-                "The console shows them on the page “Event subscription”; the key is the app's "
-                "Client ID. If token and aes_key are still empty there, let the console generate "
-                "them first."
+                "The key is the app's Client ID, on the page “Credentials and basic information”; "
+                "token and aes_key are on the page “Event subscription”. If they are still empty "
+                "there, generate them in the console first."
             )
         )
         self._known = Wrapped(self, style="Good.TLabel")
@@ -110,10 +110,10 @@ class ValuesStep(Step):
         credentials = snapshot.status.credentials
         missing = () if credentials.active is not None else credentials.missing
         if credentials.active is not None:
-            known = self.texts("All three values are entered already. You can go on.")
+            known = self.texts("All three values have been entered. You can continue.")
         elif 0 < len(missing) < len(self.form.entries):
             names = self.texts(", ").join(missing)
-            known = self.texts("Kept from last time; still missing: {names}", names=names)
+            known = self.texts("Saved last time; still missing: {names}", names=names)
         else:
             known = ""
         self._known.show(known)
@@ -141,16 +141,16 @@ class AddressStep(Step):
         self._local.pack(anchor="w", pady=theme.pad(0, 10))
         self.add_text(
             texts(
-                "DingTalk calls from the internet, so it needs an address that leads here: a port "
-                "forwarding in the office's router, a reverse proxy, or a tunnel. Whoever looks "
-                "after your network knows which one, and the address."
+                "DingTalk sends its events over the internet, so it needs a public address that "
+                "leads here: port forwarding in the office router, a reverse proxy, or a tunnel. "
+                "Ask your network administrator which one you have, and for its address."
             )
         )
         self.entry = ValueEntry(
             self,
             theme,
             texts,
-            texts("Address as DingTalk calls it"),
+            texts("Public address for DingTalk"),
             self._judge,
             hint=texts("For example https://ding.example.com/api/callback; may be left empty."),
         )
@@ -158,8 +158,8 @@ class AddressStep(Step):
         self.entry.on_change = self.changed
         self.add_text(
             texts(
-                "The address must answer directly: DingTalk does not follow redirects, and https "
-                "needs a valid certificate."
+                "Enter the final address: DingTalk does not follow redirects, such as from http to "
+                "https, and https needs a valid certificate."
             ),
             "Hint.TLabel",
         )
@@ -210,7 +210,7 @@ class CheckStep(Step):
         super().__init__(parent, session)
         texts, theme = self.texts, self.theme
         self.add_title(texts("Self-test"))
-        self.add_text(texts("DingBridge calls itself just as DingTalk will."))
+        self.add_text(texts("DingBridge sends itself a request, just as DingTalk will."))
         ButtonRow(self, theme, Action(texts("Run it &again"), self.entered)).pack(
             fill="x", pady=theme.pad(0, 8)
         )

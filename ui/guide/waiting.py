@@ -16,22 +16,24 @@ from ui.words.health import Health, StatusSnapshot, last_contact
 class WaitingStep(Step):
     """Turns green when DingTalk's check_url arrives."""
 
-    name = N_("DingTalk calls")
+    name = N_("Wait for DingTalk")
     help_topic = Topic.CONSOLE
 
     def __init__(self, parent: tk.Misc, session: Session) -> None:
         super().__init__(parent, session)
         texts, theme = self.texts, self.theme
-        self.add_title(texts("Save in the console"))
+        self.add_title(texts("Save in the DingTalk console"))
         self.add_text(texts("In the DingTalk console, on the page “Event subscription”:"))
-        self.add_text(texts("1. Paste this address as the request address:"))
+        self.add_text(texts("1. Paste this address as the request URL:"))
         row = ttk.Frame(self)
         row.pack(fill="x", pady=theme.pad(0, 8))
         self._url = ttk.Entry(row, font="TkFixedFont")
         self._url.pack(side="left", fill="x", expand=True)
         ButtonRow(row, theme, Action(texts("Co&py"), self._copy), side="right").pack(side="right")
-        self.add_text(texts("2. Check that token and aes_key there are the ones entered here."))
-        self.add_text(texts("3. Press Save. DingTalk calls at once, and this page turns green."))
+        self.add_text(texts("2. Check that token and aes_key there match the ones entered here."))
+        self.add_text(
+            texts("3. Press Save. DingTalk sends a request at once, and this page turns green.")
+        )
         box = ttk.Frame(self, padding=theme.px(14), relief="solid", borderwidth=1)
         box.pack(fill="x", pady=theme.pad(8, 0))
         self._picture = ttk.Label(box)
@@ -59,7 +61,7 @@ class WaitingStep(Step):
         else:
             self._show(
                 Health.NOT_SET_UP,
-                self.texts("Waiting for DingTalk's call…"),
+                self.texts("Waiting for DingTalk…"),
                 self.texts(
                     "If the console reports a failure and nothing happens here, DingTalk cannot "
                     "reach the address: check the router, the proxy and the firewall."
@@ -89,9 +91,10 @@ class WaitingStep(Step):
         self.has_contact = True
         self._show(
             Health.WORKING,
-            self.texts("DingTalk has called. All is well."),
+            self.texts("DingTalk is connected. All is well."),
             self.texts(
-                "Last call {moment} from {remote}. Choose the events you want in the console now.",
+                "Last request {moment} from {remote}. Now select the events you want in the "
+                "console.",
                 moment=self.texts.moment(contact.last_used_at_ms),
                 remote=contact.last_used_from or "–",
             ),

@@ -96,7 +96,7 @@ class GuideWindow:
         later = ButtonRow(
             bar,
             theme,
-            Action(texts("Go on &later"), self.leave),
+            Action(texts("&Later"), self.leave),
             Action(texts("?   Help (F1)"), self._session.windows.open_help),
         )
         later.pack(side="left")

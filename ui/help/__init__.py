@@ -1,1 +1,1 @@
-"""The handbook: Markdown in `en` and `zh_CN`; `python -m tests.handbook` renders it into `html`."""
+"""The handbook: Markdown in `en` and `zh_CN`, rendered to `html` by tests.tools.handbook."""

@@ -43,7 +43,7 @@ class HelpNotShownError(DingBridgeError):
     """No browser took the page. Gaps: path."""
 
     code = "help-not-shown"
-    title_text = N_("The help could not be opened in a browser.")
+    title_text = N_("Help could not be opened in a browser.")
     hint_text = N_("Open this file yourself: {path}")
 
 

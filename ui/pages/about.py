@@ -34,9 +34,9 @@ class AboutPage(Page):
         Wrapped(
             self,
             texts(
-                "Receives DingTalk's event callbacks, keeps every one of them on this computer, "
-                "mirrors DingTalk's directory into WeCom, and says in plain words what is wrong "
-                "when something does not get through."
+                "Receives DingTalk's events, stores every one of them on this computer, syncs "
+                "DingTalk's directory to WeCom, and explains in plain words when something goes "
+                "wrong."
             ),
         ).pack(fill="x", pady=theme.pad(0, 12))
         self._add_facts()

@@ -21,7 +21,7 @@ def page_makers(texts: Texts) -> Mapping[PageName, tuple[str, PageMaker]]:
         PageName.OVERVIEW: (texts("&Overview"), OverviewPage),
         PageName.CREDENTIALS: (texts("&Credentials"), CredentialsPage),
         PageName.EVENTS: (texts("&Events"), EventsPage),
-        PageName.REJECTED: (texts("&Rejected calls"), RejectedPage),
+        PageName.REJECTED: (texts("&Rejected requests"), RejectedPage),
         PageName.SELF_TEST: (texts("Self-&test"), SelfTestPage),
         PageName.SYNC: (texts("S&ync"), SyncPage),
         PageName.SETTINGS: (texts("&Settings"), SettingsPage),

@@ -19,15 +19,15 @@ from ui.words.health import StatusSnapshot
 
 _ROLES = {
     "active": N_("Active"),
-    "pending": N_("Pending: waits for DingTalk's first call with it"),
-    "previous": N_("Previous: still accepted for a while"),
+    "pending": N_("Pending: until DingTalk uses it for the first time"),
+    "previous": N_("Previous: still valid for a while"),
 }
 _EFFECTS = {
     Effect.UNTOUCHED: N_("Nothing changed."),
-    Effect.ACTIVE: N_("The values are in use now. Nothing needs to be restarted."),
+    Effect.ACTIVE: N_("The values are in effect now. No restart is needed."),
     Effect.PENDING: N_(
-        "The new values wait beside the old ones. Press Save in the DingTalk console now: its "
-        "first call makes them active, and no event is lost meanwhile."
+        "The new values are stored next to the old ones. Press Save in the DingTalk console now: "
+        "DingTalk's first request makes them active, and no event is lost."
     ),
 }
 
@@ -47,12 +47,12 @@ class CredentialsPage(Page):
             body,
             theme,
             texts("Credentials"),
-            texts("token, aes_key and key prove that a call comes from DingTalk."),
+            texts("token, aes_key and key prove that a request comes from DingTalk."),
         ).pack(fill="x", pady=theme.pad(0, 10))
         self._add_doctor(body)
         self._sets = ttk.Frame(body)
         self._sets.pack(fill="x")
-        self._cards: dict[str, CredentialSetCard] = {}
+        self.cards: dict[str, CredentialSetCard] = {}
         self._none = Wrapped(body, texts("No values have been entered yet."))
         self.subscription = SubscriptionCard(body, session)
         self.subscription.pack(fill="x")
@@ -61,7 +61,7 @@ class CredentialsPage(Page):
 
     def left(self) -> None:
         """Take secrets off the screen."""
-        for card in self._cards.values():
+        for card in self.cards.values():
             card.hide_secrets()
 
     def _add_doctor(self, body: ttk.Frame) -> None:
@@ -70,7 +70,7 @@ class CredentialsPage(Page):
         self._doctor_place.pack(fill="x")
         self.doctor = ttk.LabelFrame(
             self._doctor_place,
-            text=texts("What was wrong with the last rejected call"),
+            text=texts("What was wrong with the last rejected request"),
             padding=theme.px(12),
         )
         self._doctor_title = Wrapped(self.doctor, style="Bad.TLabel")
@@ -85,12 +85,12 @@ class CredentialsPage(Page):
 
     def _add_form(self, body: ttk.Frame) -> None:
         texts, theme = self.texts, self.theme
-        box = ttk.LabelFrame(body, text=texts("Enter other values"), padding=theme.px(12))
+        box = ttk.LabelFrame(body, text=texts("Enter new values"), padding=theme.px(12))
         box.pack(fill="x", pady=theme.pad(8, 8))
         Wrapped(
             box,
             texts(
-                "Here first or in the console first: both ways work, and the old values stay "
+                "You can change them here or in the DingTalk console first; the old values stay "
                 "valid until DingTalk uses the new ones."
             ),
             "Hint.TLabel",
@@ -140,24 +140,24 @@ class CredentialsPage(Page):
             "previous": credentials.previous,
         }
         for role, view in present.items():
-            if view is None and role in self._cards:
-                self._cards.pop(role).destroy()
+            if view is None and role in self.cards:
+                self.cards.pop(role).destroy()
             elif view is not None:
                 self._card(role).show(view, is_in_use=credentials.in_use == role)
         for role in present:  # in this order also where one came later
-            if role in self._cards:
-                self._cards[role].pack_forget()
-                self._cards[role].pack(fill="x", pady=self.theme.pad(0, 8))
-        if self._cards:
+            if role in self.cards:
+                self.cards[role].pack_forget()
+                self.cards[role].pack(fill="x", pady=self.theme.pad(0, 8))
+        if self.cards:
             self._none.pack_forget()
         else:
             self._none.pack(after=self._sets, fill="x", pady=self.theme.pad(0, 8))
 
     def _card(self, role: str) -> CredentialSetCard:
-        if role not in self._cards:
+        if role not in self.cards:
             title = self.texts(_ROLES[role])
-            self._cards[role] = CredentialSetCard(self._sets, self.session, role, title)
-        return self._cards[role]
+            self.cards[role] = CredentialSetCard(self._sets, self.session, role, title)
+        return self.cards[role]
 
     # --- entering
 
@@ -175,7 +175,7 @@ class CredentialsPage(Page):
         self.form.clear()
         if outcome.credentials is Effect.INCOMPLETE:
             missing = self.texts(", ").join(name for name in FIELDS if name in outcome.missing)
-            text = self.texts("Kept. Still to be entered: {missing}", missing=missing)
+            text = self.texts("Saved. Still missing: {missing}", missing=missing)
         else:
             text = self.texts(_EFFECTS[outcome.credentials])
         self.outcome.show(text)

@@ -34,7 +34,7 @@ class EventsPage(Page):
         self._is_seen = False
         self._selected: EventView | None = None
         self.feed = EventFeed(session, self._changed)
-        hint = texts("Everything that DingTalk has sent, newest first.")
+        hint = texts("All events that DingTalk has sent, newest first.")
         heading(self, theme, texts("Events"), hint).pack(fill="x")
         self._add_filters()
         self._summary = ttk.Label(self, style="Hint.TLabel")
@@ -215,7 +215,7 @@ class EventsPage(Page):
         self.details.show(title, "\n".join(lines))
 
     def _show_none(self) -> None:
-        self.details.show(self.texts("Select an event to see all of it."), "")
+        self.details.show(self.texts("Select an event to see its details."), "")
 
     def _copy(self) -> None:
         if self._selected is not None:
@@ -233,9 +233,9 @@ class EventsPage(Page):
 
     def _requeued(self, count: int) -> None:
         if count:
-            text = self.texts("Events waiting to be processed again: {count}.", count=f"{count:,}")
+            text = self.texts("Events queued for processing: {count}.", count=f"{count:,}")
         else:
-            text = self.texts("Nothing to do: the event waits to be processed already.")
+            text = self.texts("Nothing to do: the event is already waiting to be processed.")
         self.session.windows.tell(text)
         self.session.windows.refresh()
 
@@ -252,7 +252,7 @@ class EventsPage(Page):
         path, wanted = Path(name), self._filter()
 
         def done(count: int) -> None:
-            told = texts("Events written: {count}, to {path}", count=f"{count:,}", path=str(path))
+            told = texts("Exported events: {count}, to {path}", count=f"{count:,}", path=str(path))
             self.session.windows.tell(told)
 
         self.session.ask(lambda: export(self.session.app, wanted, path, texts), done)

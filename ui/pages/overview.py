@@ -153,7 +153,7 @@ class OverviewPage(Page):
         total = counts.pending + counts.working + counts.done + counts.ignored + counts.failed
         self._counts.show(
             self.texts(
-                "Events kept: {total}; failed: {failed}; came more than once: {duplicates}.",
+                "Events stored: {total}; failed: {failed}; received more than once: {duplicates}.",
                 total=f"{total:,}",
                 failed=f"{counts.failed:,}",
                 duplicates=f"{counts.duplicates:,}",
@@ -170,7 +170,7 @@ class OverviewPage(Page):
             since = self.texts.moment(status.service.started_at_ms)
             self._since.show(self.texts("Running since {since}", since=since))
         else:
-            self._since.show(self.texts("The service does not run."))
+            self._since.show(self.texts("The service is not running."))
 
     def _show_attention(self, notices: Sequence[Notice]) -> None:
         for child in self._attention.winfo_children():
@@ -199,7 +199,7 @@ class OverviewPage(Page):
         else:
             hint = texts(
                 "This is the address on this computer. DingTalk needs one that can be reached from "
-                "the internet; the guide explains how."
+                "the internet; the set-up guide explains how."
             )
         self._address_hint.show(hint)
 
@@ -208,13 +208,13 @@ class OverviewPage(Page):
         if contact is None:
             self._contact.show(self.texts("None yet"))
             self._contact_hint.show(
-                self.texts("DingTalk calls when Save is pressed in its console.")
+                self.texts("DingTalk sends a request when Save is pressed in its console.")
             )
             return
         self._contact.show(self.texts.moment(contact.last_used_at_ms))
         self._contact_hint.show(
             self.texts(
-                "From {remote}; calls under these values so far: {calls}.",
+                "From {remote}; requests with these values so far: {calls}.",
                 remote=contact.last_used_from or "–",
                 calls=f"{contact.calls:,}",
             )

@@ -28,10 +28,10 @@ class RejectedPage(Page):
         heading(
             self,
             theme,
-            texts("Rejected calls"),
+            texts("Rejected requests"),
             texts(
-                "Calls whose signature or content does not fit the values entered here. Now and "
-                "then a stranger's call is normal for an address on the internet."
+                "Requests whose signature or content does not match the values entered here. An "
+                "occasional request from a stranger is normal for a public address."
             ),
         ).pack(fill="x", pady=theme.pad(0, 10))
         self._add_details()
@@ -57,7 +57,7 @@ class RejectedPage(Page):
         for name, title, width in (
             ("at", texts("Last time"), 150),
             ("from", texts("From"), 130),
-            ("count", texts("Calls"), 60),
+            ("count", texts("Requests"), 60),
             ("why", texts("Cause"), 420),
         ):
             self.tree.heading(name, text=title, anchor="w")
@@ -120,13 +120,13 @@ class RejectedPage(Page):
     def _show(self, call: RejectionView | None) -> None:
         self._buttons.pack_forget()
         if call is None:
-            self._title.show(self.texts("No call has been turned away."))
+            self._title.show(self.texts("No request has been rejected."))
             self.hint.show("")
             return
         self._selected_first_ms = call.first_at_ms
         self._title.show(self.session.say(call.title))
         # What would have helped is no advice any more: all is entered as it should be.
-        settled = self.texts("A genuine call came later: this is settled.")
+        settled = self.texts("A genuine request came later: this is resolved.")
         self.hint.show(settled if call.is_settled else self.session.say(call.hint))
         if call.offered_key and not call.is_settled:
             label = self.texts("&Use the key {key}", key=call.offered_key)

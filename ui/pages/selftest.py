@@ -24,8 +24,8 @@ class SelfTestPage(Page):
             theme,
             texts("Self-test"),
             texts(
-                "Sends a signed, encrypted call through the real address, as DingTalk does, and "
-                "checks the answer. Nothing of it is stored."
+                "Sends a signed, encrypted request to the real address, as DingTalk does, and "
+                "checks the response. Nothing of it is stored."
             ),
         ).pack(fill="x")
         self.buttons = ButtonRow(self, theme, Action(texts("R&un the self-test"), self.run))

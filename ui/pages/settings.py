@@ -33,7 +33,7 @@ class SettingsPage(Page):
         self.fields: dict[str, SettingField] = {}
         self.tests: dict[str, ConnectionPanel] = {}
         self._areas: dict[str, Scrolled] = {}
-        hint = texts("Every change is checked before it is saved, and can be taken back.")
+        hint = texts("Every change is checked before it is saved, and can be undone.")
         heading(self, theme, texts("Settings"), hint).pack(fill="x", pady=theme.pad(0, 8))
         self._add_buttons()
         self.tabs = ttk.Notebook(self)
@@ -105,14 +105,14 @@ class SettingsPage(Page):
     def _add_moving(self) -> None:
         texts, theme = self.texts, self.theme
         frame = ttk.Frame(self.tabs, padding=theme.px(14))
-        self.tabs.add(frame, text=texts("Moving"))
+        self.tabs.add(frame, text=texts("Backup and move"))
         ttk.Label(frame, text=texts("Move to another computer"), style="Strong.TLabel").pack(
             anchor="w"
         )
         explained = texts(
-            "Windows seals the secrets for this account, so a copy of the data folder is of no use "
-            "elsewhere. Export here, quit, and import on the new computer: settings, secrets, "
-            "events, and the mirror's knowledge of who is who go along."
+            "Windows encrypts the secrets for this account, so a copy of the data folder cannot be "
+            "used elsewhere. Export here, quit, and import on the new computer: settings, secrets, "
+            "events, and the links between DingTalk and WeCom are included."
         )
         Wrapped(frame, explained, "Hint.TLabel").pack(fill="x", pady=theme.pad(2, 8))
         row = ButtonRow(
@@ -173,14 +173,14 @@ class SettingsPage(Page):
         if outcome.needs_restart:
             self.told.show(
                 self.texts(
-                    "Saved. Where the address that DingTalk calls changes with it, enter the new "
-                    "one in the DingTalk console as well, or its calls no longer arrive."
+                    "Saved. If this changes the address that DingTalk uses, enter the new one in "
+                    "the DingTalk console as well, or its requests no longer arrive."
                 ),
                 "Strong.TLabel",
             )
             self._restart_buttons.pack(anchor="w", pady=self.theme.pad(6, 0))
         else:
-            self.told.show(self.texts("✓ Saved and in use."), "Good.TLabel")
+            self.told.show(self.texts("✓ Saved and in effect."), "Good.TLabel")
         self.session.windows.refresh()
 
     def _refused(self, failure: DingBridgeError) -> None:

@@ -32,7 +32,7 @@ class Crashes:
         session = self._session
         if self._is_same(mistake):
             _log.error("The same mistake in the windows again: %s", type(mistake).__name__)
-            session.windows.tell(session.texts("Something went wrong inside DingBridge."))
+            session.windows.tell(session.texts("DingBridge ran into an internal error."))
             return
         _log.error("A mistake in the windows", exc_info=mistake)
         if self._dialog is not None and self._dialog.winfo_exists():

@@ -232,8 +232,10 @@ class Program:
         if not self.session.remembered.is_tray_explained:
             self.geometry.keep(replace(self.session.remembered, is_tray_explained=True))
             texts = self.session.texts
-            title = texts("DingBridge goes on in the background")
-            text = texts("Its icon is beside the clock, maybe behind the ^ arrow. Quit it there.")
+            title = texts("DingBridge keeps running")
+            text = texts(
+                "Its icon is next to the clock, maybe behind the ^ arrow. Use its menu to quit."
+            )
             self.session.ask(lambda: self.tray.notify(title, text), lambda _: None)
 
     def _is_seen(self) -> bool:

@@ -51,8 +51,8 @@ class Shutdown:
         self._root.after_cancel(self._give_up_timer)
         if hanging:
             text = self._session.texts(
-                "DingBridge ends now, but did not stop in time: {names}. "
-                "No event that was acknowledged is lost.",
+                "DingBridge is quitting, but these parts did not stop in time: {names}. No "
+                "acknowledged event is lost.",
                 names=", ".join(hanging),
             )
             messagebox.showwarning("DingBridge", text)

@@ -45,7 +45,7 @@ def _raise_running(single: SingleInstance, texts: Texts) -> int:
     messagebox.showerror(
         "DingBridge",
         texts(
-            "DingBridge is running already, but does not answer. End “DingBridge” in the Task "
+            "DingBridge is already running, but does not respond. End “DingBridge” in Task "
             "Manager, then start it again."
         ),
     )

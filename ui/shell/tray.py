@@ -97,12 +97,12 @@ def cut(text: str, units: int) -> str:
 
 def _menu(health: Health, switches: Switches, texts: Texts) -> Sequence[Entry]:
     sync = [] if switches.sync is None else [
-        Entry(texts("WeCom sync"), Command.TOGGLE_SYNC, switches.sync),
+        Entry(texts("Sync automatically"), Command.TOGGLE_SYNC, switches.sync),
         Entry(texts("Preview sync…"), Command.PREVIEW_SYNC),
         SEPARATOR,
     ]  # fmt: skip
     autostart = [] if switches.autostart is None else [
-        Entry(texts("Start with Windows"), Command.TOGGLE_AUTOSTART, switches.autostart),
+        Entry(texts("Start when I sign in"), Command.TOGGLE_AUTOSTART, switches.autostart),
     ]  # fmt: skip
     return [
         Entry(texts(HEALTH_WORDS[health])),
@@ -113,7 +113,7 @@ def _menu(health: Health, switches: Switches, texts: Texts) -> Sequence[Entry]:
         Entry(texts("Recent events…"), Command.EVENTS),
         SEPARATOR,
         *sync,
-        Entry(texts("Copy callback URL"), Command.COPY_URL),
+        Entry(texts("Copy callback address"), Command.COPY_URL),
         Entry(texts("Open log folder"), Command.OPEN_LOGS),
         SEPARATOR,
         *autostart,
@@ -164,7 +164,7 @@ class Tray:
                 "DingBridge",
                 icon=state_image(state.health, _IMAGE_PX),
                 title=state.tip,
-                menu=pystray.Menu(lambda: self._items(self._menu())),
+                menu=pystray.Menu(lambda: self._items(self.menu)),
             )
             self._icon.run_detached(lambda icon: self._appear(icon, state))
         return True
@@ -206,8 +206,14 @@ class Tray:
         if icon is not None:
             icon.stop()
 
-    def _menu(self) -> tuple[Entry, ...]:
+    @property
+    def menu(self) -> tuple[Entry, ...]:
+        """What can be chosen now."""
         return self._state.menu if self._state is not None else ()
+
+    def choose(self, command: Command) -> None:
+        """Do what an entry of the menu stands for."""
+        self._on_command(command)
 
     def _items(self, entries: Sequence[Entry]) -> list[Any]:
         return [self._item(entry) for entry in entries]
@@ -222,7 +228,7 @@ class Tray:
         command, ticked = entry.command, entry.is_ticked
         return pystray.MenuItem(
             entry.label,
-            None if command is None else lambda: self._on_command(command),
+            None if command is None else lambda: self.choose(command),
             checked=None if ticked is None else lambda _: ticked,
             radio=command is not None and command.startswith("language-"),
             default=entry.is_default,

@@ -62,12 +62,14 @@ class SyncCommands:
         if run.error is not None:
             told = texts.of(run.error.title)
         elif run.status == "refused":
-            told = texts("The list has changed meanwhile, so nothing was done. Look again.")
+            told = texts(
+                "The list has changed in the meantime, so nothing was done. Check it again."
+            )
         elif run.status == "preview":
             told = texts("The preview is ready; nothing was written.")
         else:
             status, counts = status_words(run, texts), count_words(run, texts)
-            told = texts("The sync ended: {status}. {counts}", status=status, counts=counts)
+            told = texts("The sync has finished: {status}. {counts}", status=status, counts=counts)
         self._windows.tell(told)
 
     def _answered(self) -> None:

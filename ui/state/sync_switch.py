@@ -66,9 +66,9 @@ class SyncSwitch:
     def _tell(self, *, is_on: bool) -> None:
         texts = self._texts()
         told = (
-            texts("The sync is on; a full sync begins.")
+            texts("Automatic sync is on; a full sync is starting.")
             if is_on
-            else texts("The sync is off; events are still received and kept.")
+            else texts("Automatic sync is off; events are still received and stored.")
         )
         self._windows.tell(told)
 

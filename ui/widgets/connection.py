@@ -40,11 +40,11 @@ class ConnectionPanel(ttk.Frame):
             self,
             theme,
             Action(texts("Test the co&nnection"), self.run),
-            Action(texts("Give u&p"), self.give_up),
+            Action(texts("Sto&p"), self.give_up),
         )
         self.buttons.pack(fill="x")
         self.test_button, self.stop_button = self.buttons.buttons
-        hint = texts("Tries these values with real calls, saved or not. Nothing is written.")
+        hint = texts("Tests these values with real API calls, saved or not. Nothing is written.")
         Wrapped(self, hint, "Hint.TLabel").pack(fill="x", pady=theme.pad(2, 6))
         self._progress = ttk.Progressbar(self, mode="indeterminate", length=theme.px(200))
         self.steps = StepList(self, theme, texts)

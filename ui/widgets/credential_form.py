@@ -15,7 +15,7 @@ FIELDS = ("token", "aes_key", "key")
 _HINTS = {
     "token": N_("Called Token or 签名 Token in the console."),
     "aes_key": N_("Called aes_key or 加密 aes_key in the console: 43 letters and digits."),
-    "key": N_("The app's AppKey (Client ID), for most apps."),
+    "key": N_("Usually the app's Client ID (formerly AppKey)."),
 }
 
 
@@ -27,7 +27,7 @@ class CredentialForm(ttk.Frame):
         self._session = session
         self.on_change: Callable[[], object] = lambda: None
         texts, theme = session.texts, session.theme
-        label = texts("Paste all of it here, as copied from the console:")
+        label = texts("Paste the whole text copied from the console here:")
         ttk.Label(self, text=label, style="Strong.TLabel").pack(anchor="w")
         self.block = TextBox(self, height=3, text_font="TkTextFont", wrap="word")
         self.block.pack(fill="x", pady=theme.pad(2, 2))
@@ -66,7 +66,7 @@ class CredentialForm(ttk.Frame):
             value = App.generated_value(name)
             entry.text.set(value)
             self._session.copy(
-                value, texts("A random {name} was entered here and copied.", name=name)
+                value, texts("A random {name} was generated, entered and copied.", name=name)
             )
 
         entry.add_button(texts("Generate and copy"), generate, theme)
@@ -96,7 +96,7 @@ class CredentialForm(ttk.Frame):
         text = self.block.get("1.0", "end").strip()
         if not text:
             return
-        found = self._session.app.take_apart(text)
+        found = self._session.app.split_pasted(text)
         for name, value in found.items():
             self.entries[name].text.set(value)
         self._tell_found([name for name in FIELDS if name in found])
@@ -104,7 +104,7 @@ class CredentialForm(ttk.Frame):
     def _tell_found(self, names: list[str]) -> None:
         texts = self._session.texts
         if not names:
-            text = texts("None of the three values was recognised in it.")
+            text = texts("None of the three values was recognised.")
             self._found.show(text, "Bad.TLabel")
         elif len(names) < len(FIELDS):
             missing = texts(", ").join(name for name in FIELDS if name not in names)

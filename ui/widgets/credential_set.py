@@ -69,14 +69,14 @@ class CredentialSetCard(ttk.LabelFrame):
                 "since": texts.moment(view.first_used_at_ms),
             }
             used = (
-                texts("DingTalk uses it: last {moment} from {remote}, since {since}.", **values)
+                texts("In use by DingTalk: last {moment} from {remote}, since {since}.", **values)
                 if is_in_use
                 else texts("DingTalk last used it {moment} from {remote}.", **values)
             )
         if view.accepted_until_ms is None:
             return used
         until = texts.moment(view.accepted_until_ms)
-        accepted = texts("Accepted until {until}.", until=until)
+        accepted = texts("Valid until {until}.", until=until)
         return f"{used}\n{accepted}"
 
     def _toggle(self, name: str, button: ttk.Button) -> None:

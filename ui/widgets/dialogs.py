@@ -61,13 +61,13 @@ class CrashDialog(tk.Toplevel):
         body.pack(fill="both", expand=True)
         wrap = theme.px(560)
         ttk.Label(
-            body, text=texts("Something went wrong inside DingBridge."), style="Strong.TLabel"
+            body, text=texts("DingBridge ran into an internal error."), style="Strong.TLabel"
         ).pack(anchor="w")
         ttk.Label(
             body,
             text=texts(
-                "Callbacks are still received. Please send this report to whoever looks after the "
-                "program; it holds no secrets."
+                "Callbacks are still being received. Please send this report to your "
+                "administrator; it contains no secrets."
             ),
             wraplength=wrap,
         ).pack(anchor="w", pady=theme.pad(4, 8))

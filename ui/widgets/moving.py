@@ -151,11 +151,12 @@ class ExportDialog(_MoveDialog):
             session,
             texts("Export for another computer"),
             texts(
-                "Settings, all secrets, events and what the mirror knows go into one file. It is "
-                "sealed under a passphrase that you choose; without it nobody can open the file."
+                "Settings, all secrets, events, and the links between DingTalk and WeCom go into "
+                "one file. It is encrypted with a passphrase that you choose; nobody can open the "
+                "file without it."
             ),
         )
-        hint = texts("Four words that do not belong together are easy to remember.")
+        hint = texts("Four unrelated words are easy to remember.")
         self.passphrase = self.add_passphrase(texts("Passphrase"), self._judge, hint)
         self.again = self.add_passphrase(texts("Once more"), self._judge_again)
         self.go_button: ttk.Button | None = None
@@ -170,12 +171,12 @@ class ExportDialog(_MoveDialog):
             self.go_button.configure(state="disabled" if any(problems) else "normal")
 
     def _judge(self, text: str) -> str:
-        problem = self.session.app.moving.judge_passphrase(text)
+        problem = self.session.app.migration.judge_passphrase(text)
         return "" if problem is None else self.session.say(problem)
 
     def _judge_again(self, text: str) -> str:
         is_same = text == self.passphrase.text.get()
-        return "" if is_same else self.texts("It is not the same as above.")
+        return "" if is_same else self.texts("It does not match the one above.")
 
     def _choose(self) -> None:
         name = f"DingBridge-{datetime.now().astimezone():%Y-%m-%d}{_ENDING}"
@@ -192,7 +193,7 @@ class ExportDialog(_MoveDialog):
         passphrase = self.passphrase.text.get()
         self.begin()
         self.session.ask(
-            lambda: app.moving.export(path, passphrase), self._done, self.fail, self.ended
+            lambda: app.migration.export(path, passphrase), self._done, self.fail, self.ended
         )
 
     def _done(self, view: ExportView) -> None:
@@ -211,8 +212,8 @@ class ImportDialog(_MoveDialog):
             session,
             texts("Import from another computer"),
             texts(
-                "Everything here is replaced by what was exported on the old computer. What is "
-                "here now is moved aside and kept."
+                "Everything here is replaced by what was exported on the old computer. The present "
+                "contents are moved aside and kept."
             ),
         )
         self._has_imported = False
@@ -254,14 +255,14 @@ class ImportDialog(_MoveDialog):
         app, path, passphrase = self.session.app, Path(self.path.get()), self.passphrase.text.get()
         self.begin()
         self.session.ask(
-            lambda: app.moving.import_from(path, passphrase), self._done, self.fail, self.ended
+            lambda: app.migration.import_from(path, passphrase), self._done, self.fail, self.ended
         )
 
     def _done(self, view: ImportView) -> None:
         self._has_imported = True
         if self.winfo_exists():
             headline = self.texts(
-                "Imported what was exported on {moment} (version {version}).",
+                "Imported the export of {moment} (version {version}).",
                 moment=self.texts.moment(view.exported_at_ms),
                 version=view.version,
             )

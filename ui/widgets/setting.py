@@ -15,7 +15,7 @@ from ui.words.setting_words import CHOICES, FORMATS, LABELS, from_text, shape_of
 _BULLET = "•"
 # What a change of these means outside this program.
 _CONSEQUENCES = {
-    name: N_("The address in the DingTalk console must then change, too.")
+    name: N_("Change the address in the DingTalk console as well.")
     for name in ("callback.port", "callback.path", "callback.host")
 }
 
@@ -136,7 +136,7 @@ class SecretField(SettingField):
         """Empty the entry; a `value` of True says that a secret is stored."""
         super().load("")
         texts = self._session.texts
-        stored, none = texts("Stored; type to replace it"), texts("Not entered yet")
+        stored, none = texts("Saved; type to replace it"), texts("Not entered yet")
         self._state.configure(text=stored if value else none)
 
 

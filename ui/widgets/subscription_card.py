@@ -20,33 +20,36 @@ from ui.words.text import Texts
 _LOOK_EVERY_MS = 100
 _HEADLINES = {
     SubscriptionState.NOT_SET_UP: (
-        N_("DingTalk cannot be asked for it yet."),
+        N_("DingTalk cannot be asked yet."),
         N_(
-            "With AppKey and AppSecret of the app, DingBridge compares what DingTalk has on record "
-            "with the values above, and names what differs."
+            "Once the app's Client ID and Client Secret are entered, DingBridge compares what is "
+            "registered with DingTalk with the values above, and shows the differences."
         ),
         "TLabel",
     ),
     SubscriptionState.NOT_COMPARED: (
         N_("Not compared yet."),
-        N_("The service compares soon after each change; or press the button."),
+        N_("The service compares automatically after each change; or press the button."),
         "TLabel",
     ),
     SubscriptionState.EQUAL: (
-        N_("DingTalk has the same on record."),
+        N_("The same values are registered with DingTalk."),
         "",
         "Good.TLabel",
     ),
     SubscriptionState.DIFFERS: (
-        N_("DingTalk has something else on record: {names}."),
-        N_("Take DingTalk's values where those are right, or write yours to DingTalk."),
+        N_("Other values are registered with DingTalk: {names}."),
+        N_("Use DingTalk's values if they are right, or write yours to DingTalk."),
         "Bad.TLabel",
     ),
     SubscriptionState.NO_RECORD: (
-        N_("DingTalk has none: the subscription was made in the console, or not at all."),
         N_(
-            "Of a subscription made in the console DingTalk tells programs nothing. Whether its "
-            "values fit is shown by DingTalk's last call and by the rejected calls."
+            "Nothing is registered with DingTalk: the subscription was set up in the "
+            "console, or not at all."
+        ),
+        N_(
+            "A subscription set up in the console cannot be read through the API. DingTalk's last "
+            "request and the rejected requests show whether its values are right."
         ),
         "TLabel",
     ),
@@ -56,27 +59,29 @@ _ADDRESS = N_("Address")
 _COMPARED = ("url", "token", "aes_key")  # in the order of the table
 _TAKEN = {
     Effect.UNTOUCHED: N_("Nothing changed."),
-    Effect.INCOMPLETE: N_("Token and aes_key are kept. The key is still to be entered."),
-    Effect.ACTIVE: N_("DingTalk's values are in use now."),
+    Effect.INCOMPLETE: N_("token and aes_key have been saved. The key is still missing."),
+    Effect.ACTIVE: N_("DingTalk's values are in effect now."),
     Effect.PENDING: N_(
-        "DingTalk's values wait beside the old ones: its next call makes them active."
+        "DingTalk's values are stored next to the old ones: DingTalk's next request makes them "
+        "active."
     ),
 }
 _TAKE_QUESTION = N_(
-    "Use the token and the aes_key that DingTalk has on record?\n\nThe values in use stay valid "
-    "until DingTalk calls with the others. The key stays as it is: DingTalk does not tell it."
+    "Use the token and the aes_key registered with DingTalk?\n\nThe values in use stay valid until "
+    "DingTalk uses the others. The key stays as it is: DingTalk does not provide it."
 )
 _REPLACE_QUESTION = N_(
-    "Write your subscription to DingTalk?\n\nDingTalk calls {url} until now. Afterwards it calls "
-    "{ours}, with the values entered here last; whoever answers at the old address gets nothing "
-    "any more.\n\nThe self-test runs first, and DingTalk tries the address before it changes "
-    "anything."
+    "Write your subscription to DingTalk?\n\nDingTalk currently sends its requests to {url}. "
+    "Afterwards it sends them to {ours}, with the values entered here last; a program at the old "
+    "address no longer receives anything.\n\nThe self-test runs first, and DingTalk tests the "
+    "address before it changes anything."
 )
 _NEW_QUESTION = N_(
-    "Register a new subscription with DingTalk?\n\nIt calls {ours}, with the values entered here "
-    "last. This is not needed where the subscription was made in the console. A subscription "
-    "registered here uses the CorpId as its key instead of the AppKey.\n\nThe self-test runs "
-    "first, and DingTalk tries the address before it changes anything."
+    "Register a new subscription with DingTalk?\n\nDingTalk then sends its requests to {ours}, "
+    "with the values entered here last. This is not needed if the subscription was set up in the "
+    "console. A subscription registered here uses the CorpId as its key instead of the Client ID "
+    "(formerly AppKey).\n\nThe self-test runs first, and DingTalk tests the address before it "
+    "changes anything."
 )
 
 
@@ -86,7 +91,7 @@ class SubscriptionCard(ttk.LabelFrame):
     def __init__(self, parent: tk.Misc, session: Session) -> None:
         texts, theme = session.texts, session.theme
         super().__init__(
-            parent, text=texts("The subscription on DingTalk's record"), padding=theme.px(12)
+            parent, text=texts("The subscription registered with DingTalk"), padding=theme.px(12)
         )
         self._session = session
         self._view = SubscriptionView()
@@ -97,20 +102,20 @@ class SubscriptionCard(ttk.LabelFrame):
         self.headline = Wrapped(self, style="Strong.TLabel")
         self.headline.pack(fill="x")
         self._hint = Wrapped(self)
-        self._table = _Comparison(self, session)
-        self._notes = Wrapped(self)
+        self.table = _Comparison(self, session)
+        self.notes = Wrapped(self)
         self._when = Wrapped(self, style="Hint.TLabel")
         self._set_up = ButtonRow(
             self,
             theme,
-            Action(texts("E&nter AppKey and AppSecret"), self._open_settings),
+            Action(texts("E&nter Client ID and Client Secret"), self._open_settings),
         )
         self._buttons = ButtonRow(
             self,
             theme,
             Action(texts("Co&mpare now"), self._compare),
-            Action(texts("Ta&ke DingTalk's values…"), self._take),
-            Action(texts("&Write ours to DingTalk…"), self._write),
+            Action(texts("Use DingTal&k's values…"), self._take),
+            Action(texts("&Write to DingTalk…"), self._write),
         )
         self.compare_button, self.take_button, self.write_button = self._buttons.buttons
         self._progress = ttk.Progressbar(self, mode="indeterminate", length=theme.px(200))
@@ -128,16 +133,16 @@ class SubscriptionCard(ttk.LabelFrame):
         names = texts(", ").join(_named(name, texts) for name in others)
         self.headline.show(texts(headline, names=names), style)
         sets = status.credentials
-        self._table.show(view, sets.pending if view.fits == "pending" else sets.active)
+        self.table.show(view, sets.pending if view.fits == "pending" else sets.active)
         if view.error is not None:
             title, remedy = self._session.say(view.error.title), self._session.say(view.error.hint)
             self._hint.show(f"{title}\n{remedy}")
         else:
             self._hint.show(texts(hint) if hint else "")
-        self._notes.show("\n".join(self._note_lines(view)))
+        self.notes.show("\n".join(self._note_lines(view)))
         moment = texts.moment(view.checked_at_ms)
         self._when.show(
-            "" if view.checked_at_ms is None else texts("Asked {moment}", moment=moment)
+            "" if view.checked_at_ms is None else texts("Checked {moment}", moment=moment)
         )
         self._arrange(view)
 
@@ -145,17 +150,22 @@ class SubscriptionCard(ttk.LabelFrame):
         texts = self._session.texts
         lines = []
         if view.fits == "pending":
-            lines.append(texts("These are the pending values: its next call makes them active."))
+            lines.append(
+                texts("These are the pending values: DingTalk's next request makes them active.")
+            )
         if view.fits == "previous":
             lines.append(
-                texts("DingTalk has the previous values, which are accepted for a while only.")
+                texts(
+                    "The previous values are registered with DingTalk; they are valid for a "
+                    "while only."
+                )
             )
         if view.unusable:
             names = texts(", ").join(view.unusable)
             lines.append(texts("DingTalk's {names} cannot be used here.", names=names))
         if view.missing_events:
             names = texts(", ").join(_event(name, texts) for name in view.missing_events)
-            lines.append(texts("Not subscribed, though the mirror needs it: {names}.", names=names))
+            lines.append(texts("Needed by the sync, but not subscribed: {names}.", names=names))
         return lines
 
     def _arrange(self, view: SubscriptionView) -> None:
@@ -164,8 +174,8 @@ class SubscriptionCard(ttk.LabelFrame):
         is_set_up = view.state is not SubscriptionState.NOT_SET_UP
         parts: tuple[tuple[tk.Widget, bool], ...] = (
             (self._hint, bool(self._hint.full_text)),
-            (self._table, bool(view.url)),
-            (self._notes, bool(self._notes.full_text)),
+            (self.table, bool(view.url)),
+            (self.notes, bool(self.notes.full_text)),
             (self._when, bool(self._when.full_text)),
             (self._set_up, not is_set_up or _is_refused(view)),
             (self._buttons, is_set_up),
@@ -231,7 +241,7 @@ class SubscriptionCard(ttk.LabelFrame):
             return
         self._take_steps()
         if report.is_passed:
-            self._show(texts("DingTalk has our subscription on record."), "Good.TLabel")
+            self._show(texts("Your subscription is registered with DingTalk."), "Good.TLabel")
         else:
             self._show(texts("The subscription could not be registered."), "Bad.TLabel")
         self.steps.focus_set()  # scrolls them into sight
@@ -301,7 +311,7 @@ class _Comparison(ttk.Frame):
         self._session = session
         texts, theme = session.texts, session.theme
         self.columnconfigure(3, weight=1)
-        for column, text in ((1, texts("On DingTalk's record")), (2, texts("Here"))):
+        for column, text in ((1, texts("Registered with DingTalk")), (2, texts("Here"))):
             ttk.Label(self, text=text, style="Hint.TLabel").grid(
                 row=0, column=column, sticky="w", padx=theme.pad(0, 24)
             )
@@ -354,8 +364,8 @@ class _Comparison(ttk.Frame):
     def _judge(self, verdict: ttk.Label, *, is_other: bool, is_known: bool) -> None:
         texts = self._session.texts
         if is_other:
-            verdict.configure(text=texts("✗ differs"), style="Bad.TLabel")
+            verdict.configure(text=texts("✗ different"), style="Bad.TLabel")
         elif is_known:
-            verdict.configure(text=texts("✓ equal"), style="Good.TLabel")
+            verdict.configure(text=texts("✓ same"), style="Good.TLabel")
         else:
             verdict.configure(text="", style="Hint.TLabel")

@@ -16,7 +16,7 @@ GROUPS: Mapping[str, str] = MappingProxyType(
         "changed": N_("Changed people"),
         "departments": N_("Departments"),
         "conflicts": N_("Conflicts"),
-        "problems": N_("Left out or failed"),
+        "problems": N_("Skipped or failed"),
     }
 )
 _ACTIONS: Mapping[tuple[str, str], str] = MappingProxyType(
@@ -27,20 +27,20 @@ _ACTIONS: Mapping[tuple[str, str], str] = MappingProxyType(
         ("enable", "person"): N_("Member enabled"),
         ("disable", "person"): N_("Member disabled"),
         ("delete", "person"): N_("Member deleted"),
-        ("conflict", "person"): N_("To be decided"),
+        ("conflict", "person"): N_("Needs your decision"),
         ("create", "department"): N_("New department"),
         ("adopt", "department"): N_("Department taken over"),
         ("update", "department"): N_("Department changed"),
         ("delete", "department"): N_("Department deleted"),
-        ("conflict", "department"): N_("To be decided"),
+        ("conflict", "department"): N_("Needs your decision"),
     }
 )
 RESULTS: Mapping[str, str] = MappingProxyType(
     {
         "planned": N_("Would be done"),
-        "held": N_("Awaits approval"),
+        "held": N_("Waiting for approval"),
         "done": N_("Done"),
-        "skipped": N_("Left out"),
+        "skipped": N_("Skipped"),
         "failed": N_("Failed"),
     }
 )
@@ -53,11 +53,11 @@ _FIELDS: Mapping[str, str] = MappingProxyType(
         "telephone": N_("Telephone"),
         "department": N_("Departments"),
         "main_department": N_("Main department"),
-        "is_leader_in_dept": N_("Heads a department"),
+        "is_leader_in_dept": N_("Head of department"),
         "direct_leader": N_("Manager"),
-        "order": N_("Place in the list"),
-        "parentid": N_("Department above"),
-        "enable": N_("Enabled"),
+        "order": N_("Sort order"),
+        "parentid": N_("Parent department"),
+        "enable": N_("Status"),
     }
 )
 _ATTRIBUTE = "extattr."
@@ -120,7 +120,7 @@ def brief(change: ChangeView, texts: Texts) -> str:
     if change.error is not None:
         return texts.of(change.error.title)
     if change.action in {"disable", "delete"}:
-        return texts("Not in DingTalk any more")
+        return texts("No longer in DingTalk")
     chosen = [name for name in _BRIEF_FIELDS if name in change.fields]
     if change.action in _NEW:
         parts = [_value(change, name, change.fields[name][1], texts) for name in chosen[1:]]
@@ -173,6 +173,8 @@ def _value(change: ChangeView, name: str, value: object, texts: Texts) -> str:
         return texts(", ").join(_value(change, name, one, texts) for one in value) or _NOTHING
     if value is None or value == "":
         return _NOTHING
+    if name == "enable":
+        return texts("Enabled") if value else texts("Disabled")
     if isinstance(value, bool):
         return texts("Yes") if value else texts("No")
     kind = _KINDS.get(name)

@@ -18,15 +18,15 @@ TYPES: Mapping[str, str] = MappingProxyType(
         "org_admin_remove": N_("No longer administrator"),
         "org_dept_create": N_("Department created"),
         "org_dept_modify": N_("Department changed"),
-        "org_dept_remove": N_("Department removed"),
+        "org_dept_remove": N_("Department deleted"),
         "org_change": N_("Company changed"),
         "org_remove": N_("Company dissolved"),
         "label_user_change": N_("Roles of people changed"),
         "label_conf_add": N_("Role created"),
         "label_conf_modify": N_("Role changed"),
-        "label_conf_del": N_("Role removed"),
-        "bpms_task_change": N_("Approval task changed"),
-        "bpms_instance_change": N_("Approval changed"),
+        "label_conf_del": N_("Role deleted"),
+        "bpms_task_change": N_("Approval step changed"),
+        "bpms_instance_change": N_("Approval started or finished"),
         "check_in": N_("Check-in"),
         "attendance_check_record": N_("Attendance recorded"),
     }
@@ -34,7 +34,7 @@ TYPES: Mapping[str, str] = MappingProxyType(
 STATES: Mapping[str, str] = MappingProxyType(
     {
         "pending": N_("Waiting"),
-        "working": N_("In work"),
+        "working": N_("In progress"),
         "done": N_("Done"),
         "ignored": N_("Nothing to do"),
         "failed": N_("Failed"),

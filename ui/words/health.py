@@ -29,7 +29,7 @@ HEALTH_WORDS = {
     Health.NOT_SET_UP: N_("Not set up"),
     Health.WORKING: N_("Working"),
     Health.ATTENTION: N_("Needs attention"),
-    Health.BROKEN: N_("Out of order"),
+    Health.BROKEN: N_("Stopped: needs your attention"),
 }
 
 
@@ -94,15 +94,16 @@ def _silence(snapshot: StatusSnapshot) -> Iterator[Notice]:
         return
     silent_ms = snapshot.now_ms - (contact.last_used_at_ms or 0)
     if silent_ms > LONG_SILENCE_MS:
-        text = N_("DingTalk has not called for {days} days.")
+        text = N_("No request from DingTalk for {days} days.")
         yield Notice(
             "long-silence",
             Level.WARNING,
             Message(text, {"days": silent_ms // _DAY_MS}),
             Message(
                 N_(
-                    "Press Save once more in the DingTalk console: DingTalk then calls at once. "
-                    "If nothing arrives, this computer cannot be reached at that address any more."
+                    "Press Save again in the DingTalk console; DingTalk then sends a request at "
+                    "once. If nothing arrives, this computer can no longer be reached at that "
+                    "address."
                 )
             ),
         )
@@ -120,7 +121,7 @@ def _health(snapshot: StatusSnapshot, attention: tuple[Notice, ...]) -> Health:
 
 def _headline(health: Health, attention: tuple[Notice, ...]) -> Message:
     if health is Health.WORKING:
-        return Message(N_("All is well: callbacks are received."))
+        return Message(N_("All is well: DingTalk's events are being received."))
     if health is Health.NOT_SET_UP:
         return Message(N_("Not set up yet."))
     gravest = next(one for one in attention if one.level is not Level.INFO)
@@ -130,13 +131,13 @@ def _headline(health: Health, attention: tuple[Notice, ...]) -> Message:
 _STOPPED = Notice(
     "not-running",
     Level.ERROR,
-    Message(N_("The service does not run: DingTalk's calls are not answered.")),
+    Message(N_("The service is not running: DingTalk's events are not being received.")),
     Message(N_("Start it again. If it stops again, the log file has the details.")),
 )
 _NO_CONTACT = Notice(
     "no-contact",
     Level.WARNING,
-    Message(N_("DingTalk has not called yet.")),
+    Message(N_("No request from DingTalk yet.")),
     Message(
         N_("Enter the address and the three values in the DingTalk console and press Save there.")
     ),

@@ -10,16 +10,16 @@ from ui.words.text import Texts
 
 STATES: Mapping[SyncState, str] = MappingProxyType(
     {
-        SyncState.NEVER: N_("No sync has been made yet."),
-        SyncState.SUCCESS: N_("WeCom is as DingTalk is."),
-        SyncState.PARTIAL: N_("Synced, but some things could not be done."),
-        SyncState.HELD: N_("Changes wait for your approval."),
-        SyncState.FAILED: N_("The last sync did not come to its end."),
-        SyncState.QUARANTINED: N_("The sync is paused until something is put right."),
+        SyncState.NEVER: N_("No sync yet."),
+        SyncState.SUCCESS: N_("WeCom matches DingTalk."),
+        SyncState.PARTIAL: N_("Synced, but some changes could not be made."),
+        SyncState.HELD: N_("Changes are waiting for your approval."),
+        SyncState.FAILED: N_("The last sync did not finish."),
+        SyncState.QUARANTINED: N_("The sync is paused: your action is needed."),
     }
 )
-_REJECTED = N_("You rejected the last held changes; everything else was done.")
-_REJECTED_PARTIAL = N_("You rejected the last held changes; some others could not be made.")
+_REJECTED = N_("You rejected the last list; everything else was done.")
+_REJECTED_PARTIAL = N_("You rejected the last list; some other changes could not be made.")
 _HEALTH: Mapping[SyncState, Health] = MappingProxyType(
     {
         SyncState.NEVER: Health.NOT_SET_UP,
@@ -34,7 +34,7 @@ STATUSES: Mapping[str, str] = MappingProxyType(
     {
         "success": N_("Succeeded"),
         "partial": N_("Done, with problems"),
-        "held": N_("Held"),
+        "held": N_("Waiting for approval"),
         "refused": N_("Refused"),
         "failed": N_("Failed"),
         "preview": N_("Preview"),
@@ -43,17 +43,17 @@ STATUSES: Mapping[str, str] = MappingProxyType(
 )
 _COUNTS = (
     ("planned", N_("{count} would be done")),
-    ("held", N_("{count} awaiting approval")),
+    ("held", N_("{count} waiting for approval")),
     ("done", N_("{count} done")),
     ("failed", N_("{count} failed")),
-    ("skipped", N_("{count} left out")),
+    ("skipped", N_("{count} skipped")),
 )
 
 
 def state_words(sync: SyncView, texts: Texts) -> str:
     """Return how the mirror stands, in a sentence."""
     if sync.state is SyncState.NEVER and not sync.is_enabled:
-        return texts("The sync is off.")
+        return texts("Automatic sync is off.")
     if _is_rejected(sync):
         return texts(_REJECTED_PARTIAL if _has_problems(sync) else _REJECTED)
     return texts(STATES[sync.state])
@@ -62,18 +62,18 @@ def state_words(sync: SyncView, texts: Texts) -> str:
 def time_words(sync: SyncView, texts: Texts) -> str:
     """Return when it last succeeded, and when WeCom may be changed next."""
     last_ms, next_ms = sync.last_success_at_ms, sync.next_full_run_at_ms
-    last = texts.moment(last_ms) if last_ms else texts("none yet")
+    last = texts.moment(last_ms) if last_ms else texts("never")
     if not sync.is_enabled:
         return texts(
-            "Last full success: {last}. While the sync is off, WeCom is changed only when "
-            "you press Sync now or allow a list.",
+            "Last successful sync: {last}. While automatic sync is off, WeCom changes only when "
+            "you press Sync now or approve a list.",
             last=last,
         )
     if sync.quarantine is not None:
         due = texts.moment(sync.quarantine.until_ms)
-        return texts("Last full success: {last}. Next try: {due}.", last=last, due=due)
+        return texts("Last successful sync: {last}. Next try: {due}.", last=last, due=due)
     due = texts.moment(next_ms) if next_ms else texts("soon")
-    return texts("Last full success: {last}. Next full sync: {due}.", last=last, due=due)
+    return texts("Last successful sync: {last}. Next full sync: {due}.", last=last, due=due)
 
 
 def health_of(sync: SyncView) -> Health:
@@ -95,7 +95,7 @@ def _has_problems(sync: SyncView) -> bool:
 def status_words(run: RunSummary, texts: Texts) -> str:
     """Return how a run ended, in words."""
     if run.status is None:
-        return texts("Under way")
+        return texts("Running")
     words = STATUSES.get(run.status)
     return run.status if words is None else texts(words)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from crypto.credentials import Credentials, Field, Keyring, Role
+from crypto.credentials import CredentialField, Credentials, Keyring, Role
 from crypto.doctor import Diagnosis, Verdict
 from server.api.status import (
     CredentialSetView,
@@ -63,7 +63,7 @@ def credentials_view(config: Config, uses: Mapping[str, LastUse], now_ms: int) -
         if one.fingerprint in uses
     }
     draft = config.secrets.draft
-    has_draft = len(draft.missing) < len(Field)
+    has_draft = len(draft.missing) < len(CredentialField)
     return CredentialsView(
         active=_set_view(sets.get(Role.ACTIVE), uses),
         pending=_set_view(sets.get(Role.PENDING), uses),
@@ -98,11 +98,11 @@ def _set_view(
 
 
 _STRANGER = Explanation(
-    Message(N_("A request that is no DingTalk callback.")),
+    Message(N_("A request that is not a DingTalk callback.")),
     Message(
         N_(
-            "Mostly a browser, a scanner or a health check. If it was DingTalk, something on the "
-            "way (a proxy) removes the query or the body of the call."
+            "Usually a browser, a scanner or a health check. If it was DingTalk, a proxy on the "
+            "way removes the query or the body of the request."
         )
     ),
 )
@@ -234,7 +234,7 @@ def folder_notices(folder: DataFolder) -> Iterator[Notice]:
     if folder.is_open_to_others():
         title = N_("Other accounts of this computer can open the data folder {path}.")
         hint = N_(
-            "Its files are for their owner only. Take these rights from the folder as well: "
+            "Its files are for their owner only. Remove the other rights from the folder as well: "
             "chmod 700."
         )
         values = {"path": str(folder.root)}
@@ -244,11 +244,13 @@ def folder_notices(folder: DataFolder) -> Iterator[Notice]:
 def _moved_notice(path: str, salvaged: Salvaged | None) -> Notice:
     title = Message(N_("A damaged database was moved to {path}."), {"path": path})
     if salvaged is None:
-        hint = N_("Events and links in it are not in use. Keep the file until all is well.")
+        hint = N_(
+            "Its events and links are not in use. Keep the file until everything works again."
+        )
         return Notice("database-moved", Level.WARNING, title, Message(hint))
     text = N_(
-        "{events} events and {links} links between DingTalk and WeCom could be taken over from it. "
-        "Keep the file until all is well."
+        "{events} events and {links} links between DingTalk and WeCom were recovered from it. Keep "
+        "the file until everything works again."
     )
     values = {"events": salvaged.events, "links": salvaged.links}
     return Notice("database-moved", Level.WARNING, title, Message(text, values))
@@ -260,17 +262,19 @@ _NOT_SET_UP = Explanation(
     Message(N_("Enter the three values from the DingTalk console.")),
 )
 _PREVIOUS = Explanation(
-    Message(N_("DingTalk uses the former credentials again.")),
+    Message(N_("DingTalk uses the previous credentials again.")),
     Message(
         N_(
-            "Save the new token and aes_key in the DingTalk console, or enter the former ones here "
-            "again. They stay accepted for as long as DingTalk uses them."
+            "Save the new token and aes_key in the DingTalk console, or enter the previous ones "
+            "here again. They stay valid as long as DingTalk uses them."
         )
     ),
 )
 _PENDING = Explanation(
-    Message(N_("New credentials wait for DingTalk to use them.")),
-    Message(N_("Save the same values in the DingTalk console. The old ones work until then.")),
+    Message(N_("New credentials are waiting for DingTalk to use them.")),
+    Message(
+        N_("Save the same values in the DingTalk console. The old ones stay valid until then.")
+    ),
 )
 
 
@@ -283,7 +287,10 @@ def _clock_notice(record: ServiceRecord | None) -> Iterator[Notice]:
     behind = N_("DingTalk's clock is {minutes} minutes behind this computer's.")
     title = Message(ahead if difference_ms > 0 else behind, values)
     hint = Message(
-        N_("Set this computer's clock (Settings, Time, Sync now). No event is lost meanwhile.")
+        N_(
+            "Set this computer's clock (Settings, Time, Sync now). No event is lost in the "
+            "meantime."
+        )
     )
     yield Notice("clock", Level.WARNING, title, hint)
 

@@ -14,13 +14,13 @@ from server.api.status import (
 from server.config.store import Config
 from server.errors.message import N_, Message
 from server.journal.subscription import Finding
-from server.subscription.comparison import URL, LocalSubscription, missing
+from server.subscription.comparison import URL, LocalSubscription, missing_settings
 
 
 def subscription_view(finding: Finding | None, config: Config) -> SubscriptionView:
     """Show the last finding, as far as it is about what is set now."""
     url = config.settings.callback.public_url
-    lacking = missing(config)
+    lacking = missing_settings(config)
     if lacking:
         return SubscriptionView(SubscriptionState.NOT_SET_UP, our_url=url, missing=lacking)
     if finding is None or finding.subject != LocalSubscription.of(config).subject:
@@ -65,24 +65,24 @@ def subscription_notices(
 
 
 _DIFFERS = (
-    N_("DingTalk's own record of the subscription differs from what is entered here: {names}."),
+    N_("The subscription registered with DingTalk differs from the values entered here: {names}."),
     N_(
-        "Compare both under Credentials. There you take DingTalk's values, or write yours to "
-        "DingTalk."
+        "Compare both on the Credentials page. There you can use DingTalk's values or write yours "
+        "to DingTalk."
     ),
 )
 _OTHER_URL = (
-    N_("DingTalk has another callback address on record: {url}"),
+    N_("Another callback address is registered with DingTalk: {url}"),
     N_(
-        "If that address leads here, enter it as callback.public_url. If it does not, write yours "
-        "to DingTalk, under Credentials."
+        "If that address leads to this computer, enter it as callback.public_url. Otherwise, write "
+        "yours to DingTalk on the Credentials page."
     ),
 )
 _LACKING_EVENTS = (
-    N_("DingTalk does not send events that the mirror needs: {names}."),
+    N_("DingTalk does not send these events, which the sync needs: {names}."),
     N_(
-        "Write your subscription to DingTalk, under Credentials: that adds them. Until then such "
-        "changes arrive with the daily comparison only."
+        "Write your subscription to DingTalk on the Credentials page to add them. Until then, such "
+        "changes only arrive with the daily full sync."
     ),
 )
 

@@ -24,50 +24,50 @@ from server.directory.change import Hold, HoldReason
 from server.directory.model import Conflict, Kind
 from server.errors.message import N_, Message
 from server.journal import ledger, runs, sync_state
-from server.journal import ledger as wecom_names
+from server.journal import ledger as stored_ledger
 from server.journal.runs import RecordedChange, Run, RunCause, RunStatus, counts_so_far
 from server.journal.sync_state import Held, Quarantine
 
 _CAUSES = {
-    RunCause.ASKED: N_("somebody asked for it"),
-    RunCause.PREVIEW: N_("somebody asked for a preview"),
-    RunCause.ENABLED: N_("the sync was switched on"),
-    RunCause.DAILY: N_("the daily comparison"),
-    RunCause.START: N_("DingBridge was started"),
-    RunCause.INTERRUPTED: N_("the run before was interrupted"),
-    RunCause.WAKE: N_("the computer had been asleep"),
-    RunCause.SETTINGS: N_("settings were changed"),
-    RunCause.EVENTS: N_("events from DingTalk"),
-    RunCause.UNCLEAR_EVENT: N_("an event that names nobody"),
-    RunCause.MISSED_EVENTS: N_("events that had not arrived"),
-    RunCause.RETRY: N_("another attempt after a failure"),
+    RunCause.ASKED: N_("Manual"),
+    RunCause.PREVIEW: N_("Manual preview"),
+    RunCause.ENABLED: N_("Automatic sync switched on"),
+    RunCause.DAILY: N_("Daily full sync"),
+    RunCause.START: N_("DingBridge started"),
+    RunCause.INTERRUPTED: N_("Previous sync interrupted"),
+    RunCause.WAKE: N_("Computer woke from sleep"),
+    RunCause.SETTINGS: N_("Settings changed"),
+    RunCause.EVENTS: N_("Events from DingTalk"),
+    RunCause.UNCLEAR_EVENT: N_("Event that names nobody"),
+    RunCause.MISSED_EVENTS: N_("Missed events"),
+    RunCause.RETRY: N_("Retry after a failure"),
 }
 
 _HOLDS = {
     HoldReason.FIRST_RUN: N_(
-        "This is the first run: nothing is written to WeCom until you approve its preview."
+        "This is the first sync: nothing is written to WeCom until you approve its preview."
     ),
     HoldReason.SCOPE_CHANGED: N_(
-        "What is mirrored, or where to, has changed: nothing is written to WeCom until you approve "
-        "the preview."
+        "The scope or the target of the sync has changed: nothing is written to WeCom until you "
+        "approve the preview."
     ),
     HoldReason.MASS_REMOVAL: N_(
-        "{wanted} of {linked} mirrored people would be disabled or deleted at once: nothing is "
+        "{wanted} of {linked} synced people would be disabled or deleted at once: nothing is "
         "written to WeCom until you approve it."
     ),
     HoldReason.NOBODY_SHARED: N_(
-        "Not one of the {linked} mirrored people was found in DingTalk. Check dingtalk.app_key and "
+        "None of the {linked} synced people was found in DingTalk. Check dingtalk.app_key and "
         "sync.source_department_ids before you approve anything."
     ),
 }
 
 _PEOPLE_HELD = N_(
-    "People who would be disabled or deleted: {wanted}. Allowed within 24 hours without your "
-    "approval: {limit}, of which already used: {used}."
+    "People who would be disabled or deleted: {wanted}. The limit without your approval is {limit} "
+    "within 24 hours, of which already used: {used}."
 )
 _DEPARTMENTS_HELD = N_(
-    "Departments that would be deleted: {wanted}. Allowed within 24 hours without your approval: "
-    "{limit}, of which already used: {used}."
+    "Departments that would be deleted: {wanted}. The limit without your approval is {limit} "
+    "within 24 hours, of which already used: {used}."
 )
 
 _STATES = {
@@ -171,7 +171,7 @@ def _mentioned(conn: Connection, run_id: int, changes: Iterable[RecordedChange])
     return {
         (kind, wecom_id): name
         for kind, ids in wanted.items()
-        for wecom_id, name in wecom_names.find(conn, run_id, kind, ids).items()
+        for wecom_id, name in stored_ledger.wecom_names(conn, run_id, kind, ids).items()
     }
 
 
@@ -327,7 +327,7 @@ def sync_notices(sync: SyncView) -> Iterator[Notice]:
         yield from _held_notices(sync.held)
     if sync.conflicts:
         title = Message(
-            N_("Conflicts between DingTalk and WeCom that wait for you: {count}."),
+            N_("Conflicts between DingTalk and WeCom that need your decision: {count}."),
             {"count": sync.conflicts},
         )
         yield Notice("sync-conflicts", Level.WARNING, title, _CONFLICTS_HINT)
@@ -358,22 +358,25 @@ def _left_out_notices(run: RunSummary) -> Iterator[Notice]:
         yield Notice("sync-left-out", Level.WARNING, title, _LEFT_OUT_HINT)
 
 
-_UNFETCHED = N_("Events that DingTalk could not deliver cannot be fetched ({code}).")
+_UNFETCHED = N_("Undelivered events cannot be fetched from DingTalk ({code}).")
 _LEFT_OUT_HINT = Message(
-    N_("Each says why and what to do about it; everything else was done. See the sync's history.")
+    N_(
+        "Each one says why and what to do; everything else was done. See the History tab of "
+        "the Sync page."
+    )
 )
 _CONFLICTS_HINT = Message(
-    N_("Each says what to do about it; nobody else is affected. The list is with the sync.")
+    N_("Each one says what to do; nobody else is affected. See the Conflicts tab of the Sync page.")
 )
 _INCOMPLETE_HINT = Message(
-    N_("DingTalk could not be read completely. Until it can, nobody is removed from WeCom.")
+    N_("DingTalk could not be read completely. Until it can be, nobody is removed from WeCom.")
 )
-_WARNING_HINT = Message(N_("The last sync told this; it hindered nothing else."))
+_WARNING_HINT = Message(N_("Reported by the last sync. Everything else was synced."))
 
 
 def _held_notices(held: HeldView) -> Iterator[Notice]:
     hint = Message(
-        N_("Look at the list; then allow exactly that, or reject it. Its digest is {digest}."),
+        N_("Check the list, then approve or reject it. Its digest is {digest}."),
         {"digest": held.digest},
     )
     for reason in held.reasons:

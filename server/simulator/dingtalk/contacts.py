@@ -7,7 +7,7 @@ permissions, missing API permissions as 88 with a sub_code, people who are gone.
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from types import MappingProxyType
 from typing import Any
@@ -130,9 +130,8 @@ class DingTalkContacts:
         self.log = CallLog()
         self.callbacks = CallbackRegistry(company.corp_id, url_check)
         self.tokens = TokenDesk(clock, seed=1, renews=True, expired_code=token_expired_code)
-        self._roster = company.roster
         self._pace = Pace(clock, calls_per_second, 1.0) if calls_per_second else None
-        self._routes = self._contact_routes() | self._callback_routes()
+        self.answer_plainly()
         self._acts: list[_Act] = []
         self._acts_lock = Lock()
 
@@ -168,6 +167,15 @@ class DingTalkContacts:
         """Let nothing happen any more of what `after_call` was told."""
         with self._acts_lock:
             self._acts.clear()
+
+    def answer_by(self, path: str, answer: Callable[[Json, Callable[[Json], Any]], Any]) -> None:
+        """Have calls of `path` answered by `answer`, given them and who answered them before."""
+        route = self._routes[path]
+        self._routes[path] = replace(route, answer=lambda asked: answer(asked, route.answer))
+
+    def answer_plainly(self) -> None:
+        """Answer every call as the company is."""
+        self._routes = self._contact_routes() | self._callback_routes()
 
     def _act(self, path: str, parameters: Json) -> None:
         with self._acts_lock:
@@ -261,7 +269,7 @@ class DingTalkContacts:
         return {"auth_user_field": fields, "condition_field": [], "auth_org_scopes": scopes}
 
     def _user(self, parameters: Json) -> Json:
-        with self._roster.lock:
+        with self.company.roster.lock:
             person = self._person(parameters)
             if person.userid not in self.rules.scope_people and not any(
                 self._is_in_scope(dept_id) for dept_id in person.dept_ids
@@ -283,55 +291,55 @@ class DingTalkContacts:
             raise RefusedError(40069)
         if cursor < 0:
             raise RefusedError(40068)
-        with self._roster.lock:
+        with self.company.roster.lock:
             dept_id = self._scoped_department(parameters)
-            people = self._roster.members(dept_id)
+            people = self.company.roster.members(dept_id)
             rows = [record(person, dept_id) for person in people[cursor : cursor + size]]
         has_more = len(people) > cursor + size
         more: Json = {"next_cursor": cursor + size} if has_more else {}
         return {"has_more": has_more, "list": rows} | more
 
     def _user_ids(self, parameters: Json) -> Json:
-        people = self._roster.members(self._known_department(parameters))
+        people = self.company.roster.members(self._known_department(parameters))
         return {"userid_list": [person.userid for person in people]}
 
     def _department(self, parameters: Json) -> Json:
-        with self._roster.lock:
+        with self.company.roster.lock:
             dept_id = self._scoped_department(parameters)
-            members = self._roster.members(dept_id)
+            members = self.company.roster.members(dept_id)
             leaders = [person.userid for person in members if dept_id in person.leads]
-            return department_in_full(self._roster.departments[dept_id], leaders)
+            return department_in_full(self.company.roster.departments[dept_id], leaders)
 
     def _children(self, parameters: Json) -> list[Json]:
-        with self._roster.lock:
+        with self.company.roster.lock:
             dept_id = self._scoped_department({"dept_id": ROOT_ID} | parameters)
-            return [department_in_list(child) for child in self._roster.children(dept_id)]
+            return [department_in_list(child) for child in self.company.roster.children(dept_id)]
 
     def _child_ids(self, parameters: Json) -> Json:
-        children = self._roster.children(self._known_department(parameters))
+        children = self.company.roster.children(self._known_department(parameters))
         return {"dept_id_list": [child.dept_id for child in children]}
 
     def _parents(self, parameters: Json) -> Json:
-        with self._roster.lock:
-            return {"parent_id_list": self._roster.chain(self._known_department(parameters))}
+        with self.company.roster.lock:
+            return {"parent_id_list": self.company.roster.chain(self._known_department(parameters))}
 
     def _parents_of_user(self, parameters: Json) -> Json:
-        with self._roster.lock:
-            chains = [self._roster.chain(one) for one in self._person(parameters).dept_ids]
+        with self.company.roster.lock:
+            chains = [self.company.roster.chain(one) for one in self._person(parameters).dept_ids]
         return {"parent_list": [{"parent_dept_id_list": chain} for chain in chains]}
 
     def _person(self, parameters: Json) -> Person:
         userid = parameters.get("userid")
         if not isinstance(userid, str) or not userid:
             raise RefusedError(40035)
-        person = self._roster.people.get(userid)
+        person = self.company.roster.people.get(userid)
         if person is None:
             raise RefusedError(self.rules.gone_code)
         return person
 
     def _known_department(self, parameters: Json) -> int:
         dept_id = _number(parameters, "dept_id", 40035)
-        if dept_id not in self._roster.departments:
+        if dept_id not in self.company.roster.departments:
             raise RefusedError(60003)
         return dept_id
 
@@ -342,7 +350,7 @@ class DingTalkContacts:
         return dept_id
 
     def _is_in_scope(self, dept_id: int) -> bool:
-        return not self.rules.scope_departments.isdisjoint(self._roster.chain(dept_id))
+        return not self.rules.scope_departments.isdisjoint(self.company.roster.chain(dept_id))
 
 
 def _parameters(request: Request) -> Json:

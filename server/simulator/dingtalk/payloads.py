@@ -12,8 +12,6 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from server.simulator.people import random_name
-
 Payload = dict[str, Any]
 _Id = TypeVar("_Id", str, int)
 
@@ -36,6 +34,13 @@ OTHER_EVENTS = (
     "attendance_check_record",
     "attendance_schedule_change",
 )
+
+# Names hold all that real ones hold: a surname of two characters, a minority's long name with its
+# dot, characters beyond the basic plane, Latin letters, an emoji.
+_SURNAMES = ("王", "李", "张", "刘", "陈", "杨", "黄", "赵", "欧阳", "司马", "㛃", "𠮷")
+_GIVEN_NAMES = ("伟", "芳", "秀英", "娜", "敏", "静", "丽", "强", "磊", "洋", "子涵", "𬱖", "喆")
+_UNUSUAL = ("阿依古丽·买买提", "Ærø O'Brien", "小明😀", "👨‍👩‍👧 家属联系人", 'A"B\\C', "测试01")
+_SHARE_UNUSUAL = 0.15
 
 _PASCAL_NAMES = {
     "userId": "UserId",
@@ -278,3 +283,10 @@ _MAKERS: dict[str, _Maker] = {
     "attendance_check_record": lambda maker, rng, _: maker.of_attendance(new_userid(rng)),
     "attendance_schedule_change": lambda maker, rng, _: maker.of_schedule(_some(rng, new_userid)),
 }
+
+
+def random_name(rng: random.Random) -> str:
+    """Return a person's name; about one in seven is an unusual one."""
+    if rng.random() < _SHARE_UNUSUAL:
+        return rng.choice(_UNUSUAL)
+    return rng.choice(_SURNAMES) + rng.choice(_GIVEN_NAMES)

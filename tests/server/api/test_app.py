@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crypto.credentials import Field
+from crypto.credentials import CredentialField
 from server.api.app import App
 from server.api.status import EventView
 from server.config.merge import Effect
@@ -122,6 +122,7 @@ def test_rejected_calls_come_newest_first(app: App) -> None:
     for wrong in ({"token": TOKENS[3]}, {"aes_key": AES_KEYS[3]}, {"key": KEYS[3]}):
         with sender(address, ACTIVE_VALUES | wrong) as dingtalk:
             assert dingtalk.attempt(b"{}").fault is not None
+    until(lambda: len(app.rejected_calls()) == 3, "the calls are diagnosed within two seconds")
     verdicts = [call.verdict for call in app.rejected_calls()]
     times = [call.at_ms for call in app.rejected_calls()]
     assert sorted(verdicts, key=str) == ["aes_key", "key", "token"]
@@ -193,11 +194,11 @@ def test_a_disk_that_runs_full_is_told_whether_or_not_a_service_runs(
 @pytest.mark.parametrize(
     ("field", "text", "value", "problem"),
     [
-        (Field.TOKEN, " “Abc123” ", "Abc123", None),
-        (Field.AES_KEY, f"{AES_KEYS[0]}=\n", AES_KEYS[0], None),
-        (Field.KEY, "", "", "key is empty. Copy it from the DingTalk console."),
+        (CredentialField.TOKEN, " “Abc123” ", "Abc123", None),
+        (CredentialField.AES_KEY, f"{AES_KEYS[0]}=\n", AES_KEYS[0], None),
+        (CredentialField.KEY, "", "", "key is empty. Copy it from the DingTalk console."),
         (
-            Field.AES_KEY,
+            CredentialField.AES_KEY,
             AES_KEYS[0][:42],
             AES_KEYS[0][:42],
             "aes_key has 42 characters, but must have exactly 43. Copy it again.",
@@ -205,7 +206,7 @@ def test_a_disk_that_runs_full_is_told_whether_or_not_a_service_runs(
     ],
 )
 def test_an_entered_value_is_cleaned_and_judged(
-    field: Field, text: str, value: str, problem: str | None
+    field: CredentialField, text: str, value: str, problem: str | None
 ) -> None:
     cleaned, told = App.judge_value(field, text)
     assert (cleaned, told and str(told)) == (value, problem)
@@ -213,8 +214,8 @@ def test_an_entered_value_is_cleaned_and_judged(
 
 def test_a_pasted_block_is_taken_apart() -> None:
     block = f"Token: {TOKENS[0]}\naes_key：{AES_KEYS[0]}\nAppKey = {KEYS[0]}\n"
-    assert App.take_apart(block) == {
-        Field.TOKEN: TOKENS[0],
-        Field.AES_KEY: AES_KEYS[0],
-        Field.KEY: KEYS[0],
+    assert App.split_pasted(block) == {
+        CredentialField.TOKEN: TOKENS[0],
+        CredentialField.AES_KEY: AES_KEYS[0],
+        CredentialField.KEY: KEYS[0],
     }

@@ -22,6 +22,7 @@ from server.simulator.dingtalk.records import Sight
 from server.simulator.httpd import LoopbackServer, Reply
 from server.simulator.wecom.contacts import WeComContacts
 from tests.server.clocks import SteadyClock
+from tests.server.simulator.companies import found_department
 from tests.server.simulator.faults import DINGTALK_ANSWERS, WECOM_ANSWERS, Fault, FaultPlan, Rule
 from tests.waiting import until
 
@@ -201,7 +202,7 @@ def _wecom_answers(errcode: int, text: str = "") -> Reply:
         ("simplelist", 48002, "wecom.departments", "API编辑通讯录"),
         ("simplelist", 60011, "wecom.departments", "API编辑通讯录"),
         ("list_id", 48002, "wecom.members", "API编辑通讯录"),
-        ("list_id", 48009, "wecom.members", "that of an app will not do"),
+        ("list_id", 48009, "wecom.members", "the secret of an app does not work"),
         ("gettoken", 45031, "wecom.token", "Reset"),
         ("simplelist", 45009, "wecom.departments", ""),
         ("simplelist", 50003, "wecom.departments", ""),
@@ -262,7 +263,7 @@ def test_certificates_that_are_not_there_are_a_remark(
 
 
 def test_a_department_out_of_scope_or_gone_is_named(office: Office) -> None:
-    outside = int(office.company.create_department("研发部", 1)[0]["deptId"][0])
+    outside = found_department(office.company)
     office.dingtalk.rules.scope_departments = frozenset({outside})
     refused = office.failure(DINGTALK)
     assert "50004" in str(refused.title)
@@ -296,16 +297,16 @@ def test_a_field_without_permission_is_found_out(
 
 def test_people_are_looked_for_further_down(office: Office) -> None:
     company = Company()
-    upper = int(company.create_department("总部", 1)[0]["deptId"][0])
-    lower = int(company.create_department("财务部", upper)[0]["deptId"][0])
+    upper = found_department(company, "总部")
+    lower = found_department(company, "财务部", upper)
     company.hire(company.draft("王五", (lower,), mobile="13800000003"))
-    office.dingtalk._roster = company.roster
+    office.dingtalk.company = company
 
     assert office.test(DINGTALK).steps[-1].name == "dingtalk.fields"
 
 
 def test_a_company_of_nobody_is_a_note(office: Office) -> None:
-    office.dingtalk._roster = Company().roster
+    office.dingtalk.company = Company()
     report = office.test(DINGTALK)
 
     assert report.is_passed

@@ -75,7 +75,7 @@ def old(tmp_path: Path) -> App:
     Journal.open(app.folder.database, 0).close(10)
     with closing(sqlite3.connect(app.folder.database)) as conn:
         conn.execute(
-            "INSERT INTO person_links VALUES ('zhang', 'ZhangSan', '{}', 1, 0, 'created', 0)"
+            "INSERT INTO person_links VALUES ('zhang', 'ZhangSan', '{}', 1, 0, 'created', 0, 0)"
         )
         conn.commit()
     return app
@@ -84,7 +84,7 @@ def old(tmp_path: Path) -> App:
 @pytest.fixture
 def exported(old: App, tmp_path: Path) -> Path:
     target = tmp_path / "moved.dingbridge"
-    old.moving.export(target, PASSPHRASE)
+    old.migration.export(target, PASSPHRASE)
     return target
 
 
@@ -111,7 +111,7 @@ def _deliver(address: str, count: int) -> None:
 def test_everything_arrives_under_another_account(old: App, exported: Path, tmp_path: Path) -> None:
     new = _app(tmp_path / "new", 2)
 
-    view = new.moving.import_from(exported, PASSPHRASE)
+    view = new.migration.import_from(exported, PASSPHRASE)
 
     assert new.config() == old.config()
     assert new.config().settings.sync.leavers is Leavers.DELETE
@@ -129,7 +129,7 @@ def test_everything_arrives_under_another_account(old: App, exported: Path, tmp_
 def test_no_secret_lies_open_in_the_file_or_is_left_behind(
     old: App, exported: Path, tmp_path: Path
 ) -> None:
-    _app(tmp_path / "new", 2).moving.import_from(exported, PASSPHRASE)
+    _app(tmp_path / "new", 2).migration.import_from(exported, PASSPHRASE)
 
     for path in tmp_path.rglob("*"):
         content = path.read_bytes() if path.is_file() else b""
@@ -143,7 +143,7 @@ def test_no_secret_lies_open_in_the_file_or_is_left_behind(
 def test_an_export_changes_nothing(old: App, tmp_path: Path) -> None:
     before = _state(old.folder.root)
 
-    view = old.moving.export(tmp_path / "moved.dingbridge", PASSPHRASE)
+    view = old.migration.export(tmp_path / "moved.dingbridge", PASSPHRASE)
 
     assert _state(old.folder.root) == before
     assert view.size_bytes == (tmp_path / "moved.dingbridge").stat().st_size
@@ -155,25 +155,25 @@ def test_it_works_beside_a_service_that_takes_callbacks(tmp_path: Path) -> None:
     address = old.start()
     try:
         _deliver(address, 5)
-        old.moving.export(tmp_path / "moved.dingbridge", PASSPHRASE)
+        old.migration.export(tmp_path / "moved.dingbridge", PASSPHRASE)
     finally:
         assert old.stop() == ()
 
     new = App(DataFolder(tmp_path / "new"))
-    new.moving.import_from(tmp_path / "moved.dingbridge", PASSPHRASE)
+    new.migration.import_from(tmp_path / "moved.dingbridge", PASSPHRASE)
     assert len(new.events().events) == 5
 
 
 def test_a_folder_without_a_database_can_move(tmp_path: Path) -> None:
     old = _app(tmp_path / "old", 1)
     old.configure({"callback": {"port": 9090}})
-    assert not old.moving.export(tmp_path / "moved", PASSPHRASE).has_database
+    assert not old.migration.export(tmp_path / "moved", PASSPHRASE).has_database
 
     new = _app(tmp_path / "new", 2)
     Journal.open(new.folder.root / "dingbridge.db", 0).close(
         10
     ) if new.folder.root.exists() else None
-    assert not new.moving.import_from(tmp_path / "moved", PASSPHRASE).has_database
+    assert not new.migration.import_from(tmp_path / "moved", PASSPHRASE).has_database
     assert not new.folder.database.exists()
     assert new.config().settings.callback.port == 9090
 
@@ -183,7 +183,7 @@ def test_what_was_here_is_moved_aside_and_kept(old: App, exported: Path, tmp_pat
     new.configure({"callback": {**ACTIVE_VALUES, "port": 9191}})
     Journal.open(new.folder.database, 0).close(10)
 
-    view = new.moving.import_from(exported, PASSPHRASE)
+    view = new.migration.import_from(exported, PASSPHRASE)
 
     assert new.config() == old.config()
     kept = _app(Path(view.replaced), 2)
@@ -198,7 +198,7 @@ def test_an_import_while_this_process_serves_stops_it_first(
     new.configure({"callback": LOOPBACK})
     new.start()
     try:
-        new.moving.import_from(exported, PASSPHRASE)
+        new.migration.import_from(exported, PASSPHRASE)
 
         assert not new.is_serving
         address = new.start()
@@ -211,7 +211,7 @@ def test_an_import_while_this_process_serves_stops_it_first(
 def _refused(app: App, source: Path, passphrase: str = PASSPHRASE) -> DingBridgeError:
     before = _state(app.folder.root)
     with pytest.raises(DingBridgeError) as caught:
-        app.moving.import_from(source, passphrase)
+        app.migration.import_from(source, passphrase)
     assert _state(app.folder.root) == before
     return caught.value
 
@@ -233,7 +233,7 @@ def test_a_service_goes_on_where_the_export_cannot_be_used(exported: Path, tmp_p
     address = running.start()
     try:
         with pytest.raises(PassphraseWrongError):
-            running.moving.import_from(exported, "another passphrase")
+            running.migration.import_from(exported, "another passphrase")
         assert running.is_serving
         _deliver(address, 1)
     finally:
@@ -310,18 +310,18 @@ def test_a_newer_or_damaged_database_is_refused(old: App, tmp_path: Path) -> Non
 
 def test_a_short_passphrase_is_refused_with_the_length_needed(old: App, tmp_path: Path) -> None:
     with pytest.raises(PassphraseShortError) as caught:
-        old.moving.export(tmp_path / "moved", "elevensigns")
+        old.migration.export(tmp_path / "moved", "elevensigns")
     assert caught.value.values["minimum"] == 12
     assert not (tmp_path / "moved").exists()
-    assert old.moving.judge_passphrase(" " * 20) is not None
-    assert old.moving.judge_passphrase("twelve signs") is None
+    assert old.migration.judge_passphrase(" " * 20) is not None
+    assert old.migration.judge_passphrase("twelve signs") is None
 
 
 def test_settings_that_cannot_be_used_are_not_carried_elsewhere(old: App, tmp_path: Path) -> None:
     old.folder.settings.write_text('{"callback": {"port": "x"}}', "utf-8")
 
     with pytest.raises(SettingsError):
-        old.moving.export(tmp_path / "moved", PASSPHRASE)
+        old.migration.export(tmp_path / "moved", PASSPHRASE)
     assert not (tmp_path / "moved").exists()
 
 
@@ -338,7 +338,7 @@ def test_the_next_command_finishes_an_import_that_was_killed(
     with monkeypatch.context() as patch:
         patch.setattr(replacement, "_put_in_place", killed)
         with pytest.raises(KilledError):
-            new.moving.import_from(exported, PASSPHRASE)
+            new.migration.import_from(exported, PASSPHRASE)
     assert not new.folder.settings.exists()
 
     again = _app(tmp_path / "new", 2)

@@ -118,17 +118,17 @@ def test_it_passes_through_a_good_proxy(app: App) -> None:
 @pytest.mark.parametrize(
     ("proxy", "step", "told"),
     [
-        (Proxy(path="/wrong"), "sent", ("HTTP 404", "The path leads elsewhere")),
-        (Proxy(redirects=True), "sent", ("HTTP 301", "refuses addresses that redirect")),
+        (Proxy(path="/wrong"), "sent", ("HTTP 404", "The path is wrong")),
+        (Proxy(redirects=True), "sent", ("HTTP 301", "does not accept addresses that redirect")),
         (Proxy(keeps_query=False), "sent", ("HTTP 400", "removes the query or the body")),
         (Proxy(keeps_body=False), "sent", ("HTTP 400", "removes the query or the body")),
         (Proxy(status=400), "sent", ("HTTP 400", "or a proxy in between fails")),
         (Proxy(status=403), "sent", ("HTTP 403", "or a proxy in between fails")),
         (Proxy(status=502), "sent", ("HTTP 502", "or a proxy in between fails")),
         (Proxy(status=503), "sent", ("HTTP 503", "could not be stored")),
-        (Proxy(status=405), "sent", ("HTTP 405", "The path leads elsewhere")),
-        (Proxy(status=200), "json", ("is not DingBridge's", "a proxy changes the answer")),
-        (Proxy(alters=True), "json", ("is not DingBridge's", "a proxy changes the answer")),
+        (Proxy(status=405), "sent", ("HTTP 405", "The path is wrong")),
+        (Proxy(status=200), "json", ("is not DingBridge's", "a proxy changes the response")),
+        (Proxy(alters=True), "json", ("is not DingBridge's", "a proxy changes the response")),
     ],
     ids=lambda value: "" if isinstance(value, tuple) else None,
 )
@@ -183,7 +183,7 @@ def test_a_service_with_other_values_at_the_address_is_found(app: App, tmp_path:
     finally:
         other.stop()
     assert fault.name == "public_url.sent"
-    assert "uses other values than these" in sentences(fault)
+    assert "uses other credentials" in sentences(fault)
 
 
 def test_a_port_held_by_something_else_is_named(app: App) -> None:

@@ -1,8 +1,9 @@
 """Comparing, taking and writing, against a DingTalk that really calls the running service."""
 
-from dataclasses import replace
+import threading
+from collections.abc import Callable
 from pathlib import Path
-from time import sleep
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from server.errors.base import SettingsError
 from server.errors.vendor import CredentialsRejectedError, NoRecordError, RecordUnusableError
 from server.simulator.dingtalk.callback_registry import CheckOutcome, Subscription
 from server.simulator.dingtalk.callbacks import CallbackSender, Patience
+from server.subscription import watch
 from tests.server.simulator.faults import Fault, Rule
 from tests.server.simulator.seeds import seeded
 from tests.server.subscription.registry import (
@@ -247,7 +249,7 @@ class TestRegister:
         registry.api.callbacks.url_check = lambda _: CheckOutcome.UNREACHABLE
         report = app.subscription.register()
         assert "71012" in str(failed(report).title)
-        assert "No test call" in str(report.steps[-1].title)
+        assert "No test request" in str(report.steps[-1].title)
         assert TOKEN not in str(report)
         assert AES_KEY not in str(report)
         assert registry.record is None
@@ -256,7 +258,7 @@ class TestRegister:
         serve_publicly(app)
         registry.api.callbacks.url_check = lambda _: CheckOutcome.SUCCESS
         step = failed(app.subscription.register())
-        assert (step.name, "No test call" in str(step.title)) == ("check_url", True)
+        assert (step.name, "No test request" in str(step.title)) == ("check_url", True)
 
     def test_an_answer_that_dingtalk_does_not_like(self, app: App, registry: Registry) -> None:
         serve_publicly(app)
@@ -273,15 +275,12 @@ class TestRegister:
 
     def test_somebody_else_registers_in_between(self, app: App, registry: Registry) -> None:
         serve_publicly(app)
-        registered = registry.api.callbacks.register
 
-        def late(parameters: dict[str, object]) -> dict[str, object]:
+        def late(parameters: dict[str, Any], ask: Callable[[dict[str, Any]], object]) -> object:
             registry.holds(token=OTHER_TOKEN)
-            return registered(parameters)
+            return ask(parameters)
 
-        routes = registry.api._routes
-        path = "/call_back/register_call_back"
-        routes[path] = replace(routes[path], answer=late)
+        registry.api.answer_by("/call_back/register_call_back", late)
         assert app.subscription.register().is_passed
         assert registry.record is not None
         assert registry.record.token == TOKEN
@@ -349,8 +348,10 @@ def test_a_service_that_stops_does_not_wait_for_dingtalk(
     app: App, registry: Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
     registry.faults.add(Rule(Fault.SLOW, path="/gettoken", delay_s=60, times=1))
+    others = set(threading.enumerate())
     app.start()
-    thread = app._service._watch._thread  # type: ignore[union-attr] # it serves
+    own = set(threading.enumerate()) - others
+    (thread,) = [one for one in own if one.name == "dingbridge-subscription"]
     until(lambda: bool(registry.faults.injected))
     assert app.stop(timeout_s=20) == ()
     assert thread.is_alive()
@@ -360,19 +361,29 @@ def test_a_service_that_stops_does_not_wait_for_dingtalk(
     assert [one for one in caplog.records if one.levelname == "ERROR"] == []
 
 
-def test_a_rejected_call_makes_the_service_compare(app: App, registry: Registry) -> None:
+def test_a_rejected_call_makes_the_service_compare_and_those_after_it_do_not(
+    app: App,
+    registry: Registry,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caplog.set_level("INFO", "server.subscription")
     registry.holds()
-    app.start()
-    until(lambda: app.status().subscription.state is EQUAL)
+    with monkeypatch.context() as patch:  # the quiet time after the first question is over at once
+        patch.setattr(watch, "QUIET_MS", 0)
+        app.start()
+        until(lambda: "Compared with DingTalk's own record" in caplog.text)
     asked = registry.asked()
-    # The first question of this service was news, so the quiet time is the shortest.
-    watch = app._service._watch  # type: ignore[union-attr] # it serves
-    until(lambda: watch._timing._quiet_until_ms > 0)
-    watch._timing._quiet_until_ms = 0
     registry.holds(token=OTHER_TOKEN)
     assert not call_as(app, OTHER_TOKEN, AES_KEY, registry.corp_id)
-    until(lambda: app.status().subscription.state is DIFFERS)
+    until(lambda: "DingTalk's own record differs" in caplog.text)
     for _ in range(20):
         assert not call_as(app, OTHER_TOKEN, AES_KEY, registry.corp_id)
-    sleep(1.5)  # the housekeeper hears of rejected calls once a second
-    assert registry.asked() == asked + 1
+    # What other processes can read, the comparison has heard of.
+    beside = App(app.folder)
+    until(lambda: sum(call.count for call in beside.rejected_calls()) == 21)
+    # Other settings are compared at once; with what came before, that is the second question.
+    registry.holds(url="https://new.example.com/api/callback")
+    app.configure({"callback": {"public_url": "https://new.example.com/api/callback"}})
+    until(lambda: app.status().subscription.state is EQUAL)
+    assert registry.asked() == asked + 2

@@ -1,4 +1,4 @@
-"""The callback service as the program builds it, for tests: listener, desk, inbox and journal."""
+"""The callback service for tests, built like the program: listener, handler, queue, journal."""
 
 import json
 import socket
@@ -11,13 +11,12 @@ from urllib.parse import urlencode
 
 from crypto.callback import CallbackVerifier
 from crypto.credentials import Credentials, Keyring
-from server.callback.batching import Append, BatchingInbox
+from server.callback.batching import Append, BatchingQueue
 from server.callback.handler import CallbackHandler
 from server.callback.listener import Listener, open_socket
 from server.callback.rejections import RejectionLog
 from server.callback.wsgi import build_app
-from server.journal import listing
-from server.journal import rejections as contact
+from server.journal import listing, rejections
 from server.journal.events import StoredEvent
 from server.journal.journal import Journal
 from server.journal.rejections import LastUse, Rejection
@@ -77,7 +76,7 @@ class Service:
         return self.rejections.snapshot()
 
     def uses(self) -> dict[str, LastUse]:
-        return self.journal.read(contact.uses)
+        return self.journal.read(rejections.last_uses)
 
 
 def request_of(text: SignedText, path: str = PATH, headers: str = "") -> bytes:
@@ -137,13 +136,13 @@ def serving(
     """A service on a free port of loopback, its journal in `path`."""
     journal = Journal.open(path, now_ms=0)
     rejections = RejectionLog()
-    inbox = BatchingInbox(store(journal))
+    queue = BatchingQueue(store(journal))
     promotions: list[CallbackVerifier] = []
     handler = CallbackHandler(
         CallbackVerifier(keyring or Keyring(CREDENTIALS)), rejections, promotions.append
     )
     with closing(open_socket(host, 0)) as listening:
-        listener = Listener(listening, build_app(handler, PATH), inbox)
+        listener = Listener(listening, build_app(handler, PATH), queue)
         listener.start()
         try:
             port = listener.address[1]

@@ -318,7 +318,7 @@ def flood(service: Service, stopped: threading.Event, garbage: bytes) -> None:
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     assert limits.RELAXED.request_s > HURRIED.request_s
-    monkeypatch.setattr("server.callback.listener.CALM", HURRIED)
+    monkeypatch.setattr("server.callback.listener.RELAXED", HURRIED)
 
 
 def test_answers_cut_by_a_reset_are_no_error(service: Service) -> None:

@@ -76,22 +76,22 @@ class FakeStore:
 
 @dataclass
 class Office:
-    """A desk, and all that it is given."""
+    """A handler, and everything that it is given."""
 
     handler: CallbackHandler
-    inbox: FakeStore
+    store: FakeStore
     rejections: RejectionLog
     promoted: list[CallbackVerifier]
     clock: list[int]
 
     def receive(self, text: SignedText) -> str:
         """Hand in a callback; what the answer says, as DingTalk reads it."""
-        return self.answer_to(arrival(text)).encrypt
+        return self.answer_to(request_of(text)).encrypt
 
     def answer_to(self, call: CallbackRequest) -> SealedReply:
         """Verify, store, answer."""
         verified = self.handler.verify(call)
-        return self.handler.reply(verified, self.inbox.store(verified))
+        return self.handler.reply(verified, self.store.store(verified))
 
     def rejected(self) -> list[Rejection]:
         """The list of rejected calls, once the doctor has seen all that wait."""
@@ -99,14 +99,14 @@ class Office:
         return self.rejections.snapshot()
 
 
-def arrival(text: SignedText) -> CallbackRequest:
+def request_of(text: SignedText) -> CallbackRequest:
     return CallbackRequest(urlencode(query_of(text)), body_of(text), "203.0.113.7")
 
 
 @pytest.fixture
 def office() -> Callable[..., Office]:
     def make(keyring: Keyring | None = None) -> Office:
-        inbox, rejections, promoted, clock = (
+        store, rejections, promoted, clock = (
             FakeStore(),
             RejectionLog(),
             list[CallbackVerifier](),
@@ -114,13 +114,13 @@ def office() -> Callable[..., Office]:
         )
         verifier = CallbackVerifier(keyring or Keyring(CREDENTIALS))
         handler = CallbackHandler(verifier, rejections, promoted.append, lambda: clock[0])
-        return Office(handler, inbox, rejections, promoted, clock)
+        return Office(handler, store, rejections, promoted, clock)
 
     return make
 
 
 def test_the_answer_is_success_under_the_callers_own_set(office: Callable[..., Office]) -> None:
-    reply = office().answer_to(arrival(sealed(EVENT)))
+    reply = office().answer_to(request_of(sealed(EVENT)))
     text = SignedText(reply.msg_signature, reply.timestamp, reply.nonce, reply.encrypt)
     opened = Envelope(TOKEN, AES_KEY, KEY).open(text)
     assert (opened.message, opened.key, reply.timestamp) == (b"success", KEY, "1700000000000")
@@ -135,7 +135,7 @@ def test_no_two_answers_are_alike(office: Callable[..., Office]) -> None:
 def test_names_are_read_in_any_case(office: Callable[..., Office], name: str) -> None:
     one = office()
     one.receive(sealed({"eventtype": "t", name: "e7", "CORPID": "c"}))
-    event = one.inbox.event
+    event = one.store.event
     assert (event.event_id, event.event_type, event.corp_id) == ("e7", "t", "c")
 
 
@@ -145,15 +145,15 @@ def test_a_check_of_the_address_is_a_contact_and_no_event(
 ) -> None:
     one = office()
     one.receive(sealed({"EventType": kind}))
-    (use,) = one.inbox.uses
-    assert ([], kind, "203.0.113.7") == (one.inbox.events, use.event_type, use.remote)
+    (use,) = one.store.uses
+    assert ([], kind, "203.0.113.7") == (one.store.events, use.event_type, use.remote)
 
 
 def test_a_self_test_leaves_neither_event_nor_contact(office: Callable[..., Office]) -> None:
     one = office(Keyring(CREDENTIALS, pending=OTHER))
     one.receive(sealed({"EventType": "check_url", "DingBridgeSelfTest": 1}, OTHER))
-    assert (one.inbox.uses, one.inbox.events) == ([], [])
-    assert (one.promoted, one.handler.facts.clock_difference_ms) == ([], None)
+    assert (one.store.uses, one.store.events) == ([], [])
+    assert (one.promoted, one.handler.state.clock_difference_ms) == ([], None)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_a_plaintext_that_is_no_object_is_stored_as_it_is(
 ) -> None:
     one = office()
     one.receive(sealed(plaintext))
-    event = one.inbox.event
+    event = one.store.event
     assert (event.event_type, event.event_id) == (None, None)
     assert plaintext.decode("utf-8", "backslashreplace") == event.payload
 
@@ -194,11 +194,11 @@ def test_any_event_id_will_do(
     one, another = office(), office()
     for each in (one, another):
         each.receive(sealed({"EventType": "t", "eventId": event_id}))
-    assert stored == one.inbox.event.event_id
-    assert one.inbox.event.dedupe_key == another.inbox.event.dedupe_key
-    another.inbox.events.clear()
+    assert stored == one.store.event.event_id
+    assert one.store.event.dedupe_key == another.store.event.dedupe_key
+    another.store.events.clear()
     another.receive(sealed({"EventType": "t", "eventId": event_id, "other": 1}))
-    is_same = one.inbox.event.dedupe_key == another.inbox.event.dedupe_key
+    is_same = one.store.event.dedupe_key == another.store.event.dedupe_key
     assert (stored is not None and len(stored) <= 128) == is_same
 
 
@@ -206,17 +206,17 @@ def test_any_event_id_will_do(
 def test_a_huge_number_is_no_obstacle(office: Callable[..., Office], number: str) -> None:
     one = office()
     one.receive(sealed(f'{{"EventType":"t","n":{number}}}'.encode()))
-    assert one.inbox.event.event_type == "t"
-    assert one.inbox.event.payload.endswith(f"{number}}}")
-    call = arrival(sealed(EVENT))
+    assert one.store.event.event_type == "t"
+    assert one.store.event.payload.endswith(f"{number}}}")
+    call = request_of(sealed(EVENT))
     one.answer_to(call._replace(body=call.body[:-1] + f',"n":{number}}}'.encode()))
-    assert len(one.inbox.events) == 2
+    assert len(one.store.events) == 2
 
 
 def test_what_python_takes_for_json_and_is_none_has_no_type(office: Callable[..., Office]) -> None:
     one = office()
     one.receive(sealed(b'{"EventType":"t","n":NaN}'))
-    assert (one.inbox.event.event_type, one.inbox.event.event_id) == (None, None)
+    assert (one.store.event.event_type, one.store.event.event_id) == (None, None)
 
 
 def test_the_pending_set_is_promoted_by_its_first_genuine_call(
@@ -231,7 +231,7 @@ def test_the_pending_set_is_promoted_by_its_first_genuine_call(
 
 def test_what_was_not_stored_promotes_nothing(office: Callable[..., Office]) -> None:
     one = office(Keyring(CREDENTIALS, pending=OTHER))
-    one.inbox.failure = JournalFullError(path="p")
+    one.store.failure = JournalFullError(path="p")
     with pytest.raises(JournalFullError):
         one.receive(sealed(EVENT, OTHER))
     assert one.promoted == []
@@ -272,24 +272,24 @@ def test_a_wrong_clock_loses_nothing_and_is_noted(
         json.dumps(EVENT).encode(), random16=bytes(16), timestamp=timestamp, nonce="n"
     )
     one.receive(text)
-    assert one.inbox.event.event_id == "e1"
-    assert difference_ms == one.handler.facts.clock_difference_ms
+    assert one.store.event.event_id == "e1"
+    assert difference_ms == one.handler.state.clock_difference_ms
 
 
 def test_a_failing_journal_is_noted_until_it_works_again(office: Callable[..., Office]) -> None:
     one = office()
-    one.inbox.failure = JournalFullError(path="p")
+    one.store.failure = JournalFullError(path="p")
     for _ in range(2):
         with pytest.raises(JournalFullError):
             one.receive(sealed(EVENT))
         one.clock[0] += 1
-    assert (NOW_MS, one.inbox.failure) == (
-        one.handler.facts.unstored_since_ms,
-        one.handler.facts.unstored,
+    assert (NOW_MS, one.store.failure) == (
+        one.handler.state.unstored_since_ms,
+        one.handler.state.unstored,
     )
-    one.inbox.failure = None
+    one.store.failure = None
     one.receive(sealed(EVENT))
-    assert (one.handler.facts.unstored_since_ms, one.handler.facts.unstored) == (None, None)
+    assert (one.handler.state.unstored_since_ms, one.handler.state.unstored) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -309,11 +309,11 @@ def test_of_several_failures_the_latest_counts_and_damage_most(
 ) -> None:
     one = office()
     for failure in failures:
-        one.inbox.failure = failure
+        one.store.failure = failure
         with pytest.raises(JournalError):
             one.receive(sealed(EVENT))
         one.clock[0] += 1
-    assert (one.handler.facts.unstored, one.handler.facts.unstored_since_ms) == (told, NOW_MS)
+    assert (one.handler.state.unstored, one.handler.state.unstored_since_ms) == (told, NOW_MS)
 
 
 def test_a_tail_that_no_key_can_be_is_not_offered(office: Callable[..., Office]) -> None:
@@ -345,7 +345,7 @@ def test_no_key_touches_an_unsigned_call_while_its_caller_waits(
 ) -> None:
     one = office(Keyring(CREDENTIALS, OTHER, THIRD, NOW_MS + 1))
     text = sealed(EVENT)
-    unsigned = arrival(text)._replace(
+    unsigned = request_of(text)._replace(
         query=urlencode({"signature": "0" * 40, "timestamp": "1", "nonce": "n"})
     )
     with pytest.raises(CallbackRejectedError):
@@ -375,7 +375,7 @@ def test_a_tail_chosen_by_a_stranger_is_not_offered(office: Callable[..., Office
     assert tail_begins % 16 == 0
     for place, (ours, theirs) in enumerate(zip(KEY.encode(), b"dingattack99", strict=True)):
         forged[tail_begins - 16 + place] ^= ours ^ theirs
-    call = arrival(replace(captured, signature="0" * 40, encrypt=b64encode(forged).decode()))
+    call = request_of(replace(captured, signature="0" * 40, encrypt=b64encode(forged).decode()))
     with pytest.raises(CallbackRejectedError):
         one.answer_to(call)
     assert [(line.verdict, line.offered_key) for line in one.rejected()] == [
@@ -390,7 +390,7 @@ def test_a_flood_from_made_up_addresses_fills_neither_list_nor_log(
     one = office()
     for number in range(500):
         with pytest.raises(CallbackRejectedError):
-            one.answer_to(arrival(sealed(EVENT, OTHER))._replace(remote=f"203.0.{number}"))
+            one.answer_to(request_of(sealed(EVENT, OTHER))._replace(remote=f"203.0.{number}"))
         one.handler.note_stranger(f"198.51.{number}")
         one.handler.diagnose_waiting()
     lines = one.rejections.snapshot()
@@ -418,7 +418,7 @@ def test_the_journal_takes_whatever_the_desk_gives_it(
     ):
         one.receive(sealed(plaintext))
     journal = Journal.open(tmp_path_factory.mktemp("journal") / "j.db", now_ms=0)
-    journal.append(one.inbox.events, one.inbox.uses).result(20)
+    journal.append(one.store.events, one.store.uses).result(20)
     third, second, first = journal.read(lambda conn: listing.latest(conn, 9)).events
     assert journal.close(20)
     assert (first.event_type, first.event_id, first.corp_id) == ("a␀b?\uffff😀",) * 3
@@ -442,11 +442,11 @@ def test_a_captured_call_that_is_sent_again_is_answered_and_teaches_nothing(
     captured = sealed_at(NOW_MS - 5000, {"eventId": "old"})
     one.receive(captured)
     one.receive(sealed_at(NOW_MS, {"eventId": "new"}))
-    assert one.handler.facts.clock_difference_ms == 0
+    assert one.handler.state.clock_difference_ms == 0
     one.clock[0] += 86_400_000
     one.receive(captured)
-    assert one.handler.facts.clock_difference_ms == 0
-    assert [use.is_replay for use in one.inbox.uses] == [False, False, True]
+    assert one.handler.state.clock_difference_ms == 0
+    assert [use.is_replay for use in one.store.uses] == [False, False, True]
 
 
 def test_the_newest_call_sent_again_is_known_by_its_event(office: Callable[..., Office]) -> None:
@@ -455,8 +455,8 @@ def test_the_newest_call_sent_again_is_known_by_its_event(office: Callable[..., 
     one.receive(captured)
     one.clock[0] += 86_400_000
     one.receive(captured)
-    assert one.handler.facts.clock_difference_ms == 0
-    again = one.inbox.uses[-1]
+    assert one.handler.state.clock_difference_ms == 0
+    again = one.store.uses[-1]
     assert (again.dedupe_key, again.was_sent_again(frozenset())) == ("e", True)
 
 
@@ -464,9 +464,9 @@ def test_after_a_start_an_event_that_is_known_teaches_nothing(
     office: Callable[..., Office],
 ) -> None:
     one = office()
-    one.inbox.events.append(NewEvent("e", 0, None, "e", None, "{}"))
+    one.store.events.append(NewEvent("e", 0, None, "e", None, "{}"))
     one.receive(sealed_at(NOW_MS - 86_400_000, {"eventId": "e"}))
-    assert one.handler.facts.clock_difference_ms is None
+    assert one.handler.state.clock_difference_ms is None
 
 
 def test_two_calls_with_one_timestamp_are_both_genuine(office: Callable[..., Office]) -> None:
@@ -474,7 +474,7 @@ def test_two_calls_with_one_timestamp_are_both_genuine(office: Callable[..., Off
     for event_id in "ab":
         one.receive(sealed_at(NOW_MS, {"eventId": event_id}))
     new_keys = frozenset({"a", "b"})
-    assert [use.was_sent_again(new_keys) for use in one.inbox.uses] == [False, False]
+    assert [use.was_sent_again(new_keys) for use in one.store.uses] == [False, False]
 
 
 def test_a_check_of_the_address_that_is_sent_again_teaches_nothing(
@@ -484,7 +484,7 @@ def test_a_check_of_the_address_that_is_sent_again_teaches_nothing(
     check = sealed_at(NOW_MS, {"EventType": "check_url"})
     for _ in range(2):
         one.receive(check)
-    assert [use.is_replay for use in one.inbox.uses] == [False, True]
+    assert [use.is_replay for use in one.store.uses] == [False, True]
 
 
 def test_dingtalks_retry_with_a_newer_timestamp_is_a_sign_of_life(
@@ -493,7 +493,7 @@ def test_dingtalks_retry_with_a_newer_timestamp_is_a_sign_of_life(
     one = office()
     for timestamp_ms in (NOW_MS, NOW_MS + 10_000):
         one.receive(sealed_at(timestamp_ms, {"eventId": "e"}))
-    assert one.inbox.uses[-1].was_sent_again(frozenset()) is False
+    assert one.store.uses[-1].was_sent_again(frozenset()) is False
 
 
 def test_a_date_of_the_far_future_does_not_make_all_others_old(
@@ -503,7 +503,7 @@ def test_a_date_of_the_far_future_does_not_make_all_others_old(
     one.receive(sealed_at(NOW_MS * 1000, {"eventId": "micro"}))
     one.clock[0] += CLOCK_TOLERANCE_MS + 1
     one.receive(sealed_at(one.clock[0], {"eventId": "e"}))
-    assert (one.inbox.uses[-1].is_replay, one.handler.facts.clock_difference_ms) == (False, 0)
+    assert (one.store.uses[-1].is_replay, one.handler.state.clock_difference_ms) == (False, 0)
 
 
 def test_a_captured_call_promotes_no_set(office: Callable[..., Office]) -> None:
@@ -511,20 +511,20 @@ def test_a_captured_call_promotes_no_set(office: Callable[..., Office]) -> None:
     one.clock[0] = 2 * NOW_MS
     one.receive(sealed_at(2 * NOW_MS, {"eventId": "e"}))
     one.receive(sealed({"eventId": "old"}, OTHER))
-    assert one.inbox.uses[-1].is_replay
+    assert one.store.uses[-1].is_replay
     assert one.promoted == []
 
 
 def test_what_was_not_stored_is_news_when_it_comes_again(office: Callable[..., Office]) -> None:
     one = office()
     call = sealed_at(NOW_MS + 1000, {"EventType": "check_url"})
-    one.inbox.failure = FULL
+    one.store.failure = FULL
     with pytest.raises(JournalFullError):
         one.receive(call)
-    assert one.handler.facts.clock_difference_ms is None
-    one.inbox.failure = None
+    assert one.handler.state.clock_difference_ms is None
+    one.store.failure = None
     one.receive(call)
-    assert one.handler.facts.clock_difference_ms == 1000
+    assert one.handler.state.clock_difference_ms == 1000
 
 
 def test_clocks_alike_are_no_news() -> None:
@@ -539,7 +539,7 @@ def test_clocks_alike_are_no_news() -> None:
     )
     for number, difference_ms in enumerate((-60_000, -59_500, -59_000)):
         verified = handler.verify(
-            arrival(sealed_at(NOW_MS + difference_ms, {"eventId": str(number)}))
+            request_of(sealed_at(NOW_MS + difference_ms, {"eventId": str(number)}))
         )
         handler.reply(verified, Outcome(frozenset({str(number)}), None))
     assert len(news) == 1
@@ -594,7 +594,7 @@ def test_large_json_that_is_no_envelope_is_not_read(
 def test_a_large_genuine_event_is_read(office: Callable[..., Office]) -> None:
     one = office()
     one.receive(sealed(EVENT | {"text": "x" * 500_000}))
-    assert len(one.inbox.event.payload) > 500_000
+    assert len(one.store.event.payload) > 500_000
 
 
 @pytest.mark.parametrize(
@@ -603,16 +603,16 @@ def test_a_large_genuine_event_is_read(office: Callable[..., Office]) -> None:
 def test_a_query_is_read_however_it_is_written(office: Callable[..., Office], query: str) -> None:
     one, text = office(), sealed(EVENT)
     one.answer_to(CallbackRequest(query.format(urlencode(query_of(text))), body_of(text), ""))
-    assert one.inbox.event.event_id == "e1"
+    assert one.store.event.event_id == "e1"
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "X-GZIP", " gzip "])
 def test_a_body_that_a_proxy_packed_is_unpacked(
     office: Callable[..., Office], encoding: str
 ) -> None:
-    one, call = office(), arrival(sealed(EVENT))
+    one, call = office(), request_of(sealed(EVENT))
     one.answer_to(call._replace(body=gzip.compress(call.body), encoding=encoding))
-    assert one.inbox.event.event_id == "e1"
+    assert one.store.event.event_id == "e1"
 
 
 @pytest.mark.parametrize(

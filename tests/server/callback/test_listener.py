@@ -11,7 +11,7 @@ from waitress import wasyncore
 
 from crypto.callback import CallbackVerifier
 from crypto.credentials import Keyring
-from server.callback.batching import BatchingInbox
+from server.callback.batching import BatchingQueue
 from server.callback.handler import CallbackHandler
 from server.callback.listener import Listener, connection_limit, open_socket
 from server.callback.port_holder import holder_of_port
@@ -95,7 +95,7 @@ def unstarted() -> Iterator[Listener]:
     """A listener whose turns are taken by the test."""
     with closing(open_socket("127.0.0.1", 0)) as listening:
         handler = CallbackHandler(CallbackVerifier(Keyring()), RejectionLog(), lambda _: None)
-        listener = Listener(listening, build_app(handler, PATH), BatchingInbox(never))
+        listener = Listener(listening, build_app(handler, PATH), BatchingQueue(never))
         yield listener
         wasyncore.close_all(listener._map)
 
@@ -128,7 +128,7 @@ def test_a_broken_loop_is_told_and_can_still_be_stopped(
     told: list[object] = []
     monkeypatch.setattr("threading.excepthook", told.append)
     with serving(tmp_path / "j.db") as service:
-        monkeypatch.setattr(BatchingInbox, "run_ready", lambda _: 1 / 0)
+        monkeypatch.setattr(BatchingQueue, "run_ready", lambda _: 1 / 0)
         with service.connect():
             assert service.listener.join(20)
         assert not service.listener.is_serving

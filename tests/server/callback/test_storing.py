@@ -110,10 +110,10 @@ def test_a_full_disk_is_503_until_there_is_room(service: Service) -> None:
     with sender_for(service.port) as sender:
         refused = service.call(sealed(large))
         assert (refused.status, refused.headers["retry-after"]) == (503, "10")
-        noted = service.handler.facts.unstored
+        noted = service.handler.state.unstored
         limit_pages(service, 1000)
         assert sender.deliver(large).accepted
-    assert (isinstance(noted, JournalFullError), service.handler.facts.unstored) == (True, None)
+    assert (isinstance(noted, JournalFullError), service.handler.state.unstored) == (True, None)
     assert [event.event_id for event in service.events()] == ["large"]
 
 
@@ -169,7 +169,7 @@ def test_what_was_answered_before_a_stop_is_on_the_disk(tmp_path: Path) -> None:
     with serving(path) as service, ThreadPoolExecutor(1) as pool:
         sender = sender_for(service.port)
         running = pool.submit(sender.burst, events, 8)
-        until(lambda: service.handler.facts.clock_difference_ms is not None)
+        until(lambda: service.handler.state.clock_difference_ms is not None)
         service.listener.request_stop()
         deliveries = running.result(60)
         sender.close()

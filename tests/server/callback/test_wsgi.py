@@ -247,7 +247,7 @@ def test_an_error_of_ours_is_500_without_its_details(
         answer = service.call(sealed(EVENT))
         assert service.exchange(b"GET / HTTP/1.0\r\n\r\n").status == 404
     assert (answer.status, answer.body) == (500, b"500 Internal Server Error\n")
-    assert [record.getMessage() for record in caplog.records] == ["A request failed"]
+    assert [record.getMessage() for record in caplog.records] == ["Request failed"]
 
 
 def test_a_packed_body_is_understood_and_another_packing_is_400(service: Service) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from crypto.credentials import Credentials, Field, Keyring
+from crypto.credentials import CredentialField, Credentials, Keyring
 from crypto.secret import Secret
 from server.config.files import JsonObject
 from server.config.sealing import (
@@ -91,10 +91,12 @@ def test_a_wrong_shape_is_named_without_its_content(document: JsonObject, named:
 
 
 def test_a_draft_knows_what_it_misses() -> None:
-    draft = Draft().with_values({Field.AES_KEY: AES_KEY})
-    assert draft.missing == (Field.TOKEN, Field.KEY)
+    draft = Draft().with_values({CredentialField.AES_KEY: AES_KEY})
+    assert draft.missing == (CredentialField.TOKEN, CredentialField.KEY)
     assert draft.completed() is None
-    complete = draft.with_values({Field.TOKEN: "newtoken", Field.KEY: "dingnew"})
+    complete = draft.with_values(
+        {CredentialField.TOKEN: "newtoken", CredentialField.KEY: "dingnew"}
+    )
     assert complete.completed() == NEW
 
 

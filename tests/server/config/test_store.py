@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crypto.credentials import Credentials, Field, Keyring
+from crypto.credentials import CredentialField, Credentials, Keyring
 from server.config.locks import FileLock
 from server.config.merge import Effect
 from server.config.paths import DataFolder
@@ -189,9 +189,9 @@ def test_all_problems_are_named_and_nothing_is_changed(
         },
     )
     assert named == {
-        "callback.prot": "there is no such setting; is callback.port meant?",
+        "callback.prot": "unknown setting; did you mean callback.port?",
         "callback.path": 'write it nested, like {"callback": {"path": "…"}}',
-        "colour": "there is no such setting",
+        "colour": "unknown setting",
         "wecom": "an object with settings is expected",
         "callback.token": 'text in quotes is expected, like "abc"',
         "callback.aes_key": named["callback.aes_key"],
@@ -211,7 +211,7 @@ def test_a_name_from_outside_is_shown_on_one_line(store: ConfigStore) -> None:
 
 
 def test_a_section_in_capitals_is_recognised(store: ConfigStore) -> None:
-    assert "callback meant" in str(problems(store, {"Callback": {}})["Callback"])
+    assert "did you mean callback?" in str(problems(store, {"Callback": {}})["Callback"])
 
 
 json_values = st.recursive(
@@ -259,14 +259,14 @@ def test_an_incomplete_set_is_a_draft_until_the_rest_comes(
     outcome = store.merge({"callback": {"token": "123456"}})
     assert (outcome.credentials, outcome.missing) == (
         Effect.INCOMPLETE,
-        (Field.AES_KEY, Field.KEY),
+        (CredentialField.AES_KEY, CredentialField.KEY),
     )
     assert outcome.config.secrets.keyring == Keyring()
     rest = {"aes_key": AES_KEY, "key": FIRST.key}
     outcome = ConfigStore(folder).merge({"callback": rest})
     assert (outcome.credentials, outcome.missing) == (Effect.ACTIVE, ())
     assert outcome.config.secrets.keyring == Keyring(active=FIRST)
-    assert outcome.config.secrets.draft.missing == tuple(Field)
+    assert outcome.config.secrets.draft.missing == tuple(CredentialField)
 
 
 def test_single_new_values_complete_the_set_the_admin_last_worked_on(store: ConfigStore) -> None:

@@ -25,7 +25,7 @@ def test_the_demo_ends_with_both_sides_equal() -> None:
     assert [line for line in lines if "FAIL" in line] == []
     assert "  ok    288 people and 40 departments: 0 differences" in lines
     assert "  ok    3 members who were in WeCom before are untouched" in lines
-    assert (lines[-1], code) == ("Everything went as it should.", 0)
+    assert (lines[-1], code) == ("Everything worked.", 0)
 
 
 def test_a_check_that_fails_is_shown_and_is_the_end() -> None:
@@ -53,7 +53,7 @@ def test_the_demo_ends_where_a_step_fails_and_says_why(monkeypatch: pytest.Monke
     code = run_demo(ENGLISH, lines.append)
 
     assert [line for line in lines if "FAIL" in line] == [lines[-3]]
-    assert any("The app is switched off in DingTalk" in line for line in lines)
+    assert any("The app is disabled in DingTalk" in line for line in lines)
     assert (lines[-1], code) == ("Something failed.", 1)
 
 

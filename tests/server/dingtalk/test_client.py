@@ -52,7 +52,7 @@ def test_what_the_app_may_read_is_known_or_not(
 
 
 def test_a_stop_is_not_taken_for_an_app_that_may_read_nothing(client: DingTalkClient) -> None:
-    client.cut()
+    client.abort()
 
     with pytest.raises(CallCancelledError):
         client.readable_departments()
@@ -132,14 +132,6 @@ def test_subdepartments_are_read(client: DingTalkClient, vendor: Vendor) -> None
     assert client.list_subdepartments("5") == ()
 
 
-def test_bare_ids_are_read(client: DingTalkClient, vendor: Vendor) -> None:
-    vendor.answer("topapi/user/listid", result({"userid_list": ["a", "b"]}))
-    vendor.answer("topapi/v2/department/listsubid", result({"dept_id_list": "[2,3,4]"}))
-
-    assert client.list_userids("1") == ("a", "b")
-    assert client.list_subdepartment_ids("1") == ("2", "3", "4")
-
-
 @pytest.mark.parametrize(
     ("path", "answer", "ask"),
     [
@@ -151,7 +143,6 @@ def test_bare_ids_are_read(client: DingTalkClient, vendor: Vendor) -> None:
         ("topapi/v2/department/get", result({}), lambda c: c.get_department("1")),
         ("topapi/v2/department/listsub", OK, lambda c: c.list_subdepartments("1")),
         ("topapi/v2/department/listsub", result([{}]), lambda c: c.list_subdepartments("1")),
-        ("topapi/user/listid", result({}), lambda c: c.list_userids("1")),
     ],
 )
 def test_an_answer_that_lacks_what_it_should_hold_is_never_taken_for_empty(

@@ -238,7 +238,7 @@ def test_a_root_out_of_scope_comes_with_the_departments_that_may_be_read(
 
     told = [str(text) for text in reader.read_scope(["1", "2"]).reasons[0].messages]
 
-    assert told[0] == "Department 1 is outside the contact scope that DingTalk gives the app."
+    assert told[0] == "Department 1 is outside the app's contact scope in DingTalk."
     assert "2, 77" in told[1]
     assert "sync.source_department_ids" in told[1]
     assert len(vendor.calls("auth/scopes")) == 1
@@ -418,19 +418,6 @@ def test_reading_people_is_given_up_when_too_many_fail(vendor: Vendor, time: Fak
     assert {call.body["userid"] for call in vendor.calls(USER_GET)} < set(names)
 
 
-def test_a_reading_tells_whether_mobiles_and_emails_were_visible(
-    reader: Reader, vendor: Vendor
-) -> None:
-    Company(vendor)
-    hidden = reader.read_scope(["1"])
-    entry = {"userid": "a", "mobile": "13800000000", "email": "a@example.com"}
-    vendor.answer(USER_LIST, {**OK, "result": {"has_more": False, "list": [entry]}})
-    shown = reader.read_scope(["1"])
-
-    assert (hidden.shows_mobiles, hidden.shows_emails) == (False, False)
-    assert (shown.shows_mobiles, shown.shows_emails) == (True, True)
-
-
 def test_what_is_no_department_is_left_out_with_one_note(reader: Reader, vendor: Vendor) -> None:
     """DingTalk lists 家校通讯录 as -1, others below 1 too; asked for singly they do not exist."""
     odd = [
@@ -460,7 +447,7 @@ def test_a_child_whose_every_call_says_that_it_is_gone_is_no_gap(
     assert department_ids(reading) == ["1", "3"]
     assert reading.is_complete
     assert [str(note) for note in reading.notes] == [
-        "DingTalk lists the department D2 (2) and says that it does not exist; it was left out."
+        "DingTalk lists the department D2 (2) but says that it does not exist; it was skipped."
     ]
 
 

@@ -11,7 +11,7 @@ from server.directory.model import (
     Rules,
     Snapshot,
 )
-from tests.server.directory.world import Mirror
+from tests.server.directory.mirror import Mirror
 
 OPEN = Rules(approve_first_run=False)
 DAY_S = 86_400.0

@@ -12,10 +12,10 @@ from server.directory.absence import (
     Denial,
     Missing,
     Place,
-    homeless,
+    conclude,
     missing_from,
+    people_without_department,
     place_of,
-    settle,
 )
 from server.directory.change import Action
 from server.directory.desired import Presence
@@ -34,7 +34,7 @@ from server.directory.model import (
 )
 from server.directory.plan import Plan, make_plan
 from tests.server.directory.builders import OPEN, department, mirrored, person, snapshot
-from tests.server.directory.world import Mirror
+from tests.server.directory.mirror import Mirror
 
 COMPANY = snapshot(
     [person("a", "2"), person("b", "3"), person("c", "1"), person("d", "3")],
@@ -73,8 +73,8 @@ def _settled(mirror: Mirror, read: Snapshot, missing: Missing, answers: Answers)
     found = {key: answer for key, answer in answers.people.items() if isinstance(answer, Person)}
     read = replace(read, people={**read.people, **found})
     scope = scope_of(read, ledger, mirror.rules)
-    missing = replace(missing, homeless=homeless(read, scope))
-    return settle(read, ledger, mirror.rules, scope, missing, answers)
+    missing = replace(missing, without_department=people_without_department(read, scope))
+    return conclude(read, ledger, mirror.rules, scope, missing, answers)
 
 
 def _removed(plan: Plan) -> set[tuple[Kind, str]]:
@@ -101,7 +101,7 @@ def test_who_was_disabled_before_is_not_asked_for_again() -> None:
     without_a = _walked(without=frozenset("a"))
     assert _missing(mirror, without_a).people == {"a"}
     mirror.run(without_a)
-    assert _missing(mirror, without_a) == Missing(resting=frozenset("a"))
+    assert _missing(mirror, without_a) == Missing(already_disabled=frozenset("a"))
 
 
 def test_a_deletion_that_is_due_asks_again_for_who_was_disabled_before() -> None:
@@ -267,7 +267,7 @@ def test_what_was_announced_and_never_answered_is_asked_for_and_told_by_its_id()
     presence = Presence(frozenset(), frozenset({"x"}))
     assert missing_from((), ledger, presence) == Missing(people=frozenset({"x"}))
     missing = Missing(frozenset({"x"}), frozenset({"5"}))
-    after = settle(snapshot(), ledger, RULES, {"1"}, missing, Answers())
+    after = conclude(snapshot(), ledger, RULES, {"1"}, missing, Answers())
     assert [(each.text, each.values) for each in after.reasons] == [
         (causes.UNANSWERED, {"names": "5, x"})
     ]
@@ -292,7 +292,7 @@ def test_who_was_shown_by_another_app_needs_proof_too(
     ledger = Ledger({"x@@app": PersonLink("x@@app", "X", MemberState("Li Lei"))})
     missing = Missing(frozenset({"x@@app"}))
     answers = Answers({} if answer is None else {"x@@app": answer})
-    after = settle(snapshot(), ledger, RULES, {"1"}, missing, answers)
+    after = conclude(snapshot(), ledger, RULES, {"1"}, missing, answers)
     assert after.gone_people == (frozenset({"x@@app"}) if is_gone else frozenset())
     assert after.is_settled is is_gone
 
@@ -300,7 +300,7 @@ def test_who_was_shown_by_another_app_needs_proof_too(
 def test_who_is_disputed_keeps_a_reading_open_only_where_they_are_ours() -> None:
     ledger = Ledger({"x": PersonLink("x", "X", None)})
     read = snapshot(disputed={"x": "", "new": "Newcomer"})
-    after = settle(read, ledger, RULES, {"1"}, Missing(frozenset({"x"})), Answers())
+    after = conclude(read, ledger, RULES, {"1"}, Missing(frozenset({"x"})), Answers())
     assert [str(each.values["names"]) for each in after.reasons] == ["x"]
     assert [str(each.values["names"]) for each in after.notes] == ["Newcomer"]
     assert (after.is_settled, after.has_moved) == (False, False)

@@ -17,7 +17,7 @@ from server.directory.model import (
 )
 from server.directory.plan import Plan
 from tests.server.directory.builders import department, event, person, snapshot
-from tests.server.directory.world import Mirror
+from tests.server.directory.mirror import Mirror
 
 OPEN = Rules(approve_first_run=False)
 DAY_S = 86_400.0

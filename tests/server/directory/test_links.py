@@ -31,7 +31,7 @@ from tests.server.directory.builders import (
     snapshot,
     texts,
 )
-from tests.server.directory.world import FakeMember, Mirror
+from tests.server.directory.mirror import FakeMember, Mirror
 
 
 def test_a_foreign_member_is_adopted_by_the_mobile_and_followers_learn_the_id() -> None:

@@ -25,7 +25,7 @@ from tests.server.directory.builders import (
     snapshot,
     texts,
 )
-from tests.server.directory.world import Mirror
+from tests.server.directory.mirror import Mirror
 
 
 def test_every_value_goes_to_its_field() -> None:

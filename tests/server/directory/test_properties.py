@@ -25,7 +25,7 @@ from server.directory.model import (
     fold,
 )
 from server.directory.plan import make_plan
-from tests.server.directory.world import FakeMember, FakeWeCom, Mirror
+from tests.server.directory.mirror import FakeMember, FakeWeCom, Mirror
 
 QUICK = settings(max_examples=120, deadline=None)
 

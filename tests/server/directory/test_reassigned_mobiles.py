@@ -3,7 +3,7 @@ from server.directory.change import Action, Change
 from server.directory.desired import Presence
 from server.directory.model import Kind, Ledger, MemberState, PersonLink
 from server.directory.reassigned_mobiles import (
-    is_passed_on,
+    is_reassigned,
     waiting_for,
     without_mobile,
     without_mobiles,
@@ -46,9 +46,9 @@ def test_it_is_passed_on_once_wecom_accepted_it_for_the_heir() -> None:
     def heir(mobile: str) -> PersonLink:
         return PersonLink("heir", "heir", MemberState("Carl", mobile))
 
-    assert is_passed_on("heir", GONE, {"gone": GONE, "heir": heir("138")})
-    assert not is_passed_on("heir", GONE, {"gone": GONE, "heir": heir("137")})
-    assert not is_passed_on("heir", GONE, {"gone": GONE, "heir": BEGUN})
-    assert not is_passed_on("heir", GONE, {"gone": GONE})
-    assert not is_passed_on("heir", GONE, {"heir": heir("138")})
-    assert not is_passed_on("heir", without_mobile(GONE), {"gone": GONE, "heir": heir("")})
+    assert is_reassigned("heir", GONE, {"gone": GONE, "heir": heir("138")})
+    assert not is_reassigned("heir", GONE, {"gone": GONE, "heir": heir("137")})
+    assert not is_reassigned("heir", GONE, {"gone": GONE, "heir": BEGUN})
+    assert not is_reassigned("heir", GONE, {"gone": GONE})
+    assert not is_reassigned("heir", GONE, {"heir": heir("138")})
+    assert not is_reassigned("heir", without_mobile(GONE), {"gone": GONE, "heir": heir("")})

@@ -11,8 +11,8 @@ from server.directory.refusals import (
     PATIENCE_S,
     fresh,
     left_out,
-    spare,
-    spare_deletions,
+    without_refused,
+    without_refused_deletions,
 )
 
 WHY = cause("no-name", id="a")
@@ -56,28 +56,30 @@ def test_a_refusal_counts_for_events_until_a_full_run_asks_again() -> None:
 
 def test_nobody_else_is_spared() -> None:
     wished = desired(ANNA)
-    assert spare(wished, {"b": {"email": refusal(ANNA.email)}}) is wished
+    assert without_refused(wished, {"b": {"email": refusal(ANNA.email)}}) is wished
 
 
 @pytest.mark.parametrize("value", ["a@example.com", "b@example.com"])
 def test_only_the_refused_value_is_left_as_wecom_accepted_it(value: str) -> None:
     before = replace(ANNA, email="old@example.com")
-    spared = spare(desired(ANNA, accepted=before), {"a": {"email": refusal(value)}}).people["a"]
+    spared = without_refused(
+        desired(ANNA, accepted=before), {"a": {"email": refusal(value)}}
+    ).people["a"]
     assert spared.member.email == ("old@example.com" if value == ANNA.email else ANNA.email)
     assert (spared.member.mobile, spared.cause) == ("138", None)
 
 
 def test_a_value_that_wecom_has_all_the_same_stays() -> None:
     wished = desired(ANNA, accepted=ANNA)
-    assert spare(wished, {"a": {"email": refusal(ANNA.email)}}).people == wished.people
+    assert without_refused(wished, {"a": {"email": refusal(ANNA.email)}}).people == wished.people
 
 
 def test_who_has_neither_mobile_nor_email_left_waits_for_the_reason_given() -> None:
     refusals = {"a": {"mobile": refusal("138"), "email": refusal("a@example.com")}}
     wished = desired(ANNA)
-    assert spare(wished, refusals).people["a"].cause == WHY
+    assert without_refused(wished, refusals).people["a"].cause == WHY
     stopped = replace(wished, people={"a": replace(wished.people["a"], cause=OTHER)})
-    assert spare(stopped, refusals).people["a"].cause == OTHER
+    assert without_refused(stopped, refusals).people["a"].cause == OTHER
 
 
 def test_only_a_refused_deletion_is_kept_from_being_made() -> None:
@@ -89,7 +91,7 @@ def test_only_a_refused_deletion_is_kept_from_being_made() -> None:
         Change(Action.DELETE, Kind.PERSON, "b", "b"),
         Change(Action.DELETE, Kind.PERSON, "c", "c"),
     )
-    causes = [each.cause for each in spare_deletions(changes, refusals)]
+    causes = [each.cause for each in without_refused_deletions(changes, refusals)]
     assert causes == [WHY, None, None, None, None]
 
 

@@ -9,6 +9,7 @@ from server.errors import export as export_errors
 from server.errors.base import DingBridgeError, JournalError, Problem, SettingsError, StoreError
 from server.errors.message import Message
 from server.errors.vendor import RecordError, VendorError
+from ui.help.opening import HelpNotShownError
 
 
 def tree(root: type[DingBridgeError] = DingBridgeError) -> Iterator[type[DingBridgeError]]:
@@ -21,6 +22,7 @@ ALL = list(tree())
 # Parts of the tree although in files of their own.
 assert export_errors.ExportError in ALL
 assert RecordError in ALL
+assert HelpNotShownError in ALL
 
 
 def gaps(text: str) -> set[str]:
@@ -70,7 +72,7 @@ def test_settings_are_named_one_by_one() -> None:
     problems = [Problem("a.b", Message("wrong")), Problem("c", Message("worse"))]
     error = SettingsError(iter(problems))
     assert error.problems == tuple(problems)
-    assert str(error.title) == "Some settings cannot be used: a.b, c."
+    assert str(error.title) == "Some settings are invalid: a.b, c."
 
 
 def test_only_what_may_succeed_later_is_retried() -> None:

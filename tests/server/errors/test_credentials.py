@@ -2,9 +2,9 @@ import string
 
 import pytest
 
-from crypto.credentials import Field
+from crypto.credential_input import ValueFault, ValueProblem, judge
+from crypto.credentials import CredentialField
 from crypto.doctor import Diagnosis, Verdict
-from crypto.entry import ValueFault, ValueProblem, judge
 from server.errors.credentials import describe_diagnosis, describe_problem
 
 
@@ -34,7 +34,7 @@ def test_no_two_verdicts_read_alike() -> None:
 
 @pytest.mark.parametrize("fault", ValueFault)
 def test_every_fault_of_a_value_is_described_without_a_gap(fault: ValueFault) -> None:
-    told = str(describe_problem(ValueProblem(Field.TOKEN, fault, 2, 3, "!", 1)))
+    told = str(describe_problem(ValueProblem(CredentialField.TOKEN, fault, 2, 3, "!", 1)))
     assert gaps(told) == []
     assert "token" in told
 
@@ -50,13 +50,13 @@ def test_a_key_that_cannot_be_offered_leaves_no_hole() -> None:
 
 
 def test_of_a_faulty_value_only_the_one_bad_character_is_quoted() -> None:
-    problem = judge(Field.AES_KEY, "verySecret!Token")
+    problem = judge(CredentialField.AES_KEY, "verySecret!Token")
     assert problem is not None
     assert str(describe_problem(problem)) == (
-        "aes_key may hold letters and digits only; character 11 is “!”."
+        "aes_key may contain letters and digits only; character 11 is “!”."
     )
-    problem = judge(Field.TOKEN, "verySecret密Token")
+    problem = judge(CredentialField.TOKEN, "verySecret密Token")
     assert problem is not None
     assert str(describe_problem(problem)) == (
-        "token may hold letters, digits and ASCII signs only; character 11 is “密”."
+        "token may contain letters, digits and ASCII punctuation only; character 11 is “密”."
     )

@@ -35,7 +35,7 @@ posix_only = pytest.mark.skipif(os.name == "nt", reason="Windows keeps open file
 def test_events_and_uses_are_stored_together(journal: Journal, new_event: MakeEvent) -> None:
     journal.append([new_event("a")], [CredentialUse("fp", 5, "1.1.1.1", "t")]).result(10)
     assert journal.read(listing.counts).pending == 1
-    assert journal.read(contact.uses) == {"fp": LastUse(5, 5, "1.1.1.1", "t", 1)}
+    assert journal.read(contact.last_uses) == {"fp": LastUse(5, 5, "1.1.1.1", "t", 1)}
 
 
 def test_a_batch_costs_four_statements(journal: Journal, new_event: MakeEvent) -> None:

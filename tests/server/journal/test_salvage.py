@@ -9,7 +9,6 @@ import pytest
 
 from server.directory.model import DepartmentLink, DepartmentState, Ledger, MemberState, PersonLink
 from server.journal import events, ledger, listing, rejections, salvage, sync_state
-from server.journal import ledger as shelf
 from server.journal import rejections as contact
 from server.journal.connection import connect, transaction
 from server.journal.events import NewEvent
@@ -37,7 +36,7 @@ def damaged(tmp_path: Path, new_event: MakeEvent) -> Path:
         for person in PEOPLE.values():
             ledger.put_person(conn, person)
         ledger.put_department(conn, DEPARTMENTS["1"])
-        contact.record(conn, [CredentialUse("fp", 5, "192.0.2.1", "t")])
+        contact.record_uses(conn, [CredentialUse("fp", 5, "192.0.2.1", "t")])
         rejections.replace_all(conn, [REJECTION])
         sync_state.set_next_full_run(conn, NextRun(77, RunCause.RETRY))
     return path
@@ -55,7 +54,7 @@ def test_all_that_can_be_read_comes_over_under_the_same_ids(
     assert salvage.salvage(damaged, conn) == Salvaged(events=40, links=3)
     assert ledger.load(conn) == Ledger(PEOPLE, DEPARTMENTS)
     assert sync_state.load(conn).next_full_run == NextRun(77, RunCause.RETRY)
-    assert contact.uses(conn)["fp"].last_used_at_ms == 5
+    assert contact.last_uses(conn)["fp"].last_used_at_ms == 5
     assert rejections.latest(conn) == [REJECTION]
     found = listing.counts(conn)
     assert (found.pending, found.working, found.done, found.duplicates) == (25, 5, 10, 1)
@@ -82,7 +81,7 @@ def test_a_table_that_is_lost_costs_no_other(
 ) -> None:
     run_on(damaged, "UPDATE sqlite_schema SET rootpage = 999999 WHERE name = 'events'")
     assert salvage.salvage(damaged, conn) == Salvaged(events=0, links=3)
-    assert "The table events is damaged" in caplog.text
+    assert "Table events is damaged" in caplog.text
 
 
 def test_a_part_that_cannot_be_understood_is_left_behind(
@@ -90,15 +89,15 @@ def test_a_part_that_cannot_be_understood_is_left_behind(
 ) -> None:
     run_on(damaged, "UPDATE person_links SET accepted = 'no JSON' WHERE dingtalk_userid = 'u2'")
     assert salvage.salvage(damaged, conn) == Salvaged(events=40, links=0)
-    assert "Nothing is taken over of person_links" in caplog.text
+    assert "Nothing can be salvaged of person_links" in caplog.text
 
 
 @pytest.fixture
 def with_two_companies(damaged: Path) -> Path:
     """The same, and the ledger there is of a company that is not the one in use."""
     with closing(connect(damaged)) as conn, transaction(conn):
-        shelf.take_up(conn, "ww-first")
-        shelf.take_up(conn, "ww-second")
+        ledger.put_in_use(conn, "ww-first")
+        ledger.put_in_use(conn, "ww-second")
         ledger.put_person(conn, PersonLink("u9", "w9", MemberState("Wu")))
     return damaged
 
@@ -110,8 +109,8 @@ def test_the_ledger_of_another_company_comes_over_too(
     run_on(with_two_companies, lost)
     salvage.salvage(with_two_companies, conn)
     assert list(ledger.load(conn).people) == ["u9"]
-    shelf.take_up(conn, "ww-second")  # as it is, should nobody know
-    shelf.take_up(conn, "ww-first")
+    ledger.put_in_use(conn, "ww-second")  # as it is, should nobody know
+    ledger.put_in_use(conn, "ww-first")
     assert ledger.load(conn) == Ledger(PEOPLE, DEPARTMENTS)
 
 
@@ -121,8 +120,8 @@ def test_a_shelf_that_cannot_be_understood_costs_the_ledger_in_use_nothing(
     run_on(with_two_companies, "UPDATE shelved_person_links SET accepted = '{garbage'")
     salvage.salvage(with_two_companies, conn)
     assert list(ledger.load(conn).people) == ["u9"]
-    assert shelf.corp_in_use(conn) == "ww-second"
-    shelf.take_up(conn, "ww-first")
+    assert ledger.corp_in_use(conn) == "ww-second"
+    ledger.put_in_use(conn, "ww-first")
     assert ledger.load(conn) == Ledger({}, {})
 
 
@@ -138,7 +137,7 @@ def test_rows_that_hold_what_no_such_row_can_are_left_behind(
     run_on(damaged, "UPDATE events SET received_at_ms = 'soon' WHERE id = 5")
     with caplog.at_level(logging.DEBUG):
         assert salvage.salvage(damaged, conn).events == 37
-    assert "A row of events is no row" in caplog.text
+    assert "Invalid row in events" in caplog.text
     assert listing.counts(conn).events == 37
 
 

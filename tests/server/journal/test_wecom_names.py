@@ -3,7 +3,6 @@ from sqlite3 import Connection
 from server.directory.change import Action
 from server.directory.model import DepartmentLink, DepartmentState, Kind, MemberState, PersonLink
 from server.journal import ledger, runs
-from server.journal import ledger as wecom_names
 from server.journal.runs import RecordedChange, Result, RunCause
 
 
@@ -22,8 +21,8 @@ def test_ids_are_named_as_the_ledger_and_the_run_know_them(conn: Connection) -> 
     ):
         runs.record(conn, run_id, change)
 
-    departments = wecom_names.find(conn, run_id, Kind.DEPARTMENT, ["2", "3", "4", "5"])
-    people = wecom_names.find(conn, run_id, Kind.PERSON, ["w1", "w2"])
+    departments = ledger.wecom_names(conn, run_id, Kind.DEPARTMENT, ["2", "3", "4", "5"])
+    people = ledger.wecom_names(conn, run_id, Kind.PERSON, ["w1", "w2"])
 
     assert departments == {"2": "新部", "3": "研发", "4": "客服"}
     assert people == {"w1": "赵"}

@@ -117,7 +117,7 @@ def test_a_fresh_token_that_is_refused_too_stops(gateway: Gateway, vendor: Vendo
     with pytest.raises(VendorRefusedError) as caught:
         gateway.ask(READ)
 
-    assert repr(caught.value) == "VendorRefusedError('wecom-40014', Fate.STOP, 'read')"
+    assert repr(caught.value) == "VendorRefusedError('wecom-40014', ErrorPolicy.STOP, 'read')"
     assert (len(vendor.calls("gettoken")), len(vendor.calls("read"))) == (2, 2)
 
 

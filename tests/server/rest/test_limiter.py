@@ -117,7 +117,7 @@ def arrivals(calls: int, latencies: Sequence[tuple[float, float]], workers: int)
     while agenda:
         time.now, has_reply, worker = heapq.heappop(agenda)
         if has_reply:
-            limit._give_back(PATH)
+            limit._release(PATH)
             heapq.heappush(agenda, (time.now, 0, worker))
         elif left:
             delay_s = limit._take(PATH)

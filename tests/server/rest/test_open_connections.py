@@ -33,7 +33,7 @@ def test_a_call_that_waits_for_its_answer_is_given_up(vendor: Vendor, channel: C
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(channel.send, Call(PATH))
         until(lambda: vendor.calls(PATH))
-        channel.cut()
+        channel.abort()
         # Long before the vendor lets go, after 10 s.
         assert isinstance(waiting.exception(timeout=8), CallCancelledError)
 
@@ -41,7 +41,7 @@ def test_a_call_that_waits_for_its_answer_is_given_up(vendor: Vendor, channel: C
 def test_after_that_no_call_is_made_any_more(vendor: Vendor, channel: Channel) -> None:
     vendor.answer(PATH, OK)
     assert channel.send(Call(PATH)) == OK
-    channel.cut()
+    channel.abort()
     with pytest.raises(CallCancelledError):
         channel.send(Call(PATH))
     assert len(vendor.calls(PATH)) == 1
@@ -62,4 +62,4 @@ def test_an_answer_that_came_in_time_still_counts(vendor: Vendor, channel: Chann
         assert arrived.wait(10)
         released.set()
         assert waiting.result(timeout=10) == OK
-    channel.cut()
+    channel.abort()

@@ -296,7 +296,7 @@ def test_an_untrusted_certificate_stops_and_nothing_was_sent() -> None:
 
         assert vendor.requests == []
     assert (error.policy, error.maybe_done) == (ErrorPolicy.STOP, False)
-    assert "not trusted" in str(error.title)
+    assert "does not trust" in str(error.title)
     assert "antivirus" in str(error.hint)
 
 
@@ -331,7 +331,7 @@ def test_a_certificate_for_another_name_is_told_as_such(
 
     assert tunnel.requests == []
     assert (error.policy, error.maybe_done) == (ErrorPolicy.STOP, False)
-    assert "for another one" in str(error.title)
+    assert "for another name" in str(error.title)
     assert "api_base" in str(error.hint)
 
 
@@ -356,7 +356,7 @@ def test_the_certificates_that_the_environment_names_are_trusted(
     monkeypatch.setenv(name, str(UNTRUSTED_CERTIFICATE))
 
     # The certificate is trusted now, and found to be another one's.
-    assert "for another one" in str(failure("https://vendor.example").title)
+    assert "for another name" in str(failure("https://vendor.example").title)
     assert tunnel.requests == []
 
 
@@ -376,7 +376,7 @@ def test_certificates_that_are_not_there_are_ignored_and_named(
     monkeypatch.setenv(name, str(path))
 
     # Neither "cable or Wi-Fi" nor a fault: the server's own certificate is looked at.
-    assert "not trusted" in str(failure("https://vendor.example").title)
+    assert "does not trust" in str(failure("https://vendor.example").title)
 
     assert tunnel.requests == []
     (told,) = ignored(os.environ)
@@ -516,7 +516,7 @@ def test_a_proxy_of_the_system_settings_is_named_as_such(
     error = failure("https://vendor.invalid")
 
     assert "socks4://127.0.0.1:9" in str(error.title)
-    assert "settings of the system" in str(error.hint)
+    assert "system's proxy settings" in str(error.hint)
 
 
 @pytest.mark.parametrize("bypass", ["[::1", "*\x01", "10.0.0.0/99", ",,,", "http://x"])

@@ -6,7 +6,7 @@ As long as it stands, the status says so.
 import pkgutil
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +27,10 @@ from server.errors.base import (
     Trouble,
 )
 from server.journal import requests
+from server.journal.events import NewEvent
 from server.journal.journal import Journal
 from server.journal.opening import open_read_only
+from server.journal.rejections import CredentialUse
 from server.journal.requests import RequestKind, SyncRequest, write_beside
 from server.journal.writer import Ticket
 from server.service.housekeeper import Housekeeper, Once, Routine
@@ -267,18 +269,25 @@ def test_damage_is_mended_whoever_met_it(at_work: Driven, meet: Callable[[Driven
 def test_damage_behind_another_failure_is_mended_too(
     at_work: Driven, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def busy(*_: object) -> Ticket[None]:
-        ticket: Ticket[None] = Ticket(Path("db"))
+    append, is_busy = Journal.append, threading.Event()
+
+    def busy_at_times(
+        journal: Journal, batch: Sequence[NewEvent], uses: Sequence[CredentialUse] = ()
+    ) -> Ticket[frozenset[str]]:
+        if not is_busy.is_set():
+            return append(journal, batch, uses)
+        ticket: Ticket[frozenset[str]] = Ticket(Path("db"))
         ticket.fail(BUSY)
         return ticket
 
+    monkeypatch.setattr(Journal, "append", busy_at_times)
     at_work.service.start()
     journal = at_work.service.journal()
-    with monkeypatch.context() as patch:
-        patch.setattr(journal, "append", busy)
-        assert at_work.refuses
-        at_work.tick()
-        assert [one.title for one in at_work.troubles] == [BUSY.title_text]
+    is_busy.set()
+    assert at_work.refuses
+    is_busy.clear()
+    at_work.tick()
+    assert [one.title for one in at_work.troubles] == [BUSY.title_text]
     journal.run(spoil).result(9)
     assert at_work.refuses
     with monkeypatch.context() as patch:
@@ -404,9 +413,7 @@ def test_a_duty_that_failed_is_run_again_though_it_is_due_no_more() -> None:
         housekeeper.tick()
         told.append([one.title for one in housekeeper.troubles])
     assert runs == [3]
-    fault = (
-        "DingBridge met a fault of its own ({kind}) while it did its housekeeping, and tries again."
-    )
+    fault = "DingBridge ran into an internal error ({kind}) during housekeeping and will retry."
     assert told == [[BUSY.title_text], [fault], [], []]
 
 

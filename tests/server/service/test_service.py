@@ -58,32 +58,32 @@ def at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Driven]
 
 def test_a_promotion_is_in_force_before_it_is_saved(at_work: Driven) -> None:
     at_work.enter(NEW)
-    at_work.service.take_up_changes()
+    at_work.service.reload_settings()
     assert at_work.accepts(NEW)
     assert at_work.stored() == Keyring(OLD, NEW)
     assert at_work.accepts(OLD)
-    at_work.service.take_up_changes()
+    at_work.service.reload_settings()
     until_ms = at_work.clock.now_ms + 24 * HOUR_MS
     assert at_work.stored() == Keyring(NEW, None, OLD, until_ms)
 
 
 def test_a_promotion_in_the_middle_of_a_reload_is_kept(at_work: Driven) -> None:
     at_work.enter(NEW)
-    at_work.service.take_up_changes()
+    at_work.service.reload_settings()
     app_on(at_work.folder.root, path="/neu", **texts(NEW))
     at_work.store.after_load.append(lambda: at_work.accepts(NEW))
-    at_work.service.take_up_changes()
-    at_work.service.take_up_changes()
+    at_work.service.reload_settings()
+    at_work.service.reload_settings()
     assert at_work.accepts(NEW)
     assert (at_work.stored().active, at_work.stored().previous) == (NEW, OLD)
 
 
 def test_a_set_entered_before_a_promotion_is_saved_stays_pending(at_work: Driven) -> None:
     at_work.enter(NEW)
-    at_work.service.take_up_changes()
+    at_work.service.reload_settings()
     assert at_work.accepts(NEW)
     at_work.enter(NEWEST)
-    at_work.service.take_up_changes()
+    at_work.service.reload_settings()
     assert (at_work.stored().active, at_work.stored().pending) == (NEW, NEWEST)
     assert [at_work.accepts(one) for one in (OLD, NEW, NEWEST)] == [True, True, True]
 
@@ -92,15 +92,15 @@ def test_a_second_promotion_while_the_first_is_being_saved_is_saved_too(
     at_work: Driven, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_work.enter(NEW)
-    at_work.service.take_up_changes()
+    at_work.service.reload_settings()
     assert at_work.accepts(NEW)
     at_work.enter(NEWEST)
     # The set entered meanwhile comes with the save, and is used before the save is over.
     with monkeypatch.context() as patch:
         patch.setattr(at_work.mask, "unregister", lambda _: at_work.accepts(NEWEST))
-        at_work.service.take_up_changes()
+        at_work.service.reload_settings()
     assert at_work.stored() == Keyring(NEW, NEWEST, OLD, at_work.stored().previous_until_ms)
-    at_work.service.take_up_changes()
+    at_work.service.reload_settings()
     assert (at_work.stored().active, at_work.stored().previous) == (NEWEST, NEW)
 
 
@@ -109,7 +109,7 @@ def test_previous_credentials_end_with_their_time(
 ) -> None:
     caplog.set_level(logging.INFO)
     at_work.enter(NEW)
-    at_work.service.take_up_changes()
+    at_work.service.reload_settings()
     assert at_work.accepts(NEW)
     at_work.clock.now_ms += 24 * HOUR_MS - 1
     at_work.tick()
@@ -130,7 +130,7 @@ def codes_shown(at_work: Driven) -> set[str]:
 def goes_back(at_work: Driven) -> None:
     """Let DingTalk use the new credentials once, and then the former ones again."""
     at_work.enter(NEW)
-    at_work.service.take_up_changes()
+    at_work.service.reload_settings()
     assert at_work.accepts(NEW)
     at_work.tick()
     assert codes_shown(at_work) == set()
@@ -207,7 +207,7 @@ def test_a_clock_that_was_ahead_does_not_keep_former_credentials_for_years(
     at_work: Driven,
 ) -> None:
     at_work.enter(NEW)
-    at_work.service.take_up_changes()
+    at_work.service.reload_settings()
     at_work.clock.now_ms += 3650 * 24 * HOUR_MS
     assert at_work.accepts(NEW)
     at_work.tick()
@@ -244,7 +244,7 @@ def test_a_promotion_that_cannot_be_saved_is_told_once_and_tried_again(
         raise FileAccessError(path=str(at_work.folder.secrets), reason=type(change).__name__)
 
     at_work.enter(NEW)
-    at_work.service.take_up_changes()
+    at_work.service.reload_settings()
     with monkeypatch.context() as patch:
         patch.setattr(at_work.store, "update_keyring", refuse)
         patch.setattr("server.journal.rejections.replace_all", failing(JournalBusyError(path="x")))
@@ -274,7 +274,7 @@ def test_the_list_of_rejected_calls_is_stored_once_the_journal_takes_it(
     assert not at_work.accepts(NEWEST)
     with monkeypatch.context() as patch:
         for module in ("duties", "service"):
-            patch.setattr(f"server.{module}.JOB_S", 0.0)
+            patch.setattr(f"server.service.{module}.JOB_S", 0.0)
         never_done_here(at_work, patch)
         at_work.tick()
     at_work.tick()
@@ -318,7 +318,7 @@ def test_the_clocks_difference_outlives_a_change_of_the_path(at_work: Driven) ->
     at_work.tick()
     before = running_service(at_work.folder)
     app_on(at_work.folder.root, path="/neu", **texts(OLD))
-    at_work.service.take_up_changes()
+    at_work.service.reload_settings()
     after = running_service(at_work.folder)
     assert before is not None
     assert before.clock_difference_ms is not None
@@ -442,7 +442,7 @@ def test_who_does_not_stop_in_time_is_named(
     with monkeypatch.context() as patch:
         patch.setattr(Listener, "join", lambda _, timeout_s: timeout_s < 0)
         assert app.stop() == ("dingbridge-web",)
-    assert "The thread dingbridge-web did not stop in time" in caplog.text
+    assert "Thread dingbridge-web did not stop in time" in caplog.text
 
 
 def test_an_address_of_ipv6_is_written_with_brackets() -> None:

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from server.simulator.company import Company, CompanyError, Payloads
 from server.simulator.company_generator import generate
 from server.simulator.roster import ROOT_ID
+from tests.server.simulator.companies import found_department, hire
 
 
 @pytest.fixture
@@ -21,14 +22,8 @@ def company() -> Company:
     return Company(seed=3, clock_ms=lambda: next(clock))
 
 
-def _department(company: Company, name: str = "研发部", parent_id: int = ROOT_ID) -> int:
-    return int(company.create_department(name, parent_id)[0]["deptId"][0])
-
-
 def _person(company: Company, *dept_ids: int, **details: object) -> str:
-    person = company.draft("王伟", dept_ids or (ROOT_ID,), **details)
-    company.hire(person)
-    return person.userid
+    return hire(company, "王伟", *dept_ids, **details).userid
 
 
 def test_an_event_has_the_documented_envelope(company: Company) -> None:
@@ -81,7 +76,7 @@ def test_a_diff_may_come_as_a_list() -> None:
 
 
 def test_moving_somebody_keeps_the_order_in_departments_that_stay(company: Company) -> None:
-    first, second = _department(company), _department(company, "市场部")
+    first, second = found_department(company), found_department(company, "市场部")
     userid = _person(company, first)
     before = dict(company.roster.people[userid].dept_orders)
     events = company.move(userid, [second, first], leads=[second])
@@ -109,24 +104,24 @@ def test_activation_has_no_time_stamp(company: Company) -> None:
 
 
 def test_a_moved_department_is_one_event_whatever_lies_below(company: Company) -> None:
-    first, second = _department(company), _department(company, "市场部")
-    below = _department(company, "测试组", first)
+    first, second = found_department(company), found_department(company, "市场部")
+    below = found_department(company, "测试组", first)
     events = company.change_department(first, parent_id=second, name="研发中心")
     assert [(e["EventType"], e["deptId"]) for e in events] == [("org_dept_modify", [first])]
     assert company.roster.chain(below) == [below, first, second, ROOT_ID]
 
 
 def test_removing_a_department_names_all_that_went_with_it(company: Company) -> None:
-    top = _department(company)
-    below = _department(company, "测试组", top)
+    top = found_department(company)
+    below = found_department(company, "测试组", top)
     events = company.remove_department(top)
     assert [(e["EventType"], e["deptId"]) for e in events] == [("org_dept_remove", [top, below])]
     assert list(company.roster.departments) == [ROOT_ID]
 
 
 def test_a_department_with_members_below_it_is_not_removed(company: Company) -> None:
-    top = _department(company)
-    _person(company, _department(company, "测试组", top))
+    top = found_department(company)
+    _person(company, found_department(company, "测试组", top))
     with pytest.raises(CompanyError):
         company.remove_department(top)
     assert top in company.roster.departments
@@ -140,8 +135,8 @@ def test_renaming_the_company_touches_the_root_too(company: Company) -> None:
 
 
 def test_the_console_refuses_what_cannot_be(company: Company) -> None:
-    top = _department(company)
-    below = _department(company, "测试组", top)
+    top = found_department(company)
+    below = found_department(company, "测试组", top)
     userid = _person(company, mobile="13800000002")
     other = _person(company)
     person = company.roster.people[userid]

@@ -10,6 +10,7 @@ from server.simulator.roster import ROOT_ID
 from server.simulator.wecom.console import WeComConsole
 from server.simulator.wecom.contacts import WeComContacts
 from server.simulator.wecom.directory import Membership
+from tests.server.simulator.companies import found_department
 
 
 class _Sides:
@@ -19,7 +20,7 @@ class _Sides:
         self.company = Company()
         self.directory = WeComContacts().directory
         self.console = WeComConsole(self.directory)
-        self.dept = int(self.company.create_department("A:B 组")[0]["deptId"][0])
+        self.dept = found_department(self.company, "A:B 组")
         self.place = self.console.add_department("A：B 组")
         boss = self.company.draft("王伟", (ROOT_ID,), userid="boss", mobile="13800000001")
         self.company.hire(boss)

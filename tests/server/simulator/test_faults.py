@@ -37,7 +37,7 @@ class _Platform:
         self.ended += 1
 
 
-class _World:
+class _Faulty:
     def __init__(self, address: str, platform: _Platform, plan: FaultPlan) -> None:
         self.platform = platform
         self.plan = plan
@@ -51,11 +51,11 @@ class _World:
 
 
 @pytest.fixture
-def world() -> Iterator[_World]:
+def faulty() -> Iterator[_Faulty]:
     platform = _Platform()
     plan = FaultPlan(7, WECOM_ANSWERS, platform.end_token)
     with LoopbackServer(plan.wrap(platform.handle)) as server:
-        yield _World(server.address, platform, plan)
+        yield _Faulty(server.address, platform, plan)
         plan.switch_off()
 
 
@@ -67,21 +67,21 @@ def world() -> Iterator[_World]:
         (Fault.LATE_BAD_GATEWAY, 502, 1),
     ],
 )
-def test_a_gateway_sends_a_page(world: _World, fault: Fault, status: int, effects: int) -> None:
-    world.plan.add(Rule(fault))
-    reply = world.call()
+def test_a_gateway_sends_a_page(faulty: _Faulty, fault: Fault, status: int, effects: int) -> None:
+    faulty.plan.add(Rule(fault))
+    reply = faulty.call()
     assert (reply.status_code, reply.headers["Content-Type"]) == (status, "text/html")
-    assert world.platform.effects == effects
+    assert faulty.platform.effects == effects
 
 
 @pytest.mark.parametrize(("fault", "effects"), [(Fault.DROPPED, 0), (Fault.LATE_DROPPED, 1)])
 def test_a_connection_closes_before_or_after_the_effect(
-    world: _World, fault: Fault, effects: int
+    faulty: _Faulty, fault: Fault, effects: int
 ) -> None:
-    world.plan.add(Rule(fault))
+    faulty.plan.add(Rule(fault))
     with pytest.raises(requests.ConnectionError):
-        world.call()
-    assert world.platform.effects == effects
+        faulty.call()
+    assert faulty.platform.effects == effects
 
 
 @pytest.mark.parametrize(
@@ -89,82 +89,82 @@ def test_a_connection_closes_before_or_after_the_effect(
     [(Fault.BUSY, -1, 0), (Fault.LATE_BUSY, -1, 1), (Fault.THROTTLED, 45009, 0)],
 )
 def test_the_platform_words_its_own_faults(
-    world: _World, fault: Fault, code: int, effects: int
+    faulty: _Faulty, fault: Fault, code: int, effects: int
 ) -> None:
-    world.plan.add(Rule(fault))
-    assert world.call().json()["errcode"] == code
-    assert world.platform.effects == effects
+    faulty.plan.add(Rule(fault))
+    assert faulty.call().json()["errcode"] == code
+    assert faulty.platform.effects == effects
 
 
-def test_a_page_may_come_instead_of_json(world: _World) -> None:
-    world.plan.add(Rule(Fault.PAGE))
-    reply = world.call()
+def test_a_page_may_come_instead_of_json(faulty: _Faulty) -> None:
+    faulty.plan.add(Rule(Fault.PAGE))
+    reply = faulty.call()
     assert (reply.status_code, reply.headers["Content-Type"]) == (200, "text/html")
 
 
-def test_a_rule_may_give_any_answer(world: _World) -> None:
+def test_a_rule_may_give_any_answer(faulty: _Faulty) -> None:
     answer = {"errcode": 81026, "errmsg": "under maintenance"}
-    world.plan.add(Rule(Fault.ANSWERED, answer=Reply.of_json(answer)))
-    assert world.call().json() == answer
-    assert world.platform.effects == 0
+    faulty.plan.add(Rule(Fault.ANSWERED, answer=Reply.of_json(answer)))
+    assert faulty.call().json() == answer
+    assert faulty.platform.effects == 0
 
 
 def test_dingtalk_throttles_with_its_own_code() -> None:
     assert b'"errcode":90018' in DINGTALK_ANSWERS[Fault.THROTTLED].body
 
 
-def test_a_banned_address_gets_no_errcode_at_all(world: _World) -> None:
-    world.plan.add(Rule(Fault.IP_BANNED))
-    answer = world.call().json()
+def test_a_banned_address_gets_no_errcode_at_all(faulty: _Faulty) -> None:
+    faulty.plan.add(Rule(Fault.IP_BANNED))
+    answer = faulty.call().json()
     assert (answer["status"], "errcode" in answer) == (1111, False)
 
 
-def test_a_token_that_ends_early_lets_the_platform_refuse(world: _World) -> None:
-    world.plan.add(Rule(Fault.TOKEN_ENDED, times=1))
-    assert [world.call().status_code, world.call().status_code] == [200, 200]
-    assert (world.platform.ended, world.platform.effects) == (1, 2)
+def test_a_token_that_ends_early_lets_the_platform_refuse(faulty: _Faulty) -> None:
+    faulty.plan.add(Rule(Fault.TOKEN_ENDED, times=1))
+    assert [faulty.call().status_code, faulty.call().status_code] == [200, 200]
+    assert (faulty.platform.ended, faulty.platform.effects) == (1, 2)
 
 
-def test_a_slow_answer_comes_all_the_same(world: _World) -> None:
-    world.plan.add(Rule(Fault.SLOW, delay_s=0.05))
+def test_a_slow_answer_comes_all_the_same(faulty: _Faulty) -> None:
+    faulty.plan.add(Rule(Fault.SLOW, delay_s=0.05))
     started = time.monotonic()
-    assert world.call().status_code == 200
+    assert faulty.call().status_code == 200
     assert time.monotonic() - started >= 0.05
 
 
-def test_switching_off_lets_slow_answers_go(world: _World) -> None:
-    world.plan.add(Rule(Fault.SLOW, delay_s=60))
-    waiting = Thread(target=world.call)
+def test_switching_off_lets_slow_answers_go(faulty: _Faulty) -> None:
+    faulty.plan.add(Rule(Fault.SLOW, delay_s=60))
+    waiting = Thread(target=faulty.call)
     waiting.start()
-    until(lambda: world.plan.injected)
-    world.plan.switch_off()
+    until(lambda: faulty.plan.injected)
+    faulty.plan.switch_off()
     waiting.join(10)
     assert not waiting.is_alive()
-    assert world.call().json() == {"errcode": 0}
+    assert faulty.call().json() == {"errcode": 0}
 
 
-def test_a_rule_meets_the_nth_call_of_its_path_only(world: _World) -> None:
-    world.plan.add(Rule(Fault.BUSY, path="user/create", nth=2))
+def test_a_rule_meets_the_nth_call_of_its_path_only(faulty: _Faulty) -> None:
+    faulty.plan.add(Rule(Fault.BUSY, path="user/create", nth=2))
     paths = ["/user/create", "/user/delete", "/user/create", "/user/create"]
-    assert [world.call(path).json()["errcode"] for path in paths] == [0, 0, -1, 0]
-    assert world.plan.injected == [(Fault.BUSY, "/user/create")]
+    assert [faulty.call(path).json()["errcode"] for path in paths] == [0, 0, -1, 0]
+    assert faulty.plan.injected == [(Fault.BUSY, "/user/create")]
 
 
-def test_a_rule_may_be_about_one_person_only(world: _World) -> None:
-    world.plan.add(Rule(Fault.BUSY, containing="zhangsan"))
+def test_a_rule_may_be_about_one_person_only(faulty: _Faulty) -> None:
+    faulty.plan.add(Rule(Fault.BUSY, containing="zhangsan"))
     bodies = [{"userid": "zhangsan"}, {"userid": "lisi"}]
-    assert [world.call(body=body).json()["errcode"] for body in bodies] == [-1, 0]
-    assert world.call("/user/delete?userid=zhangsan").json()["errcode"] == -1
+    assert [faulty.call(body=body).json()["errcode"] for body in bodies] == [-1, 0]
+    assert faulty.call("/user/delete?userid=zhangsan").json()["errcode"] == -1
 
 
-def test_the_same_rule_twice_counts_for_itself(world: _World) -> None:
-    world.plan.add(Rule(Fault.BUSY, times=1), Rule(Fault.BUSY, times=1))
-    assert [world.call().json()["errcode"] for _ in range(3)] == [-1, -1, 0]
+def test_the_same_rule_twice_counts_for_itself(faulty: _Faulty) -> None:
+    faulty.plan.add(Rule(Fault.BUSY, times=1), Rule(Fault.BUSY, times=1))
+    assert [faulty.call().json()["errcode"] for _ in range(3)] == [-1, -1, 0]
 
 
-def test_a_rule_ends_after_its_times(world: _World) -> None:
-    world.plan.add(Rule(Fault.BUSY, times=2))
-    assert [world.call().json()["errcode"] for _ in range(4)] == [-1, -1, 0, 0]
+def test_a_rule_ends_after_its_times(faulty: _Faulty) -> None:
+    faulty.plan.add(Rule(Fault.BUSY, times=2))
+    assert [faulty.call().json()["errcode"] for _ in range(4)] == [-1, -1, 0, 0]
 
 
 def _pattern(make: Callable[[], FaultPlan]) -> list[bool]:

@@ -59,7 +59,7 @@ class Watched:
     def rejection(self, verdict: str | None = "token") -> None:
         now_ms = self.clock.now_ms
         call = Rejection(now_ms, "203.119.1.1", "rejected", verdict, None, 1, now_ms)
-        self.watch.hear([call])
+        self.watch.note_rejections([call])
 
     @property
     def finding(self) -> Finding | None:
@@ -212,7 +212,7 @@ def test_its_thread_asks_ends_and_outlives_trouble(
     until(lambda: watched.finding is not None)
     watch.request_stop()
     assert watch.join(10)
-    assert "a fault of its own" in caplog.text
+    assert "Internal error while comparing" in caplog.text
 
 
 def test_no_secret_is_stored_or_logged(

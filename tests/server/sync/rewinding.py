@@ -28,7 +28,7 @@ def call_directly(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         request = Request(method, f"/{call.path}", {**call.query, **secrets}, {}, body)
         reply = server.handler(request)
         assert reply is not None
-        world.engine.client_pool.clock.hear(channel.vendor, world.date())
+        world.engine.client_pool.vendor_clock.hear(channel.vendor, world.date())
         answer: dict[str, Any] = json.loads(reply.body)
         return answer
 

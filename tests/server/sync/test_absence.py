@@ -1,10 +1,10 @@
 """Nobody who exists is removed: DingTalk is changed while a full run reads it."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from sqlite3 import Connection
 from threading import Event
+from typing import Any
 
 import pytest
 
@@ -27,23 +27,18 @@ def _read_before(
 ) -> None:
     """Let `act` happen when department `first` was read and `second` was not."""
     happened = Event()
-    route = world.dingtalk._routes[path]
 
-    def answer(parameters: dict[str, object]) -> object:
+    def answer(parameters: dict[str, Any], ask: Callable[[dict[str, Any]], object]) -> object:
         if parameters["dept_id"] == second:
             assert happened.wait(5)
-        return route.answer(parameters)
+        return ask(parameters)
 
     def happen() -> None:
         act()
         happened.set()
 
-    world.dingtalk._routes[path] = replace(route, answer=answer)
+    world.dingtalk.answer_by(path, answer)
     world.dingtalk.after_call(happen, path, asking={"dept_id": first})
-
-
-def _hold_still(world: World) -> None:
-    world.dingtalk._routes = world.dingtalk._contact_routes() | world.dingtalk._callback_routes()
 
 
 def _assert_nobody_is_lost(world: World) -> None:
@@ -94,7 +89,7 @@ def test_who_moves_to_where_the_walk_has_been_is_kept(world: World) -> None:
     assert "王五" in str(result.incomplete_reason[0])
     assert _removals(result) == set()
     _assert_nobody_is_lost(world)
-    _hold_still(world)
+    world.dingtalk.answer_plainly()
     _assert_in_step(world)
 
 
@@ -138,7 +133,7 @@ def test_a_team_that_moves_is_kept_and_its_people_are_not_held(world: World, siz
     assert result.has_moved
     assert _removals(result) == set()
     _assert_nobody_is_lost(world)
-    _hold_still(world)
+    world.dingtalk.answer_plainly()
     _assert_in_step(world)
 
 
@@ -157,7 +152,7 @@ def test_what_lies_below_a_department_that_moves_is_kept(world: World) -> None:
     )
     assert _removals(world.sync()) == set()
     _assert_nobody_is_lost(world)
-    _hold_still(world)
+    world.dingtalk.answer_plainly()
     _assert_in_step(world)
 
 
@@ -347,7 +342,7 @@ def test_the_held_list_names_nobody_who_is_there(world: World) -> None:
     )
     held = world.sync()
     assert _removals(held) == {(leaver.userid, "held")}
-    _hold_still(world)
+    world.dingtalk.answer_plainly()
     assert world.sync().digest == held.digest
     assert _removals(world.sync(allow=held.digest)) == {(leaver.userid, "done")}
 
@@ -379,7 +374,7 @@ def test_a_deletion_after_the_waiting_days_is_proven_anew(world: World) -> None:
         world, USER_LIST, first, second, partial(world.company.move, person.userid, (first,))
     )
     assert _removals(world.sync()) == set()
-    _hold_still(world)
+    world.dingtalk.answer_plainly()
     world.sync()
     assert world.member_of(person.userid).is_enabled
 
@@ -398,7 +393,7 @@ def test_nobody_takes_over_the_member_of_somebody_who_is_there(world: World) -> 
     world.sync()
     assert holder.userid in world.ledger().people
     _assert_nobody_is_lost(world)
-    _hold_still(world)
+    world.dingtalk.answer_plainly()
     _assert_in_step(world)
 
 
@@ -457,7 +452,7 @@ def test_what_a_wrong_removal_left_behind_is_put_right_by_the_next_run(world: Wo
     assert _removals(world.sync()) == {(leader.userid, "done")}
     assert world.member_of(report.userid).direct_leader == ()
     world.dingtalk_faults.switch_off()
-    _hold_still(world)
+    world.dingtalk.answer_plainly()
     assert world.sync().status is RunStatus.SUCCESS
     assert world.member_of(report.userid).direct_leader == (leader.userid,)
     _assert_in_step(world)

@@ -93,7 +93,7 @@ def test_a_value_of_a_lost_creation_is_cleared_where_dingtalk_has_none_any_more(
     manager = world.hire("经理", mobile="13800000002")
     world.sync()
     person = world.hire("王伟", mobile="13800000001", manager_userid=manager.userid)
-    target = world.engine.client_pool.clients(world.config, Event()).writer
+    target = world.engine.client_pool.clients(world.config, Event()).wecom
     real = target.create_member
 
     def killed(member: wire.Member, *, invite: bool) -> Accepted:
@@ -117,7 +117,7 @@ def test_what_is_being_written_is_on_the_disk_before_the_call(
     world.sync()
     world.company.change(person.userid, title="经理")
     seen: list[object] = []
-    target, write = world.engine.client_pool.clients(world.config, Event()).writer, "update_member"
+    target, write = world.engine.client_pool.clients(world.config, Event()).wecom, "update_member"
     real = getattr(target, write)
 
     def spying(member: wire.Member) -> Accepted:

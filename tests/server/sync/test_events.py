@@ -156,7 +156,7 @@ def _stored(event_id: int, payload: str) -> StoredEvent:
 @given(payload=payloads())
 def test_whatever_stands_beside_a_good_event_it_is_followed(payload: str) -> None:
     good = _stored(2, '{"EventType":"user_modify_org","userId":["a"]}')
-    backlog = EventBatch.of([_stored(1, payload), good])
-    assert good in [named.event for named in backlog.named]
-    assert backlog.size + len(backlog.postponed) == 2
-    assert backlog.unreadable == []
+    batch = EventBatch.of([_stored(1, payload), good])
+    assert good in [named.event for named in batch.named]
+    assert batch.size + len(batch.postponed) == 2
+    assert batch.unreadable == []

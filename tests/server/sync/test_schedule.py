@@ -9,7 +9,7 @@ from server.journal.sync_state import Quarantine
 from server.sync.schedule import (
     DAY_MS,
     HOUR_MS,
-    LONGEST_WISH_MS,
+    LONGEST_DELAY_MS,
     MINUTE_MS,
     Moment,
     PendingRun,
@@ -56,9 +56,9 @@ def test_at_start_a_run_is_due_if_the_last_complete_one_is_over_a_day_old_or_was
 def test_the_earliest_wish_wins_and_a_run_serves_them_all() -> None:
     schedule = Schedule(UTC)
     schedule.begin(_at(NOON), NOON - HOUR_MS, was_interrupted=False)
-    schedule.ask(_at(NOON), RunCause.RETRY, HOUR_MS)
+    schedule.request(_at(NOON), RunCause.RETRY, HOUR_MS)
     assert schedule.next(_at(NOON), "03:00") == PendingRun(HOUR_MS, RunCause.RETRY)
-    schedule.ask(_at(NOON), RunCause.ENABLED)
+    schedule.request(_at(NOON), RunCause.ENABLED)
     assert schedule.next(_at(NOON), "03:00") == PendingRun(0, RunCause.ENABLED)
     schedule.began(_at(NOON), RunCause.DAILY)
     assert schedule.next(_at(NOON), "03:00").cause is RunCause.DAILY
@@ -71,7 +71,7 @@ def _run(schedule: Schedule, cause: RunCause, at_ms: int, took_ms: int) -> None:
 
 def _unclear(schedule: Schedule, at_ms: int, thrown_ms: int = 0) -> int:
     """How long the run for an unclear event of that moment is put off."""
-    schedule.ask(_at(at_ms, thrown_ms), RunCause.UNCLEAR_EVENT)
+    schedule.request(_at(at_ms, thrown_ms), RunCause.UNCLEAR_EVENT)
     return schedule.next(_at(at_ms, thrown_ms), "03:00").wait_ms
 
 
@@ -103,7 +103,7 @@ def test_a_run_that_may_come_to_more_is_repeated_later_each_time() -> None:
         schedule.ended(_at(NOON), is_retryable=True)
         waits.append(schedule.next(_at(NOON), "11:00").wait_ms)
     assert waits == [5 * MINUTE_MS, 15 * MINUTE_MS, HOUR_MS, 4 * HOUR_MS, 4 * HOUR_MS]
-    assert max(waits) == LONGEST_WISH_MS
+    assert max(waits) == LONGEST_DELAY_MS
     schedule.ended(_at(NOON), is_retryable=False)
 
 

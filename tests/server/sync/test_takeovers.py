@@ -454,7 +454,7 @@ def test_a_holder_whom_nobody_names_is_one_persons_conflict(office: World, code:
     assert (conflict.dingtalk_id, conflict.wecom_id) == (staff[2].userid, "")
     assert conflict.error is not None
     assert conflict.error.code == "mobile-held"
-    assert "does not say whose" in str(conflict.error.title)
+    assert "does not say which one" in str(conflict.error.title)
     assert len(office.ledger().conflicts) == 1
     office.wecom_faults.switch_off()
     assert office.sync().status is RunStatus.SUCCESS
@@ -484,7 +484,7 @@ def test_a_linked_persons_mobile_whose_holder_nobody_names_is_left(office: World
     assert told is not None
     assert told.error is not None
     assert told.error.code == "mobile-held"
-    assert "does not say whose" in str(told.error.title)
+    assert "does not say which one" in str(told.error.title)
 
 
 @pytest.mark.parametrize("code", [48002, 60011, 60020])

@@ -779,7 +779,7 @@ def test_events_whose_end_could_not_be_stored_are_followed_again(
 
     _send(world, world.company.change(next(iter(world.company.roster.people)), title="经理"))
     with monkeypatch.context() as full:
-        full.setattr(EventBatch, "settle", refuse)
+        full.setattr(EventBatch, "record_outcome", refuse)
         with pytest.raises(JournalFullError):
             _loop(worker, world)
     assert _counts(world).working == 1

@@ -35,6 +35,7 @@ from server.sync.clients import ClientPool, Throttle
 from server.sync.engine import Engine
 from server.sync.outcome import RunResult
 from server.sync.worker import Worker
+from tests.server.simulator.companies import found_department, hire
 from tests.server.simulator.faults import DINGTALK_ANSWERS, WECOM_ANSWERS, FaultPlan
 
 DAY_MS = 86_400_000
@@ -131,12 +132,10 @@ class World:
         return self.wecom.directory.snapshot().members[link.wecom_userid]
 
     def hire(self, name: str, *dept_ids: int, **details: Any) -> Person:
-        person = self.company.draft(name, dept_ids or (ROOT_ID,), **details)
-        self.company.hire(person)
-        return person
+        return hire(self.company, name, *dept_ids, **details)
 
     def department(self, name: str, parent_id: int = ROOT_ID) -> int:
-        return int(self.company.create_department(name, parent_id)[0]["deptId"][0])
+        return found_department(self.company, name, parent_id)
 
     def forget_calls(self) -> None:
         self.dingtalk.log.clear()

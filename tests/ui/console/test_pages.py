@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from crypto.credentials import Field
+from crypto.credentials import CredentialField
 from server.api.checks import SelfTestReport, Step, StepState
 from server.api.status import (
     CredentialSetView,
@@ -42,8 +42,8 @@ OUTCOME = Outcome(Config(), (), needs_restart=False, credentials=Effect.UNTOUCHE
 def test_a_status_without_anything_is_short() -> None:
     assert list(status_page(EMPTY, ENGLISH)) == [
         "Service: not running",
-        "Events: 0 pending, 0 in work, 0 done, 0 ignored, 0 failed; 0 duplicates",
-        "WeCom sync: off",
+        "Events: 0 pending, 0 in progress, 0 done, 0 ignored, 0 failed; 0 duplicates",
+        "Automatic sync: off",
         "  Last sync: none yet",
     ]
 
@@ -61,12 +61,12 @@ def test_a_status_shows_sets_uses_and_notices() -> None:
     lines = list(status_page(status, ENGLISH))
     assert lines[0].startswith("Service: running at … (process 7, since ")
     assert lines[1] == "Active credentials: key dingkey, token t*, aes_key a*"
-    assert lines[2].endswith("from 1.2.3.4, calls: 3")
+    assert lines[2].endswith("from 1.2.3.4, requests: 3")
     assert lines[3].startswith("Pending credentials: ")
     assert lines[4] == "  not used by DingTalk yet"
     assert lines[5].startswith("Previous credentials: ")
-    assert lines[7] == "Still to be entered: token"
-    assert lines[-4:] == ["WeCom sync: on", "  Last sync: none yet", "! Title.", "  Hint."]
+    assert lines[7] == "Still missing: token"
+    assert lines[-4:] == ["Automatic sync: on", "  Last sync: none yet", "! Title.", "  Hint."]
 
 
 def test_an_event_is_one_line() -> None:
@@ -92,7 +92,7 @@ def test_a_long_payload_is_cut() -> None:
             replace(OUTCOME, changed=("a.b", "c.d"), needs_restart=True),
             [
                 "Changed: a.b, c.d",
-                "A running service takes up the new host or port after a restart.",
+                "A new host or port takes effect after the running service is restarted.",
             ],
         ),
         (
@@ -103,7 +103,7 @@ def test_a_long_payload_is_cut() -> None:
             replace(
                 OUTCOME,
                 credentials=Effect.INCOMPLETE,
-                missing=(Field.TOKEN, Field.KEY),
+                missing=(CredentialField.TOKEN, CredentialField.KEY),
                 config=Config(notes=(Message("A note."),)),
             ),
             [

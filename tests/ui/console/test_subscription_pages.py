@@ -34,7 +34,7 @@ def test_every_state_has_a_line(state: SubscriptionState, language: Language) ->
 def test_what_is_equal_asks_for_nothing() -> None:
     moment = ENGLISH.moment(NOW_MS)
     assert list(subscription_page(EQUAL, ENGLISH)) == [
-        f"DingTalk's record: equal to ours (compared {moment})",
+        f"Registered with DingTalk: the same as here (compared {moment})",
         "  callback address: https://ding.example.com/",
         "  token ab••••yz, aes_key ••••",
         "  events: user_add_org",
@@ -48,9 +48,9 @@ def test_what_differs_names_both_ways_to_mend_it() -> None:
     lines = list(subscription_page(view, ENGLISH))
     assert "differs in token" in lines[0]
     assert lines[-3:] == [
-        "Events that the mirror needs and DingTalk does not send: x",
+        "Events that the sync needs and DingTalk does not send: x",
         "--take uses DingTalk's token and aes_key here.",
-        "--register writes ours to DingTalk.",
+        "--register writes your values to DingTalk.",
     ]
 
 
@@ -65,7 +65,7 @@ def test_values_that_cannot_be_used_are_not_offered() -> None:
 
 def test_pending_values_on_record_are_told() -> None:
     page = "\n".join(subscription_page(replace(EQUAL, fits="pending"), ENGLISH))
-    assert "The pending credentials are those on record" in page
+    assert "The pending credentials are the registered ones" in page
 
 
 def test_a_failure_is_told_with_its_remedy() -> None:

@@ -153,25 +153,28 @@ def test_every_change_there_can_be_is_shown(
 @pytest.mark.parametrize(
     ("run", "expected"),
     [
-        (_run("success"), ["Nothing to change: WeCom is as DingTalk is."]),
+        (_run("success"), ["Nothing to change: WeCom matches DingTalk."]),
         (
             _run("preview", totals=RunTotals(planned=2), digest="d1"),
             [
-                "A preview; nothing was written. Changes that would be made: 2.",
-                "To approve exactly this: sync --allow d1",
+                "Preview only; nothing was written. Changes that would be made: 2.",
+                "To approve exactly this list: sync --allow d1",
             ],
         ),
         (
             _run("held", totals=RunTotals(held=4, done=1), digest="d1"),
             [
-                "Changes held until you approve them: 4. Other changes made: 1.",
-                "To approve exactly this: sync --allow d1",
+                "Changes waiting for your approval: 4. Other changes made: 1.",
+                "To approve exactly this list: sync --allow d1",
             ],
         ),
         (
             _run("refused"),
             [
-                "Refused: this is not the digest of what awaits approval. Nothing was written.",
+                (
+                    "Refused: this is not the digest of the list awaiting approval. "
+                    "Nothing was written."
+                ),
             ],
         ),
         (
@@ -194,8 +197,8 @@ def test_every_change_there_can_be_is_shown(
                 "! page 3 failed",
                 "DingTalk was not read completely, so nobody was removed.",
                 (
-                    "Done, but with problems. Changes made: 1; failed: 2; left out: 3, "
-                    "of which for you to decide: 1."
+                    "Done, with problems. Changes made: 1; failed: 2; skipped: 3, of which need "
+                    "your decision: 1."
                 ),
             ],
         ),
@@ -209,16 +212,16 @@ def test_why_it_is_held_stands_between_the_ending_and_the_remedy(texts: Texts) -
     summary = _run("held", totals=RunTotals(held=4), digest="d1").summary
     lines = list(run_page(RunView(summary, hold_reasons=(Message("too many"),)), texts))
     assert lines == [
-        "Changes held until you approve them: 4. Other changes made: 0.",
+        "Changes waiting for your approval: 4. Other changes made: 0.",
         "too many",
-        "To approve exactly this: sync --allow d1",
+        "To approve exactly this list: sync --allow d1",
     ]
 
 
 @pytest.mark.parametrize("state", list(SyncState))
 def test_the_status_tells_how_the_mirror_stands(texts: Texts, state: SyncState) -> None:
     lines = list(sync_lines(SyncView(is_enabled=False, state=state), texts))
-    assert lines[0] == "WeCom sync: off"
+    assert lines[0] == "Automatic sync: off"
     assert lines[1].startswith("  Last sync: ")
     assert len(lines) == 2
 
@@ -228,10 +231,10 @@ def test_the_status_tells_the_times(texts: Texts) -> None:
     view = SyncView(True, SyncState.SUCCESS, 1000, None, current, 2000)  # noqa: FBT003 - the fields in their order
     starts = [line.partition(" 19")[0].strip() for line in sync_lines(view, texts)]
     assert starts == [
-        "WeCom sync: on",
+        "Automatic sync: on",
         "Last sync: succeeded",
-        "A sync is under way since",
-        "Last full success:",
+        "A sync has been running since",
+        "Last successful sync:",
         "Next full sync:",
     ]
 

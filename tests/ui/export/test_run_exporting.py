@@ -44,7 +44,7 @@ def test_a_spreadsheet_takes_no_name_for_a_formula(app: App, tmp_path: Path) -> 
         _, first, second = csv.reader(file)
     assert first[2:6] == ['\'=HYPERLINK("x")', "u1", "w1", "Name: a → b"]
     assert second[3] == "'+8613"
-    assert second[6:9] == ["Left out", "No contact.", "Enter one."]
+    assert second[6:9] == ["Skipped", "No contact.", "Enter one."]
 
 
 @pytest.mark.parametrize("name", FORMULAS)

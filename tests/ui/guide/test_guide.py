@@ -63,7 +63,7 @@ def test_the_first_start_leads_from_nothing_to_a_genuine_call(app: App, staged: 
         assert not waiting.has_contact
         check_address(app)
         hand.wait_for(lambda: waiting.has_contact)
-        assert waiting.headline.full_text == stage.texts("DingTalk has called. All is well.")
+        assert waiting.headline.full_text == stage.texts("DingTalk is connected. All is well.")
         hand.click(guide.next_button)
 
         hand.wait_for(stage.root.winfo_viewable)
@@ -153,7 +153,7 @@ def test_it_can_be_left_and_resumed(app: App, staged: Staged) -> None:
         values = guide.step
         assert isinstance(values, ValuesStep)
         names = stage.texts(", ").join(("aes_key", "key"))
-        kept = stage.texts("Kept from last time; still missing: {names}", names=names)
+        kept = stage.texts("Saved last time; still missing: {names}", names=names)
         stage.hand.wait_for(lambda: kept in shown_texts(values))
         _enter(stage, values, "aes_key", AES_KEY)
         _enter(stage, values, "key", KEY)

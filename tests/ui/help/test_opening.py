@@ -9,7 +9,7 @@ import pytest
 
 from server.api.app import App
 from server.config.settings import Language
-from tests.handbook import BOTH, Handbook
+from tests.tools.handbook import BOTH, Handbook
 from tests.ui.office import office
 from tests.ui.stage import Stage
 from ui.guide.window import GuideWindow

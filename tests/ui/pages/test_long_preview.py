@@ -1,7 +1,7 @@
 """A preview of 10,000 changes in the table: the tk thread goes on answering."""
 
 import time
-from sqlite3 import Connection
+from contextlib import closing
 
 import pytest
 
@@ -9,6 +9,7 @@ from server.api.app import App
 from server.directory.change import Action, Fields
 from server.directory.model import Kind
 from server.journal import runs
+from server.journal.connection import connect, transaction
 from server.journal.runs import (
     Ending,
     RecordedChange,
@@ -37,6 +38,7 @@ def language() -> str:
     return "zh-CN"
 
 
+@pytest.mark.serial
 def test_no_step_of_the_tk_thread_takes_50_ms_while_10000_changes_are_shown(stage: Stage) -> None:
     sitting = Sitting(stage)
     _record_preview(stage.app)
@@ -71,11 +73,7 @@ def _record_preview(app: App) -> None:
         for n in range(CHANGES)
     ]
     ending = Ending(RunStatus.PREVIEW, digest="d1", counts=RunCounts.of(changes))
-    journal = app._service.journal()  # type: ignore[union-attr] # it serves
-
-    def store(conn: Connection) -> None:
+    with closing(connect(app.folder.database)) as conn, transaction(conn):
         run_id = runs.begin(conn, RunCause.ASKED, now_ms())
         runs.record(conn, run_id, *changes)
         runs.finish(conn, run_id, ending, now_ms())
-
-    journal.run(store).result(30)

@@ -69,7 +69,7 @@ class TestOverview:
         page = _open(stage, PageName.OVERVIEW)
         assert isinstance(page, OverviewPage)
 
-        words = stage.texts("All is well: callbacks are received.")
+        words = stage.texts("All is well: DingTalk's events are being received.")
         assert page.headline.full_text == words
         assert "127.0.0.1" in " ".join(shown_texts(page))
 
@@ -87,7 +87,7 @@ class TestOverview:
     def test_the_sync_is_one_click_away(self, stage: Stage) -> None:
         page = _open(stage, PageName.OVERVIEW)
         assert isinstance(page, OverviewPage)
-        assert page.sync_state.full_text == stage.texts("The sync is off.")
+        assert page.sync_state.full_text == stage.texts("Automatic sync is off.")
 
         stage.hand.click_button(page, stage.texts("Open the sy&nc").replace("&", ""))
 
@@ -106,7 +106,7 @@ class TestCredentials:
     def test_secrets_are_masked_shown_on_demand_and_copied(self, stage: Stage) -> None:
         page = _open(stage, PageName.CREDENTIALS)
         assert isinstance(page, CredentialsPage)
-        card = page._cards["active"]
+        card = page.cards["active"]
         assert TOKEN not in shown_texts(page)
 
         show = [one for one in every(card) if one.winfo_class() == "TButton"]
@@ -129,10 +129,10 @@ class TestCredentials:
         assert str(page.save_button.cget("state")) == "normal"
         stage.hand.key("Return")
 
-        stage.hand.wait_for(lambda: "pending" in page._cards)
+        stage.hand.wait_for(lambda: "pending" in page.cards)
         assert stage.app.reveal("pending", "token") == "newToken2027"
         check_address(stage.app, token="newToken2027")
-        stage.hand.wait_for(lambda: "previous" in page._cards)
+        stage.hand.wait_for(lambda: "previous" in page.cards)
         assert stage.app.reveal("active", "token") == "newToken2027"
 
     def test_generated_values_are_entered_and_copied(self, stage: Stage) -> None:
@@ -228,7 +228,7 @@ class TestEvents:
 
         stage.hand.wait_for(lambda: stage.app.status().events.failed == 1)
         stage.hand.wait_for(lambda: len(page.feed.rows) == 1)
-        told = stage.texts("Events waiting to be processed again: {count}.", count="1")
+        told = stage.texts("Events queued for processing: {count}.", count="1")
         assert told in shown_texts(stage.program.window.frame)
 
 
@@ -252,7 +252,7 @@ class TestRejected:
         check_address(stage.app)
         page = _open(stage, PageName.REJECTED)
         assert isinstance(page, RejectedPage)
-        settled = stage.texts("A genuine call came later: this is settled.")
+        settled = stage.texts("A genuine request came later: this is resolved.")
         stage.hand.wait_for(lambda: page.hint.full_text == settled)
 
 
@@ -300,13 +300,13 @@ class TestSettings:
         stage.hand.click(field.control)
         stage.hand.key("End")
         stage.hand.type("2")
-        hint = stage.texts("The address in the DingTalk console must then change, too.")
+        hint = stage.texts("Change the address in the DingTalk console as well.")
         assert hint in shown_texts(page)
 
         stage.hand.click(page.save_button)
 
         stage.hand.wait_for(lambda: stage.app.status().service.address.endswith("/api/callback2"))
-        stage.hand.wait_for(lambda: page.told.full_text == stage.texts("✓ Saved and in use."))
+        stage.hand.wait_for(lambda: page.told.full_text == stage.texts("✓ Saved and in effect."))
 
     def test_a_contradiction_is_told_at_its_value(self, stage: Stage, page: SettingsPage) -> None:
         _open_tab(page, 3)
@@ -328,7 +328,7 @@ class TestSettings:
         stage.hand.type("madeUpSecret")
         stage.hand.click(page.save_button)
 
-        stored = stage.texts("Stored; type to replace it")
+        stored = stage.texts("Saved; type to replace it")
         stage.hand.wait_for(lambda: stored in shown_texts(page))
         assert stage.app.config().secrets.app_secret.reveal() == "madeUpSecret"
         assert field.text.get() == ""

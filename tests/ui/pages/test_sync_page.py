@@ -49,7 +49,7 @@ def test_what_is_missing_is_said_and_one_click_leads_to_it(
         page = sitting.page
         sitting.hand.wait_for(lambda: page.setup_hint.buttons)
 
-        assert sitting.says("Before anything can be synced, these settings are needed:")
+        assert sitting.says("These settings are needed before anything can be synced:")
         for button in (page.head.toggle, page.head.preview_button, page.head.sync_button):
             assert str(button.cget("state")) == "disabled"
         sitting.hand.click(page.setup_hint.buttons[0])
@@ -71,7 +71,7 @@ def test_a_preview_is_seen_allowed_and_done(sitting: Sitting, both: Platforms) -
     sitting.allow()
     sitting.hand.wait_for(lambda: page.decision.proposal is None, "the list was not done")
     assert len(both.members()) == len(both.company.roster.people)
-    assert sitting.says("WeCom is as DingTalk is.")
+    assert sitting.says("WeCom matches DingTalk.")
 
 
 def test_what_a_list_cannot_foresee_stands_above_it_and_in_the_question(
@@ -132,9 +132,9 @@ def test_what_is_held_can_be_rejected(sitting: Sitting, both: Platforms) -> None
     sitting.press(decision.reject_button)
 
     sitting.hand.wait_for(
-        lambda: sitting.says("You rejected the last held changes; everything else was done.")
+        lambda: sitting.says("You rejected the last list; everything else was done.")
     )
-    assert sitting.says("Rejected; these stay as they are in WeCom.")
+    assert sitting.says("Rejected: these stay as they are in WeCom.")
     tree = decision.pane.table.tree
     results = {str(tree.set(row, "result")) for row in tree.get_children()}
     assert results == {"Rejected"}
@@ -220,7 +220,7 @@ def test_a_preview_that_fails_says_what_it_needs_and_is_no_failed_sync(
     sitting.press(sitting.page.head.preview_button)
     hint = sitting.page.setup_hint
     sitting.hand.wait_for(lambda: len(hint.buttons) == 2)
-    assert sitting.says("The sync is off.")
+    assert sitting.says("Automatic sync is off.")
     assert sitting.app.status().sync.state is SyncState.NEVER
 
     both.trust(is_trusted=True)
@@ -301,7 +301,7 @@ def test_a_run_is_written_to_a_file(
 
     count = f"{len(pane.pane.feed.rows):,}"
     history.hand.wait_for(
-        lambda: history.is_told("Changes written: {count}, to {path}", count=count, path=str(path))
+        lambda: history.is_told("Exported changes: {count}, to {path}", count=count, path=str(path))
     )
     people = {row.who for row in pane.pane.feed.rows}
     if ending == ".csv":

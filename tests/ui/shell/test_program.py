@@ -13,6 +13,7 @@ from server.api.status import Status
 from server.config.settings import Language
 from server.errors.base import FileAccessError, PortInUseError
 from tests.ui.hand import every, shown_texts
+from tests.ui.icon import FakeIcon
 from tests.ui.office import TOKEN, check_address
 from tests.ui.platforms import mirrored, platforms
 from tests.ui.stage import Stage, open_main, shown_crash
@@ -27,13 +28,13 @@ Staged = Callable[[App], AbstractContextManager[Stage]]
 
 def _choose(stage: Stage, command: Command) -> None:
     """Choose from the tray's menu; on the tray's thread it would be the same call."""
-    stage.program.tray._on_command(command)
+    stage.program.tray.choose(command)
     stage.hand.let_settle()
 
 
 def test_a_closed_window_leaves_the_program_running(stage: Stage) -> None:
     stage.program.close_window()
-    stage.hand.wait_for(lambda: stage.program.tray._icon.told)
+    stage.hand.wait_for(lambda: FakeIcon.latest().told)
 
     assert not stage.root.winfo_viewable()
     check_address(stage.app)
@@ -46,10 +47,10 @@ def test_a_closed_window_leaves_the_program_running(stage: Stage) -> None:
 def test_closing_is_explained_once(stage: Stage) -> None:
     for _ in range(2):
         stage.program.close_window()
-        stage.hand.wait_for(lambda: stage.program.tray._icon.told)
+        stage.hand.wait_for(lambda: FakeIcon.latest().told)
         stage.program.show_window()
 
-    assert len(stage.program.tray._icon.told) == 1
+    assert len(FakeIcon.latest().told) == 1
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_what_is_held_is_notified_once_and_colours_the_icon(
         open_main(stage)
         check_address(stage.app)
         stage.program.close_window()
-        icon = stage.program.tray._icon
+        icon = FakeIcon.latest()
         stage.hand.wait_for(lambda: icon.told)
         for _ in range(2):
             assert stage.app.sync().summary.status == "held"
@@ -127,19 +128,19 @@ def test_what_is_held_is_notified_once_and_colours_the_icon(
         snapshot = stage.program.session.snapshot
         assert snapshot is not None
         assert judge(snapshot).health is Health.ATTENTION
-        words = "This is the first run: nothing is written to WeCom until you approve its preview."
+        words = "This is the first sync: nothing is written to WeCom until you approve its preview."
         assert icon.told[1][0] == cut(stage.texts(words), TITLE_UNITS)
 
 
 def _is_ticked(stage: Stage, command: Command) -> bool | None:
-    entries = stage.program.tray._menu()
+    entries = stage.program.tray.menu
     return next(entry.is_ticked for entry in entries if entry.command is command)
 
 
 def test_a_rejected_call_is_notified_once_where_nobody_looks(stage: Stage) -> None:
     check_address(stage.app)
     stage.program.close_window()
-    icon = stage.program.tray._icon
+    icon = FakeIcon.latest()
     stage.hand.wait_for(lambda: icon.told)
     for _ in range(2):
         check_address(stage.app, token="another1")
@@ -183,7 +184,7 @@ def test_after_a_mistake_of_ours_at_the_start_there_are_windows_all_the_same(
         broken.setattr(app, part, fail)
         with staged(app) as stage:
             stage.hand.wait_for(lambda: shown_crash(stage) is not None)
-            stage.hand.wait_for(lambda: stage.program.tray._icon)
+            stage.hand.wait_for(lambda: bool(FakeIcon.made))
             broken.undo()
             stage.hand.wait_for(lambda: stage.program.session.snapshot is not None)
             stage.program.show_window()
@@ -280,7 +281,7 @@ def test_the_same_mistake_over_and_over_is_shown_once(
         if dialog is not None:
             dialog.destroy()
 
-    told = stage.texts("Something went wrong inside DingBridge.")
+    told = stage.texts("DingBridge ran into an internal error.")
     assert told in shown_texts(stage.program.window.frame)
     with_report = [record for record in _mistakes(caplog) if record.exc_info]
     assert len(with_report) == 1

@@ -42,4 +42,4 @@ def test_a_first_program_that_does_not_answer_is_told(tmp_path: Path, told: list
     assert run_program(App(DataFolder(tmp_path)), ENGLISH, Start()) == 1
 
     first.release()
-    assert "does not answer" in told.pop()
+    assert "does not respond" in told.pop()

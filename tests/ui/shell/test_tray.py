@@ -98,19 +98,24 @@ def tray(chosen: list[Command]) -> Tray:
     return tray
 
 
-def test_a_click_is_handed_on_as_a_command(tray: Tray, chosen: list[Command]) -> None:
-    items = {item.text: item for item in tray._icon.menu.items if item.text.strip("- ")}
+@pytest.fixture
+def icon(tray: Tray) -> FakeIcon:
+    del tray  # made it
+    return FakeIcon.latest()
 
-    items["Quit"](tray._icon)
-    next(iter(items["Language"].submenu.items))(tray._icon)
+
+def test_a_click_is_handed_on_as_a_command(icon: FakeIcon, chosen: list[Command]) -> None:
+    items = {item.text: item for item in icon.menu.items if item.text.strip("- ")}
+
+    items["Quit"](icon)
+    next(iter(items["Language"].submenu.items))(icon)
 
     assert chosen == [Command.QUIT, Command.LANGUAGE_AUTO]
     assert [text for text, item in items.items() if item.default] == ["Open DingBridge"]
     assert not items["Working"].enabled
 
 
-def test_only_what_changed_is_shown_anew(tray: Tray) -> None:
-    icon = tray._icon
+def test_only_what_changed_is_shown_anew(tray: Tray, icon: FakeIcon) -> None:
     picture = icon.icon
     tray.show(_state())
     assert (icon.icon is picture, icon.updates) == (True, 0)
@@ -121,8 +126,7 @@ def test_only_what_changed_is_shown_anew(tray: Tray) -> None:
     assert icon.title == "DingBridge: Not set up yet."
 
 
-def test_a_state_that_came_before_the_icon_is_shown_with_it(tray: Tray) -> None:
-    icon = tray._icon
+def test_a_state_that_came_before_the_icon_is_shown_with_it(tray: Tray, icon: FakeIcon) -> None:
     tray.show(tray_state_of(judge(snapshot(UNSET)), ALL_SWITCHES, ENGLISH))
     icon.icon = drawn = object()  # pystray draws it, and does not look again
 
@@ -132,8 +136,7 @@ def test_a_state_that_came_before_the_icon_is_shown_with_it(tray: Tray) -> None:
     assert icon.icon is not drawn
 
 
-def test_an_icon_that_shows_all_already_is_not_drawn_twice(tray: Tray) -> None:
-    icon = tray._icon
+def test_an_icon_that_shows_all_already_is_not_drawn_twice(icon: FakeIcon) -> None:
     picture = icon.icon
 
     icon.appear()
@@ -141,16 +144,14 @@ def test_an_icon_that_shows_all_already_is_not_drawn_twice(tray: Tray) -> None:
     assert (icon.icon is picture, icon.updates) == (True, 0)
 
 
-def test_messages_fit_into_what_windows_holds(tray: Tray) -> None:
+def test_messages_fit_into_what_windows_holds(tray: Tray, icon: FakeIcon) -> None:
     tray.notify("t" * 300, "m" * 300)
 
-    ((title, message),) = tray._icon.told
+    ((title, message),) = icon.told
     assert (len(title), len(message)) == (63, 255)
 
 
-def test_after_the_end_nothing_is_shown(tray: Tray) -> None:
-    icon = tray._icon
-
+def test_after_the_end_nothing_is_shown(tray: Tray, icon: FakeIcon) -> None:
     tray.stop()
     tray.show(tray_state_of(judge(snapshot(UNSET)), ALL_SWITCHES, ENGLISH))
     tray.notify("title", "text")
@@ -162,7 +163,7 @@ def test_an_icon_that_comes_after_the_end_stays_away(tray: Tray) -> None:
     tray.stop()
 
     assert not tray.start(_state())
-    assert tray._icon is None
+    assert len(FakeIcon.made) == 1  # the one that was taken away
 
 
 def test_without_a_notification_area_the_program_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

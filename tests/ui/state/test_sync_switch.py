@@ -55,7 +55,7 @@ def test_an_answer_older_than_the_press_does_not_undo_it(
     shown.clear()
 
     toggle.invoke()
-    sitting.hand.wait_for(lambda: sitting.is_told("The sync is on; a full sync begins."))
+    sitting.hand.wait_for(lambda: sitting.is_told("Automatic sync is on; a full sync is starting."))
     may_end.set()
 
     sitting.hand.wait_for(lambda: (True, True) in shown)
@@ -81,7 +81,7 @@ def test_of_two_presses_the_last_one_counts(
     sitting.hand.let_settle()
     may_go_on.set()
 
-    told = "The sync is off; events are still received and kept."
+    told = "Automatic sync is off; events are still received and stored."
     sitting.hand.wait_for(lambda: sitting.is_told(told))
     assert not sitting.app.config().settings.sync.enabled
     assert not _is_ticked(sitting)
@@ -103,7 +103,7 @@ def test_after_a_mistake_of_ours_it_shows_what_is_and_can_be_pressed_again(
     assert not _is_ticked(sitting)
 
     toggle.invoke()
-    sitting.hand.wait_for(lambda: sitting.is_told("The sync is on; a full sync begins."))
+    sitting.hand.wait_for(lambda: sitting.is_told("Automatic sync is on; a full sync is starting."))
 
 
 def _is_ticked(sitting: Sitting) -> bool:

@@ -63,7 +63,7 @@ def test_stored_values_are_tried_step_by_step(stage: Stage, page: SettingsPage) 
 
     stage.hand.wait_for(lambda: _says(panel, stage.texts("All is well.")))
     said = stage.texts(
-        "Mobiles can be read. People with one: {mobiles} of {count}.", mobiles=1, count=1
+        "Mobiles can be read. People with a mobile: {mobiles} of {count}.", mobiles=1, count=1
     )
     assert _says(panel, said)
     assert str(panel.test_button.cget("state")) == "normal"
@@ -89,7 +89,7 @@ def test_values_are_tried_as_typed_before_they_are_saved(
 
     assert not stage.app.config().secrets.contact_secret
     stage.hand.click(page.save_button)
-    stage.hand.wait_for(lambda: page.told.full_text == stage.texts("✓ Saved and in use."))
+    stage.hand.wait_for(lambda: page.told.full_text == stage.texts("✓ Saved and in effect."))
     assert _says(panel, stage.texts("All is well.")), "it is still about these values"
 
 

@@ -78,13 +78,13 @@ def test_export_asks_for_a_good_passphrase_typed_alike_twice(stage: Stage, chose
 
     hand.click(dialog.passphrase.entry)
     hand.type("too short")
-    short = stage.app.moving.judge_passphrase("too short")
+    short = stage.app.migration.judge_passphrase("too short")
     assert short is not None
     assert stage.texts.of(short) in " ".join(shown_texts(dialog))
     hand.type(" made up")
     hand.click(dialog.again.entry)
     hand.type("too short made")
-    assert stage.texts("It is not the same as above.") in shown_texts(dialog)
+    assert stage.texts("It does not match the one above.") in shown_texts(dialog)
     assert not _is_open(dialog.go_button)
     hand.type(" up")
     assert _is_open(dialog.go_button)
@@ -110,7 +110,7 @@ def test_the_guide_takes_in_what_another_computer_exported(
 ) -> None:
     old = office(tmp_path / "old", language)
     old.configure({"callback": {"public_url": "https://ding.example.com/api/callback"}})
-    old.moving.export(chosen, PASSPHRASE)
+    old.migration.export(chosen, PASSPHRASE)
     new = office(tmp_path / "new", language, is_set_up=False)
     with staged(new) as stage:
         hand = stage.hand
@@ -150,7 +150,7 @@ def test_import_from_the_settings_keeps_what_was_here(
 ) -> None:
     old = office(tmp_path / "old", language)
     old.configure({"callback": {"token": "ofTheOldPC"}})
-    old.moving.export(chosen, PASSPHRASE)
+    old.migration.export(chosen, PASSPHRASE)
     stage.hand.click(_page(stage).import_button)
     dialog = _import_dialog(stage)
     dialog.path.set(str(chosen))
@@ -169,7 +169,7 @@ def test_import_from_the_settings_keeps_what_was_here(
 def test_where_a_file_is_held_the_service_goes_on_with_what_was_here(
     stage: Stage, chosen: Path, tmp_path: Path, language: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    office(tmp_path / "old", language).moving.export(chosen, PASSPHRASE)
+    office(tmp_path / "old", language).migration.export(chosen, PASSPHRASE)
 
     def held(*_: object) -> None:
         raise FileAccessError(path="dingbridge.db", reason="somebody holds it")
@@ -207,7 +207,7 @@ def test_after_a_mistake_of_ours_an_export_can_be_tried_again(
         entry.text.set(PASSPHRASE)
     assert dialog.go_button is not None
     with monkeypatch.context() as broken:
-        broken.setattr(stage.app.moving, "export", _meet_a_mistake)
+        broken.setattr(stage.app.migration, "export", _meet_a_mistake)
         dialog.go_button.invoke()
         assert not _is_open(dialog.go_button)
         stage.hand.wait_for(lambda: shown_crash(stage) is not None)
@@ -223,7 +223,7 @@ def test_after_a_mistake_of_ours_an_export_can_be_tried_again(
 def test_after_a_mistake_of_ours_an_import_can_be_closed_and_the_service_runs(
     stage: Stage, chosen: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage.app.moving.export(chosen, PASSPHRASE)
+    stage.app.migration.export(chosen, PASSPHRASE)
     monkeypatch.setattr(replacement, "replace", _meet_a_mistake)  # the service is stopped by then
     stage.hand.click(_page(stage).import_button)
     dialog = _import_dialog(stage)

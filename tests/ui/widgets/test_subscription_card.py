@@ -106,7 +106,7 @@ def test_the_service_compares_and_the_card_says_that_all_is_equal(
     registry.holds()
     card = open_card(stage)
     compare(stage, card)
-    words = stage.texts("DingTalk has the same on record.")
+    words = stage.texts("The same values are registered with DingTalk.")
     stage.hand.wait_for(lambda: card.headline.full_text == words)
     stage.hand.wait_for(lambda: is_enabled(card, "compare"))
     assert not is_enabled(card, "take")
@@ -125,10 +125,10 @@ def test_what_differs_is_named_and_masked(stage: Stage, registry: Registry) -> N
     named = stage.texts(", ").join((stage.texts("Address"), "token"))
     assert named in card.headline.full_text  # in the order of the table
     assert {old_url, URL} <= set(shown)
-    cut = [one for one in every(card._table) if one.winfo_width() < one.winfo_reqwidth()]
+    cut = [one for one in every(card.table) if one.winfo_width() < one.winfo_reqwidth()]
     assert cut == []
-    assert shown.count(stage.texts("✗ differs")) == 2
-    assert shown.count(stage.texts("✓ equal")) == 1
+    assert shown.count(stage.texts("✗ different")) == 2
+    assert shown.count(stage.texts("✓ same")) == 1
     assert OTHER_TOKEN not in " ".join(shown)
     assert TOKEN not in " ".join(shown)
 
@@ -142,7 +142,7 @@ def test_events_that_are_not_subscribed_are_called_as_people_know_them(
     missing = NEEDED[-1]
     words = type_words(missing, stage.texts)
     told = stage.texts("{words} ({name})", words=words, name=missing)
-    stage.hand.wait_for(lambda: told in card._notes.full_text)
+    stage.hand.wait_for(lambda: told in card.notes.full_text)
 
 
 def test_one_click_takes_dingtalks_values(
@@ -157,7 +157,7 @@ def test_one_click_takes_dingtalks_values(
     assert stage.app.reveal("pending", "token") == OTHER_TOKEN
     assert stage.app.reveal("pending", "aes_key") == OTHER_AES_KEY
     stage.hand.wait_for(is_shown(stage, SubscriptionState.EQUAL))
-    words = stage.texts("These are the pending values: its next call makes them active.")
+    words = stage.texts("These are the pending values: DingTalk's next request makes them active.")
     stage.hand.wait_for(lambda: words in shown_texts(card))
 
 
@@ -170,14 +170,14 @@ def test_one_click_writes_ours_and_shows_each_step(
     card = open_card(stage)
     compare(stage, card)
     press(stage, card, "write")
-    words = stage.texts("DingTalk has our subscription on record.")
+    words = stage.texts("Your subscription is registered with DingTalk.")
     stage.hand.wait_for(lambda: card.outcome.full_text == words)
     assert "https://old.example.com/callback" in asked[0]
     assert address in asked[0]
     assert registry.record is not None
     assert (registry.record.url, registry.record.token) == (address, TOKEN)
     assert registry.record.tags == ("bpms_task_change", *NEEDED)
-    assert stage.texts("DingTalk's test call arrived here and was answered.") in " ".join(
+    assert stage.texts("DingTalk's test request arrived here and was answered.") in " ".join(
         str(child.cget("text")) for child in card.steps.winfo_children()
     )
     stage.hand.wait_for(is_shown(stage, SubscriptionState.EQUAL))
@@ -249,7 +249,7 @@ def test_dingtalk_that_refuses_to_give_its_record_is_told(
     press(stage, card, "take")
     stage.hand.wait_for(lambda: told)
     assert len(asked) == 1
-    title = "DingTalk has no record of a subscription that a program registered."
+    title = "No subscription has been registered with DingTalk through the API."
     assert told.pop().startswith(stage.texts(title))
 
 
@@ -270,7 +270,7 @@ def test_where_nothing_can_be_compared_it_says_why(
         shown = " ".join(shown_texts(card))
         assert ("40089" in shown) == (state == "failed")
         if state != "no-record":
-            stage.hand.click_button(card, stage.texts("E&nter AppKey and AppSecret"))
+            stage.hand.click_button(card, stage.texts("E&nter Client ID and Client Secret"))
             stage.hand.wait_for(lambda: stage.program.window.page is PageName.SETTINGS)
             settings = stage.program.window.built(PageName.SETTINGS)
             assert isinstance(settings, SettingsPage)

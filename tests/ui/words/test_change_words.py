@@ -31,8 +31,8 @@ def test_fields_are_named_and_so_are_those_they_point_to() -> None:
         "Name: 李 → 王",
         "Departments: top department, 研发 → 客服",
         "Manager: 赵 → –",
-        "Place in the list: 1, 2 → 3",
-        "Heads a department: Yes → No",
+        "Sort order: 1, 2 → 3",
+        "Head of department: Yes → No",
         "工号: – → 0012",
     ]
 
@@ -68,7 +68,7 @@ def test_what_was_not_done_tells_why() -> None:
 
 def test_a_leaver_is_said_to_be_one() -> None:
     change = ChangeView("disable", "person", "u1", "w1", "", {"enable": (True, False)}, "held")
-    assert (who(change), brief(change, ENGLISH)) == ("u1", "Not in DingTalk any more")
+    assert (who(change), brief(change, ENGLISH)) == ("u1", "No longer in DingTalk")
 
 
 @pytest.mark.parametrize(

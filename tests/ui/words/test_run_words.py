@@ -42,8 +42,8 @@ def test_every_state_has_words_and_a_colour(state: SyncState) -> None:
 
 
 def test_a_sync_that_is_off_and_never_ran_is_said_to_be_off() -> None:
-    assert state_words(OFF, ENGLISH) == "The sync is off."
-    assert state_words(replace(OFF, is_enabled=True), ENGLISH) == "No sync has been made yet."
+    assert state_words(OFF, ENGLISH) == "Automatic sync is off."
+    assert state_words(replace(OFF, is_enabled=True), ENGLISH) == "No sync yet."
 
 
 def test_what_was_rejected_needs_nobody_any_more() -> None:
@@ -87,7 +87,7 @@ def test_a_run_is_counted_by_what_became_of_its_changes() -> None:
 
 
 def test_a_run_under_way_has_no_ending_yet() -> None:
-    assert status_words(replace(RUN, status=None), ENGLISH) == "Under way"
+    assert status_words(replace(RUN, status=None), ENGLISH) == "Running"
 
 
 def test_a_failed_run_tells_its_cause_and_remedy() -> None:

@@ -38,7 +38,7 @@ def test_an_error_speaks_the_chosen_language() -> None:
 
 
 def test_a_value_with_braces_stays_as_it_is() -> None:
-    message = Message(N_("there is no such setting; is {nearest} meant?"), {"nearest": "{names}"})
+    message = Message(N_("unknown setting; did you mean {nearest}?"), {"nearest": "{names}"})
 
     assert "{names}" in CHINESE.of(message)
 

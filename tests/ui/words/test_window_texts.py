@@ -7,11 +7,11 @@ from ui.words.window_texts import WindowTexts
 
 ENGLISH = WindowTexts(Language.ENGLISH)
 CHINESE = WindowTexts(Language.CHINESE)
-ENTER = "Enter it as callback.public_url, with its path."
+ENTER = "Enter it as callback.public_url, including its path."
 
 
 def test_a_setting_is_called_by_the_label_it_has_in_the_window() -> None:
-    assert ENGLISH.of(Message(ENTER)) == "Enter it as “Public address”, with its path."
+    assert ENGLISH.of(Message(ENTER)) == "Enter it as “Public address”, including its path."
     assert CHINESE.of(Message(ENTER)) == "请在“公网地址”中填写完整地址，包括路径。"
 
 

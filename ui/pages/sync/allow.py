@@ -49,7 +49,7 @@ class AllowDialog(tk.Toplevel):
         body = ttk.Frame(self, padding=theme.px(18))
         body.pack(fill="both", expand=True)
         ttk.Frame(body, width=theme.px(_WIDTH)).pack()
-        question = texts("Allow exactly this list? It is done in WeCom at once:")
+        question = texts("Approve this list? The changes are made in WeCom at once:")
         Wrapped(body, question, "Strong.TLabel").pack(fill="x", pady=theme.pad(0, 8))
         for line, is_grave in _lines(tally, texts):
             style = "Bad.TLabel" if is_grave else "TLabel"
@@ -57,16 +57,16 @@ class AllowDialog(tk.Toplevel):
         for message in unforeseen:
             Wrapped(body, texts.of(message), "Hint.TLabel").pack(fill="x", pady=theme.pad(8, 0))
         hint = texts(
-            "Disabled members cannot use WeCom any more; a later sync can enable them again. "
-            "Deleting cannot be undone and takes the WeCom mailbox along."
+            "Disabled members can no longer use WeCom; a later sync can enable them again. "
+            "Deleting cannot be undone and also deletes the WeCom mailbox."
         )
         if tally.get(("disable", "person")) or tally.get(("delete", "person")):
             Wrapped(body, hint, "Hint.TLabel").pack(fill="x", pady=theme.pad(8, 0))
         row = ButtonRow(
             body,
             theme,
-            Action(texts("Do &not"), self.close, is_default=True),
-            Action(texts("&Allow this list"), self._allowed),
+            Action(texts("&Not now"), self.close, is_default=True),
+            Action(texts("&Approve"), self._allowed),
             side="right",
         )
         row.pack(fill="x", pady=theme.pad(16, 0))

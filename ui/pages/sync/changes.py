@@ -82,7 +82,7 @@ class ChangesPane(ttk.Frame):
     def _add_table(self, panes: ttk.PanedWindow) -> None:
         texts = self.texts
         columns = (
-            Column("what", texts("What"), 130),
+            Column("what", texts("Action"), 130),
             Column("who", texts("Who"), 130),
             Column("brief", texts("Changes"), 300, is_stretched=True),
             Column("result", texts("Result"), 110),

@@ -29,8 +29,8 @@ class ConflictsPane(ttk.Frame):
         self.texts, theme = session.texts, session.theme
         self._rows: list[_ConflictRow] = []
         hint = self.texts(
-            "Each keeps waiting until you decide in DingTalk, in the WeCom console or in the "
-            "settings; everybody else is synced. Then press Sync now."
+            "Each one waits until you decide in DingTalk, in the WeCom console or in the settings; "
+            "everybody else is synced. Then press Sync now."
         )
         Wrapped(self, hint, "Hint.TLabel").pack(fill="x", pady=theme.pad(0, 8))
         row = ButtonRow(
@@ -63,7 +63,7 @@ class ConflictsPane(ttk.Frame):
         panes.add(self.table, weight=3)
         self.details = ReadingBox(panes, height=5, text_font="TkTextFont", wrap="word")
         panes.add(self.details, weight=1)
-        self.details.show(texts("No conflict waits for you."))
+        self.details.show(texts("There are no conflicts."))
 
     def refresh(self) -> None:
         """Look for what waits now."""
@@ -79,7 +79,7 @@ class ConflictsPane(ttk.Frame):
         self.copy_button.configure(state="disabled")
         texts = self.texts
         self.details.show(
-            texts("Select one to see what to do.") if rows else texts("No conflict waits for you.")
+            texts("Select one to see what to do.") if rows else texts("There are no conflicts.")
         )
 
     def _cells(self, row: Row) -> tuple[Sequence[str], str]:
@@ -93,7 +93,7 @@ class ConflictsPane(ttk.Frame):
         conflict = self._rows[number].conflict
         self.copy_button.configure(state="normal" if conflict.wecom_id else "disabled")
         if conflict.error is None:
-            self.details.show(self.texts("The next sync explains it anew."))
+            self.details.show(self.texts("The next sync explains it again."))
             return
         texts = self.texts
         self.details.show(f"{texts.of(conflict.error.title)}\n→ {texts.of(conflict.error.hint)}")

@@ -29,7 +29,7 @@ class DecisionPane(ttk.Frame):
             head,
             theme,
             Action(self.texts("Re&ject"), self._reject),
-            Action(self.texts("A&llow exactly this list…"), self._ask),
+            Action(self.texts("A&pprove…"), self._ask),
             side="right",
         )
         self.reject_button, self.allow_button = self._row.buttons
@@ -57,7 +57,7 @@ class DecisionPane(ttk.Frame):
         if proposal is not None:
             extract = Extract(proposal.run_id, None if proposal.is_preview else _HELD)
         nothing = self.texts("Nothing would change.") if proposal else ""
-        introduction = self.texts("Select a change to see all of it.") if proposal else ""
+        introduction = self.texts("Select a change to see its details.") if proposal else ""
         is_rejected = proposal is not None and proposal.is_rejected
         self.pane.show(extract, nothing, (introduction, ""), is_rejected=is_rejected)
         self._enable()
@@ -65,27 +65,27 @@ class DecisionPane(ttk.Frame):
     def _title(self, proposal: Proposal | None) -> str:
         texts = self.texts
         if proposal is None:
-            return texts("Nothing waits for you.")
+            return texts("Nothing is waiting for you.")
         moment = texts.moment(proposal.at_ms)
         if proposal.is_preview:
-            return texts("Preview of {moment}: nothing of this was written.", moment=moment)
+            return texts("Preview of {moment}: nothing has been written.", moment=moment)
         if proposal.is_rejected:
-            return texts("Rejected; these stay as they are in WeCom.")
-        return texts("Held since {moment}, until you allow or reject it.", moment=moment)
+            return texts("Rejected: these stay as they are in WeCom.")
+        return texts("Waiting for your approval since {moment}.", moment=moment)
 
     def _reason(self, proposal: Proposal | None) -> str:
         texts = self.texts
         if proposal is None:
-            return texts("Preview shows what a sync would change, and writes nothing.")
+            return texts("Preview shows what a sync would change, without writing anything.")
         if proposal.is_rejected:
             return texts(
-                "The list is not brought up again while it stays the same. You can still allow it."
+                "You are not asked again unless the list changes. You can still approve it."
             )
         if proposal.reasons:
             return texts.joined(map(texts.of, proposal.reasons))
         if proposal.digest is not None:
-            return texts("What awaits approval is not done by a sync until you allow this list.")
-        return texts("Sync now does this.")
+            return texts("Changes that await approval are not made until you approve this list.")
+        return texts("Press Sync now to make these changes.")
 
     def _enable(self) -> None:
         proposal = self.proposal
@@ -120,6 +120,8 @@ class DecisionPane(ttk.Frame):
         if is_done:
             told = self.texts("Rejected: nobody on this list is disabled or deleted.")
         else:
-            told = self.texts("The list has changed meanwhile, so nothing was done. Look again.")
+            told = self.texts(
+                "The list has changed in the meantime, so nothing was done. Check it again."
+            )
         self._session.windows.tell(told)
         self._session.windows.refresh()

@@ -55,8 +55,8 @@ class HistoryPane(ttk.Frame):
     def _add_table(self, panes: ttk.PanedWindow) -> None:
         texts = self.texts
         columns = (
-            Column("began", texts("Began"), 150),
-            Column("why", texts("Why"), 170, is_stretched=True),
+            Column("began", texts("Started"), 150),
+            Column("why", texts("Trigger"), 170, is_stretched=True),
             Column("ending", texts("Result"), 130),
             Column("changes", texts("Changes"), 290),
         )
@@ -120,7 +120,7 @@ class HistoryPane(ttk.Frame):
         run, texts = self._run, self.texts
         self.export_button.configure(state="disabled" if run is None else "normal")
         if run is None:
-            nothing = texts("Select a run to see its changes.")
+            nothing = texts("Select a sync to see its changes.")
             self.pane.show(None, nothing, ("", ""))
             return
         title = texts(
@@ -129,7 +129,7 @@ class HistoryPane(ttk.Frame):
             departments=f"{run.totals.departments:,}",
         )
         introduction = (title, "\n".join(ending_lines(run, texts)))
-        self.pane.show(Extract(run.id), texts("It changed nothing."), introduction)
+        self.pane.show(Extract(run.id), texts("Nothing was changed."), introduction)
 
     def _export(self) -> None:
         run, texts = self._run, self.texts
@@ -146,7 +146,7 @@ class HistoryPane(ttk.Frame):
         path = Path(name)
 
         def done(count: int) -> None:
-            told = texts("Changes written: {count}, to {path}", count=f"{count:,}", path=str(path))
+            told = texts("Exported changes: {count}, to {path}", count=f"{count:,}", path=str(path))
             self._session.windows.tell(told)
 
         self._session.ask(lambda: export_run(self._session.app, run, path, texts), done)

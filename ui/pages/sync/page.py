@@ -31,7 +31,7 @@ class SyncPage(Page):
         self._missing: tuple[str, ...] | None = None
         self._known: object = None
         self._is_seen = False
-        hint = texts("Keeps WeCom's people and departments as they are in DingTalk.")
+        hint = texts("Keeps people and departments in WeCom the same as in DingTalk.")
         area = Scrolled(self, theme, _LEAST)
         area.pack(fill="both", expand=True)
         body = area.body
@@ -46,7 +46,7 @@ class SyncPage(Page):
         self.conflicts = ConflictsPane(self.tabs, session)
         self.history = HistoryPane(self.tabs, session)
         self.history.on_runs = self._show
-        self.tabs.add(self.decision, text=texts("What would change"))
+        self.tabs.add(self.decision, text=texts("Pending changes"))
         self.tabs.add(self.conflicts, text=texts("Conflicts"))
         self.tabs.add(self.history, text=texts("History"))
         session.watch(self, self._take)

@@ -55,14 +55,14 @@ class SetupHintCard(ttk.Frame):
         if missing:
             return _Hint(
                 Health.NOT_SET_UP,
-                texts("Before anything can be synced, these settings are needed:"),
+                texts("These settings are needed before anything can be synced:"),
                 texts(", ").join(texts(LABELS.get(name, name)) for name in missing),
                 is_setting=True,
                 section=missing[0].partition(".")[0],
             )
         if sync.quarantine is not None:
             hint = texts(
-                "{hint} It is tried again by itself at {moment}.",
+                "{hint} DingBridge retries automatically at {moment}.",
                 hint=texts.of(sync.quarantine.error.hint),
                 moment=texts.moment(sync.quarantine.until_ms),
             )

@@ -39,7 +39,7 @@ class StateCard(ttk.Frame):
         row.pack(anchor="e")
         self.preview_button, self.sync_button = row.buttons
         self._is_on = tk.BooleanVar(self, value=False)
-        shown, underline, letter = mnemonic(texts("&Mirror DingTalk into WeCom"))
+        shown, underline, letter = mnemonic(texts("Sync auto&matically"))
         self.toggle = ttk.Checkbutton(
             column,
             text=shown,
@@ -108,10 +108,8 @@ class StateCard(ttk.Frame):
     def _progress_words(self, run: RunSummary | None) -> str:
         texts = self.texts
         if run is None:
-            return texts("Waiting for the service to begin…")
+            return texts("Queued: waiting to start…")
         since = texts.moment(run.started_at_ms)
         if run.totals.done + run.totals.planned + run.totals.failed == 0:
-            return texts("Under way since {since}: reading both sides…", since=since)
-        return texts(
-            "Under way since {since}: {counts}", since=since, counts=count_words(run, texts)
-        )
+            return texts("Running since {since}: reading DingTalk and WeCom…", since=since)
+        return texts("Running since {since}: {counts}", since=since, counts=count_words(run, texts))

@@ -84,7 +84,7 @@ def test_every_verdict_can_be_shown(verdict: Verdict) -> None:
 
 def test_a_stranger_is_no_case_for_the_doctor() -> None:
     stranger = replace(REJECTION, cause=NOT_A_CALLBACK, verdict=None, at_ms=NOW_MS + 1)
-    assert str(rejection_view(stranger, 0).title) == "A request that is no DingTalk callback."
+    assert str(rejection_view(stranger, 0).title) == "A request that is not a DingTalk callback."
     seen = doctor_view(Stored({}, NO_COUNTS, [stranger, REJECTION]))
     assert seen is not None
     assert (seen.verdict, seen.count, seen.first_at_ms) == ("token", 3, NOW_MS - 9)
@@ -112,7 +112,7 @@ def test_it_is_told_what_came_over_from_a_damaged_database() -> None:
     (unknown,) = notices(SET_UP, RECORD, None, {path: None})
     (known,) = notices(SET_UP, RECORD, None, {path: Salvaged(events=12, links=34)})
     assert path in str(known.title)
-    assert str(unknown.hint).startswith("Events and links in it are not in use.")
+    assert str(unknown.hint).startswith("Its events and links are not in use.")
     assert str(known.hint).startswith("12 events and 34 links")
 
 
@@ -230,7 +230,7 @@ def test_counts_and_service_are_shown_as_they_are() -> None:
 def test_an_error_becomes_a_notice_with_its_own_words() -> None:
     notice = error_notice(JournalFullError(path="/d/x.db"))
     assert (notice.code, notice.level) == ("journal-full", Level.ERROR)
-    assert str(notice.title) == "There is no room left on the disk for /d/x.db."
+    assert str(notice.title) == "The disk is full; /d/x.db cannot be written."
 
 
 def test_a_verdict_that_nobody_gives_is_shown_as_of_an_unknown_sender() -> None:

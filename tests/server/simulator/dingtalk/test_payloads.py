@@ -14,8 +14,8 @@ from server.simulator.dingtalk.payloads import (
     check_update_suite_url,
     check_url,
     new_userid,
+    random_name,
 )
-from server.simulator.people import random_name
 from tests.server.simulator.seeds import seeded
 
 CORP_ID = "ding0123456789abcdef0123456789abcdef"

@@ -17,7 +17,7 @@ from typing import Any
 
 from server.simulator.dingtalk.callbacks import CallbackSender, Patience
 from tests.crypto.made_up import AES_KEYS, KEYS, TOKENS
-from tests.windows.wine import Wine, outcome, windows_path
+from tests.tools.windows.wine import Wine, outcome, windows_path
 
 TOKEN, AES_KEY, KEY = TOKENS[0], AES_KEYS[0], KEYS[0]
 # Loopback only, any free port: tests run beside each other and beside a real service.

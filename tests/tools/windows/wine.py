@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
-from tests.windows.assemble import cache_folder, keep_latest, one_at_a_time
-from tests.windows.debian import CHINESE, MissingToolError, run
+from tests.tools.windows.assemble import cache_folder, keep_latest, one_at_a_time
+from tests.tools.windows.debian import CHINESE, MissingToolError, run
 
 # What Windows calls its fonts, and Debian's font that has the Chinese letters.
 _WINDOWS_FONTS = (
@@ -146,7 +146,7 @@ def outcome(process: "subprocess.Popen[bytes]", text: bytes, limit_s: float) -> 
 def ensure_wine() -> Wine:
     """Return the Wine that builds, made now where it is not there yet; raises MissingToolError."""
     if shutil.which("wine") is None:
-        raise MissingToolError("wine is missing: run tests.windows.assemble first")
+        raise MissingToolError("wine is missing: run tests.tools.windows.assemble first")
     target = cache_folder() / f"wine-{_fingerprint()}"
     with one_at_a_time("wine"):
         if not target.exists():

@@ -1,6 +1,6 @@
 """Writes requirements-build.txt: what goes into the program, and what builds it, with checksums.
 
-    python -m tests.windows.lock
+    python -m tests.tools.windows.lock
 
 Takes the versions that are installed here and asks the package index for the files that CPython
 3.11 installs on 64-bit Windows and Linux. Run it after a change of the pins.
@@ -12,9 +12,9 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.windows.debian import run
+from tests.tools.windows.debian import run
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 LOCK = ROOT / "requirements-build.txt"
 _WINDOWS = ("win_amd64",)
 _LINUX = tuple(f"manylinux{suffix}_x86_64" for suffix in ("2014", "_2_17", "_2_27", "_2_28"))
@@ -28,8 +28,8 @@ _BUILDER = ("altgraph", "packaging", "pyinstaller", "pyinstaller-hooks-contrib")
 # Not to be found among what is installed on Linux, or there in a version that Python brought.
 _FIXED = ("pefile==2024.8.26", "pywin32-ctypes==0.2.3", "setuptools==84.2.1")
 _HEAD = """\
-# Made by `python -m tests.windows.lock`. All that the built program contains and all that builds
-# it, to the last byte: same commit, same Python, same contents. For CPython 3.11, 64 bits:
+# Made by `python -m tests.tools.windows.lock`. All that the built program contains and all that
+# builds it, to the last byte: same commit, same Python, same contents. For CPython 3.11, 64 bits:
 #   py -3.11 -m pip install --require-hashes --no-deps -r requirements-build.txt
 """
 

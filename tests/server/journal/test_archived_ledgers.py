@@ -18,7 +18,6 @@ from server.directory.model import (
     Scope,
 )
 from server.journal import ledger, sync_state
-from server.journal import ledger as shelf
 from server.journal.connection import connect_in_memory
 from server.journal.journal import Journal
 from server.journal.runs import RunCause
@@ -53,25 +52,25 @@ def notes(conn: Connection) -> list[str]:
 
 
 def test_another_company_begins_with_an_empty_ledger(conn: Connection) -> None:
-    shelf.take_up(conn, "ww1")
+    ledger.put_in_use(conn, "ww1")
     fill(conn)
-    shelf.take_up(conn, "ww2")
+    ledger.put_in_use(conn, "ww2")
     assert ledger.load(conn) == Ledger()
     assert notes(conn) == []
-    assert shelf.corp_in_use(conn) == "ww2"
+    assert ledger.corp_in_use(conn) == "ww2"
 
 
 def test_the_way_back_finds_everything_as_it_was(conn: Connection) -> None:
-    shelf.take_up(conn, "ww1")
+    ledger.put_in_use(conn, "ww1")
     fill(conn)
     before = ledger.load(conn)
-    shelf.take_up(conn, "ww2")
+    ledger.put_in_use(conn, "ww2")
     ledger.put_person(conn, PersonLink("u1", "other", MemberState("外人")))
     other = ledger.load(conn)
-    shelf.take_up(conn, "ww1")
+    ledger.put_in_use(conn, "ww1")
     assert ledger.load(conn) == before
     assert notes(conn) == ["doubt person u1", "refusal u1"]
-    shelf.take_up(conn, "ww2")
+    ledger.put_in_use(conn, "ww2")
     assert ledger.load(conn) == other
 
 
@@ -80,18 +79,18 @@ def test_a_look_finds_what_taking_up_would_and_writes_nothing(tmp_path: Path, co
     journal = Journal.open(tmp_path / "journal.db", 0)
     try:
         for each in ("ww1", "ww2"):
-            journal.run(partial(shelf.take_up, corp_id=each)).result(10)
+            journal.run(partial(ledger.put_in_use, corp_id=each)).result(10)
         journal.run(fill).result(10)
-        journal.run(partial(shelf.take_up, corp_id="ww1")).result(10)
+        journal.run(partial(ledger.put_in_use, corp_id="ww1")).result(10)
         before = journal.read(everything)
 
         def look(conn: Connection) -> tuple[Ledger, list[str]]:
-            shelf.look_at(conn, corp_id)
+            ledger.view_as_in_use(conn, corp_id)
             return ledger.load(conn), notes(conn)
 
         found = journal.read(look)
         assert journal.read(everything) == before
-        journal.run(partial(shelf.take_up, corp_id=corp_id)).result(10)
+        journal.run(partial(ledger.put_in_use, corp_id=corp_id)).result(10)
         assert found == (journal.read(ledger.load), journal.read(notes))
         assert bool(found[0].people) == (corp_id == "ww2")
     finally:
@@ -99,16 +98,16 @@ def test_a_look_finds_what_taking_up_would_and_writes_nothing(tmp_path: Path, co
 
 
 def test_a_look_leaves_what_belongs_to_no_company_in_sight(conn: Connection) -> None:
-    shelf.take_up(conn, "ww1")
+    ledger.put_in_use(conn, "ww1")
     ledger.set_approved_scope(conn, Scope(corp_id="ww1"))
-    shelf.look_at(conn, "ww2")
+    ledger.view_as_in_use(conn, "ww2")
     assert ledger.approved_scope(conn) == Scope(corp_id="ww1")
 
 
 def test_a_look_before_the_first_run_finds_what_is_there(conn: Connection) -> None:
     fill(conn)
-    shelf.look_at(conn, "ww1")
-    assert ledger.load(conn).people.keys() == {"u1", "u2"}
+    ledger.view_as_in_use(conn, "ww1")
+    assert ledger.load(conn).people.keys() == {"u1", "u2", "u4"}
 
 
 def everything(conn: Connection) -> list[str]:
@@ -116,18 +115,18 @@ def everything(conn: Connection) -> list[str]:
 
 
 def test_a_ledger_in_use_stays_as_it_is(conn: Connection) -> None:
-    shelf.take_up(conn, "ww1")
+    ledger.put_in_use(conn, "ww1")
     fill(conn)
     before, changes = ledger.load(conn), conn.total_changes
-    shelf.take_up(conn, "ww1")
+    ledger.put_in_use(conn, "ww1")
     assert (ledger.load(conn), conn.total_changes) == (before, changes)
 
 
 def test_what_belongs_to_no_company_is_left_alone(conn: Connection) -> None:
-    shelf.take_up(conn, "ww1")
+    ledger.put_in_use(conn, "ww1")
     ledger.set_approved_scope(conn, Scope(corp_id="ww1"))
     sync_state.set_next_full_run(conn, NextRun(5, RunCause.RETRY))
-    shelf.take_up(conn, "ww2")
+    ledger.put_in_use(conn, "ww2")
     assert ledger.approved_scope(conn) == Scope(corp_id="ww1")
     assert sync_state.load(conn).next_full_run == NextRun(5, RunCause.RETRY)
 
@@ -144,10 +143,10 @@ def test_an_older_ledger_is_of_the_company_that_was_approved(
             ledger.set_approved_scope(conn, scope)
         conn.execute("INSERT INTO person_links VALUES ('u1', 'U1', NULL, 1, 0.3, 'created', 0)")
         migrate(conn, PATH)
-        assert shelf.corp_in_use(conn) == corp_id
+        assert ledger.corp_in_use(conn) == corp_id
         known = ledger.load(conn)
         assert known.people == {"u1": PersonLink("u1", "U1", None, since_s=0.3)}
-        shelf.take_up(conn, "ww1")
+        ledger.put_in_use(conn, "ww1")
         assert ledger.load(conn) == known
 
 

@@ -18,7 +18,7 @@ LI = {"userid": "lisi", "name": "李四", "mobile": "13800000002", "department":
 
 
 @dataclass
-class World:
+class RawWeCom:
     api: WeComContacts
     console: WeComConsole
     clock: SteadyClock
@@ -59,6 +59,6 @@ class World:
         return self.api.directory.snapshot().members[userid]
 
 
-def serve(api: WeComContacts, clock: SteadyClock) -> Iterator[World]:
+def serve(api: WeComContacts, clock: SteadyClock) -> Iterator[RawWeCom]:
     with LoopbackServer(api.handle) as server, requests.Session() as session:
-        yield World(api, WeComConsole(api.directory), clock, server.address, session)
+        yield RawWeCom(api, WeComConsole(api.directory), clock, server.address, session)

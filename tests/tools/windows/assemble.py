@@ -1,6 +1,6 @@
 """Puts a Windows Python 3.11 together on Debian, for Wine to run: PyInstaller builds nothing else.
 
-    python -m tests.windows.assemble
+    python -m tests.tools.windows.assemble
 
 Everything comes from Debian's packages and from the Python package index, the latter checked
 against the checksums in parts.txt and requirements-build.txt. The result is a cache under
@@ -21,10 +21,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
-from tests.windows.debian import MissingToolError, ensure_packages, run
+from tests.tools.windows.debian import MissingToolError, ensure_packages, run
 
 HERE = Path(__file__).parent
-LOCK = HERE.parents[1] / "requirements-build.txt"
+LOCK = HERE.parents[2] / "requirements-build.txt"
 _RECIPE = (Path(__file__), HERE / "parts.txt", HERE / "python.c", LOCK)
 _KEPT = 4  # of each kind: who goes back and forth between two branches builds each once
 _DLL = "python311.dll"

@@ -19,8 +19,8 @@ from typing import IO, Any, TypeVar
 from PIL import Image, ImageChops
 
 from server.config.settings import Language
-from tests.windows.program import Finished, kill, processes, until
-from tests.windows.wine import Wine, outcome, windows_path
+from tests.tools.windows.program import Finished, kill, processes, until
+from tests.tools.windows.wine import Wine, outcome, windows_path
 from ui.assets.icons import _TRAY_FILLS
 from ui.shell.tray import SEPARATOR, Command, Entry
 from ui.words.health import Health

@@ -1,6 +1,6 @@
 """Measures the built programs under Wine, for the handbook.
 
-    python -m tests.windows.figures
+    python -m tests.tools.windows.figures
 
 Size; seconds from the start of the program to its first accepted callback, warm (the best of
 five) and, where this account may empty the system's file cache, cold; memory and processor time
@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from server.simulator.dingtalk.payloads import check_url
-from tests.windows.build import ensure_built
-from tests.windows.program import Program
-from tests.windows.wine import Wine, ensure_wine
+from tests.tools.windows.build import ensure_built
+from tests.tools.windows.program import Program
+from tests.tools.windows.wine import Wine, ensure_wine
 
 _CACHES = Path("/proc/sys/vm/drop_caches")
 _WARM_STARTS = 5

@@ -6,7 +6,7 @@ The credentials in these logs are made up.
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.windows.program import command_lines
+from tests.tools.windows.program import command_lines
 
 _LONGEST = 6000
 _OF_WINE = (".exe", "wineserver", "Xvfb")

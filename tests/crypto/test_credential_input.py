@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crypto.credentials import Field
-from crypto.entry import ValueFault, ValueProblem, clean, judge, take_apart
+from crypto.credential_input import ValueFault, ValueProblem, clean, judge, split_pasted
+from crypto.credentials import CredentialField
 
 TOKEN = "madeUpToken01"
 AES_KEY = "AbCdEf0123456789AbCdEf0123456789AbCdEf0123E"
@@ -11,7 +11,7 @@ APP_KEY = "dingmadeupappkey0001"
 CORP_ID = "ding0123456789abcdef0123456789abcdef"
 SECRET = "madeUpSecret0123456789-abcdefghij_klmnopqrstuvwxyz0123456789ABCD"
 LABELLED = f"token: {TOKEN}\naes_key: {AES_KEY}"
-ALL = {Field.TOKEN: TOKEN, Field.AES_KEY: AES_KEY, Field.KEY: APP_KEY}
+ALL = {CredentialField.TOKEN: TOKEN, CredentialField.AES_KEY: AES_KEY, CredentialField.KEY: APP_KEY}
 
 
 @pytest.mark.parametrize(
@@ -32,11 +32,14 @@ ALL = {Field.TOKEN: TOKEN, Field.AES_KEY: AES_KEY, Field.KEY: APP_KEY}
     ],
 )
 def test_what_pasting_adds_is_taken_off(pasted: str, cleaned: str) -> None:
-    assert cleaned == clean(Field.AES_KEY, pasted)
+    assert cleaned == clean(CredentialField.AES_KEY, pasted)
 
 
 def test_only_an_aes_key_loses_its_equals_sign() -> None:
-    assert [clean(field, "a=") for field in (Field.TOKEN, Field.KEY, Field.AES_KEY)] == [
+    assert [
+        clean(field, "a=")
+        for field in (CredentialField.TOKEN, CredentialField.KEY, CredentialField.AES_KEY)
+    ] == [
         "a=",
         "a=",
         "a",
@@ -46,48 +49,66 @@ def test_only_an_aes_key_loses_its_equals_sign() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "problem"),
     [
-        (Field.TOKEN, "", ValueProblem(Field.TOKEN, ValueFault.EMPTY)),
-        (Field.TOKEN, "ab", ValueProblem(Field.TOKEN, ValueFault.TOO_SHORT, 2, 3)),
-        (Field.TOKEN, "abc", None),
-        (Field.TOKEN, "a" * 63, None),
-        (Field.TOKEN, "a" * 64, ValueProblem(Field.TOKEN, ValueFault.TOO_LONG, 64, 63)),
-        (Field.AES_KEY, AES_KEY, None),
-        (Field.AES_KEY, AES_KEY[1:], ValueProblem(Field.AES_KEY, ValueFault.WRONG_LENGTH, 42, 43)),
+        (CredentialField.TOKEN, "", ValueProblem(CredentialField.TOKEN, ValueFault.EMPTY)),
         (
-            Field.AES_KEY,
+            CredentialField.TOKEN,
+            "ab",
+            ValueProblem(CredentialField.TOKEN, ValueFault.TOO_SHORT, 2, 3),
+        ),
+        (CredentialField.TOKEN, "abc", None),
+        (CredentialField.TOKEN, "a" * 63, None),
+        (
+            CredentialField.TOKEN,
+            "a" * 64,
+            ValueProblem(CredentialField.TOKEN, ValueFault.TOO_LONG, 64, 63),
+        ),
+        (CredentialField.AES_KEY, AES_KEY, None),
+        (
+            CredentialField.AES_KEY,
+            AES_KEY[1:],
+            ValueProblem(CredentialField.AES_KEY, ValueFault.WRONG_LENGTH, 42, 43),
+        ),
+        (
+            CredentialField.AES_KEY,
             AES_KEY + "x",
-            ValueProblem(Field.AES_KEY, ValueFault.WRONG_LENGTH, 44, 43),
+            ValueProblem(CredentialField.AES_KEY, ValueFault.WRONG_LENGTH, 44, 43),
         ),
-        (Field.KEY, "abc", ValueProblem(Field.KEY, ValueFault.TOO_SHORT, 3, 4)),
-        (Field.KEY, "suite_key-1", None),
-        (Field.KEY, CORP_ID, None),
-        (Field.KEY, "ding.x", None),
-        (Field.KEY, "k" * 129, ValueProblem(Field.KEY, ValueFault.TOO_LONG, 129, 128)),
-        (Field.TOKEN, "test-token_1.2!@#$%^&*()=+/|~", None),
+        (CredentialField.KEY, "abc", ValueProblem(CredentialField.KEY, ValueFault.TOO_SHORT, 3, 4)),
+        (CredentialField.KEY, "suite_key-1", None),
+        (CredentialField.KEY, CORP_ID, None),
+        (CredentialField.KEY, "ding.x", None),
         (
-            Field.TOKEN,
+            CredentialField.KEY,
+            "k" * 129,
+            ValueProblem(CredentialField.KEY, ValueFault.TOO_LONG, 129, 128),
+        ),
+        (CredentialField.TOKEN, "test-token_1.2!@#$%^&*()=+/|~", None),
+        (
+            CredentialField.TOKEN,
             "it'stoken",
-            ValueProblem(Field.TOKEN, ValueFault.FORBIDDEN_CHARACTER, 9, 0, "'", 3),
+            ValueProblem(CredentialField.TOKEN, ValueFault.FORBIDDEN_CHARACTER, 9, 0, "'", 3),
         ),
         (
-            Field.TOKEN,
+            CredentialField.TOKEN,
             "abc钉d",
-            ValueProblem(Field.TOKEN, ValueFault.FORBIDDEN_CHARACTER, 5, 0, "钉", 4),
+            ValueProblem(CredentialField.TOKEN, ValueFault.FORBIDDEN_CHARACTER, 5, 0, "钉", 4),
         ),
         (
-            Field.AES_KEY,
+            CredentialField.AES_KEY,
             "a+b",
-            ValueProblem(Field.AES_KEY, ValueFault.FORBIDDEN_CHARACTER, 3, 0, "+", 2),
+            ValueProblem(CredentialField.AES_KEY, ValueFault.FORBIDDEN_CHARACTER, 3, 0, "+", 2),
         ),
     ],
 )
-def test_a_value_is_judged(field: Field, value: str, problem: ValueProblem | None) -> None:
+def test_a_value_is_judged(
+    field: CredentialField, value: str, problem: ValueProblem | None
+) -> None:
     assert problem == judge(field, value)
 
 
 @given(last=st.sampled_from("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"))
 def test_an_aes_key_is_good_whatever_its_last_character(last: str) -> None:
-    assert judge(Field.AES_KEY, AES_KEY[:-1] + last) is None
+    assert judge(CredentialField.AES_KEY, AES_KEY[:-1] + last) is None
 
 
 BLOCKS = {
@@ -145,7 +166,7 @@ BLOCKS = {
 
 @pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS.keys())
 def test_a_block_is_taken_apart(block: str) -> None:
-    assert take_apart(block) == ALL
+    assert split_pasted(block) == ALL
 
 
 @pytest.mark.parametrize(
@@ -157,29 +178,32 @@ def test_a_block_is_taken_apart(block: str) -> None:
         ("token:", {}),
         ("token: \naes_key: ", {}),
         ('{"token": "", "aes_key": "", "key": ""}', {}),
-        ("token: token1", {Field.TOKEN: "token1"}),
-        ("token: mytoken", {Field.TOKEN: "mytoken"}),
-        ("token: my.to-k@en!1.", {Field.TOKEN: "my.to-k@en!1"}),
-        ("The token is abc1. The key is ding.x2!", {Field.TOKEN: "abc1", Field.KEY: "ding.x2"}),
-        ("Client ID: Token: abc123", {Field.TOKEN: "abc123"}),
+        ("token: token1", {CredentialField.TOKEN: "token1"}),
+        ("token: mytoken", {CredentialField.TOKEN: "mytoken"}),
+        ("token: my.to-k@en!1.", {CredentialField.TOKEN: "my.to-k@en!1"}),
+        (
+            "The token is abc1. The key is ding.x2!",
+            {CredentialField.TOKEN: "abc1", CredentialField.KEY: "ding.x2"},
+        ),
+        ("Client ID: Token: abc123", {CredentialField.TOKEN: "abc123"}),
         (f"Client Secret\n{SECRET}", {}),
         (f"Client Secret: {'a' * 40}", {}),
-        (f"AppSecret\n\n{'a' * 40}\n\ntoken\n\n{TOKEN}", {Field.TOKEN: TOKEN}),
-        (f"{'a' * 40}\n{APP_KEY}", {Field.KEY: APP_KEY}),
-        (f"CorpId: {CORP_ID}", {Field.KEY: CORP_ID}),
+        (f"AppSecret\n\n{'a' * 40}\n\ntoken\n\n{TOKEN}", {CredentialField.TOKEN: TOKEN}),
+        (f"{'a' * 40}\n{APP_KEY}", {CredentialField.KEY: APP_KEY}),
+        (f"CorpId: {CORP_ID}", {CredentialField.KEY: CORP_ID}),
         (
             f"SuiteKey: suite4xxxxxxxxxxxxxxx\ntoken {TOKEN}",
-            {Field.KEY: "suite4xxxxxxxxxxxxxxx", Field.TOKEN: TOKEN},
+            {CredentialField.KEY: "suite4xxxxxxxxxxxxxxx", CredentialField.TOKEN: TOKEN},
         ),
         (f"https://oapi.dingtalk.com/robot/send?access_token={'a1' * 20}", {}),
         (f"aes_key: {AES_KEY[:-1]}", {}),
-        (f"AgentId: 1234567\naes_key\n{AES_KEY}", {Field.AES_KEY: AES_KEY}),
+        (f"AgentId: 1234567\naes_key\n{AES_KEY}", {CredentialField.AES_KEY: AES_KEY}),
         ("the address of dingtalkcallback is known", {}),
-        (f"one two {AES_KEY}", {Field.AES_KEY: AES_KEY}),
+        (f"one two {AES_KEY}", {CredentialField.AES_KEY: AES_KEY}),
     ],
 )
-def test_what_is_not_there_is_left_out(block: str, found: dict[Field, str]) -> None:
-    assert found == take_apart(block)
+def test_what_is_not_there_is_left_out(block: str, found: dict[CredentialField, str]) -> None:
+    assert found == split_pasted(block)
 
 
 LABELS = ["token", "aes_key", "Client ID", "Client Secret", "AppKey", "key", "密钥", "令牌"]
@@ -191,14 +215,14 @@ WORDS = st.sampled_from([*LABELS, *SEPARATORS, *ODDITIES, *ALL.values(), CORP_ID
 @given(block=st.text(st.characters()) | st.lists(WORDS, max_size=30).map("".join))
 @settings(max_examples=500)
 def test_no_text_at_all_makes_it_fail_and_only_usable_values_are_found(block: str) -> None:
-    for field, value in take_apart(block).items():
+    for field, value in split_pasted(block).items():
         assert judge(field, value) is None
         assert value == clean(field, value)
 
 
 @given(text=st.text(st.characters()))
 def test_any_text_can_be_cleaned_and_judged_and_a_good_value_is_clean(text: str) -> None:
-    for field in Field:
+    for field in CredentialField:
         value = clean(field, text)
         assert judge(field, value) is not None or value == clean(field, value)
 
@@ -208,4 +232,4 @@ def test_any_text_can_be_cleaned_and_judged_and_a_good_value_is_clean(text: str)
     [" ", "a", "a ", "token", "token:", "token\n", ":", "\n", "(", "key(", "_a", "https://"],
 )
 def test_a_whole_file_pasted_by_mistake_is_dealt_with_at_once(piece: str) -> None:
-    take_apart(piece * (200_000 // len(piece)) + "x")  # a search that backtracks takes hours here
+    split_pasted(piece * (200_000 // len(piece)) + "x")  # a search that backtracks takes hours here

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.windows.program import Program
-from tests.windows.wine import outcome, windows_path
+from tests.tools.windows.program import Program
+from tests.tools.windows.wine import outcome, windows_path
 
 # Wine sets the folders of the profile itself; only who is started by a Windows program can be
 # given others.

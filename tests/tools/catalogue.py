@@ -1,4 +1,4 @@
-"""The Chinese catalogue: `python -m tests.catalogue` brings it up to date with the code.
+"""The Chinese catalogue: `python -m tests.tools.catalogue` brings it up to date with the code.
 
 Collects every sentence in the code, keeps the translations there are, drops those of sentences
 that are gone, writes the `.po`, compiles the `.mo`, and names what is still to be translated in
@@ -16,7 +16,7 @@ from babel.messages.extract import extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 PO = PROJECT / "ui/locale/zh_CN/LC_MESSAGES/dingbridge.po"
 MO = PO.with_suffix(".mo")
 # N_ marks a sentence that is translated later; the other two are how Texts is named where it is
@@ -25,7 +25,7 @@ _KEYWORDS = {"N_": None, "texts": None, "_texts": None}
 _SOURCES = ("main.py", "crypto", "server", "ui")
 _HEADER = """\
 # 钉桥 DingBridge：简体中文
-# Written by `python -m tests.catalogue`; translations are edited here, everything else is not.
+# Written by `python -m tests.tools.catalogue`; only the translations are edited here.
 #"""
 
 

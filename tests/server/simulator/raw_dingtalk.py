@@ -12,6 +12,7 @@ from server.simulator.dingtalk.contacts import DingTalkContacts
 from server.simulator.httpd import LoopbackServer
 from server.simulator.roster import ROOT_ID
 from tests.server.clocks import SteadyClock
+from tests.server.simulator.companies import found_department, hire
 
 CALLBACK = {
     "call_back_tag": ["user_add_org", "org_dept_modify"],
@@ -22,7 +23,7 @@ CALLBACK = {
 
 
 @dataclass
-class World:
+class RawDingTalk:
     company: Company
     api: DingTalkContacts
     clock: SteadyClock
@@ -55,17 +56,15 @@ class World:
         return int(self.post(path, **body)["errcode"])
 
     def department(self, name: str = "研发部", parent_id: int = ROOT_ID) -> int:
-        return int(self.company.create_department(name, parent_id)[0]["deptId"][0])
+        return found_department(self.company, name, parent_id)
 
     def person(self, *dept_ids: int, name: str = "王伟", **details: Any) -> str:
-        person = self.company.draft(name, dept_ids or (ROOT_ID,), **details)
-        self.company.hire(person)
-        return person.userid
+        return hire(self.company, name, *dept_ids, **details).userid
 
 
-def serve(api: DingTalkContacts, clock: SteadyClock) -> Iterator[World]:
-    """Yield the world of an API, once; the address check answers as the world is told."""
+def serve(api: DingTalkContacts, clock: SteadyClock) -> Iterator[RawDingTalk]:
+    """Yield a client of an API, once; the address check answers as the client is told."""
     with LoopbackServer(api.handle) as server, requests.Session() as session:
-        world = World(api.company, api, clock, server.address, session)
-        api.callbacks.url_check = world.check
-        yield world
+        dingtalk = RawDingTalk(api.company, api, clock, server.address, session)
+        api.callbacks.url_check = dingtalk.check
+        yield dingtalk

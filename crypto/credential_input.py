@@ -1,7 +1,7 @@
-"""What people type and paste: cleaned, judged, and taken apart where it is a whole block.
+"""Cleans and judges the credentials that people type, and finds them in a pasted block of text.
 
-Never judges an aes_key by decoding and encoding it again: most real keys would fail that, since
-the low bits of their last character are not zero.
+Never judges an aes_key by decoding and re-encoding it: most real keys would fail, because the low
+bits of their last character are not zero.
 """
 
 import re
@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from crypto.credentials import Field
+from crypto.credentials import CredentialField
 from crypto.envelope import AES_KEY_CHARACTERS
 
-# Console: 3 to 32 letters and digits; register_call_back: 6 to 63 characters of any kind. What
-# either of them accepts is accepted here.
+# The console takes 3 to 32 letters and digits, register_call_back 6 to 63 characters of any kind.
+# We accept whatever either of them accepts.
 TOKEN_MIN_CHARACTERS = 3
 TOKEN_MAX_CHARACTERS = 63
 KEY_MIN_CHARACTERS = 4
@@ -39,36 +39,34 @@ class ValueFault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ValueProblem:
-    """Why a value cannot be used.
+    """Why a value cannot be used."""
 
-    `length` is the cleaned value's, `wanted` the bound it misses, both in characters;
-    `character` and `position` (counted from 1) name a character that may not be there.
-    """
-
-    field: Field
+    field: CredentialField
     fault: ValueFault
+    # Of the cleaned value, in characters, and the limit that it misses.
     length: int = 0
     wanted: int = 0
+    # A character that is not allowed, and where it stands, counted from 1.
     character: str = ""
     position: int = 0
 
 
-def clean(field: Field, text: str) -> str:
-    """Return `text` without what pasting adds: blanks, line breaks, quotes, full-width forms.
+def clean(field: CredentialField, text: str) -> str:
+    """Remove what pasting adds to `text`: blanks, line breaks, quotes, full-width forms.
 
-    An aes_key also loses the `=` that base64 would want as its 44th character.
+    An aes_key also loses the `=` that base64 would have as its 44th character.
     """
     plain = unicodedata.normalize("NFKC", text)
     kept = (c for c in plain if not c.isspace() and c not in _INVISIBLE and c not in _QUOTES)
     value = "".join(kept).strip(",;")
-    return value.rstrip("=") if field is Field.AES_KEY else value
+    return value.rstrip("=") if field is CredentialField.AES_KEY else value
 
 
-def judge(field: Field, value: str) -> ValueProblem | None:
-    """Return what is wrong with a cleaned value, or None where it can be used."""
+def judge(field: CredentialField, value: str) -> ValueProblem | None:
+    """Return what is wrong with a cleaned value, None if it can be used."""
     if not value:
         return ValueProblem(field, ValueFault.EMPTY)
-    alphabet = _LETTERS_AND_DIGITS if field is Field.AES_KEY else _VISIBLE_ASCII
+    alphabet = _LETTERS_AND_DIGITS if field is CredentialField.AES_KEY else _VISIBLE_ASCII
     for position, character in enumerate(value, 1):
         if character not in alphabet:
             return ValueProblem(
@@ -81,14 +79,14 @@ def judge(field: Field, value: str) -> ValueProblem | None:
     return _judge_length(field, len(value))
 
 
-def _judge_length(field: Field, length: int) -> ValueProblem | None:
-    if field is Field.AES_KEY:
+def _judge_length(field: CredentialField, length: int) -> ValueProblem | None:
+    if field is CredentialField.AES_KEY:
         if length == AES_KEY_CHARACTERS:
             return None
         return ValueProblem(field, ValueFault.WRONG_LENGTH, length, AES_KEY_CHARACTERS)
     shortest, longest = (
         (TOKEN_MIN_CHARACTERS, TOKEN_MAX_CHARACTERS)
-        if field is Field.TOKEN
+        if field is CredentialField.TOKEN
         else (KEY_MIN_CHARACTERS, KEY_MAX_CHARACTERS)
     )
     if length < shortest:
@@ -98,29 +96,29 @@ def _judge_length(field: Field, length: int) -> ValueProblem | None:
     return None
 
 
-# How the console, the documents and other programs label the values; None: known, but not ours,
-# so that what follows is not taken for a value of ours. Where two fit, the first one counts.
-_LABELS: tuple[tuple[str, Field | None], ...] = (
+# How the console, the documents and other programs label the values. None: a label that we know
+# but do not want; what follows it must not be taken for one of our values. The first match counts.
+_LABELS: tuple[tuple[str, CredentialField | None], ...] = (
     (r"secret(?:[ _-]?key)?", None),
     (r"(?:access|refresh)[ _-]?token", None),
     (r"agent[ _-]?id", None),
-    (r"aes[ _-]?key", Field.AES_KEY),
-    # A console subscription puts the AppKey at the end of the plaintext, not the CorpId: of
-    # several keys the one named first here is taken.
-    (r"app[ _-]?key", Field.KEY),
-    (r"client[ _-]?id", Field.KEY),
-    (r"suite[ _-]?key", Field.KEY),
-    (r"owner[ _-]?key", Field.KEY),
-    (r"key", Field.KEY),
-    (r"corp[ _-]?id", Field.KEY),
-    (r"token", Field.TOKEN),
+    (r"aes[ _-]?key", CredentialField.AES_KEY),
+    # Of several keys in a block, the first one in this list wins. A console subscription puts the
+    # AppKey at the end of the plaintext, not the CorpId.
+    (r"app[ _-]?key", CredentialField.KEY),
+    (r"client[ _-]?id", CredentialField.KEY),
+    (r"suite[ _-]?key", CredentialField.KEY),
+    (r"owner[ _-]?key", CredentialField.KEY),
+    (r"key", CredentialField.KEY),
+    (r"corp[ _-]?id", CredentialField.KEY),
+    (r"token", CredentialField.TOKEN),
 )
-_CHINESE_LABELS: tuple[tuple[str, Field | None], ...] = (
-    ("密钥", Field.AES_KEY),
-    ("令牌", Field.TOKEN),
+_CHINESE_LABELS: tuple[tuple[str, CredentialField | None], ...] = (
+    ("密钥", CredentialField.AES_KEY),
+    ("令牌", CredentialField.TOKEN),
 )
-# A label stands at a word's end (`DINGTALK_AES_KEY`, `encodingAesKey`), maybe with a remark behind
-# it: "Client ID (formerly AppKey)". Every repetition is bounded: people paste whole files.
+# A label ends a word (`DINGTALK_AES_KEY`, `encodingAesKey`) and may have a remark behind it:
+# "Client ID (formerly AppKey)". Every repetition is bounded, because people paste whole files.
 _LABEL = re.compile(
     r"(?:(?<![a-z0-9])[a-z]{0,20}?(?:"
     + "|".join(f"({pattern})" for pattern, _ in _LABELS)
@@ -131,16 +129,16 @@ _LABEL = re.compile(
 )
 _FIELDS = tuple(field for _, field in _LABELS + _CHINESE_LABELS)
 _ASSIGNMENT = re.compile(r"\s*[:=]")
-# What may stand between a label and its value: colons, quotes, arrows, line breaks, Chinese, but
-# nothing that ends an entry; and the buttons and small words beside it.
+# What may stand between a label and its value: colons, quotes, arrows, line breaks, Chinese, and
+# the console's buttons and small words, but nothing that ends an entry.
 _GAP = re.compile(
     r"(?:[^A-Za-z0-9,;&{}、]{0,40}(?:copy|edit|reset|show|generate|is|value)(?![A-Za-z0-9_-]))?"
     r"[^A-Za-z0-9,;&{}、]{0,40}",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-# Of a labelled value more signs are taken for a part of it, where more of it follows them: half a
-# token would pass for a whole one. Never those that separate entries or mark up a text.
+# A labelled value may contain these characters if more of it follows: half a token would pass for
+# a whole one. Characters that separate entries or mark up text are never part of it.
 _VALUE = re.compile(_WORD.pattern + r"(?:[.!@#$%^+~?]+[A-Za-z0-9_-]+)*")
 _URL = re.compile(r"https?://\S+", re.IGNORECASE)
 _UNLABELLED_AES_KEY = re.compile(r"[A-Za-z0-9]{43}")
@@ -150,18 +148,18 @@ _LONGEST_APP_KEY_CHARACTERS = 24  # ding and 16; a CorpId is ding and 32
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A word that may be the value of `field`; of several the one of the lowest rank is taken."""
+    """A word that may be the value of `field`; the lowest rank wins."""
 
-    field: Field
+    field: CredentialField
     value: str
     rank: int
 
 
-def take_apart(block: str) -> dict[Field, str]:
-    """Find token, aes_key and key in a block of text copied from somewhere; cleaned values.
+def split_pasted(block: str) -> dict[CredentialField, str]:
+    """Find token, aes_key and key in a block of pasted text; return them cleaned.
 
     Understands a label and its value on one line or on two, several pairs on one line, JSON,
-    tables, and unlabelled values that can be nothing else. What is not found is left out.
+    tables, and unlabelled values whose shape is unmistakable. Leaves out what it does not find.
     """
     text = _URL.sub(" ", unicodedata.normalize("NFKC", block))
     text = "".join(character for character in text if character not in _INVISIBLE)
@@ -169,14 +167,14 @@ def take_apart(block: str) -> dict[Field, str]:
     words = _WORD.findall(remainder)
     found = _chosen(filter(None, map(_by_shape, words))) | _chosen(labelled)
     strangers = [word for word in words if _by_shape(word) is None]
-    if remainder == text and Field.AES_KEY in found and len(strangers) == 1:
-        found |= _chosen([_Candidate(Field.TOKEN, strangers[0], 0)])
+    if remainder == text and CredentialField.AES_KEY in found and len(strangers) == 1:
+        found |= _chosen([_Candidate(CredentialField.TOKEN, strangers[0], 0)])
     return found
 
 
-def _chosen(candidates: Iterable[_Candidate]) -> dict[Field, str]:
-    """Return the best usable value for each field."""
-    found: dict[Field, str] = {}
+def _chosen(candidates: Iterable[_Candidate]) -> dict[CredentialField, str]:
+    """Return the best usable value of each field."""
+    found: dict[CredentialField, str] = {}
     for candidate in sorted(candidates, key=lambda one: one.rank):
         value = clean(candidate.field, candidate.value)
         if judge(candidate.field, value) is None:
@@ -185,7 +183,7 @@ def _chosen(candidates: Iterable[_Candidate]) -> dict[Field, str]:
 
 
 def _by_label(text: str) -> tuple[list[_Candidate], str]:
-    """Return the labelled values, and the text without these and their labels."""
+    """Return the labelled values, and the text without them and their labels."""
     candidates: list[_Candidate] = []
     rest: list[str] = []
     at = 0
@@ -201,7 +199,7 @@ def _by_label(text: str) -> tuple[list[_Candidate], str]:
 
 
 def _value_after(label: re.Match[str]) -> tuple[str, int]:
-    """Return the value of a label, empty where it has none, and where the text goes on."""
+    """Return a label's value (empty if it has none) and the position after it."""
     text, at = label.string, label.end()
     gap = _GAP.match(text, at)
     word = _VALUE.match(text, gap.end()) if gap else None
@@ -214,7 +212,7 @@ def _value_after(label: re.Match[str]) -> tuple[str, int]:
 
 
 def _is_value(gap: str, after: str) -> bool:
-    """Tell whether a word that looks like a label, with `gap` before it, is a value after all."""
+    """Check whether a word that looks like a label, with `gap` before it, is really a value."""
     return "\n" not in gap and _is_assigned(gap) and not _is_assigned(after)
 
 
@@ -223,9 +221,9 @@ def _is_assigned(after: str) -> bool:
 
 
 def _by_shape(word: str) -> _Candidate | None:
-    """Recognise a value that can be nothing else."""
+    """Recognise an unlabelled value by its unmistakable shape."""
     if _UNLABELLED_AES_KEY.fullmatch(word):
-        return _Candidate(Field.AES_KEY, word, 0)
+        return _Candidate(CredentialField.AES_KEY, word, 0)
     if _UNLABELLED_KEY.fullmatch(word):
-        return _Candidate(Field.KEY, word, int(len(word) > _LONGEST_APP_KEY_CHARACTERS))
+        return _Candidate(CredentialField.KEY, word, int(len(word) > _LONGEST_APP_KEY_CHARACTERS))
     return None

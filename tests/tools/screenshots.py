@@ -1,4 +1,4 @@
-"""Pictures of every page: `python -m tests.screenshots [FOLDER]` writes them to `screenshots/`.
+"""Pictures of every page: `python -m tests.tools.screenshots [FOLDER]`, or else `screenshots/`.
 
 Every page in both languages at 100 % and 200 %, on a screen of its own (needs Xvfb).
 With `--readme` only the few that README and handbook show, small, into `ui/help/pictures/`.
@@ -31,7 +31,7 @@ from ui.widgets.moving import ExportDialog, ImportDialog
 _LANGUAGES = ("en", "zh-CN")
 _SCALES = (1.0, 2.0)
 _SCREEN = (2200, 1560)
-_README_FOLDER = Path(__file__).parents[1] / "ui/help/pictures"
+_README_FOLDER = Path(__file__).parents[2] / "ui/help/pictures"
 # The pictures that README and handbook show, and what they are called there.
 _IN_README = {
     "08-guide-done": "guide",
@@ -71,7 +71,7 @@ class Camera:
 
 def main(arguments: list[str]) -> int:
     """Take all pictures, or those of the READMEs."""
-    parser = argparse.ArgumentParser(prog="python -m tests.screenshots", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.screenshots", description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("screenshots"))
     parser.add_argument("--readme", action="store_true")
     asked = parser.parse_args(arguments)

@@ -1,9 +1,9 @@
 """Builds the Windows program on Debian: build.spec, run by a Windows Python under Wine.
 
-    python -m tests.windows.build
+    python -m tests.tools.windows.build
 
 prints the folder with DingBridge.exe and DingBridge-portable/. Made once for each content of the
-sources, and kept in the cache of `tests.windows.assemble`.
+sources, and kept in the cache of `tests.tools.windows.assemble`.
 """
 
 import hashlib
@@ -13,11 +13,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.windows.assemble import cache_folder, ensure_python, keep_latest, one_at_a_time
-from tests.windows.debian import MissingToolError
-from tests.windows.wine import Wine, ensure_wine, outcome
+from tests.tools.windows.assemble import cache_folder, ensure_python, keep_latest, one_at_a_time
+from tests.tools.windows.debian import MissingToolError
+from tests.tools.windows.wine import Wine, ensure_wine, outcome
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 _SOURCES = ("main.py", "build.spec", "crypto", "server", "ui")
 _NOT_SOURCES = ("__pycache__", ".mypy_cache", ".ruff_cache")
 _BUILD_LIMIT_S = 900

@@ -1,4 +1,4 @@
-"""The handbook in both languages; `python -m tests.handbook` brings it up to date with the code.
+"""Brings the handbook up to date with the code: `python -m tests.tools.handbook`.
 
 It writes the tables that come from the code into the Markdown, and renders the Markdown as the HTML
 that the program shows. A table is found by the comment before it (`<!-- settings -->`), so that
@@ -25,11 +25,11 @@ from server.errors.message import Message
 from server.errors.vendor import VendorRefusedError
 from server.rest.session import Call, Purpose
 from server.wecom import errors as wecom
-from tests.rendering import rendered
+from tests.tools.rendering import rendered
 from ui.help import opening
 from ui.words.text import Texts
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 HELP = PROJECT / "ui/help"
 Rows = list[list[str]]
 _TABLE = re.compile(r"(?:\|.*\n)+")
@@ -95,6 +95,12 @@ class Handbook:
 ENGLISH = Handbook(Language.ENGLISH, HELP / "en", PROJECT / "README.md", secret="*secret*")
 CHINESE = Handbook(Language.CHINESE, HELP / "zh_CN", PROJECT / "README.zh-CN.md", secret="*机密*")
 BOTH = (ENGLISH, CHINESE)
+
+
+def rooms(*roots: str) -> set[str]:
+    """Return the packages right below these folders, as in `server/journal`."""
+    found = (path for root in roots for path in (PROJECT / root).glob("*/__init__.py"))
+    return {path.parent.relative_to(PROJECT).as_posix() for path in found}
 
 
 def _code(text: str) -> str:

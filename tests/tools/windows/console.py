@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.windows.program import Program
-from tests.windows.wine import outcome, windows_path
+from tests.tools.windows.program import Program
+from tests.tools.windows.wine import outcome, windows_path
 
 _SCRIPT = Path(__file__).with_name("prompt.py")
 _LIMIT_S = 180
