@@ -288,6 +288,7 @@ def test_a_read_that_wecom_refuses_ends_the_run_before_anything_is_written(
 ) -> None:
     Change(world)
     rewind = checkpoint(world)
+    (wrong,) = [row for row in WECOM if row.number == 40001]
     actual, expected = dict[int, Stop](), dict[int, Stop]()
     for row in WECOM:
         rewind()
@@ -299,7 +300,7 @@ def test_a_read_that_wecom_refuses_ends_the_run_before_anything_is_written(
         attempts = 1 if is_wrong else _attempts(row)
         hint = row.hint
         if row.policy is ErrorPolicy.REFRESH_TOKEN:
-            hint = "Copy the corp" if is_wrong else "Make sure that id and"
+            hint = wrong.hint if is_wrong else "Make sure that id and"
         expected[row.number] = Stop(
             f"wecom-{row.number}",
             _is_end(row),
