@@ -8,7 +8,7 @@ from tests.tools.windows.wine import Wine, outcome, windows_path
 ASKING = """
 import os, socket, sys
 sys.path.insert(0, sys.argv[1])
-from server.callback import holder
+from server.callback import port_holder as holder
 
 for layout, family, host in (
     (holder._LAYOUTS[0], socket.AF_INET, "127.0.0.1"), (holder._LAYOUTS[1], socket.AF_INET6, "::1")

@@ -494,7 +494,7 @@ def test_how_to_do_without_what_cannot_be_read_is_told(reader: Reader, vendor: V
 
     (note,) = reader.read_scope(["1"]).notes
 
-    assert "2 in sync.excluded_department_ids" in str(note)
+    assert "2 to sync.excluded_department_ids" in str(note)
     assert reader.read_scope(["1"], ["2"]).is_complete
 
 

@@ -119,7 +119,7 @@ def test_what_was_adjusted_in_a_department_name_is_a_warning() -> None:
     company = replace(company, departments={**company.departments, "7": nameless})
     plan = Mirror(rules=OPEN).plan(company)
     assert "full-width" in texts(plan.changes[0])
-    assert "cut" in texts(plan.changes[0])
+    assert "shortened" in texts(plan.changes[0])
     assert "(2)" in texts(plan.changes[1])
     assert "its id is used" in texts(plan.changes[2])
 

@@ -83,7 +83,9 @@ def test_a_foreign_userid_is_taken_over_with_the_same_mobile_only() -> None:
 def test_a_take_over_that_could_not_be_proven_before_says_so() -> None:
     company = snapshot([person("Boss", mobile="13800001")])
     mirror = _with_foreign("BOSS", "13800001")
-    assert texts(mirror.plan(company).changes[0]).startswith("Only if the member BOSS has the same")
+    assert texts(mirror.plan(company).changes[0]).startswith(
+        "BOSS is only taken over if it has the same"
+    )
     assert mirror.plan(company).warnings == (
         causes.warning(causes.NO_EMAILS),
         causes.warning(causes.UNPROVEN, count=1),
