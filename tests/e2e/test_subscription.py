@@ -59,7 +59,7 @@ def test_take_beside_the_service(program: Program, registry: Registry) -> None:
     service = program.serve()
     done = program.run("subscription", "--take")
     assert done.code == 1
-    assert "no record" in done.errors
+    assert "No subscription has been registered" in done.errors
     registry.api.callbacks.subscription = replace(
         RECORD, token=SECOND.token, aes_key=SECOND.aes_key
     )

@@ -85,7 +85,7 @@ class ChangesPane(ttk.Frame):
             Column("what", texts("Action"), 130),
             Column("who", texts("Who"), 130),
             Column("brief", texts("Changes"), 300, is_stretched=True),
-            Column("result", texts("Result"), 110),
+            Column("result", texts("Result"), 150),
         )
         source = Source(
             lambda: len(self.feed.rows), lambda number: self.feed.rows[number], self._cells

@@ -57,8 +57,8 @@ class HistoryPane(ttk.Frame):
         columns = (
             Column("began", texts("Started"), 150),
             Column("why", texts("Trigger"), 170, is_stretched=True),
-            Column("ending", texts("Result"), 130),
-            Column("changes", texts("Changes"), 290),
+            Column("ending", texts("Result"), 150),
+            Column("changes", texts("Changes"), 270),
         )
         source = Source(
             lambda: len(self.feed.rows), lambda number: self.feed.rows[number], self._cells
