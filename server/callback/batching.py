@@ -20,7 +20,7 @@ from server.journal.writer import Ticket
 _log = logging.getLogger(__name__)
 
 # How long one turn may work on requests before it looks at the sockets again.
-WORK_BUDGET_S = 0.05
+WORK_BUDGET_S = 0.025
 # A batch is normally on disk within a millisecond, so waiting for it is the fastest way. After
 # this long the loop serves other requests and checks the batch again every few milliseconds.
 PATIENT_WAIT_S = 0.05

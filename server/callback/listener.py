@@ -54,8 +54,9 @@ _YIELDS_AFTER_S = 0.1
 # Read at once from a connection: enough for a callback, at most a hundred tiny requests.
 _READ_BYTES = 4096
 # How long one turn may read. Senders of costly trifles over hundreds of connections must not
-# delay calls that are complete.
-_READ_BUDGET_S = 0.05
+# delay calls that are complete. With the work (`WORK_BUDGET_S`) a turn takes 50 ms at most: a
+# genuine call among a thousand that reset their connections waits for some two or three turns.
+_READ_BUDGET_S = 0.025
 _IDLE_TICK_S = 1.0
 # How often the loop checks for stored batches while the disk is slow.
 _WAITING_TICK_S = 0.005
