@@ -122,7 +122,7 @@ class Context:
             failures,
         )
         subscription = _or_noted(
-            lambda: self._subscription(config or Config()), SubscriptionView(), failures
+            lambda: self.last_comparison(config or Config()), SubscriptionView(), failures
         )
         credentials = credentials_view(config or Config(), stored.uses, self._clock_ms())
         room = shortage(self.folder)
@@ -197,7 +197,8 @@ class Context:
         except OSError:
             return []
 
-    def _subscription(self, config: Config) -> SubscriptionView:
+    def last_comparison(self, config: Config) -> SubscriptionView:
+        """Return the last comparison with DingTalk's record without a call. Raises JournalError."""
         return subscription_view(self._read(subscription.load), config)
 
 

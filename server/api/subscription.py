@@ -16,7 +16,6 @@ from server.api.context import Context
 from server.api.selftest import run_self_test
 from server.api.status import RejectionView, SubscriptionView
 from server.api.sync import SyncDispatcher
-from server.api.views.subscription import subscription_view
 from server.config.store import Config, Outcome
 from server.dingtalk.client import DingTalkClient
 from server.dingtalk.events import NEEDED_EVENTS
@@ -280,10 +279,6 @@ class Subscription:
         self._pace = pace or Throttle()
         self._orders = SyncDispatcher(app.folder, clock_ms)
 
-    def view(self, config: Config) -> SubscriptionView:
-        """Return the last comparison without a call. Raises JournalError."""
-        return subscription_view(open_read_only(self._app.folder.database, stored.load), config)
-
     def compare(self) -> SubscriptionView:
         """Ask DingTalk and compare. The view says so if the call failed.
 
@@ -292,7 +287,7 @@ class Subscription:
         config = self._app.config()
         with self._line(config) as client:
             self._note(look(client, LocalSubscription.of(config), self._clock_ms()))
-        return self.view(config)
+        return self._app.last_comparison(config)
 
     def take(self) -> Outcome:
         """Adopt the token and aes_key of DingTalk's record, as `configure` would.

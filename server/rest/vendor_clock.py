@@ -13,7 +13,8 @@ HOUR_MS = 60 * 60 * 1000
 DAY_MS = 24 * HOUR_MS
 
 
-def _wall_ms() -> int:
+def wall_ms() -> int:
+    """Return the system's time in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
 
 
@@ -22,7 +23,7 @@ class VendorClock:
 
     def __init__(
         self,
-        clock_ms: Callable[[], int] = _wall_ms,
+        clock_ms: Callable[[], int] = wall_ms,
         steady_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock_ms = clock_ms

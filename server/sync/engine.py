@@ -5,7 +5,6 @@ against a target that records writes and sends nothing. The caller ensures one r
 """
 
 import logging
-import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from sqlite3 import Connection
@@ -25,6 +24,7 @@ from server.journal import ledger as stored
 from server.journal import runs, sync_state
 from server.journal.journal import Journal
 from server.journal.runs import Ending, Result, RunCause, RunCounts, RunStatus
+from server.rest.vendor_clock import wall_ms
 from server.sync.clients import ClientPool, Clients, PolledStop, StopSignal, missing, rules_of
 from server.sync.hold import UNDECIDED, load_open_list, merge_held
 from server.sync.ledger import WAIT_S, RunLedger, load_ledger
@@ -61,11 +61,6 @@ from server.sync.target import (
 
 _LOG = logging.getLogger(__name__)
 _NOT_EMPTY = "department-not-empty"
-
-
-def wall_ms() -> int:
-    """Return the system's time in milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 class Engine:

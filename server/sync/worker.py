@@ -27,8 +27,9 @@ from server.journal.journal import Journal
 from server.journal.requests import Answer, RequestKind, SyncRequest
 from server.journal.runs import RunCause, RunStatus
 from server.journal.sync_state import NextRun
+from server.rest.vendor_clock import wall_ms
 from server.sync.clients import VendorAccounts, missing, rules_of
-from server.sync.engine import Engine, wall_ms
+from server.sync.engine import Engine
 from server.sync.events import fetch_missed
 from server.sync.following import Follower
 from server.sync.ledger import WAIT_S
